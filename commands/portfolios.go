@@ -31,6 +31,9 @@ type OpenPortfolio struct {
 	// the body either.
 	Treasury *domain.TreasuryPolicy `json:"-"`
 	Evidence *portfolio.Evidence    `json:"-"`
+	// Unpayable is why no order of a live portfolio could be paid in its base asset. It comes
+	// from the server's registries, and is looked at only when the portfolio is opened.
+	Unpayable error `json:"-"`
 }
 
 func (OpenPortfolio) spec() *Spec { return openPortfolio }
@@ -46,6 +49,9 @@ func (c OpenPortfolio) Decide(d *portfolio.Decision) error {
 			return err
 		}
 		c.Policy = policy
+	}
+	if c.Mode == domain.ModeLive && c.Unpayable != nil {
+		return c.Unpayable
 	}
 	return d.Open(&domain.PortfolioOpened{
 		Portfolio: c.ID, Mode: c.Mode, Clock: c.Clock, BaseAsset: c.BaseAsset, BaseDecimals: c.BaseDecimals, Policy: c.Policy, Treasury: c.Treasury, Gate: c.Gate,

@@ -16,6 +16,8 @@ const (
 	OverrideTreasury = "treasury_policy"
 	// OverrideTransfer ends a transfer whose outcome the server cannot determine.
 	OverrideTransfer = "transfer"
+	// OverrideTokens replaces the tokens of a market's outcomes.
+	OverrideTokens = "market_tokens"
 	// OverrideClock lets the stream's time continue from the last record although
 	// the wall clock is behind it.
 	OverrideClock = "clock"

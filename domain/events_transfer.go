@@ -52,6 +52,8 @@ type TransferRequested struct {
 	// ApprovalFor says why a second person has to approve the transfer, or is
 	// empty.
 	ApprovalFor []string `json:"approval_for,omitempty"`
+	// Approvals is how many people have to approve it, if that is more than one.
+	Approvals int `json:"approvals,omitempty"`
 	// ExpiresAt is when the transfer expires unless it is prepared before.
 	ExpiresAt time.Time `json:"expires_at"`
 	// Rebalance holds the figures of a proposal by the engine.
@@ -75,7 +77,8 @@ type Rebalance struct {
 	Smallest  Decimal `json:"smallest"`  // min_rebalance_usd
 }
 
-// TransferApproved records that a second person approved exactly this hash.
+// TransferApproved records that a person other than the one who asked approved exactly this
+// hash. A transfer that needs two approvers has two of these.
 type TransferApproved struct {
 	Transfer string `json:"transfer"`
 	Hash     string `json:"hash"`

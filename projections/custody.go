@@ -85,8 +85,15 @@ type Transfer struct {
 	RequestedBy string    `json:"requested_by"`
 	RequestedAt time.Time `json:"requested_at"`
 	ExpiresAt   time.Time `json:"expires_at"`
-	ApprovedBy  string    `json:"approved_by,omitempty"`
-	// Signature is the approver's, in a portfolio with signed approvals.
+	// Approvals is how many people have to approve it, if that is more than one, and
+	// Approved how many of them did.
+	Approvals int `json:"approvals,omitempty"`
+	Approved  int `json:"approved,omitempty"`
+	// FirstApprovedBy is the first of two approvers, FirstSignature that person's.
+	FirstApprovedBy string                    `json:"first_approved_by,omitempty"`
+	FirstSignature  *domain.ApprovalSignature `json:"first_signature,omitempty"`
+	ApprovedBy      string                    `json:"approved_by,omitempty"`
+	// Signature is the last approver's, in a portfolio with signed approvals.
 	Signature *domain.ApprovalSignature `json:"signature,omitempty"`
 	EndedAt   *time.Time                `json:"ended_at"`
 	// Attempts are its transactions, oldest first. At most one of them is
@@ -129,6 +136,9 @@ func TransferOf(t *treasury.Transfer) Transfer {
 		Payment: t.Payment, Hash: t.Hash, Reason: t.Reason, ApprovalFor: append([]string{}, t.ApprovalFor...), RequestedBy: t.User,
 		RequestedAt: t.RequestedAt, ExpiresAt: t.ExpiresAt, ApprovedBy: t.ApprovedBy, Signature: t.Signature, EndedAt: timeOrNil(t.EndedAt), Attempts: []Attempt{},
 		TxHash: t.TxHash, Block: t.Block, Fee: t.Fee, Code: t.Code, Detail: t.Detail, Rebalance: t.Rebalance,
+	}
+	if t.Approvals > 1 {
+		v.Approvals, v.Approved, v.FirstApprovedBy, v.FirstSignature = t.Approvals, t.ApprovedTimes(), t.FirstApprovedBy, t.FirstSignature
 	}
 	for _, a := range t.Attempts {
 		v.Attempts = append(v.Attempts, Attempt{a.Transaction, a.Nonce, a.Digest, a.TxHash, a.Sent})

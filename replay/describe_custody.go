@@ -73,7 +73,11 @@ func requested(e *domain.TransferRequested) string {
 	}
 	approval := "; it needs no approval"
 	if len(e.ApprovalFor) > 0 {
-		approval = "; a second person has to approve it: " + strings.Join(e.ApprovalFor, ", ")
+		who := "a second person has"
+		if e.Approvals > 1 {
+			who = fmt.Sprintf("%d other people have", e.Approvals)
+		}
+		approval = "; " + who + " to approve it: " + strings.Join(e.ApprovalFor, ", ")
 	}
 	return fmt.Sprintf("%s requests %s %s: %s %s from %s to %s (%s)%s", e.User, e.Kind, e.Transfer, e.Amount, e.Asset, e.Wallet, to, e.Reason, approval)
 }

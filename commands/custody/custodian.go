@@ -20,7 +20,10 @@ type Options struct {
 	Chain  Chain
 	// Orders reads EIP-712 typed data of known shapes.
 	Orders func(typedData []byte) (domain.TypedOrder, [32]byte, error)
-	Sealer Sealer
+	// Collaterals are the CAIP-19 ids of what the known orders of a chain are paid in; it may
+	// be nil.
+	Collaterals func(chain string) []string
+	Sealer      Sealer
 	// Resealing is called for every wallet that a rotation has recorded; it may be nil.
 	Resealing func(done, total int, wallet string)
 	// Notify receives the notices for people; it may be nil.

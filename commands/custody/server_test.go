@@ -182,7 +182,17 @@ func (s *server) open(limits string) {
 // second opens another live portfolio, with an empty cold wallet, and returns its name.
 func (s *server) second() string {
 	s.t.Helper()
-	const id = "second"
+	id := s.live("second")
+	_, err := s.custody.RegisterWallet(s.ctx(), id, by(alice, commands.RegisterWallet{
+		Wallet: "cold-9", Place: domain.WalletCold, Chain: chainID, Address: chaintest.Named("cold-9").Hex(),
+	}))
+	require.NoError(s.t, err)
+	return id
+}
+
+// live opens another live portfolio, and returns its name.
+func (s *server) live(id string) string {
+	s.t.Helper()
 	do := func(portfolio string, c domain.Caller, cmd commands.Command) commands.Answer {
 		a, err := s.engine.Do(s.ctx(), portfolio, by(c, signing.Signed(s.t, s.truth, portfolio, c.User, cmd)))
 		require.NoError(s.t, err)
@@ -195,10 +205,6 @@ func (s *server) second() string {
 	do(id, olga, commands.OpenPortfolio{
 		ID: id, Mode: domain.ModeLive, BaseAsset: "USDC", BaseDecimals: 6, Defaults: domain.DefaultPolicy(domain.ModeLive), Gate: &gate, Evidence: evidence,
 	})
-	_, err = s.custody.RegisterWallet(s.ctx(), id, by(alice, commands.RegisterWallet{
-		Wallet: "cold-9", Place: domain.WalletCold, Chain: chainID, Address: chaintest.Named("cold-9").Hex(),
-	}))
-	require.NoError(s.t, err)
 	return id
 }
 
@@ -262,6 +268,9 @@ func (s *server) ask(cmd commands.RequestTransfer) string {
 	id := s.must(olga, cmd).ID
 	if t := s.transfer(id); t.NeedsApproval() {
 		s.must(paul, commands.ApproveTransfer{Transfer: id, Hash: t.TransferRequested.Hash})
+		if t.Approvals > 1 { // the address is new
+			s.must(domain.Caller{User: "petra", Role: domain.RoleApprover}, commands.ApproveTransfer{Transfer: id, Hash: t.TransferRequested.Hash})
+		}
 	}
 	return id
 }

@@ -3,6 +3,8 @@ package custody
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 
 	"pets/commands"
 	"pets/domain"
@@ -28,6 +30,9 @@ func (c *Custodian) RegisterWallet(ctx context.Context, id string, r commands.Re
 		if cmd.Assets, err = c.o.Chain.Assets(cmd.Chain, s.BaseAsset, cmd.Named); err != nil {
 			return err
 		}
+		if err := c.checkPaid(s, &cmd); err != nil {
+			return err
+		}
 		return s.CheckWallet(&domain.WalletRegistered{Wallet: cmd.Wallet, Place: cmd.Place, Chain: cmd.Chain, Address: cmd.Address, Assets: cmd.Assets})
 	})
 	if err != nil {
@@ -39,6 +44,25 @@ func (c *Custodian) RegisterWallet(ctx context.Context, id string, r commands.Re
 	}
 	r.Command = cmd
 	return c.engine.Do(ctx, id, r)
+}
+
+// checkPaid refuses the first wallet of a chain whose token of the base asset pays no known
+// order: that is when the portfolio's token is settled, and then no order would ever be signed.
+// A chain that has a wallet has its token already, and keeps it.
+func (c *Custodian) checkPaid(s *portfolio.State, cmd *commands.RegisterWallet) error {
+	if c.o.Collaterals == nil {
+		return nil
+	}
+	paying := c.o.Collaterals(cmd.Chain)
+	settled := slices.ContainsFunc(s.Custody.SortedWallets(), func(w *treasury.Wallet) bool { return w.Chain == cmd.Chain })
+	i := slices.IndexFunc(cmd.Assets, func(a domain.WalletAsset) bool { return a.Asset == s.BaseAsset })
+	if len(paying) == 0 || settled || i < 0 || slices.Contains(paying, cmd.Assets[i].ID) {
+		return nil
+	}
+	return &domain.Error{
+		Code: domain.CodeConflict, Field: "assets",
+		Message: "have " + cmd.Assets[i].ID + " for the base asset " + s.BaseAsset + ", and no known order is paid in that, so no order would ever be signed; orders are paid in " + strings.Join(paying, ", "),
+	}
 }
 
 // AddAddress adds an address to the address book, and refuses one with a wrong checksum.

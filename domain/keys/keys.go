@@ -63,11 +63,14 @@ type State struct {
 	sealed    map[string]string
 	claims    map[string]Claim // by the address in lower case
 	since     *time.Time
+	// used says since when each key was in use, as far as the history tells: one that comes
+	// back is as old as it was.
+	used map[string]time.Time
 }
 
 // New returns the state before the first event.
 func New() *State {
-	return &State{rotations: map[string]*Rotation{}, sealed: map[string]string{}, claims: map[string]Claim{}}
+	return &State{rotations: map[string]*Rotation{}, sealed: map[string]string{}, claims: map[string]Claim{}, used: map[string]time.Time{}}
 }
 
 // Apply folds one event. It is total: a recorded event is applied even where no
@@ -88,6 +91,9 @@ func (s *State) Apply(at domain.Stamp, event domain.Event) {
 		s.rotations[e.Rotation], s.latest = s.open, e.Rotation
 	case *domain.KeyReencrypted:
 		s.sealed[e.Wallet] = e.To
+		if _, known := s.used[e.From]; !known && s.since != nil && e.From != Unknown {
+			s.used[e.From] = *s.since
+		}
 		if r := s.rotations[e.Rotation]; r != nil {
 			r.Left = slices.DeleteFunc(r.Left, func(w string) bool { return w == e.Wallet })
 		}
@@ -104,10 +110,12 @@ func (s *State) complete(at domain.Stamp, e *domain.KeyRotationCompleted) {
 	}
 	when := at.Time
 	r.CompletedAt = &when
-	// A rotation to the current key repairs a keystore; it does not reset the age
-	// of the key.
-	if s.last == nil || s.last.To != e.To {
-		s.since = &when
+	// A rotation to the current key repairs a keystore, and one to a former key
+	// puts that back: neither resets the age of the key.
+	if first, known := s.used[e.To]; known {
+		s.since = &first
+	} else {
+		s.since, s.used[e.To] = &when, when
 	}
 	s.last = r
 	if s.open == r {
@@ -167,8 +175,8 @@ func (s *State) ClaimOf(address string) (Claim, bool) {
 }
 
 // Since returns the time from which the age of the key is counted. That is the
-// completion of the last rotation that changed the key, or else the first event
-// that mentions a key: the start of a rotation or the claim of a wallet. It
+// completion of the first rotation to the key in use, or else the first event that
+// mentions a key: the start of a rotation or the claim of a wallet. It
 // returns false before all of these.
 func (s *State) Since() (time.Time, bool) {
 	if s.since == nil {

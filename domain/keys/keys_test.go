@@ -78,9 +78,9 @@ func TestSince(t *testing.T) {
 		{"a completion does", []domain.Event{claim("main"), start("r1", newKey), completed("r1", newKey)}, 2},
 		{"the last completion", []domain.Event{start("r0", oldKey), completed("r0", oldKey), start("r2", newKey), completed("r2", newKey)}, 3},
 		{"to the same key again is none", []domain.Event{start("r0", newKey), completed("r0", newKey), start("r2", newKey), completed("r2", newKey)}, 1},
-		{"to the first again is one", []domain.Event{
+		{"to the first again is none", []domain.Event{
 			start("r0", oldKey), completed("r0", oldKey), start("r2", newKey), completed("r2", newKey), start("r4", oldKey), completed("r4", oldKey),
-		}, 5},
+		}, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := history(tt.events...)
@@ -173,4 +173,28 @@ func TestShapes(t *testing.T) {
 	}
 	require.Equal(t, domain.CodeInvalid, domain.CodeOf(CheckID("to", "x")))
 	require.Equal(t, domain.CodeInvalid, domain.CodeOf(CheckAddress("address", "x")))
+}
+
+// "Swapping two encryption keys does not reset their age": a key that comes back is as old as
+// it was, the first one too.
+func TestAKeyThatComesBackIsNotNew(t *testing.T) {
+	s := history(
+		claim("main"),
+		start("r1", newKey, "hot-1"), reencrypted("r1", "hot-1", newKey), completed("r1", newKey), // on day 3
+		start("r4", oldKey, "hot-1"),
+		&domain.KeyReencrypted{Rotation: "r4", Wallet: "hot-1", Address: address, From: newKey, To: oldKey},
+		completed("r4", oldKey),
+	)
+	since, known := s.Since()
+	require.True(t, known)
+	require.Equal(t, day(0), since, "the old key was in use from the first event on")
+	require.True(t, s.Due(day(90)))
+	s.Apply(domain.Stamp{Revision: 7, Time: day(7)}, start("r7", newKey, "hot-1"))
+	s.Apply(domain.Stamp{Revision: 8, Time: day(8)}, reencrypted("r7", "hot-1", newKey))
+	s.Apply(domain.Stamp{Revision: 9, Time: day(9)}, completed("r7", newKey))
+	since, _ = s.Since()
+	require.Equal(t, day(3), since, "since it was first the current key")
+	s.Apply(domain.Stamp{Revision: 10, Time: day(10)}, completed("r10", "00c0ffee"))
+	since, _ = s.Since()
+	require.Equal(t, day(10), since, "one that was never used is new")
 }

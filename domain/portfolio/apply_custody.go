@@ -109,8 +109,7 @@ func (s *State) applyTransfer(at domain.Stamp, event domain.Event) {
 		c.Transfers[e.Transfer] = t
 	case *domain.TransferApproved:
 		s.onTransfer(e.Transfer, func(t *treasury.Transfer) {
-			t.Status, t.ApprovedBy, t.ApprovedHash = treasury.Approved, e.User, e.Hash
-			t.Signature = e.Signature
+			t.Approve(e)
 		})
 	case *domain.TransferRejected:
 		s.onTransfer(e.Transfer, func(t *treasury.Transfer) {

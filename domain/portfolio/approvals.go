@@ -137,6 +137,9 @@ func TransferLines(t *domain.TransferRequested) []string {
 		quoted("requested by", t.User),
 		quoted("reason", t.Reason),
 	}
+	if t.Approvals > 1 {
+		lines = append(lines, line("approvals", t.Approvals))
+	}
 	for _, why := range t.ApprovalFor {
 		lines = append(lines, quoted("needs approval because", why))
 	}

@@ -127,7 +127,7 @@ func TestWalletOfARecipient(t *testing.T) {
 func TestSortedBook(t *testing.T) {
 	h := funded(t)
 	for _, a := range []domain.AddressAdded{
-		{Chain: polygon, Address: stranger, Label: "b"}, {Chain: "eip155:1", Address: stranger, Label: "b"}, {Chain: "eip155:1", Address: friend, Label: "b"},
+		{Chain: polygon, Address: stranger, Label: "b"}, {Chain: "eip155:1", Address: stranger, Label: "b"}, {Chain: "eip155:1", Address: friend, Label: "c"},
 	} {
 		h.must(func(d *Decision) error { return d.AddAddress(&a) })
 	}
@@ -135,7 +135,7 @@ func TestSortedBook(t *testing.T) {
 	for _, c := range h.s.Custody.SortedBook() {
 		got = append(got, c.Label+" "+c.Chain+" "+c.Address[:4])
 	}
-	require.Equal(t, []string{"address 1111 eip155:137 0x11", "b eip155:1 0x11", "b eip155:1 0x22", "b eip155:137 0x22"}, got)
+	require.Equal(t, []string{"address 1111 eip155:137 0x11", "b eip155:1 0x22", "b eip155:137 0x22", "c eip155:1 0x11"}, got)
 }
 
 // A paper portfolio whose stream says something of wallets keeps no share.

@@ -62,6 +62,7 @@ func funded(t testingT) *harness {
 	h.load("hot-1")
 	h.load("hot-2")
 	h.contact(friend)
+	h.now = h.now.Add(treasury.NewFor) // to a new address it takes two approvers
 	h.deposit("2500")
 	h.depositIn(domain.WalletCold, "", "7500")
 	h.bot("a", "1000")
@@ -84,12 +85,14 @@ func (h *harness) send(from, to, amount string) *treasury.Transfer {
 	return h.transfer(TransferRequest{From: from, To: to, Amount: dec(amount)})
 }
 
-// approve is paul's word, where one is needed.
+// approve is paul's word, where one is needed, and petra's where two are.
 func (h *harness) approve(t *treasury.Transfer) *treasury.Transfer {
 	h.t.Helper()
 	before := h.caller
-	if now := h.now1(t); now.Status == treasury.Requested {
-		h.as(domain.RoleApprover, "paul").must(func(d *Decision) error { return d.ApproveTransfer(t.Transfer, t.Hash) })
+	for _, user := range []string{"paul", "petra"} {
+		if now := h.now1(t); now.Status == treasury.Requested {
+			h.as(domain.RoleApprover, user).must(func(d *Decision) error { return d.ApproveTransfer(t.Transfer, t.Hash) })
+		}
 	}
 	h.caller = before
 	return h.now1(t)

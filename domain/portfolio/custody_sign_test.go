@@ -328,6 +328,7 @@ func TestSignWhereNothingIsTraded(t *testing.T) {
 
 	// A market whose tokens nobody has registered.
 	h = signing(t)
+	o.Token = "7171"
 	h.ask(order("a", "m", "YES", buy, "10", "0.5"))
 	id = lastOf[*domain.PermitGranted](h).Permit
 	require.Equal(t, []domain.SignatureCode{domain.SignWrongToken}, h.signs(id, o))
@@ -335,7 +336,7 @@ func TestSignWhereNothingIsTraded(t *testing.T) {
 	empty.Token = ""
 	require.Equal(t, []domain.SignatureCode{domain.SignWrongToken}, h.after(time.Second).signs(id, empty))
 	h.must(func(d *Decision) error {
-		return d.RegisterMarket(&domain.MarketRegistered{Market: "m", Kind: domain.KindOutcome, Outcomes: []string{"YES"}, Tokens: map[string]string{"YES": "71"}})
+		return d.RegisterMarket(&domain.MarketRegistered{Market: "m", Kind: domain.KindOutcome, Outcomes: []string{"YES"}, Tokens: map[string]string{"YES": "7171"}})
 	})
 	require.Empty(t, h.signs(id, o))
 

@@ -19,6 +19,8 @@ type modelTransfer struct {
 	user, approver                      string
 	amount                              int64
 	asked                               bool // for a second person
+	two                                 bool // approvers: the address is new
+	first                               string
 	status                              string
 	requested, expires                  time.Time
 	nonce                               uint64

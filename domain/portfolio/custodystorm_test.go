@@ -32,9 +32,9 @@ func newCustodyStorm(r *rapid.T) *custodyStorm {
 	s.read = len(s.log)
 	s.m = &custodyModel{
 		hot: 1500_000_000, bots: 1000_000_000, cold: 7500_000_000, book: map[string]time.Time{friend: noon}, walletsAt: noon,
-		tripped: map[string]bool{}, off: map[string]int64{}, above: noon,
+		tripped: map[string]bool{}, off: map[string]int64{}, above: noon.Add(24 * time.Hour),
 	}
-	s.now = noon.Add(1) // funded is a nanosecond older than its wallets
+	s.now = noon.Add(24*time.Hour + 1) // funded waits until its friend is not new, and is a nanosecond older than its wallets
 	return s
 }
 
@@ -195,6 +195,7 @@ func (s *custodyStorm) asked(kind, wallet, to string, amount int64) {
 	if x.asked = s.m.second(wallet, x.from, x.to, amount, s.now); !x.asked {
 		x.status = "approved"
 	}
+	x.two = x.to == "external" && s.now.Sub(s.m.book[to]) < 24*time.Hour
 	require.Equal(s.t, text(amount), fixed(e.Amount))
 	s.m.transfers = append(s.m.transfers, x)
 }
@@ -340,7 +341,7 @@ func (s *custodyStorm) anyProgress() {
 	for range rapid.IntRange(1, 4).Draw(s.r, "steps on") {
 		switch x.status {
 		case "requested":
-			s.approves(x, "quinn", s.s.Custody.Transfers[x.id].Hash, true)
+			s.approves(x, among(s, "next approver", "quinn", "paul"), s.s.Custody.Transfers[x.id].Hash, true)
 		case "approved":
 			s.prepares(x, s.nextNonce(x), false)
 		case "prepared":
@@ -355,11 +356,15 @@ func (s *custodyStorm) approves(x *modelTransfer, user, hash string, right bool)
 	if !right {
 		hash = strings.Repeat("0", 64)
 	}
-	before := right && x.approver == user && (x.open() || x.status == "confirmed")
+	before := right && (x.approver == user || x.first == user) && (x.open() || x.status == "confirmed")
 	ok := right && user != x.user && !x.late(s.now) && (x.status == "requested" || before)
 	s.as(domain.RoleApprover, user)
 	s.does("approve", ok, func(d *Decision) error { return d.ApproveTransfer(x.id, hash) }, func() {
-		if x.status == "requested" {
+		switch {
+		case x.status != "requested" || x.first == user:
+		case x.two && x.first == "":
+			x.first = user
+		default:
 			x.status, x.approver = "approved", user
 		}
 	})

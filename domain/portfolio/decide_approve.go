@@ -8,7 +8,8 @@ import (
 	"pets/domain/treasury"
 )
 
-// ApproveTransfer records the second person's approval of exactly this hash.
+// ApproveTransfer records another person's approval of exactly this hash. A transfer to a new
+// address takes two of them, two different users.
 // "Approver ≠ requester by user; one use; expires."
 func (d *Decision) ApproveTransfer(id, hash string) error {
 	t, err := d.requireTransfer(id)
@@ -26,20 +27,32 @@ func (d *Decision) ApproveTransfer(id, hash string) error {
 		return tampered("hash")
 	case hash != t.Hash:
 		return &domain.Error{Code: domain.CodeConflict, Field: "hash", Message: "is not the hash of the transfer: check what is requested, and approve its hash"}
-	case t.Status != treasury.Requested && domain.SameUser(t.ApprovedBy, d.caller.User) && t.ApprovedHash == hash && (t.Open() || t.Status == treasury.Confirmed):
+	case t.Status != treasury.Requested && approvedBy(t, d.caller.User) && t.ApprovedHash == hash && (t.Open() || t.Status == treasury.Confirmed):
 		d.Note(domain.NotedUnchanged, "the transfer is already approved")
 		return nil
 	case t.Status != treasury.Requested:
 		return domain.Errorf(domain.CodeConflict, "the transfer is %s; an approval is used once", t.Status)
+	case t.FirstApprovedBy != "" && domain.SameUser(t.FirstApprovedBy, d.caller.User):
+		d.Note(domain.NotedUnchanged, "you have approved it already; it needs the approval of another user, too")
+		return nil
 	}
 	if err := d.requireLiving(t.User); err != nil {
 		return err
+	}
+	if t.FirstApprovedBy != "" {
+		if err := d.requireLiving(t.FirstApprovedBy); err != nil {
+			return err
+		}
 	}
 	if err := d.checkApproval(approval.KindTransfer, id); err != nil {
 		return err
 	}
 	d.emit(&domain.TransferApproved{Transfer: id, Hash: hash, User: d.caller.User, Signature: d.signature})
 	return nil
+}
+
+func approvedBy(t *treasury.Transfer, user string) bool {
+	return domain.SameUser(t.ApprovedBy, user) || t.FirstApprovedBy != "" && domain.SameUser(t.FirstApprovedBy, user)
 }
 
 // registrar returns the user who registered the recipient of a transfer as one of

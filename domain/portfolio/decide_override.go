@@ -38,9 +38,10 @@ type Override struct {
 // RequestOverride records the request of the first person. The kinds are:
 // go_live, in a paper portfolio, for the live portfolio it names; limits and
 // treasury_policy, in a live one, for limits or treasury rules looser than their
-// defaults; transfer, for the outcome of a transfer; clock, to continue with a
-// wall clock that is behind the last record; signed_approvals, in a live portfolio of
-// an older build, which has every later approval signed.
+// defaults; transfer, for the outcome of a transfer; market_tokens, for the
+// tokens of a market; clock, to continue with a wall clock that is behind the
+// last record; signed_approvals, in a live portfolio of an older build, which has
+// every later approval signed.
 func (d *Decision) RequestOverride(kind, portfolio string, limits json.RawMessage, reason string) error {
 	if err := d.requireOpen(); err != nil {
 		return err
@@ -65,6 +66,10 @@ func (d *Decision) RequestOverride(kind, portfolio string, limits json.RawMessag
 		if _, _, err := d.settlementOf(portfolio, limits); err != nil {
 			return err
 		}
+	case domain.OverrideTokens:
+		if _, err := d.tokensOf(portfolio, limits); err != nil {
+			return err
+		}
 	case domain.OverrideClock:
 		if err := d.checkClockOverride(portfolio, limits); err != nil {
 			return err
@@ -74,7 +79,7 @@ func (d *Decision) RequestOverride(kind, portfolio string, limits json.RawMessag
 			return err
 		}
 	default:
-		return domain.Invalid("kind", "must be go_live, limits, treasury_policy, transfer, clock or signed_approvals")
+		return domain.Invalid("kind", "must be go_live, limits, treasury_policy, transfer, market_tokens, clock or signed_approvals")
 	}
 	d.due()
 	e := &domain.OverrideRequested{
@@ -173,6 +178,14 @@ func (d *Decision) recordConfirmed(o *Override, e *domain.OverrideRecorded) erro
 		return nil
 	case domain.OverrideClock:
 		return d.acceptClock(o, e)
+	case domain.OverrideTokens:
+		m, err := d.tokensOf(o.Portfolio, o.Limits) // based on its current state
+		if err != nil {
+			return err
+		}
+		d.emit(e)
+		d.emit(m)
+		return nil
 	case domain.OverrideTransfer:
 		s, t, err := d.settlementOf(o.Portfolio, o.Limits) // based on its current state
 		if err != nil {

@@ -120,6 +120,9 @@ func (d *Decision) RegisterMarket(e *domain.MarketRegistered) error {
 	if err := checkMarket(e); err != nil {
 		return err
 	}
+	if err := d.tokensAreFree(e.Market, e.Tokens); err != nil && !d.registered(e) {
+		return err
+	}
 	if m := d.s.Markets[e.Market]; m != nil {
 		same := m.Kind == e.Kind && slices.Equal(m.Outcomes, e.Outcomes) && m.Category == e.Category
 		switch {
@@ -130,6 +133,9 @@ func (d *Decision) RegisterMarket(e *domain.MarketRegistered) error {
 			d.emit(e)
 			return nil
 		}
+		if same {
+			return &domain.Error{Code: domain.CodeConflict, Field: "tokens", Message: "are already registered differently; two people mend them, by an override of kind market_tokens"}
+		}
 		return &domain.Error{Code: domain.CodeConflict, Field: "market", Message: "is already registered differently"}
 	}
 	if e.Kind != domain.KindOutcome && d.tradedAsOutcome(e.Market) {
@@ -137,6 +143,37 @@ func (d *Decision) RegisterMarket(e *domain.MarketRegistered) error {
 	}
 	d.emit(e)
 	return nil
+}
+
+// registered reports whether a market is registered with exactly these tokens.
+func (d *Decision) registered(e *domain.MarketRegistered) bool {
+	m := d.s.Markets[e.Market]
+	return m != nil && maps.Equal(m.Tokens, e.Tokens)
+}
+
+// tokensAreFree refuses a token that belongs to another market: an order for the one would be
+// signed under a permit for the other.
+func (d *Decision) tokensAreFree(market string, tokens map[string]string) error {
+	if len(tokens) == 0 {
+		return nil
+	}
+	taken := ""
+	for id, m := range d.s.Markets {
+		if id == market || taken != "" && taken < id {
+			continue
+		}
+		for _, token := range m.Tokens {
+			for _, wanted := range tokens {
+				if token == wanted {
+					taken = id
+				}
+			}
+		}
+	}
+	if taken == "" {
+		return nil
+	}
+	return &domain.Error{Code: domain.CodeConflict, Field: "tokens", Message: "has a token of market " + taken + ", and a token belongs to one market; if it is wrong there, two people mend it by an override of kind market_tokens"}
 }
 
 func checkMarket(e *domain.MarketRegistered) error {

@@ -73,6 +73,9 @@ func (d *Decision) request(e *domain.TransferRequested) {
 	if e.ToPlace == domain.WalletHot && !d.s.keyIsHere(e) {
 		e.ApprovalFor = append(e.ApprovalFor, "the key of the receiving wallet was never opened here")
 	}
+	if c := d.s.Custody.Book[treasury.ContactKey(e.Chain, e.To)]; e.ToPlace == domain.PlaceExternal && c != nil && c.New(d.now) {
+		treasury.NeedTwo(e)
+	}
 	e.Hash = treasury.Hash(d.s.Portfolio, e)
 	d.emit(e)
 }

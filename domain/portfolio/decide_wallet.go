@@ -59,12 +59,28 @@ func (s *State) CheckWallet(e *domain.WalletRegistered) error {
 	case old == nil && len(s.Custody.Wallets) >= maxWallets:
 		return domain.Errorf(domain.CodeConflict, "a portfolio has at most %d wallets", maxWallets)
 	case old == nil:
+		return d.checkLookAlike(e)
 	case old.Place != e.Place || old.Chain != e.Chain || !treasury.SameAddress(old.Address, e.Address):
 		return &domain.Error{Code: domain.CodeConflict, Field: "wallet", Message: "is registered with another place, chain or address; those are final"}
 	case slices.ContainsFunc(old.Assets, func(a domain.WalletAsset) bool { return !slices.Contains(e.Assets, a) }):
 		// If an asset could be removed, its balance would no longer be read, and
 		// a loss would go unnoticed.
 		return &domain.Error{Code: domain.CodeConflict, Field: "assets", Message: "lack one that the wallet is registered with, or change it; assets can only be added"}
+	}
+	return nil
+}
+
+// checkLookAlike refuses a new wallet whose address is made to look like another one.
+func (d *Decision) checkLookAlike(e *domain.WalletRegistered) error {
+	for _, w := range d.s.Custody.SortedWallets() {
+		if treasury.LookAlike(w.Address, e.Address) {
+			return lookAlike("the address of wallet " + w.Wallet)
+		}
+	}
+	for _, c := range d.s.Custody.SortedBook() {
+		if treasury.LookAlike(c.Address, e.Address) {
+			return lookAlike("the address of " + c.Label + " in the book")
+		}
 	}
 	return nil
 }
@@ -205,11 +221,13 @@ func (d *Decision) AddAddress(e *domain.AddressAdded) error {
 	if err := treasury.CheckAddress("address", e.Address); err != nil {
 		return err
 	}
-	if err := domain.CheckText("label", e.Label); err != nil {
-		return err
-	}
 	c := &d.s.Custody
 	old := c.Book[treasury.ContactKey(e.Chain, e.Address)]
+	if old == nil || old.Label != e.Label {
+		if err := treasury.CheckLabel("label", e.Label); err != nil {
+			return err
+		}
+	}
 	switch own := d.s.ownAddress(e.Chain, e.Address); {
 	case own != nil:
 		return &domain.Error{Code: domain.CodeConflict, Field: "address", Message: "is the address of wallet " + own.Wallet + ", which needs no entry"}
@@ -221,9 +239,44 @@ func (d *Decision) AddAddress(e *domain.AddressAdded) error {
 	case old != nil:
 		return &domain.Error{Code: domain.CodeConflict, Field: "address", Message: "is in the book under another label; remove it first"}
 	}
+	if err := d.distinct(e.Address, e.Label); err != nil {
+		return err
+	}
 	e.User = d.caller.User
 	d.emit(e)
 	return nil
+}
+
+// distinct refuses an address and a label that a person would take for others that are known:
+// an attacker makes an address with the ends of one, and a label that reads like one. The same
+// address on another chain may have the same label.
+func (d *Decision) distinct(address, label string) error {
+	c := &d.s.Custody
+	read := treasury.Readable(label)
+	for _, other := range c.SortedBook() {
+		switch {
+		case treasury.LookAlike(other.Address, address):
+			return lookAlike("the address of " + other.Label + " in the book")
+		case !treasury.SameAddress(other.Address, address) && treasury.Readable(other.Label) == read:
+			return &domain.Error{Code: domain.CodeConflict, Field: "label", Message: "is, or reads like, the label of another address of the book, " + other.Address + "; choose one that nobody takes for it"}
+		}
+	}
+	for _, w := range c.SortedWallets() {
+		switch {
+		case treasury.LookAlike(w.Address, address):
+			return lookAlike("the address of wallet " + w.Wallet)
+		case treasury.Readable(w.Wallet) == read:
+			return &domain.Error{Code: domain.CodeConflict, Field: "label", Message: "is, or reads like, the name of a wallet; choose another"}
+		}
+	}
+	if read == treasury.Readable(domain.WalletHot) || read == treasury.Readable(domain.WalletCold) {
+		return domain.Invalid("label", "must not be hot or cold: these names mean the wallets")
+	}
+	return nil
+}
+
+func lookAlike(of string) error {
+	return &domain.Error{Code: domain.CodeConflict, Field: "address", Message: "has the same first and last four digits as " + of + ", and is another one: it was made to be taken for it. Compare all 40 digits with what its owner has given you by another way"}
 }
 
 // RemoveAddress removes an address from the book. Transfers to it that are not

@@ -50,10 +50,14 @@ type Transfer struct {
 	domain.TransferRequested
 	Status      Status    `json:"status"`
 	RequestedAt time.Time `json:"requested_at"`
-	// ApprovedBy and ApprovedHash say who approved which hash.
+	// FirstApprovedBy is the first of two approvers, and FirstSignature that person's
+	// signature; the transfer waits for the second.
+	FirstApprovedBy string                    `json:"first_approved_by,omitempty"`
+	FirstSignature  *domain.ApprovalSignature `json:"first_signature,omitempty"`
+	// ApprovedBy and ApprovedHash say who approved which hash, the last of them.
 	ApprovedBy   string `json:"approved_by,omitempty"`
 	ApprovedHash string `json:"approved_hash,omitempty"`
-	// Signature is the approver's, in a portfolio with signed approvals.
+	// Signature is the last approver's, in a portfolio with signed approvals.
 	Signature *domain.ApprovalSignature `json:"signature,omitempty"`
 	Attempts  []Attempt                 `json:"attempts,omitempty"`
 	// SentAt is when the latest attempt was first sent.
@@ -96,6 +100,26 @@ func (t *Transfer) Lapsed(now time.Time) bool {
 
 // NeedsApproval reports whether a second person has to approve.
 func (t *Transfer) NeedsApproval() bool { return len(t.ApprovalFor) > 0 }
+
+// Approve folds an approval. With two approvers needed, the first is remembered.
+func (t *Transfer) Approve(e *domain.TransferApproved) {
+	if t.Status == Requested && t.Approvals >= approvalsToNew && t.FirstApprovedBy == "" {
+		t.FirstApprovedBy, t.FirstSignature = e.User, e.Signature
+		return
+	}
+	t.Status, t.ApprovedBy, t.ApprovedHash, t.Signature = Approved, e.User, e.Hash, e.Signature
+}
+
+// ApprovedTimes is how many people have approved the transfer.
+func (t *Transfer) ApprovedTimes() int {
+	n := 0
+	for _, by := range []string{t.FirstApprovedBy, t.ApprovedBy} {
+		if by != "" {
+			n++
+		}
+	}
+	return n
+}
 
 // Last returns the latest attempt, nil before it was prepared.
 func (t *Transfer) Last() *Attempt {

@@ -26,6 +26,7 @@ import (
 	"golang.org/x/term"
 
 	"pets/domain"
+	"pets/internal/columns"
 	"pets/internal/config"
 	"pets/internal/open"
 )
@@ -133,10 +134,16 @@ func (a *App) usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 		if check == nil {
 			return nil
 		}
-		if err := check(c, args); err != nil {
-			return Usage(fmt.Errorf("%w; see %s --help", err, c.CommandPath()))
+		err := check(c, args)
+		switch {
+		case err == nil:
+			return nil
+		case cobra.NoArgs(c, args) != nil && c.HasSubCommands():
+			return knownCommand(c, args)
+		case len(args) > 0 && strings.Contains(err.Error(), args[0]): // it may be a secret
+			err = fmt.Errorf("%s takes no argument, and has %d", c.CommandPath(), len(args))
 		}
-		return nil
+		return Usage(fmt.Errorf("%w; see %s --help", err, c.CommandPath()))
 	}
 }
 
@@ -171,7 +178,8 @@ func given(c *cobra.Command, args []string) error {
 
 func blank(text string) bool { return strings.TrimSpace(text) == "" }
 
-// knownCommand refuses an unknown subcommand and suggests similar ones.
+// knownCommand refuses an unknown subcommand and suggests similar ones. It does not repeat
+// what was typed: that may be a key, or the first word of a wallet.
 func knownCommand(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -180,7 +188,29 @@ func knownCommand(c *cobra.Command, args []string) error {
 	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
 		guess = fmt.Sprintf(": did you mean %s?", strings.Join(near, " or "))
 	}
-	return Usage(fmt.Errorf("there is no command %q%s; see pets --help", args[0], guess))
+	return Usage(fmt.Errorf("%s has no such command%s; see %s --help", c.CommandPath(), guess, c.CommandPath()))
+}
+
+// longestFlag is longer than any flag: what is longer is something else that begins as one.
+const longestFlag = 32
+
+// flagError is what is wrong with a flag. It does not repeat the value: that may be a secret,
+// as the first word of a wallet after --words.
+func flagError(err error) error {
+	var value *pflag.InvalidValueError
+	var unknown *pflag.NotExistError
+	switch {
+	case errors.As(err, &value):
+		flag := value.GetFlag()
+		cause := value.Unwrap()
+		if cause == nil || strings.Contains(cause.Error(), strings.TrimSpace(value.GetValue())) {
+			return fmt.Errorf("the value of --%s is no valid %s", flag.Name, flag.Value.Type())
+		}
+		return fmt.Errorf("the value of --%s %w", flag.Name, cause)
+	case errors.As(err, &unknown) && len(unknown.GetSpecifiedName()+unknown.GetSpecifiedShortnames()) > longestFlag:
+		return errors.New("there is no such flag")
+	}
+	return err
 }
 
 // OnFlag names the flag in an error about its value.
@@ -354,7 +384,7 @@ func Under(t topic, commands ...*cobra.Command) []*cobra.Command {
 
 // RunCommands runs the command line with these commands and returns its exit status.
 func (a *App) RunCommands(ctx context.Context, args []string, commands ...*cobra.Command) int {
-	a.Columns = a.columnsOf(a.Err)
+	a.Columns, a.Arguments = a.columnsOf(a.Err), args
 	root := a.Root(commands...)
 	root.SetArgs(args)
 	root.SetOut(a.Out)
@@ -369,7 +399,7 @@ func (a *App) RunCommands(ctx context.Context, args []string, commands ...*cobra
 		a.Tell("interrupted")
 		return 1
 	}
-	for line := range strings.SplitSeq(err.Error(), "\n") { // each of several errors
+	for _, line := range columns.Lines(err) { // each of several errors
 		a.Tell("%s", line)
 	}
 	var usage errUsage
@@ -410,7 +440,7 @@ func (a *App) Root(commands ...*cobra.Command) *cobra.Command {
 		if args := c.Flags().Args(); c == root && len(args) > 0 { // what is unknown comes before its flags
 			return knownCommand(c, args)
 		}
-		return Usage(fmt.Errorf("%w; see %s --help", err, c.CommandPath()))
+		return Usage(fmt.Errorf("%w; see %s --help", flagError(err), c.CommandPath()))
 	})
 	for _, t := range topics {
 		root.AddGroup(&cobra.Group{ID: string(t), Title: strings.ToUpper(string(t))})

@@ -149,25 +149,20 @@ func blocks(widths []int, first, width int) [][]int {
 	return all
 }
 
-// oneLine is a cell as it may be shown.
-func oneLine(cell string) string {
-	return strings.NewReplacer("\n", `\n`, "\t", `\t`).Replace(columns.Shown(cell))
-}
-
 // column returns the cells of a column, padded on the left where it is one of
 // numbers; "" and "-" are missing numbers.
 func column(rows [][]string, c int) []string {
 	cells := make([]string, len(rows))
 	whole, tail, numbers := 0, 0, 0
 	for i, r := range rows {
-		cells[i] = oneLine(r[c])
+		cells[i] = columns.OneLine(r[c])
 		if i == 0 || missing(r[c]) {
 			continue
 		}
 		m := number.FindStringSubmatch(r[c])
 		if m == nil { // text
 			for i := range rows {
-				cells[i] = oneLine(rows[i][c])
+				cells[i] = columns.OneLine(rows[i][c])
 			}
 			return cells
 		}
@@ -236,10 +231,10 @@ func (a *App) Printer() *Printer { return &Printer{w: a.Out, Width: a.Width()} }
 // Nowhere is a printer of what --json does not print.
 func Nowhere() *Printer { return &Printer{w: io.Discard} }
 
-// Line writes one line, or what it wraps to. A command at its end, or alone in it, is copied:
-// it stays whole, or has a backslash where it goes on below.
+// Line writes one line, or what it wraps to; only the format begins another one. A command at
+// its end, or alone in it, is copied: it stays whole, or has a backslash where it goes on below.
 func (p *Printer) Line(format string, args ...any) {
-	for text := range strings.SplitSeq(fmt.Sprintf(format, args...), "\n") {
+	for text := range strings.SplitSeq(columns.Format(format, args...), "\n") {
 		p.line(text)
 	}
 }
@@ -274,8 +269,10 @@ var typedWord = regexp.MustCompile(`(?:"[^"]*"|'[^']*'|[^\s"']|["'])+`)
 
 // Say writes a sentence that goes on where it began.
 func (p *Printer) Say(indent int, format string, args ...any) {
-	for _, l := range columns.Wrap(strings.Repeat(" ", indent)+fmt.Sprintf(format, args...), p.Width, indent) {
-		p.Whole(l)
+	for text := range strings.SplitSeq(columns.Format(format, args...), "\n") {
+		for _, l := range columns.Wrap(strings.Repeat(" ", indent)+text, p.Width, indent) {
+			p.Whole(l)
+		}
 	}
 }
 
@@ -283,7 +280,7 @@ func (p *Printer) Say(indent int, format string, args ...any) {
 // come from a file or a server.
 func (p *Printer) Whole(text string) {
 	if p.Err == nil {
-		_, p.Err = fmt.Fprintln(p.w, columns.Shown(text))
+		_, p.Err = fmt.Fprintln(p.w, columns.OneLine(text))
 	}
 }
 

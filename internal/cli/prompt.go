@@ -59,7 +59,7 @@ func (a *App) Prompter(command string) (*Prompter, error) {
 
 // Line asks and returns what was typed, which is echoed.
 func (p *Prompter) Line(ctx context.Context, question string) (string, error) {
-	text, err := p.read(ctx, columns.Shown(question), true, func([]byte) string { return "" })
+	text, err := p.read(ctx, columns.OneLine(question), true, func([]byte) string { return "" })
 	return strings.TrimSpace(string(text)), err
 }
 
@@ -228,13 +228,14 @@ func (p *Prompter) key(ctx context.Context) (byte, error) {
 // Say writes a line to the person; a long command continues as a shell accepts it. Errors
 // are ignored: the next question reports a terminal that is gone.
 func (p *Prompter) Say(format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
 	lines := &Printer{w: p.out, Width: p.width}
-	if command := strings.TrimLeft(text, " "); isCommand(command) {
-		lines.command(text[:len(text)-len(command)], shellWords(command))
-		return
+	for text := range strings.SplitSeq(columns.Format(format, args...), "\n") {
+		if command := strings.TrimLeft(text, " "); isCommand(command) {
+			lines.command(text[:len(text)-len(command)], shellWords(command))
+			continue
+		}
+		lines.line(text)
 	}
-	lines.Line("%s", text)
 }
 
 // Control sequences of terminals (ECMA-48, and xterm's alternate screen).

@@ -16,7 +16,7 @@ import (
 // that it answers with, nor from a file or an argument, into whatever command.
 func TestNoEscapeReachesTheTerminal(t *testing.T) {
 	t.Parallel()
-	const evil = "x\x1b[2J\u009b2J\u202ey\x7f"
+	const evil = "x\x1b[2J\u009b2J\u202ey\x7f\nINJECT pets clear --yes"
 	l := petstest.NewListener(t)
 	refuse := false
 	l.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -42,6 +42,7 @@ func TestNoEscapeReachesTheTerminal(t *testing.T) {
 		t.Helper()
 		require.Equal(t, columns.Shown(r.Out), r.Out)
 		require.Equal(t, columns.Shown(r.Err), r.Err)
+		require.NotRegexp(t, `(?m)^(pets: )?INJECT`, r.Out+r.Err, "a line of its own")
 		if strings.Contains(r.Out+r.Err, `\x1b[2J`) || strings.Contains(r.Out+r.Err, `\u001b[2J`) {
 			seen++
 		}

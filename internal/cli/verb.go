@@ -81,7 +81,7 @@ func (a *App) Unsure(err error, words ...string) error {
 		a.Tell("%s", what)
 		return err
 	}
-	return fmt.Errorf("%w\n%s", err, what)
+	return errors.Join(err, errors.New(what))
 }
 
 // keyed adds to an error that leaves open what was recorded how to send the command again:
@@ -103,9 +103,9 @@ func (a *App) keyed(c *cobra.Command, err error) error {
 		a.Tell("it may have been recorded; %s", a.SendAgain())
 		return err
 	case lost(err):
-		return fmt.Errorf("%w\nit may have been recorded; %s", err, a.SendAgain())
+		return errors.Join(err, fmt.Errorf("it may have been recorded; %s", a.SendAgain()))
 	}
-	return fmt.Errorf("%w\n%s", err, a.SendAgain())
+	return errors.Join(err, errors.New(a.SendAgain()))
 }
 
 // SendAgain says how to send again what may have been recorded. A key is of a user: under that

@@ -29,12 +29,97 @@ func Shown(text string) string {
 	return b.String()
 }
 
-// key is what an API key looks like, also one that was not copied whole.
-var key = regexp.MustCompile(`pets_[A-Za-z0-9_-]{32,}`)
+// lines and tabs are what [Shown] leaves, as [OneLine] shows them.
+var lines = strings.NewReplacer("\n", `\n`, "\t", `\t`)
 
-// WithoutKeys is a message in which no API key is repeated: one that was typed in the wrong
-// place would go on to a log.
-func WithoutKeys(text string) string { return key.ReplaceAllString(text, "pets_…") }
+// OneLine is [Shown] for a text that has one line: what came from a file or a server cannot
+// begin a line of its own, which would look like one of ours.
+func OneLine(text string) string { return lines.Replace(Shown(text)) }
+
+// Format is [fmt.Sprintf] in which only the format breaks lines, and an error that joins
+// several of ours.
+func Format(format string, args ...any) string {
+	kept := make([]any, len(args))
+	for i, arg := range args {
+		kept[i] = arg
+		switch v := arg.(type) {
+		case string:
+			kept[i] = OneLine(v)
+		case []string:
+			all := make([]string, len(v))
+			for n := range v {
+				all[n] = OneLine(v[n])
+			}
+			kept[i] = all
+		case error:
+			if text := v.Error(); OneLine(text) != text {
+				kept[i] = strings.Join(Lines(v), "\n")
+			}
+		case fmt.Stringer:
+			if text := fmt.Sprint(v); OneLine(text) != text {
+				kept[i] = OneLine(text)
+			}
+		}
+	}
+	return fmt.Sprintf(format, kept...)
+}
+
+// Lines are the lines of an error: one for each of those that [errors.Join] has joined in it.
+// A line end within one of them came from elsewhere, and is escaped.
+func Lines(err error) []string {
+	text := err.Error()
+	switch within := err.(type) { //nolint:errorlint // each layer is looked at, one after the other
+	case interface{ Unwrap() []error }:
+		var all, texts []string
+		for _, one := range within.Unwrap() {
+			all, texts = append(all, Lines(one)...), append(texts, one.Error())
+		}
+		if strings.Join(texts, "\n") == text {
+			return all
+		}
+	case interface{ Unwrap() error }:
+		inner := within.Unwrap()
+		if inner == nil {
+			break
+		}
+		if before, after, found := strings.Cut(text, inner.Error()); found {
+			all := Lines(inner)
+			all[0] = OneLine(before) + all[0]
+			all[len(all)-1] += OneLine(after)
+			return all
+		}
+	}
+	return []string{OneLine(text)}
+}
+
+// An API key, also one that was not copied whole; and an encryption key, which is 32 bytes in
+// base64. Neither follows another letter of its kind, as the end of a token id would.
+var (
+	key        = regexp.MustCompile(`pets_[A-Za-z0-9_-]{32,}`)
+	encryption = regexp.MustCompile(`(^|[^A-Za-z0-9_+/-])[A-Za-z0-9_-]{43}=($|[^A-Za-z0-9_=-])`)
+	private    = regexp.MustCompile(`^(?:0x|0X)?[0-9A-Fa-f]{64}$`)
+)
+
+// WithoutKeys is a message in which no API key and no encryption key is repeated: one that was
+// typed in the wrong place would go on to a log.
+func WithoutKeys(text string) string {
+	return encryption.ReplaceAllString(key.ReplaceAllString(text, "pets_…"), "${1}…${2}")
+}
+
+// WithoutTyped is [WithoutKeys] for a message about a command line, which repeats no private
+// key that was typed there either. Elsewhere what looks like one is a hash.
+func WithoutTyped(text string, args []string) string {
+	for _, arg := range args {
+		_, value, assigned := strings.Cut(arg, "=")
+		if !assigned || !private.MatchString(value) {
+			value = arg
+		}
+		if value = strings.TrimSpace(value); private.MatchString(value) {
+			text = strings.ReplaceAll(text, value, "…")
+		}
+	}
+	return WithoutKeys(text)
+}
 
 // ShownJSON is a document of JSON, whose strings may have the same: its escapes mean the same.
 func ShownJSON(document []byte) []byte {

@@ -74,6 +74,8 @@ type Config struct {
 	Nudge func()
 	// LiveReady is called before a live portfolio is opened; it may be nil.
 	LiveReady func() error
+	// Payable refuses a base asset that no known order is paid in; it may be nil.
+	Payable func(asset string) error
 	// Treasury holds the rules of the treasury that a new portfolio is opened
 	// with; nil means the defaults.
 	Treasury *domain.TreasuryPolicy

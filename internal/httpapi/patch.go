@@ -62,6 +62,15 @@ func canonicalTreasury(raw json.RawMessage) (json.RawMessage, error) {
 	return json.Marshal(p)
 }
 
+// canonicalTokens does the same for the tokens of a market.
+func canonicalTokens(raw json.RawMessage) (json.RawMessage, error) {
+	var t portfolio.MarketTokens
+	if err := strict.Decode(raw, &t); err != nil {
+		return nil, within("limits", err)
+	}
+	return json.Marshal(t)
+}
+
 // canonicalSettlement does the same for the outcome of a transfer.
 func canonicalSettlement(raw json.RawMessage) (json.RawMessage, error) {
 	var s portfolio.TransferSettlement

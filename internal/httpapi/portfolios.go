@@ -83,6 +83,9 @@ func (q *request) opening(b *openBody) (commands.Command, error) {
 			return nil, err
 		}
 	}
+	if b.Mode == domain.ModeLive && q.api.config.Payable != nil {
+		c.Unpayable = q.api.config.Payable(c.BaseAsset)
+	}
 	defaults, err := q.api.config.Defaults(b.Mode)
 	if err != nil {
 		return nil, err
@@ -121,7 +124,7 @@ func changeLimits(q *request) error {
 
 func overrideRoute() route {
 	return sending(commands.RequestOverride{}, inPortfolio+"/overrides",
-		"The first of two people asks to override a rule: go_live, limits or the treasury policy of a live portfolio, what became of a transfer, the clock, or approvals by API key alone", requestOverride)
+		"The first of two people asks to override a rule: go_live, limits or the treasury policy of a live portfolio, what became of a transfer, the tokens of a market, the clock, or approvals by API key alone", requestOverride)
 }
 
 func requestOverride(q *request) error {
@@ -136,6 +139,8 @@ func requestOverride(q *request) error {
 			canonical = canonicalTreasury
 		case domain.OverrideTransfer:
 			canonical = canonicalSettlement
+		case domain.OverrideTokens:
+			canonical = canonicalTokens
 		}
 		limits, err := canonical(c.Limits)
 		if err != nil {

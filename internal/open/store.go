@@ -47,6 +47,7 @@ type Place struct {
 	StoreFlag string           // what --store names
 	Err       io.Writer        // where warnings go
 	Columns   int              // the width of Err; 0 keeps lines whole
+	Arguments []string         // what was typed: no warning repeats a secret in it
 	Wall      func() time.Time // another clock, for tests
 
 	// AcceptRollback is the reason for which a server goes on with a store that was rolled back;

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"pets/commands"
@@ -102,11 +103,15 @@ func (a *Place) WatchFor(ctx context.Context, store *Store, stopping bool) (*Wat
 	return w, err
 }
 
-// Tell says something to the person at the terminal, on standard error. It repeats no API key.
+// Tell says something to the person at the terminal, on standard error. It repeats no key,
+// and only the format begins a line.
 func (a *Place) Tell(format string, args ...any) {
 	const more = 6 // beside "pets: "
-	for _, line := range columns.Wrap("pets: "+columns.Shown(columns.WithoutKeys(fmt.Sprintf(format, args...))), a.Columns, more) {
-		_, _ = fmt.Fprintln(a.Err, line)
+	text := columns.WithoutTyped(columns.Format(format, args...), a.Arguments)
+	for part := range strings.SplitSeq(text, "\n") {
+		for _, line := range columns.Wrap("pets: "+part, a.Columns, more) {
+			_, _ = fmt.Fprintln(a.Err, line)
+		}
 	}
 }
 

@@ -11,6 +11,8 @@ package owner
 import (
 	"errors"
 	"os"
+	"os/user"
+	"strconv"
 )
 
 // Adopt gives an open file, created by root, the owner of a folder.
@@ -31,4 +33,21 @@ func Like(f, dir *os.File) error {
 		return nil
 	}
 	return like(f, dir)
+}
+
+// Other names the owner of a file, if that is not the user of this process.
+func Other(path string) (name string, other bool) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return "", false
+	}
+	uid, known := uidOf(info)
+	if !known || uid == us() {
+		return "", false
+	}
+	id := strconv.FormatUint(uint64(uid), 10)
+	if u, err := user.LookupId(id); err == nil {
+		return u.Username, true
+	}
+	return "user " + id, true
 }

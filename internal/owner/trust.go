@@ -72,6 +72,16 @@ func (t Trust) Folder(dir string, but ...string) error {
 	return t.within(dir, entries, but)
 }
 
+// Place is [Trust.Folder] without the content of the folder: whether a file made there by its
+// name is one that nobody else can replace.
+func (t Trust) Place(dir string) error {
+	f, links, err := way(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(t.own(dir, f, links), f.Close())
+}
+
 // OpenRoot is [OpenRoot] for a folder that [Trust.Folder] accepts. The checked
 // folder is the one that is opened, even if its name changes meanwhile. A missing
 // folder is an error of fs.ErrNotExist.

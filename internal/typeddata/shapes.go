@@ -140,6 +140,19 @@ func (s *Shapes) Names() []string {
 	return names
 }
 
+// Collaterals are the CAIP-19 ids of what the known orders of a chain (CAIP-2) are paid in,
+// sorted.
+func (s *Shapes) Collaterals(chain string) []string {
+	var ids []string
+	for _, sh := range s.all {
+		if strings.HasPrefix(sh.collateral, chain+"/") {
+			ids = append(ids, sh.collateral)
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
 // unknown refuses an unknown shape and lists the known ones.
 func (s *Shapes) unknown(p place, format string, args ...any) error {
 	return p.refuse(format+"; the known shapes are "+strings.Join(s.Names(), ", "), args...)

@@ -152,11 +152,42 @@ func TestKeysOfNothing(t *testing.T) {
 	s.Fails(1, []string{"there is no store at"}, "keys", "rotate")
 	s.Fails(1, []string{"there is no store at"}, "wallet", "verify")
 	s.Fails(2, []string{"ENCRYPTION_KEY is not set"}, "wallet", "verify", "--offline")
-	s.Fails(2, []string{"unknown command \"sing\""}, "wallet", "sing")
+	s.Fails(2, []string{"pets wallet has no such command; see"}, "wallet", "sing")
 	s.Fails(2, []string{"accepts 1 arg"}, "wallet", "record")
 	left, err := os.ReadDir(s.Dir)
 	require.NoError(t, err)
 	require.Empty(t, left)
+}
+
+// "A message repeats no key, and no word of a wallet": typed where there is no place for it, it
+// would go on to a log.
+func TestAMistypedSecretIsNotRepeated(t *testing.T) {
+	s := petstest.New(t)
+	fernet := strings.TrimSpace(s.Run("keys", "generate").Out)
+	private := strings.Repeat("0123456789abcdef", 4)
+	for _, secret := range []string{fernet, private, "0x" + private, petstest.SomeKey, "abandon"} {
+		for _, line := range [][]string{
+			{secret},
+			{"keys", secret},
+			{"keys", "rotate", secret},
+			{"keys", "status", secret},
+			{"state", secret},
+			{"wallet", "recover", "hot", "--words", secret, "ability"},
+			{"wallet", "recover", "hot", "--index", secret},
+			{"wallet", "recover", secret, "ability", "able"},
+			{"deposit", secret},
+			{"permit", "ask", "--quantity", secret},
+			{"events", "--from=" + secret},
+			{"state", "--at", secret},
+			{"serve", "--listen=" + secret},
+		} {
+			r := s.Run(line...)
+			require.NotEqual(t, 0, r.Code, "%v", line)
+			require.NotContains(t, r.Out+r.Err, secret, "%v", line)
+		}
+	}
+	s.Fails(2, []string{"did you mean rotate?"}, "keys", "rotat")
+	s.Fails(2, []string{"the value of --words is no valid int"}, "wallet", "recover", "hot", "--words", "many")
 }
 
 // Damage, and files that others can read, are found and reported.

@@ -98,7 +98,11 @@ func knownTypes(asked []string) ([]string, error) {
 		case len(has) > 0:
 			out = append(out, has...)
 		default:
-			return nil, domain.Invalid("--type", "%q is not a type of event; there are:\n%s", word, typeList())
+			all := []error{domain.Invalid("--type", "%q is not a type of event; there are:", word)}
+			for line := range strings.SplitSeq(typeList(), "\n") {
+				all = append(all, errors.New(line))
+			}
+			return nil, errors.Join(all...)
 		}
 	}
 	return out, nil

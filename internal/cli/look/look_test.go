@@ -28,10 +28,10 @@ func TestUsageErrors(t *testing.T) {
 		args  string
 		words []string
 	}{
-		{"stat", []string{`no command "stat"`, "did you mean start or state or stats or status or stop?", "pets --help"}},
-		{"frobnicate", []string{`no command "frobnicate"`, "pets --help"}},
+		{"stat", []string{`pets has no such command: did you mean`, "did you mean start or state or stats or status or stop?", "pets --help"}},
+		{"frobnicate", []string{`pets has no such command; see pets --help`, "pets --help"}},
 		{"state --foo", []string{"unknown flag: --foo", "pets state --help"}},
-		{"state extra", []string{`"extra"`, "pets state --help"}},
+		{"state extra", []string{"pets state takes no argument, and has 1", "pets state --help"}},
 		{"state --at yesterday", []string{"--at must be a revision such as 42 or a time such as"}},
 		{"state --at -1", []string{"--at must be"}},
 		{"state --at 1.5", []string{"--at must be"}},

@@ -173,7 +173,14 @@ func (a *app) needsOfTransfers(ctx context.Context, _ *watched) ([]attention, er
 		switch {
 		case show.IsOver(t):
 		case t.Status == treasury.Requested:
-			out = append(out, attention{What: fmt.Sprintf("%s waits for the approval of someone other than %s, until %s UTC: %s", t.Transfer, t.RequestedBy, cli.Clock(t.ExpiresAt), show.InWords(t)), Next: a.Advise("approve", t.Transfer)})
+			others := t.RequestedBy
+			switch {
+			case t.FirstApprovedBy != "":
+				others += " and " + t.FirstApprovedBy
+			case t.Approvals > 1:
+				others += ", and of another one"
+			}
+			out = append(out, attention{What: fmt.Sprintf("%s waits for the approval of someone other than %s, until %s UTC: %s", t.Transfer, others, cli.Clock(t.ExpiresAt), show.InWords(t)), Next: a.Advise("approve", t.Transfer)})
 		case t.From == domain.WalletCold && t.Status == treasury.Prepared && (last == nil || last.TxHash == ""):
 			out = append(out, attention{What: t.Transfer + " waits to be signed where the key of the cold wallet is: " + show.InWords(t), Next: a.Advise("cold", "export", t.Transfer)})
 		case a.Clock()().Sub(t.RequestedAt) > transferPatience:

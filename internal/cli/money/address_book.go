@@ -67,7 +67,7 @@ func (a *app) addAddressCommand() *cobra.Command {
 			if err := a.ToServer(c.Context(), http.MethodPost, "/address-book", body, &answer); err != nil {
 				return err
 			}
-			return a.Done(answer, fmt.Sprintf("%s (%q on %s) is in the address book; each transfer there needs an approval", body.Address, body.Label, body.Chain))
+			return a.Done(answer, fmt.Sprintf("%s (%q on %s) is in the address book; each transfer there needs an approval, and two in the first 24 h", body.Address, body.Label, body.Chain))
 		},
 	}
 	c.Flags().StringVar(&body.Chain, "chain", "", "its chain (PETS_CHAIN)")

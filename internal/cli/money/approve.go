@@ -20,9 +20,10 @@ func (a *app) approveCommand() *cobra.Command {
 	var hash string
 	var yes bool
 	c := &cobra.Command{
-		Use: "approve ID", Short: "Agree, as the second of two people, to exactly the transfer that is shown (through the server)", Args: cobra.ExactArgs(1),
+		Use: "approve ID", Short: "Agree, as another person than the one who asked, to exactly the transfer that is shown (through the server)", Args: cobra.ExactArgs(1),
 		Long: "Shows the whole payment as the server has it, and asks. It approves the hash of what was shown, which\n" +
 			"is computed here from those very lines; the server refuses any other.\n" +
+			"To an address that is in the book for less than 24 h it takes two approvers.\n" +
 			"Without a terminal, --hash says which payment was looked at, and confirms it.",
 		Example: "  pets approve x41\n  pets approve x41 --hash 3f0c…",
 		RunE: func(c *cobra.Command, args []string) error {
@@ -45,7 +46,7 @@ func (a *app) approve(ctx context.Context, id, hash string, yes bool) error {
 	if err != nil {
 		return err
 	}
-	t, err := v.Named(a.App, id)
+	t, err := v.Named(a.App, a.App, id)
 	if err != nil {
 		return err
 	}
@@ -70,7 +71,29 @@ func (a *app) approve(ctx context.Context, id, hash string, yes bool) error {
 	if t.From == domain.WalletCold {
 		next = a.Typed("cold", "export", id)
 	}
+	if t.Approvals > 1 {
+		return a.approvedOfTwo(ctx, answer, id, next)
+	}
 	return a.Done(answer, fmt.Sprintf("%s is approved; next: %s", id, next))
+}
+
+// approvedOfTwo says how many of two approvers there are now: the same one may have agreed twice.
+func (a *app) approvedOfTwo(ctx context.Context, answer commands.Answer, id, next string) error {
+	v, err := a.transfersNow(ctx, answer.Revision)
+	if err != nil {
+		return cli.Told(id+" is approved by you", err)
+	}
+	now, err := v.Named(a.App, id)
+	if err != nil {
+		return cli.Told(id+" is approved by you", err)
+	}
+	if now.Status != treasury.Requested {
+		return a.Done(answer, fmt.Sprintf("%s is approved; next: %s", id, next))
+	}
+	if err := a.Done(answer, fmt.Sprintf("%s has %s%s", id, approvalsOf(now), byFirst(now))); err != nil {
+		return err
+	}
+	return a.NextIn(a.Config.Portfolio, "another user, with a key of role approver, agrees", "approve", id)
 }
 
 func transferPath(id, what string) string { return "/transfers/" + url.PathEscape(id) + what }

@@ -75,7 +75,7 @@ type desk struct {
 
 func newDesk(t *testing.T) *desk {
 	t.Helper()
-	c := &custodial{Shell: petstest.New(t)}
+	c := &custodial{Shell: petstest.New(t), symbol: "pUSD"}
 	c.chainOf(t)
 	d := &desk{custodial: c, offlineDir: t.TempDir(), seats: map[string]*petstest.Seat{}, words: map[string][]string{}, secrets: []string{""}}
 	c.Env = append(c.Env, "PETS_LISTEN=127.0.0.1:0", "PETS_METRICS_LISTEN=off", "PETS_STORE=embedded:"+c.Store())

@@ -199,6 +199,18 @@ func (w *moneyWorld) goLive() {
 	w.post("olga", "/v1/portfolios", map[string]any{"id": "main", "mode": "live", "gate": map[string]any{"portfolio": "paper", "revision": confirmed.Revision}}, nil)
 }
 
+// carol gets the key of a second approver when she first comes in.
+func (w *moneyWorld) carol() {
+	w.t.Helper()
+	if w.keys["carol"] != "" {
+		return
+	}
+	var issued struct{ Secret string }
+	w.post("admin", "/v1/api-keys", map[string]string{"user": "carol", "role": "approver"}, &issued)
+	require.NotEmpty(w.t, issued.Secret)
+	w.keys["carol"] = issued.Secret
+}
+
 // pets runs the command line as one of the people, without a terminal, with that person's PETS_KEY;
 // "nobody" has none.
 func (w *moneyWorld) pets(who string, args ...string) petstest.Ran {

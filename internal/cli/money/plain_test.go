@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -276,4 +278,28 @@ func TestFollowSaysWhatItWaitsFor(t *testing.T) {
 	cancel()
 	require.Zero(t, <-ended, "an interruption is one way for following to end")
 	require.Equal(t, 1, strings.Count(out.String(), "waits:"))
+}
+
+// "No umask 077 before a file of secrets": a block of the documentation that writes one makes
+// it unreadable for others from its first byte, also where it is typed alone.
+func TestNoDocumentedFileOfSecretsIsReadable(t *testing.T) {
+	pages, err := filepath.Glob("../../../docs/*.md")
+	require.NoError(t, err)
+	more, err := filepath.Glob("../../../docs/runbooks/*.md")
+	require.NoError(t, err)
+	written, block := 0, regexp.MustCompile("(?s)```[a-z]*\n(.*?)```")
+	secret := regexp.MustCompile(`>+ *\S*(\.env|\.key|keys|secret)|pets apikey issue[^\n]*>`)
+	for _, page := range append(append(pages, more...), "../../../README.md") {
+		text, err := os.ReadFile(page)
+		require.NoError(t, err)
+		for _, b := range block.FindAllStringSubmatch(string(text), -1) {
+			at := secret.FindStringIndex(b[1])
+			if at == nil {
+				continue
+			}
+			written++
+			require.Contains(t, b[1][:at[0]], "umask 077", "%s:\n%s", page, b[1])
+		}
+	}
+	require.GreaterOrEqual(t, written, 3)
 }

@@ -28,13 +28,30 @@ func showPayment(p *cli.Printer, t *projections.Transfer, n *names) {
 	p.Line("  hash         %s", t.Hash)
 }
 
+// approvalsOf says how many people have approved a transfer, and of how many.
+func approvalsOf(t *projections.Transfer) string {
+	return fmt.Sprintf("%d of %d approvals", t.Approved, t.Approvals)
+}
+
 // showApproval prints whether a second person is needed, why, and until when.
 func showApproval(p *cli.Printer, t *projections.Transfer) {
 	switch {
 	case len(t.ApprovalFor) == 0:
 		p.Line("  approval     not needed")
+	case t.ApprovedBy != "" && t.FirstApprovedBy != "":
+		p.Line("  approval     by %s and %s", t.FirstApprovedBy, t.ApprovedBy)
 	case t.ApprovedBy != "":
 		p.Line("  approval     by %s", t.ApprovedBy)
+	case t.FirstApprovedBy != "":
+		p.Line("  approval     %s, by %s; another by someone other than %s and %s, until %s UTC", approvalsOf(t), t.FirstApprovedBy, t.RequestedBy, t.FirstApprovedBy, cli.Clock(t.ExpiresAt))
+		for _, why := range t.ApprovalFor {
+			p.Line("               because %s", why)
+		}
+	case t.Approvals > 1:
+		p.Line("  approval     %s; by two people other than %s, until %s UTC", approvalsOf(t), t.RequestedBy, cli.Clock(t.ExpiresAt))
+		for _, why := range t.ApprovalFor {
+			p.Line("               because %s", why)
+		}
 	default:
 		p.Line("  approval     by someone other than %s, until %s UTC", t.RequestedBy, cli.Clock(t.ExpiresAt))
 		for _, why := range t.ApprovalFor {
@@ -109,7 +126,11 @@ func nextStep(t *projections.Transfer, inTheWay bool) (says string, command []st
 	case show.IsOver(t):
 		return "nothing; it is over", nil
 	case t.Status == treasury.Requested:
-		return fmt.Sprintf("somebody else than %s, with the role approver:", t.RequestedBy), []string{"approve", t.Transfer, "--hash", t.Hash}
+		who := "somebody else than " + t.RequestedBy
+		if t.FirstApprovedBy != "" {
+			who += " and " + t.FirstApprovedBy
+		}
+		return who + ", with the role approver:", []string{"approve", t.Transfer, "--hash", t.Hash}
 	case inTheWay && unsigned:
 		return "it waits for what is said above; once that is over, the server goes on with it. To see what it waits for:", []string{"transfers", t.Transfer, "--follow"}
 	case cold && t.Status == treasury.Approved:
@@ -125,6 +146,9 @@ func statusLine(t *projections.Transfer) string {
 	cold := t.From == domain.WalletCold
 	switch t.Status {
 	case treasury.Requested:
+		if t.Approvals > 1 {
+			return "requested: " + approvalsOf(t) + byFirst(t)
+		}
 		return "requested: waits for a second person"
 	case treasury.Approved:
 		return "approved: the server prepares it when its turn comes"

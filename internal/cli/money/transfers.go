@@ -115,9 +115,19 @@ func (a *app) listApprovals(ctx context.Context, moment string) error {
 		for _, why := range t.ApprovalFor {
 			p.Line("     because %s", why)
 		}
+		if t.Approvals > 1 {
+			p.Line("     %s", approvalsOf(t)+byFirst(t))
+		}
 		p.Line("     until %s UTC: %s", cli.Clock(t.ExpiresAt), a.Typed("approve", t.Transfer))
 	}
 	return p.Err
+}
+
+func byFirst(t *projections.Transfer) string {
+	if t.FirstApprovedBy == "" {
+		return ""
+	}
+	return ", by " + t.FirstApprovedBy
 }
 
 func (a *app) showTransfer(ctx context.Context, id, moment string) error {

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"pets/domain"
+	"pets/domain/portfolio"
 	"pets/internal/cli"
 	"pets/internal/open"
 	"pets/internal/vault"
@@ -88,12 +89,43 @@ func (a *app) walletList(ctx context.Context) (walletList, error) {
 		}
 		v.Wallets = append(v.Wallets, l)
 	}
+	v.Warnings = append(v.Warnings, a.unpaid(ctx, wallets)...)
 	for i := range entries {
 		if registeredAs(wallets, entries[i].Wallet) == nil {
 			v.Unregistered = append(v.Unregistered, sealOf(&entries[i]))
 		}
 	}
 	return v, nil
+}
+
+// baseView is what a portfolio counts in, of the view of its state.
+type baseView struct {
+	BaseAsset string `json:"base_asset"`
+}
+
+// unpaid says of the main hot wallet that its base asset pays no known order.
+func (a *app) unpaid(ctx context.Context, wallets []projections.Wallet) []string {
+	var said []string
+	base := ""
+	for i := range wallets {
+		w := &wallets[i]
+		if w.Place != domain.WalletHot || !w.Main {
+			continue
+		}
+		if base == "" {
+			v, err := readView(ctx, a, "", "/state", func(s *portfolio.State) baseView { return baseView{s.BaseAsset} })
+			if err != nil {
+				return []string{"whether orders can be paid from wallet " + w.Wallet + " is not known: " + err.Error()}
+			}
+			base = v.BaseAsset
+		}
+		for _, asset := range w.Assets {
+			if why := a.Unpaid(w.Chain, asset); asset.Asset == base && why != "" {
+				said = append(said, "wallet "+w.Wallet+": "+why)
+			}
+		}
+	}
+	return said
 }
 
 func sealOf(e *vault.Entry) listedSeal {

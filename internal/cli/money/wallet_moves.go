@@ -29,7 +29,7 @@ func (a *app) walletRegisterCommand() *cobra.Command {
 		Long: "Its address belongs to this portfolio from then on. Its place, chain and address are final;\n" +
 			"registered again it may have more assets. The key of a cold wallet is never on this machine.",
 		Example: "  pets wallet register hot-1 --place hot --address 0x…\n" +
-			"  pets wallet register vault-1 --place cold --address 0x… --asset USDC=eip155:137/erc20:0x3c499c542cEF5E3811e1192ce70d8cC03d5c3359",
+			"  pets wallet register vault-1 --place cold --address 0x… --asset pUSD=eip155:137/erc20:0xC011a7E12a19f7B1f670d46F03B03f3342E82DFB",
 		RunE: func(c *cobra.Command, args []string) error {
 			body.Wallet = args[0]
 			if body.Chain == "" {

@@ -1,6 +1,7 @@
 package money_test
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"os"
@@ -26,6 +27,7 @@ type custodial struct {
 	server *petstest.Process
 	chain  *chaintest.Chain
 	token  *chaintest.Token
+	symbol string // of the token; "" is USDC
 }
 
 // withChain starts one; the accounts have 100 coins and 250 USDC each.
@@ -45,7 +47,8 @@ func (c *custodial) chainOf(t *testing.T, accounts ...string) {
 		rich = append(rich, chaintest.Account{Address: common.HexToAddress(a)})
 	}
 	c.chain = chaintest.New(t, rich...)
-	c.token = c.chain.Deploy("USDC", 6)
+	symbol := cmp.Or(c.symbol, "USDC")
+	c.token = c.chain.Deploy(symbol, 6)
 	for _, a := range rich {
 		c.token.Mint(a.Address, 250_000_000)
 	}
@@ -54,7 +57,7 @@ func (c *custodial) chainOf(t *testing.T, accounts ...string) {
 		"chains": [{"id": "eip155:1337", "name": "Test", "confirmations": 2, "max_lag": 4, "head_max_age": "1h", "max_gas": 300000,
 			"min_tip_gwei": "1", "max_tip_gwei": "50", "max_fee_gwei": "500"}],
 		"assets": [{"id": "eip155:1337/slip44:1", "symbol": "COIN", "decimals": 18},
-			{"id": "eip155:1337/erc20:%s", "symbol": "USDC", "decimals": 6}]}`, c.token.Hex()))
+			{"id": "eip155:1337/erc20:%s", "symbol": %q, "decimals": 6}]}`, c.token.Hex(), symbol))
 	c.Env = append(c.Env, "PETS_RPC_URLS="+c.chain.URL(), "PETS_RPC_TEST_CHAIN=true", "PETS_CHAIN=eip155:1337", "PETS_ASSET_REGISTRY="+registry, "PETS_RATE_LIMIT=0")
 }
 

@@ -210,7 +210,7 @@ func (a *app) printBatch(ctx context.Context, v *batchAnswer, sent []batchItem) 
 	if a.Starts {
 		again += ". Take out first what starts bots, look whether somebody has stopped them, and start each by itself"
 	}
-	return &cli.ToldError{Err: fmt.Errorf("%s; %d are refused\n%s", done, n.refused, again)}
+	return &cli.ToldError{Err: errors.Join(fmt.Errorf("%s; %d are refused", done, n.refused), errors.New(again))}
 }
 
 // printItems prints the commands that a person has to look at.

@@ -23,6 +23,7 @@ var overrideKinds = map[string]func(pairs []string) (map[string]any, error){
 	domain.OverrideLimits:   func(pairs []string) (map[string]any, error) { return limitsPatch("", pairs) },
 	domain.OverrideTreasury: cli.TreasuryPatch,
 	domain.OverrideTransfer: settlementPatch,
+	domain.OverrideTokens:   tokensPatch,
 }
 
 func noPairs(pairs []string) (map[string]any, error) {
@@ -43,6 +44,43 @@ func settlementPatch(pairs []string) (map[string]any, error) {
 	return body, err
 }
 
+// paid is what a live portfolio counts in, if orders of the chain are known: the registry's
+// last, which is the newest, of what they are paid in.
+func (a *app) paid() []string {
+	pay := a.Paid()
+	if len(pay) == 0 {
+		return nil
+	}
+	return []string{"--asset", pay[len(pay)-1]}
+}
+
+// tokensPatch reads which tokens a market is to have: market=NAME, and OUTCOME=TOKEN for each.
+func tokensPatch(pairs []string) (map[string]any, error) {
+	market, tokens := "", map[string]string{}
+	for i, pair := range pairs {
+		at := strings.LastIndex(pair, "=") // a token has none
+		switch {
+		case at <= 0 || at == len(pair)-1:
+			return nil, cli.Usage(domain.Invalid("KEY=VALUE", "must be market=NAME first, then OUTCOME=TOKEN for each outcome"))
+		case i == 0:
+			name, is := strings.CutPrefix(pair, "market=")
+			if !is {
+				return nil, cli.Usage(domain.Invalid("market", "is needed, before the outcomes: market=NAME"))
+			}
+			market = name
+		default:
+			if _, twice := tokens[pair[:at]]; twice {
+				return nil, cli.Usage(domain.Invalid(pair[:at], "is given twice"))
+			}
+			tokens[pair[:at]] = pair[at+1:]
+		}
+	}
+	if market == "" {
+		return nil, cli.Usage(domain.Invalid("market", "is needed: market=NAME"))
+	}
+	return map[string]any{"market": market, "tokens": tokens}, nil
+}
+
 func (a *app) overrideCommand() *cobra.Command {
 	return cli.Group("override", "What takes two people: one requests it, another confirms", a.Sends(a.requestOverrideCommand()), a.Sends(a.confirmOverrideCommand()))
 }
@@ -56,6 +94,7 @@ func (a *app) requestOverrideCommand() *cobra.Command {
 			"  limits           of a live portfolio: KEY=VALUE, looser than the defaults\n" +
 			"  treasury_policy  of a live portfolio: KEY=VALUE, as pets treasury set has them\n" +
 			"  transfer         the outcome of one: transfer= outcome= tx_hash= block= fee=\n" +
+			"  market_tokens    those of a market: market=NAME OUTCOME=TOKEN…, or none, which frees them\n" +
 			"  clock            to go on with a clock that is behind the last record\n" +
 			"  signed-approvals of an older live portfolio: approvers sign with their own keys from then on",
 		Example: "  pets override request go_live --for real --reason \"a month on paper\"\n  pets override request limits max_daily_loss_pct=0.10 --reason \"agreed on 3 March\"",
@@ -64,7 +103,7 @@ func (a *app) requestOverrideCommand() *cobra.Command {
 			read := overrideKinds[kind]
 			switch {
 			case read == nil:
-				return cli.Usage(domain.Invalid("KIND", "must be go_live, limits, treasury_policy, transfer, clock or signed_approvals"))
+				return cli.Usage(domain.Invalid("KIND", "must be go_live, limits, treasury_policy, transfer, market_tokens, clock or signed_approvals"))
 			case kind == domain.OverrideGoLive:
 				if err := cli.Needed(c, "for"); err != nil {
 					return err
@@ -124,7 +163,8 @@ func (a *app) confirmOverrideCommand() *cobra.Command {
 			}
 			for _, o := range v.Overrides {
 				if o.Override == args[0] && o.Kind == domain.OverrideGoLive {
-					return a.Next("open it within 7 days, with a key of role operator or admin", "portfolio", "open", o.Portfolio, "--mode", "live", "--gate", fmt.Sprintf("%s@%d", a.Config.Portfolio, answer.Revision))
+					words := []string{"portfolio", "open", o.Portfolio, "--mode", "live", "--gate", fmt.Sprintf("%s@%d", a.Config.Portfolio, answer.Revision)}
+					return a.Next("open it within 7 days, with a key of role operator or admin", append(words, a.paid()...)...)
 				}
 			}
 			return nil

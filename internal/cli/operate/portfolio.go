@@ -43,8 +43,9 @@ func (a *app) openPortfolioCommand() *cobra.Command {
 		Use: "open NAME", Short: "Open a portfolio", Args: cobra.ExactArgs(1),
 		Long: "Opens a portfolio with the limits of --limit and, for the others, the limits that the server was\n" +
 			"started with. From then on they are part of its history: pets limits shows them. To open one in mode\n" +
-			"live takes two people: see pets override request --help.",
-		Example: "  pets portfolio open main\n  pets portfolio open main --limit max_daily_loss_pct=0.03 --limit fee_bps=10\n  pets portfolio open real --mode live --gate main@812",
+			"live takes two people: see pets override request --help. A live one counts in what the venue's orders are\n" +
+			"paid in, such as pUSD: in another asset no order would be signed, and it is refused.",
+		Example: "  pets portfolio open main\n  pets portfolio open main --limit max_daily_loss_pct=0.03 --limit fee_bps=10\n  pets portfolio open real --mode live --gate main@812 --asset pUSD",
 		RunE: func(c *cobra.Command, args []string) (err error) {
 			body.ID, body.Mode = args[0], domain.Mode(mode)
 			if a.PortfolioFlag != "" && a.PortfolioFlag != body.ID {
@@ -63,7 +64,7 @@ func (a *app) openPortfolioCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&mode, "mode", string(domain.ModePaper), "paper or live")
-	c.Flags().StringVar(&body.BaseAsset, "asset", "", "what it counts in (USDC by default)")
+	c.Flags().StringVar(&body.BaseAsset, "asset", "", "what it counts in (USDC by default); for live, what orders are paid in")
 	c.Flags().IntVar(&decimals, "decimals", 6, "the decimals of that asset")
 	c.Flags().StringArrayVar(&limits, "limit", nil, "a limit, as `KEY=VALUE`; may be given again")
 	c.Flags().StringVar(&gate, "gate", "", "for live: `PORTFOLIO@REVISION` of the override that lets it go live")

@@ -97,7 +97,7 @@ func (s *Server) openAPI() error {
 	}
 	s.api = httpapi.New(httpapi.Config{
 		Engine: s.Engine, Store: s.Store, Live: s.live, Proof: s.lock.By.Proof, Keys: s.keys, Defaults: c.Policy, Treasury: &treasury, Snapshots: s.witness.Saver,
-		Files: s.files, Custody: s.custody, Nudge: s.custody.Nudge, LiveReady: s.liveReady,
+		Files: s.files, Custody: s.custody, Nudge: s.custody.Nudge, LiveReady: s.liveReady, Payable: s.app.Payable,
 		Rate: float64(c.RateLimit), Burst: c.RateBurst, BytesPerDay: c.BytesPerDay, Limited: s.meter.Limited,
 		Now: s.now, Log: s.Log, Observe: s.meter.Request,
 		Health: s.health, Version: s.app.VersionText(), Started: s.started,

@@ -65,6 +65,9 @@ func (a *app) init(ctx context.Context, questions []question, yes, keyless, keyG
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
+	if err := owner.TrustOf(a.Dir).Place(a.Dir); err != nil {
+		return err
+	}
 	if !yes {
 		var err error
 		if keyless, err = a.askAll(ctx, questions, keyless, keyGiven); err != nil {
@@ -123,8 +126,19 @@ func (a *app) askAll(ctx context.Context, questions []question, keyless, keyGive
 	if keyGiven {
 		return keyless, nil
 	}
-	answer, err := p.Line(ctx, "Make an admin key and keep it in .env, for the commands typed here? yes or no [yes] ")
-	return strings.HasPrefix(strings.ToLower(answer), "n"), err
+	for {
+		answer, err := p.Line(ctx, "Make an admin key and keep it in .env, for the commands typed here? yes or no [yes] ")
+		switch strings.ToLower(answer) {
+		case "", "y", "yes":
+			return false, err
+		case "n", "no":
+			return true, err
+		}
+		if err != nil {
+			return false, err
+		}
+		p.Say("Please answer yes or no. Ctrl-C quits, and nothing is written.")
+	}
 }
 
 // elsewhere are the variables that say what a command goes to, and as whom.
@@ -238,6 +252,14 @@ func (a *app) writeEnv(path string, questions []question, keyless bool) (err err
 	return err
 }
 
+// written says who can read the file: root gives it to the owner of its folder.
+func written(path string) string {
+	if name, other := owner.Other(path); other {
+		return fmt.Sprintf("%s is written, with mode 600. It belongs to %s, as the folder does: only %s and root can read it.", path, name, name)
+	}
+	return path + " is written, with mode 600: nobody else can read it."
+}
+
 // sayInitialised prints what comes next. A key is read without an echo: what is typed as part
 // of a command stays in the history of the shell.
 func (a *app) sayInitialised(path string, questions []question, keyless, had bool) error {
@@ -251,7 +273,7 @@ func (a *app) sayInitialised(path string, questions []question, keyless, had boo
 		return a.PrintJSON(map[string]any{"file": path, "next": next})
 	}
 	p := a.Printer()
-	p.Line("%s is written, with mode 600: nobody else can read it.", path)
+	p.Line("%s", written(path))
 	if !keyless {
 		p.Say(0, "It holds an admin key. Before there is real money, issue every person a key of their own (pets apikey issue), and take that one out.")
 	}

@@ -176,6 +176,9 @@ func TestInitAsks(t *testing.T) {
 	seat.WaitFor("[127.0.0.1:7433] ").Types("nowhere\r").WaitFor("--listen must be host:port")
 	seat.WaitFor("[127.0.0.1:7433] ").Types("0.0.0.0:7500\r")
 	seat.WaitFor("[0.05] ").Types("\r")
+	for _, unclear := range []string{"quit", "maybe", "yesterday"} { // what is neither yes nor no is asked again
+		seat.WaitFor("[yes] ").Types(unclear + "\r").WaitFor("answer yes or no")
+	}
 	seat.WaitFor("[yes] ").Types("no\r")
 	said := seat.WaitFor("is written").Ends(0)
 	require.Contains(t, said, "MAX_DAILY_LOSS_PCT is set in the environment")
@@ -190,6 +193,26 @@ func TestInitAsks(t *testing.T) {
 	s = &petstest.Shell{T: t, Dir: t.TempDir(), Ctx: t.Context()}
 	s.Sit("init").WaitFor("events kept in? ").Types("\x03").WaitFor("interrupted").Ends(1)
 	require.Equal(t, []string{s.Dir}, petstest.Files(t, s.Dir))
+}
+
+// "pets init gave the admin key away": it says whose the file is, and writes none where others
+// may write to the folder.
+func TestInitGivesTheKeyToNobodyUnnamed(t *testing.T) {
+	shared := &petstest.Shell{T: t, Dir: t.TempDir(), Ctx: t.Context()}
+	for _, mode := range []os.FileMode{0o777, 0o777 | os.ModeSticky, 0o775} {
+		require.NoError(t, os.Chmod(shared.Dir, mode))
+		shared.Fails(1, []string{"others than its owner may write to the folder", "chmod go-w"}, "init", "--yes")
+		require.Equal(t, []string{shared.Dir}, petstest.Files(t, shared.Dir))
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("only root writes into the folder of another user as that user")
+	}
+	const somebody = 54321
+	theirs := &petstest.Shell{T: t, Dir: t.TempDir(), Ctx: t.Context()}
+	require.NoError(t, os.Chown(theirs.Dir, somebody, somebody))
+	said := theirs.Ok("init", "--yes")
+	require.Contains(t, said, "It belongs to user 54321, as the folder does")
+	require.NotContains(t, said, "nobody else")
 }
 
 // "The environment wins over .env: init refuses when what it prints would act elsewhere": it

@@ -111,7 +111,7 @@ func (s *Shell) Register(name, place, address string) {
 		})
 		require.NoError(s.T, err)
 		s.do(e, "main", "ada", domain.RoleAdmin, commands.RegisterWallet{Wallet: name, Place: place, Chain: "eip155:137", Address: address, Assets: []domain.WalletAsset{
-			{Asset: "USDC", ID: "eip155:137/erc20:0x3c499c542cEF5E3811e1192ce70d8cC03d5c3359", Decimals: 6},
+			{Asset: "USDC", ID: "eip155:137/erc20:0xC011a7E12a19f7B1f670d46F03B03f3342E82DFB", Decimals: 6},
 			{Asset: "POL", ID: "eip155:137/slip44:966", Decimals: 18, Native: true},
 		}})
 	})

@@ -1,0 +1,59 @@
+package operate_test
+
+import (
+	"path/filepath"
+	"regexp"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"pets/internal/pets/petstest"
+)
+
+var (
+	overrideID = regexp.MustCompile(`\bo\d+\b`)
+	gateOf     = regexp.MustCompile(`\bmain@\d+\b`)
+)
+
+// "A mismatch is refused when the portfolio opens": a live portfolio whose base asset no known
+// order is paid in. A paper one may count in what it likes.
+func TestALivePortfolioCountsInWhatOrdersArePaidIn(t *testing.T) {
+	t.Parallel()
+	folder := filepath.Join(t.TempDir(), "store")
+	p := petstest.ServeFolder(t, folder)
+	w := p.TwoPeople(folder) // its paper portfolio main is in USDC
+	w.Ok(w.Olga, "override", "request", "go_live", "--for", "real", "--reason", "a month on paper")
+	asked := w.Ok(w.Bob, "events", "--type", "override", "--json")
+	require.Contains(t, asked, "override.requested")
+	id := overrideID.FindString(asked)
+	confirmed := w.Ok(w.Bob, "override", "confirm", id)
+	gate := gateOf.FindString(confirmed)
+	require.NotEmpty(t, gate, confirmed)
+
+	r := p.Pets(folder, w.Olga, "portfolio", "open", "real", "--mode", "live", "--gate", gate)
+	require.Equal(t, 1, r.Code)
+	require.Regexp(t, `base_asset is USDC, and no known order on\s+eip155:137 is paid in that`, r.Err)
+	require.Contains(t, w.Ok(w.Olga, "portfolio", "open", "real", "--mode", "live", "--gate", gate, "--asset", "pUSD"), "portfolio real is open, mode live")
+}
+
+// "Tokens of one market on a second one are refused; a mapping is mended by two people."
+func TestTwoPeopleMendATokenMapping(t *testing.T) {
+	t.Parallel()
+	folder := filepath.Join(t.TempDir(), "store")
+	p := petstest.ServeFolder(t, folder)
+	w := p.TwoPeople(folder)
+	w.Ok(w.Olga, "market", "add", "rain", "--outcomes", "YES,NO", "--token", "YES=71", "--token", "NO=72")
+	r := p.Pets(folder, w.Olga, "market", "add", "snow", "--outcomes", "YES", "--token", "YES=71")
+	require.Equal(t, 1, r.Code)
+	require.Contains(t, r.Err, "market rain")
+	for _, wrong := range [][]string{{"YES=71"}, {"market="}, {"market=rain", "YES"}, {"market=rain", "YES=1", "YES=2"}, nil} {
+		r := p.Pets(folder, w.Olga, append([]string{"override", "request", "market_tokens", "--reason", "x"}, wrong...)...)
+		require.Equal(t, 2, r.Code, wrong)
+	}
+	w.Ok(w.Olga, "override", "request", "market_tokens", "market=rain", "YES=72", "NO=71", "--reason", "the wrong way round")
+	id := overrideID.FindString(w.Ok(w.Bob, "events", "--type", "override", "--json"))
+	r = p.Pets(folder, w.Olga, "override", "confirm", id)
+	require.Equal(t, 1, r.Code)
+	w.Ok(w.Bob, "override", "confirm", id)
+	require.Regexp(t, `"YES": ?"72"`, w.Ok(w.Bob, "events", "--type", "market.registered", "--json"))
+}
