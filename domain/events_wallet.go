@@ -165,6 +165,7 @@ const (
 	SignFee            SignatureCode = "fee"             // more than the permit reserved
 	SignExpiry         SignatureCode = "expiry"          // the order has already expired
 	SignMarketSettled  SignatureCode = "market_settled"  // the market is settled
+	SignPositionGone   SignatureCode = "position_gone"   // the position that a reducing order would close is gone, or smaller now
 	SignPaper          SignatureCode = "paper_portfolio" // orders of a paper portfolio are never signed
 )
 
@@ -172,7 +173,7 @@ const (
 func SignatureCodes() []SignatureCode {
 	return []SignatureCode{
 		SignEmergencyStop, SignBreakerTripped, SignBotStopped, SignPermitUnknown, SignPermitUsed, SignWalletUnknown,
-		SignWrongSigner, SignWrongToken, SignWrongAsset, SignWrongSide, SignQuantity, SignPrice, SignFee, SignExpiry, SignMarketSettled, SignPaper,
+		SignWrongSigner, SignWrongToken, SignWrongAsset, SignWrongSide, SignQuantity, SignPrice, SignFee, SignExpiry, SignMarketSettled, SignPositionGone, SignPaper,
 	}
 }
 
