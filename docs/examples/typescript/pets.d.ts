@@ -476,6 +476,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/portfolios/{portfolio}/emergency-stop/goes-on": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Transfers that clearing the emergency stop does not end: they go on after it, or may be on their way
+         * @description Roles: operator, approver, admin, auditor.
+         */
+        get: operations["goes_on"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/portfolios/{portfolio}/equity": {
         parameters: {
             query?: never;
@@ -1166,6 +1186,26 @@ export interface paths {
          * @description Roles: operator, admin.
          */
         post: operations["test_recovery"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/portfolios/{portfolio}/wallets/{wallet}/retire": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Retire a wallet whose key may have leaked, for ever: nothing is sent to it, and money leaves it by a sweep or an evacuation only
+         * @description Roles: operator, approver, admin.
+         */
+        post: operations["retire_wallet"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2989,6 +3029,7 @@ export interface components {
             amount?: string;
             /** @description The asset, such as USDC */
             asset?: string;
+            evacuate?: boolean;
             from: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -3049,6 +3090,10 @@ export interface components {
             /** @description Whether it is tripped */
             tripped: boolean;
             would_retrip: boolean;
+        };
+        RetireWalletBody: {
+            /** @description Why, for people and the record */
+            reason: string;
         };
         RevokeKeyBody: {
             /** @description Why, for people and the record */
@@ -3431,7 +3476,7 @@ export interface components {
             gas_asset: string;
             hash: string;
             /** @enum {string} */
-            kind: "internal" | "rebalance" | "withdrawal" | "sweep";
+            kind: "internal" | "rebalance" | "withdrawal" | "sweep" | "evacuation";
             payment: components["schemas"]["Payment"];
             /** @description Why, for people and the record */
             reason: string;
@@ -3574,6 +3619,8 @@ export interface components {
             recovery_tested_at: string | null;
             /** Format: date-time */
             registered_at: string;
+            /** Format: date-time */
+            retired_at?: string;
             /** @description The wallet's name */
             wallet: string;
         };
@@ -4736,6 +4783,47 @@ export interface operations {
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
             422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    goes_on: {
+        parameters: {
+            query?: {
+                /** @description as of this revision or RFC 3339 time */
+                at?: string;
+                /** @description wait until at least this revision is folded, for up to 5 s */
+                min_revision?: number;
+                /** @description what next of the page before said: go on behind it */
+                after?: string;
+                /** @description at most this many elements of the lists */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The portfolio's id */
+                portfolio: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TransfersAnswer"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
@@ -6276,6 +6364,48 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["TestRecoveryBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Answer"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    retire_wallet: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A UUID that the client makes for the command, keeps, and sends again when it retries */
+                "Idempotency-Key": string;
+            };
+            path: {
+                /** @description The portfolio's id */
+                portfolio: string;
+                /** @description The wallet's name */
+                wallet: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RetireWalletBody"];
             };
         };
         responses: {

@@ -20,6 +20,8 @@ var notable = map[string]slog.Level{
 	domain.EmergencyStopEngagedType: slog.LevelWarn,
 	domain.APIKeyRevokedType:        slog.LevelWarn,
 	domain.RollbackAcceptedType:     slog.LevelWarn,
+	domain.WalletRetiredType:        slog.LevelWarn,
+	domain.WalletKeyMissingType:     slog.LevelWarn,
 
 	domain.BotStartedType:                  slog.LevelInfo,
 	domain.BreakerResetType:                slog.LevelInfo,
