@@ -171,6 +171,10 @@ var bodies = []struct {
 	{"full", RepriceTransfer{Transfer: "x7", Prepared: Prepared{Transaction: json.RawMessage(`{"chain_id":137}`), Nonce: 4, Digest: "ab", Says: somePayment}}},
 	{"full", RequestTransfer{From: "hot", To: "cold", Asset: "USDC", Amount: someAmount, HighestFee: someAmount, Reason: "why", Sweep: true}},
 	{"required", RequestTransfer{From: "hot", To: "cold", Reason: "why"}},
+	{"evacuation", RequestTransfer{From: "cold", To: "0x1", Reason: "why", Evacuate: true}},
+	{"full", RetireWallet{Wallet: "hot-1", Reason: "it leaked"}},
+	{"full", MissKey{Wallet: "hot-1", Address: "0x1", Detail: "it is not in the keystore"}},
+	{"required", MissKey{Wallet: "hot-1", Address: "0x1"}},
 	{"full", SignOrder{Permit: "p5", Order: domain.TypedOrder{
 		Shape: "polymarket-ctf-1", Digest: "ab", Chain: "eip155:137", Contract: "0x1", Signer: "0x2", Maker: "0x2", Token: "7", Collateral: "eip155:137/erc20:0x3",
 		Side: domain.Buy, Quantity: someAmount, Notional: someAmount, FeeBPS: someAmount, ExpiresAt: &someTime,

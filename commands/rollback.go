@@ -66,7 +66,7 @@ func (e *Engine) AcceptRollback(ctx context.Context, by domain.Caller, r Rollbac
 func WitnessedAtOnce(eventType string) bool {
 	switch domain.CurrentType(eventType) {
 	case domain.EmergencyStopEngagedType, domain.BreakerTrippedType, domain.BotStoppedType, domain.APIKeyRevokedType,
-		domain.TransferRejectedType, domain.RollbackAcceptedType:
+		domain.TransferRejectedType, domain.WalletRetiredType, domain.RollbackAcceptedType:
 		return true
 	}
 	return false

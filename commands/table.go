@@ -106,6 +106,8 @@ var (
 	recordKey      = command(Spec{Name: "record_key", Blank: RecordKey{}, Roles: operators, anyClock: true})
 	useKey         = command(Spec{Name: "use_key", Blank: UseKey{}, Roles: operators, anyClock: true})
 	loadWallet     = command(Spec{Name: "load_wallet", Blank: LoadWallet{}, Roles: operators, anyClock: true})
+	missKey        = command(Spec{Name: "miss_key", Blank: MissKey{}, Roles: admins, anyClock: true})
+	retireWallet   = command(Spec{Name: "retire_wallet", Blank: RetireWallet{}, Roles: people, Class: ClassStop})
 	testRecovery   = command(Spec{Name: "test_recovery", Blank: TestRecovery{}, Roles: operators, anyClock: true})
 	addAddress     = command(Spec{Name: "add_address", Blank: AddAddress{}, Roles: admins})
 	removeAddress  = command(Spec{Name: "remove_address", Blank: RemoveAddress{}, Roles: operators, anyClock: true})

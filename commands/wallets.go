@@ -94,6 +94,34 @@ func (c LoadWallet) Decide(d *portfolio.Decision) error {
 	return d.LoadWallet(&domain.WalletLoaded{Wallet: c.Wallet, Address: c.Address, Block: c.Block, Balances: c.Balances})
 }
 
+// MissKey notes that a wallet's key is not in the keystore any more, or cannot be opened. The
+// server sends it.
+type MissKey struct {
+	Wallet  string `json:"wallet"`
+	Address string `json:"address"`
+	Detail  string `json:"detail,omitempty"`
+}
+
+func (MissKey) spec() *Spec { return missKey }
+
+// Decide implements PortfolioCommand.
+func (c MissKey) Decide(d *portfolio.Decision) error {
+	return d.MissKey(&domain.WalletKeyMissing{Wallet: c.Wallet, Address: c.Address, Detail: c.Detail})
+}
+
+// RetireWallet ends the use of a wallet whose key may have leaked. It is final.
+type RetireWallet struct {
+	Wallet string `json:"wallet"`
+	Reason string `json:"reason"`
+}
+
+func (RetireWallet) spec() *Spec { return retireWallet }
+
+// Decide implements PortfolioCommand.
+func (c RetireWallet) Decide(d *portfolio.Decision) error {
+	return d.RetireWallet(c.Wallet, c.Reason)
+}
+
 // TestRecovery notes that the words of a wallet give its address. The stored key was not used.
 type TestRecovery struct {
 	Wallet  string `json:"wallet"`

@@ -208,6 +208,9 @@ type EmergencyStopEngaged struct {
 	Reason         string   `json:"reason"`
 	BotsStopped    []string `json:"bots_stopped,omitempty"`
 	PermitsRevoked []string `json:"permits_revoked,omitempty"`
+	// TransfersEnded are the transfers that were not signed yet: no approval from
+	// before a stop is used after it. Older streams lack it, and ended none.
+	TransfersEnded []string `json:"transfers_ended,omitempty"`
 }
 
 // EmergencyStopClearRequested records the request of the first person.
@@ -227,6 +230,9 @@ type EmergencyStopCleared struct {
 	// Signature is ConfirmedBy's over what was shown, in a portfolio with signed
 	// approvals.
 	Signature *ApprovalSignature `json:"signature,omitempty"`
+	// TransfersEnded are the transfers that were not signed by then and need the
+	// stop, such as sweeps.
+	TransfersEnded []string `json:"transfers_ended,omitempty"`
 }
 
 // The event types of this file.

@@ -95,6 +95,10 @@ type PriceMarked struct {
 	// Source is the role that sent the marks: feed, operator or bot.
 	Source Role   `json:"source"`
 	Marks  []Mark `json:"marks"`
+	// User is the feed behind marks of assets: a transfer is compared with the
+	// approval threshold only at a mark that its requester did not send. Older
+	// streams lack it.
+	User string `json:"user,omitempty"`
 }
 
 // Mark is the price of an instrument, or of an asset in base asset.

@@ -10,7 +10,8 @@ const (
 	TransferInternal   = "internal"   // between hot and cold, requested by a person
 	TransferRebalance  = "rebalance"  // between hot and cold, proposed by the engine
 	TransferWithdrawal = "withdrawal" // to an address of the address book
-	TransferSweep      = "sweep"      // everything out of the hot wallet, after a breach
+	TransferSweep      = "sweep"      // everything out of a hot wallet, after a breach
+	TransferEvacuation = "evacuation" // out of a cold wallet whose words may have leaked
 )
 
 // PlaceExternal is the destination of a withdrawal.

@@ -56,6 +56,28 @@ type WalletRecoveryTested struct {
 	Address string `json:"address"`
 }
 
+// WalletRetired records that nothing is sent to the wallet any more, that it signs
+// no orders, and that money leaves it by a sweep or an evacuation only. It is
+// final. The wallet's balance still counts.
+type WalletRetired struct {
+	Wallet string `json:"wallet"`
+	Reason string `json:"reason"`
+	User   string `json:"user"`
+	// TransfersEnded are the transfers from or to the wallet that were not signed
+	// yet.
+	TransfersEnded []string `json:"transfers_ended,omitempty"`
+}
+
+// WalletKeyMissing records that the keystore no longer holds the wallet's key, or
+// cannot open it. Until it is found again, a transfer to the wallet needs an
+// approval.
+type WalletKeyMissing struct {
+	Wallet  string `json:"wallet"`
+	Address string `json:"address"`
+	// Detail says why, without anything of the key.
+	Detail string `json:"detail,omitempty"`
+}
+
 // KeyCreated records that a key was generated and put into the keystore. No event
 // holds a key.
 type KeyCreated struct {
@@ -165,6 +187,7 @@ const (
 	SignFee            SignatureCode = "fee"             // more than the permit reserved
 	SignExpiry         SignatureCode = "expiry"          // the order has already expired
 	SignMarketSettled  SignatureCode = "market_settled"  // the market is settled
+	SignPositionGone   SignatureCode = "position_gone"   // the position that a reducing order would close is gone, or smaller now
 	SignPaper          SignatureCode = "paper_portfolio" // orders of a paper portfolio are never signed
 )
 
@@ -172,7 +195,7 @@ const (
 func SignatureCodes() []SignatureCode {
 	return []SignatureCode{
 		SignEmergencyStop, SignBreakerTripped, SignBotStopped, SignPermitUnknown, SignPermitUsed, SignWalletUnknown,
-		SignWrongSigner, SignWrongToken, SignWrongAsset, SignWrongSide, SignQuantity, SignPrice, SignFee, SignExpiry, SignMarketSettled, SignPaper,
+		SignWrongSigner, SignWrongToken, SignWrongAsset, SignWrongSide, SignQuantity, SignPrice, SignFee, SignExpiry, SignMarketSettled, SignPositionGone, SignPaper,
 	}
 }
 
@@ -209,6 +232,8 @@ const (
 	WalletRegisteredType     = "wallet.registered.v1"
 	WalletLoadedType         = "wallet.loaded.v1"
 	WalletRecoveryTestedType = "wallet.recovery_tested.v1"
+	WalletRetiredType        = "wallet.retired.v1"
+	WalletKeyMissingType     = "wallet.key_missing.v1"
 	KeyCreatedType           = "key.created.v1"
 	KeyImportedType          = "key.imported.v1"
 	KeyUsedType              = "key.used.v1"
@@ -226,6 +251,12 @@ func (e *WalletLoaded) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
 func (e *WalletRecoveryTested) EventType() string { return typeOf(e) }
+
+// EventType implements Event.
+func (e *WalletRetired) EventType() string { return typeOf(e) }
+
+// EventType implements Event.
+func (e *WalletKeyMissing) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
 func (e *KeyCreated) EventType() string { return typeOf(e) }

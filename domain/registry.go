@@ -47,7 +47,7 @@ var registry = []row{
 	ofBot(FillConfirmedType, func(e *FillConfirmed) string { return e.Bot }),
 	ofBot(FillVoidedType, func(e *FillVoided) string { return e.Bot }),
 	partly(MarketSettledType, ownSettlement),
-	public[PriceMarked](PriceMarkedType),
+	partly(PriceMarkedType, ownMarks),
 	ofBot(TradeClosedType, func(e *TradeClosed) string { return e.Bot }),
 	ofBot(TradeRevisedType, func(e *TradeRevised) string { return e.Bot }),
 
@@ -64,6 +64,8 @@ var registry = []row{
 	hidden[WalletRegistered](WalletRegisteredType),
 	hidden[WalletLoaded](WalletLoadedType),
 	hidden[WalletRecoveryTested](WalletRecoveryTestedType),
+	hidden[WalletRetired](WalletRetiredType),
+	hidden[WalletKeyMissing](WalletKeyMissingType),
 	hidden[KeyCreated](KeyCreatedType),
 	hidden[KeyImported](KeyImportedType),
 	hidden[KeyUsed](KeyUsedType),

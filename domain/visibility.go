@@ -45,7 +45,14 @@ func ownReset(e *BreakerReset, v Viewer) *BreakerReset {
 
 func ownClearing(e *EmergencyStopCleared, _ Viewer) *EmergencyStopCleared {
 	c := *e
-	c.RequestedBy, c.ConfirmedBy, c.Signature = "", "", nil
+	c.RequestedBy, c.ConfirmedBy, c.Signature, c.TransfersEnded = "", "", nil, nil
+	return &c
+}
+
+// ownMarks shows the marks to a bot, and not who sent them.
+func ownMarks(e *PriceMarked, _ Viewer) *PriceMarked {
+	c := *e
+	c.User = ""
 	return &c
 }
 
@@ -94,7 +101,7 @@ func ownTrip(e *BreakerTripped, v Viewer) *BreakerTripped {
 
 func ownStop(e *EmergencyStopEngaged, v Viewer) *EmergencyStopEngaged {
 	c := *e
-	c.BotsStopped, c.PermitsRevoked = v.only(e.BotsStopped), v.ownPermits(e.PermitsRevoked)
+	c.BotsStopped, c.PermitsRevoked, c.TransfersEnded = v.only(e.BotsStopped), v.ownPermits(e.PermitsRevoked), nil
 	return &c
 }
 

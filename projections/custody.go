@@ -26,6 +26,8 @@ type Wallet struct {
 	// RecoveryTestedAt is when its words were last shown to give the address.
 	LoadedAt         *time.Time `json:"loaded_at"`
 	RecoveryTestedAt *time.Time `json:"recovery_tested_at"`
+	// RetiredAt is when the wallet was retired: nothing is sent to it any more.
+	RetiredAt *time.Time `json:"retired_at,omitempty"`
 }
 
 // WalletsOf lists the wallets by name.
@@ -36,6 +38,7 @@ func WalletsOf(s *portfolio.State) []Wallet {
 		out = append(out, Wallet{
 			Wallet: w.Wallet, Place: w.Place, Main: c.Main(w.Place) == w, Chain: w.Chain, Address: w.Address, Assets: slices.Clone(w.Assets),
 			KeyID: w.KeyID, RegisteredAt: w.At, LoadedAt: timeOrNil(w.LoadedAt), RecoveryTestedAt: timeOrNil(w.TestedAt),
+			RetiredAt: timeOrNil(w.RetiredAt),
 		})
 	}
 	return out
@@ -70,7 +73,7 @@ func BookOf(s *portfolio.State) []Contact {
 type Transfer struct {
 	Transfer string          `json:"transfer"`
 	Status   treasury.Status `json:"status"`
-	Kind     string          `json:"kind" enum:"internal,rebalance,withdrawal,sweep"`
+	Kind     string          `json:"kind" enum:"internal,rebalance,withdrawal,sweep,evacuation"`
 	Wallet   string          `json:"wallet"`
 	From     string          `json:"from"` // hot or cold
 	To       string          `json:"to"`   // hot, cold or external
@@ -125,6 +128,16 @@ func TransfersOf(s *portfolio.State, keep func(*treasury.Transfer) bool) []Trans
 		if keep(t) {
 			out = append(out, TransferOf(t))
 		}
+	}
+	return out
+}
+
+// GoingOn lists the transfers that clearing the emergency stop does not end, oldest
+// first.
+func GoingOn(s *portfolio.State) []Transfer {
+	out := []Transfer{}
+	for _, t := range s.GoesOn() {
+		out = append(out, TransferOf(t))
 	}
 	return out
 }

@@ -26,7 +26,7 @@ func decidedByPerson(event domain.Event) bool {
 	case *domain.EmergencyStopEngaged, *domain.BreakerReset, *domain.BotStarted, *domain.BotStopped, *domain.BotRegistered,
 		*domain.PortfolioOpened, *domain.LimitsChanged, *domain.BotCapitalAllocated, *domain.DepositRecorded, *domain.WithdrawalRecorded,
 		*domain.FeeRecorded, *domain.AdjustmentPosted, *domain.MarketRegistered, *domain.FillVoided, *domain.TreasuryPolicyChanged,
-		*domain.AddressRemoved, *domain.WalletRegistered, *domain.RollbackAccepted, *domain.APIKeyIssued, *domain.APIKeyRevoked,
+		*domain.AddressRemoved, *domain.WalletRegistered, *domain.WalletRetired, *domain.RollbackAccepted, *domain.APIKeyIssued, *domain.APIKeyRevoked,
 		*domain.KeyRotationStarted:
 		return true
 	}
@@ -109,11 +109,11 @@ func describeRisk(event domain.Event) string {
 	case *domain.BreakerReset:
 		return fmt.Sprintf("%s reset (%s → %s): %s", scope(e.Breaker, e.Bot), e.Before.Ratio(), e.After.Ratio(), e.Reason)
 	case *domain.EmergencyStopEngaged:
-		return fmt.Sprintf("EMERGENCY STOP %s: %s%s%s", stopKind(e), e.Reason, list("; stopped ", e.BotsStopped), list("; revoked ", e.PermitsRevoked))
+		return fmt.Sprintf("EMERGENCY STOP %s: %s%s%s", stopKind(e), e.Reason, list("; stopped ", e.BotsStopped), list("; revoked ", e.PermitsRevoked)+list("; ended ", e.TransfersEnded))
 	case *domain.EmergencyStopClearRequested:
 		return fmt.Sprintf("%s requests to clear the emergency stop (%s): %s", e.User, e.Request, e.Reason)
 	case *domain.EmergencyStopCleared:
-		return fmt.Sprintf("emergency stop cleared (%s): requested by %s, confirmed by %s", e.Request, e.RequestedBy, e.ConfirmedBy)
+		return fmt.Sprintf("emergency stop cleared (%s): requested by %s, confirmed by %s%s", e.Request, e.RequestedBy, e.ConfirmedBy, list("; ended ", e.TransfersEnded))
 	case *domain.OverrideRequested:
 		return fmt.Sprintf("%s requests override %s (%s): %s", e.User, e.Override, what(e.Kind, e.Portfolio, e.Limits, e.Offset), e.Reason)
 	case *domain.OverrideRecorded:

@@ -16,6 +16,10 @@ func describeCustody(event domain.Event) string {
 		return fmt.Sprintf("the key of wallet %s gives its address%s at block %d", e.Wallet, balances(e.Balances), e.Block)
 	case *domain.WalletRecoveryTested:
 		return fmt.Sprintf("the words of wallet %s were typed and give its address", e.Wallet)
+	case *domain.WalletRetired:
+		return fmt.Sprintf("wallet %s is retired: %s%s", e.Wallet, e.Reason, list("; ended ", e.TransfersEnded))
+	case *domain.WalletKeyMissing:
+		return strings.TrimSuffix(fmt.Sprintf("the key of wallet %s is missing: %s", e.Wallet, e.Detail), ": ")
 	case *domain.KeyCreated:
 		return fmt.Sprintf("a key for wallet %s was generated, sealed under %s", e.Wallet, e.KeyID)
 	case *domain.KeyImported:

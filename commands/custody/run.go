@@ -19,6 +19,8 @@ const (
 	maxRounds = 20
 	// reconcileSoon is how long after a failure a reconciliation is retried.
 	reconcileSoon = 30 * time.Second
+	// openAgain is how long after a failure a key is looked for again.
+	openAgain = 30 * time.Second
 	// endWithin is how long the loop waits, when it ends, for the steps under way. Each of
 	// them can be killed at any moment.
 	endWithin = 10 * time.Second
@@ -72,6 +74,7 @@ type loop struct {
 	running sync.WaitGroup
 	once    *notice.Once
 	workers map[string]*worker // by portfolio; only Run's own goroutine uses it
+	begun   bool               // the portfolios of the start are listed
 }
 
 // worker works for one portfolio, in one goroutine at most.
@@ -82,6 +85,11 @@ type worker struct {
 	// Only the worker's goroutine uses these.
 	paper           bool // a portfolio's mode never changes
 	nextReconcileAt time.Time
+	// unopened are the hot wallets of the start whose key has not been opened yet; listed
+	// says that they are known, or that there were none.
+	listed     bool
+	unopened   []string
+	nextOpenAt time.Time
 }
 
 // wakeAll wakes the worker of every portfolio.
@@ -98,13 +106,14 @@ func (l *loop) wakeAll(ctx context.Context) {
 	for _, id := range ids {
 		w := l.workers[id]
 		if w == nil {
-			w = &worker{}
+			w = &worker{listed: l.begun} // a later one has no keys that a start could miss
 			l.workers[id] = w
 		}
 		if w.wake() {
 			l.running.Go(func() { l.run(ctx, id, w) })
 		}
 	}
+	l.begun = true
 }
 
 // wake reports whether a goroutine has to be started. A busy worker does one more round
@@ -155,6 +164,9 @@ func (l *loop) work(ctx context.Context, id string, w *worker) {
 	wallets, hot := 0, false
 	err := l.c.atHeadWithin(ctx, id, func(s *portfolio.State) error {
 		w.paper, wallets = s.IsOpen() && s.Mode != domain.ModeLive, len(s.Custody.Wallets)
+		if !w.listed {
+			w.listed, w.unopened = true, hotInUse(s)
+		}
 		now, _ := s.ClockAt(l.c.engine.WallClock())
 		hot = s.HotTooLong(now)
 		return nil
@@ -166,6 +178,7 @@ func (l *loop) work(ctx context.Context, id string, w *worker) {
 	case w.paper || wallets == 0:
 		return
 	}
+	l.openKeys(ctx, id, w)
 	if hot {
 		l.tell(ctx, notice.HotTooLong, id, errHotTooLong)
 	}
@@ -186,6 +199,20 @@ func (l *loop) work(ctx context.Context, id string, w *worker) {
 // errHotTooLong is the alert for a hot wallet above its share for 24 h.
 var errHotTooLong = domain.Errorf(domain.CodeConflict, "the hot wallet has held more than %s of the total for 24 h; move money to the cold wallet", domain.MaxHotShare)
 
+// openKeys opens the keys of the start's hot wallets, and tries those that failed again
+// later. A key that is gone is known before the first transfer needs it.
+func (l *loop) openKeys(ctx context.Context, id string, w *worker) {
+	now := l.c.engine.WallClock()
+	if l.c.o.Signer == nil || len(w.unopened) == 0 || now.Before(w.nextOpenAt) {
+		return
+	}
+	left, err := l.c.OpenKeys(ctx, id, w.unopened)
+	for _, problem := range each(err) {
+		l.tell(ctx, notice.KeyUnusable, id, problem)
+	}
+	w.unopened, w.nextOpenAt = left, now.Add(openAgain)
+}
+
 func (l *loop) reconcile(ctx context.Context, id string, w *worker) {
 	_, err := l.c.Reconcile(ctx, id, asServer(commands.Reconcile{}))
 	wait := l.o.ReconcileEvery
@@ -203,8 +230,12 @@ func (l *loop) tell(ctx context.Context, kind notice.Kind, id string, err error)
 	}
 	n := notice.Notice{Kind: kind, Portfolio: id, Err: err}
 	var problem *TransferProblem
-	if errors.As(err, &problem) {
+	var key *KeyProblem
+	switch {
+	case errors.As(err, &problem):
 		n.Subject = problem.Transfer
+	case errors.As(err, &key):
+		n.Subject = "wallet " + key.Wallet
 	}
 	l.once.Tell(n)
 }

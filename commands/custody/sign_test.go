@@ -12,6 +12,7 @@ import (
 
 	"pets/commands"
 	"pets/domain"
+	"pets/domain/treasury"
 	"pets/eventstore"
 	"pets/eventstore/memory"
 )
@@ -206,9 +207,15 @@ func TestNothingIsSignedWhileHalted(t *testing.T) {
 				return // which says nothing about the treasury
 			}
 			_, signed, err := s.custody.SignTransfer(s.ctx(), main, by(olga, commands.SignTransfer{Transfer: id}))
-			s.code(domain.CodeHalted, err)
 			require.Empty(t, signed)
-			require.Error(t, s.work())
+			if s.state().Stop.Engaged { // which has ended the transfer
+				s.code(domain.CodeConflict, err)
+				require.Equal(t, treasury.Rejected, s.transfer(id).Status)
+				require.NoError(t, s.work())
+			} else {
+				s.code(domain.CodeHalted, err)
+				require.Error(t, s.work())
+			}
 			require.Empty(t, eventsOf[*domain.TransferSigned](s))
 		})
 	}

@@ -47,7 +47,7 @@ func (c *Custodian) Work(ctx context.Context, id string) (progressed bool, err e
 		busy[t.Wallet] = busy[t.Wallet] || t.UnderWay()
 	}
 	for _, t := range open {
-		if t.Status == treasury.Approved && t.Kind != domain.TransferSweep && busy[t.Wallet] {
+		if t.Status == treasury.Approved && !t.Urgent() && busy[t.Wallet] {
 			continue
 		}
 		moved, err := c.step(ctx, id, t)
@@ -130,7 +130,7 @@ func (c *Custodian) prepare(ctx context.Context, id string, t *treasury.Transfer
 	if _, err := c.sendable(ctx, id, t.Transfer); err != nil {
 		return false, err
 	}
-	p, err := c.o.Chain.Prepare(ctx, t.Payment, t.Kind == domain.TransferSweep)
+	p, err := c.o.Chain.Prepare(ctx, t.Payment, t.Urgent())
 	switch {
 	case errors.Is(err, ErrCannotPay):
 		return true, errors.Join(err, c.act(ctx, id, commands.FailTransfer{Transfer: t.Transfer, Code: domain.FailedRefused, Detail: "it can never be made as approved"}))
@@ -144,7 +144,7 @@ func (c *Custodian) prepare(ctx context.Context, id string, t *treasury.Transfer
 // signNext signs the latest transaction. A cold wallet signs elsewhere, and its signed
 // transaction has to be imported.
 func (c *Custodian) signNext(ctx context.Context, id string, t *treasury.Transfer) (bool, error) {
-	if t.FromPlace != domain.WalletHot {
+	if t.FromPlace != domain.WalletHot || t.Lapsed(c.engine.WallClock()) {
 		return false, nil
 	}
 	cmd := commands.SignTransfer{Transfer: t.Transfer}
@@ -297,7 +297,7 @@ func (c *Custodian) resend(ctx context.Context, id string, t *treasury.Transfer)
 		return false, err
 	}
 	err = c.o.Chain.Send(ctx, t.Chain, signed.Raw)
-	if errors.Is(err, ErrUnderpriced) && (c.stuck(t) || t.Kind == domain.TransferSweep && len(t.Attempts) < treasury.MaxAttempts) {
+	if errors.Is(err, ErrUnderpriced) && (c.stuck(t) || t.Urgent() && t.FromPlace == domain.WalletHot && len(t.Attempts) < treasury.MaxAttempts) {
 		return c.reprice(ctx, id, t)
 	}
 	return false, err // the next step follows it

@@ -110,6 +110,7 @@ func (s *State) applyRisk(at domain.Stamp, event domain.Event) {
 		s.applyReset(e)
 	case *domain.EmergencyStopEngaged:
 		s.halt(e.BotsStopped, e.PermitsRevoked)
+		s.endTransfers(at, e.TransfersEnded, "the emergency stop was engaged")
 		if e.Requested() != domain.StopPortfolioDrawdown { // stopped by a person, not by a trip
 			for _, b := range s.Bots {
 				b.Halted = false
@@ -131,6 +132,7 @@ func (s *State) applyRisk(at domain.Stamp, event domain.Event) {
 		s.Stop.Request, s.Stop.Requester = e.Request, e.User
 	case *domain.EmergencyStopCleared:
 		s.Stop = Stop{}
+		s.endTransfers(at, e.TransfersEnded, "the emergency stop was cleared")
 	default:
 		s.applyLater(at, event)
 	}

@@ -1,6 +1,8 @@
 package portfolio
 
 import (
+	"time"
+
 	"pets/domain"
 	"pets/domain/ledger"
 	"pets/domain/treasury"
@@ -24,6 +26,15 @@ func (s *State) applyCustody(at domain.Stamp, event domain.Event) {
 		if w := c.Wallets[e.Wallet]; w != nil {
 			w.LoadedAt = at.Time
 		}
+	case *domain.WalletKeyMissing:
+		if w := c.Wallets[e.Wallet]; w != nil {
+			w.LoadedAt = time.Time{}
+		}
+	case *domain.WalletRetired:
+		if w := c.Wallets[e.Wallet]; w != nil && !w.Retired() {
+			w.RetiredAt = at.Time
+		}
+		s.endTransfers(at, e.TransfersEnded, "wallet "+e.Wallet+" was retired")
 	case *domain.WalletRecoveryTested:
 		if w := c.Wallets[e.Wallet]; w != nil {
 			w.TestedAt = at.Time
@@ -55,7 +66,7 @@ func (s *State) applyCustody(at domain.Stamp, event domain.Event) {
 func (s *State) applyWallet(at domain.Stamp, e *domain.WalletRegistered) {
 	w := &treasury.Wallet{WalletRegistered: *e, At: at.Time, Revision: at.Revision}
 	if old := s.Custody.Wallets[e.Wallet]; old != nil {
-		w.At, w.KeyID, w.LoadedAt, w.TestedAt = old.At, old.KeyID, old.LoadedAt, old.TestedAt
+		w.At, w.KeyID, w.LoadedAt, w.TestedAt, w.RetiredAt = old.At, old.KeyID, old.LoadedAt, old.TestedAt, old.RetiredAt
 	}
 	s.Custody.Wallets[e.Wallet] = w
 }
@@ -138,6 +149,16 @@ func (s *State) applyTransfer(at domain.Stamp, event domain.Event) {
 		s.onTransfer(e.Transfer, func(t *treasury.Transfer) { s.applyConfirmed(at, t, e) })
 	case *domain.TransferFailed:
 		s.onTransfer(e.Transfer, func(t *treasury.Transfer) { s.applyFailed(at, t, e) })
+	}
+}
+
+// endTransfers ends transfers that something else has made pointless.
+func (s *State) endTransfers(at domain.Stamp, ids []string, why string) {
+	for _, id := range ids {
+		s.onTransfer(id, func(t *treasury.Transfer) {
+			t.Status, t.Detail = treasury.Rejected, why
+			s.Custody.end(t, at.Time)
+		})
 	}
 }
 

@@ -256,6 +256,9 @@ func (s *State) applyMarks(at domain.Stamp, e *domain.PriceMarked) {
 	for _, m := range e.Marks {
 		if m.Asset != "" {
 			s.markAsset(at, m)
+			if e.Source == domain.RoleFeed && e.User != "" {
+				s.asset(m.Asset).markedBy(FeedMark{User: e.User, Price: m.Price, At: at.Time})
+			}
 			continue
 		}
 		in := s.instrument(domain.Instrument{Market: m.Market, Outcome: m.Outcome})

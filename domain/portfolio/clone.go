@@ -14,7 +14,7 @@ func (s *State) Clone() *State {
 	c := *s
 	c.Refs = s.Refs.Clone()
 	c.Book = maps.Clone(s.Book)
-	c.Assets = eachCopied(s.Assets, nil)
+	c.Assets = eachCopied(s.Assets, nil) // marks of feeds are replaced, never changed
 	c.Bots = eachCopied(s.Bots, (*Bot).own)
 	c.Markets = maps.Clone(s.Markets)
 	c.Permits = eachCopied(s.Permits, nil)

@@ -77,11 +77,12 @@ func (c *Custody) post(p ledger.Posting) {
 	}
 }
 
-// Main returns the wallet of a place that was registered last, or nil.
+// Main returns the wallet of a place that was registered last and is not retired,
+// or nil.
 func (c *Custody) Main(place string) *treasury.Wallet {
 	var main *treasury.Wallet
 	for _, w := range c.Wallets {
-		if w.Place == place && (main == nil || main.Revision < w.Revision) {
+		if w.Place == place && !w.Retired() && (main == nil || main.Revision < w.Revision) {
 			main = w
 		}
 	}
@@ -170,10 +171,21 @@ func (s *State) freeIn(place, asset string, now time.Time) domain.Decimal {
 	return free
 }
 
-// hasBothWallets reports whether there are a hot and a cold wallet. Rebalancing
-// and the hot share need both.
+// hasBothWallets reports whether there are a hot and a cold wallet to move money
+// between.
 func (s *State) hasBothWallets() bool {
 	return s.Mode == domain.ModeLive && s.Custody.Main(domain.WalletHot) != nil && s.Custody.Main(domain.WalletCold) != nil
+}
+
+// hasBothPlaces reports whether the hot share is watched: whether a hot and a cold
+// wallet were registered. One that is retired since still holds what it holds, and
+// retiring it must not loosen the limit.
+func (s *State) hasBothPlaces() bool {
+	hot, cold := false, false
+	for _, w := range s.Custody.Wallets {
+		hot, cold = hot || w.Place == domain.WalletHot, cold || w.Place == domain.WalletCold
+	}
+	return s.Mode == domain.ModeLive && hot && cold
 }
 
 // watchHot notes when the hot wallet began to hold more than its share.
@@ -181,7 +193,7 @@ func (s *State) watchHot(now time.Time) {
 	if len(s.Custody.Wallets) == 0 {
 		return
 	}
-	above := s.hasBothWallets() && treasury.AboveShare(s.holdingsForShare())
+	above := s.hasBothPlaces() && treasury.AboveShare(s.holdingsForShare())
 	switch {
 	case !above:
 		s.Custody.HotAbove = time.Time{}

@@ -23,13 +23,17 @@ func TestThresholdAtTheMark(t *testing.T) {
 		return h.transfer(TransferRequest{From: "hot-1", To: "hot-2", Asset: asset, Amount: dec(amount)}).NeedsApproval()
 	}
 	require.True(t, needs("DAI", "1"), "without a mark nobody knows")
-	h.markAsset("DAI", "0")
+	mark := func(price string) {
+		h.as(domain.RoleFeed, "oracle").markAsset("DAI", price)
+		h.operator()
+	}
+	mark("0")
 	require.True(t, needs("DAI", "1"), "a mark of 0 says as little: no amount of it would ever be too much")
-	h.markAsset("DAI", "0.5")
+	mark("0.5")
 	require.False(t, needs("DAI", "1200"), "600")
 	require.False(t, needs("", "400"), "and 400")
 	require.True(t, needs("DAI", "0.000000000000000002"))
-	h.markAsset("DAI", "0.4") // the sum is of what they are worth now: 480 and 400
+	mark("0.4") // the sum is of what they are worth now: 480 and 400
 	require.False(t, needs("", "120"))
 	require.True(t, needs("", "0.000001"))
 }

@@ -410,3 +410,31 @@ func TestSignWithAClockThatIsBehind(t *testing.T) {
 	require.Len(t, found, 1)
 	require.Equal(t, domain.SignPermitUnknown, found[0].Code)
 }
+
+// “A reducing permit whose position is gone signs nothing”: it would open a short, and
+// while a breaker is tripped only because it was to close something. What is left of the
+// position can still be closed, and what was signed before is compared with nothing anew.
+func TestAReducingPermitWhosePositionIsGone(t *testing.T) {
+	for _, tripped := range []bool{false, true} {
+		h := signing(t, func(p *domain.Policy) { p.ClosePositionsOnTrip = true })
+		id := h.allowed(sell, "50", "0.5", "1")
+		h.fill("a", "rain", "YES", sell, "20", "0.5") // outside of the permit
+		if tripped {
+			h.trips(domain.ConsecutiveLosses, "a")
+		}
+		require.Equal(t, []domain.SignatureCode{domain.SignPositionGone}, h.signs(id, h.typed(sell, "50", "25")))
+		require.Equal(t, []domain.SignatureCode{domain.SignPositionGone}, h.signs(id, h.typed(sell, "30.000001", "15.0000005")))
+		require.Empty(t, h.signs(id, h.typed(sell, "30", "15")))
+		h.fill("a", "rain", "YES", sell, "30", "0.5")
+		require.Empty(t, h.signs(id, h.typed(sell, "30", "15")), "the same signature again")
+	}
+	h := signing(t)
+	id := h.allowed(sell, "50", "0.5", "1")
+	h.fill("a", "rain", "YES", sell, "50", "0.5")
+	require.Equal(t, []domain.SignatureCode{domain.SignPositionGone}, h.signs(id, h.typed(sell, "0.000001", "0.0000005")))
+	h = signing(t)
+	id = h.allowed(sell, "60", "0.5", "1") // 50 to close and 10 to open
+	h.fill("a", "rain", "YES", sell, "50", "0.5")
+	require.Equal(t, []domain.SignatureCode{domain.SignPositionGone}, h.signs(id, h.typed(sell, "11", "5.5")))
+	require.Empty(t, h.signs(id, h.typed(sell, "10", "5")), "what may open, may")
+}

@@ -183,7 +183,7 @@ func TestFeeOfTheSameAsset(t *testing.T) {
 	}
 	h.refused(domain.CodeInvalid, ask("9.500000000000000001", "0.5"))
 	h.must(ask("9.5", "0.5"))
-	require.Contains(t, lastOf[*domain.TransferRequested](h).ApprovalFor, "the asset has no mark to compare it with the threshold")
+	require.Contains(t, lastOf[*domain.TransferRequested](h).ApprovalFor, "the asset has no mark of a feed to compare it with the threshold")
 	h.refused(domain.CodeInvalid, ask("0.000000000000000001", "0.000000000000000001"))
 }
 
@@ -724,6 +724,12 @@ func TestOpenTransfersAreBounded(t *testing.T) {
 	}
 	h.refused(domain.CodeConflict, more)
 	h.stop()
+	require.Empty(t, h.s.Custody.OpenTransfers(), "the stop ends all of them")
+	for i := range maxOpen { // as an older build left them
+		h.apply(&domain.TransferRequested{
+			Transfer: fmt.Sprintf("old%03d", i), Kind: domain.TransferInternal, Wallet: "hot-1", FromPlace: "hot", ToPlace: "hot", Asset: "USDC", ExpiresAt: h.now.Add(time.Hour),
+		})
+	}
 	sweep := func(d *Decision) error {
 		return d.RequestTransfer(TransferRequest{From: "hot", To: "cold", Amount: dec("1"), Reason: "x", Sweep: true})
 	}

@@ -42,9 +42,15 @@ func (x *modelTransfer) underWay() bool {
 	return slices.Contains([]string{"prepared", "signed", "broadcast"}, x.status)
 }
 
-func (x *modelTransfer) late(now time.Time) bool {
-	return (x.status == "requested" || x.status == "approved") && now.Sub(x.expires) >= 0
+// unsigned reports that nobody can have signed it: what a cold wallet was given to
+// sign may have been.
+func (x *modelTransfer) unsigned() bool {
+	return x.status == "requested" || x.status == "approved" || x.status == "prepared" && x.from == "hot"
 }
+
+func (x *modelTransfer) late(now time.Time) bool { return x.unsigned() && now.Sub(x.expires) >= 0 }
+
+func (x *modelTransfer) urgent() bool { return x.kind == "sweep" || x.kind == "evacuation" }
 
 func (x *modelTransfer) gone() bool {
 	return slices.ContainsFunc(x.attempts, func(a modelAttempt) bool { return a.sent })
@@ -157,14 +163,26 @@ func (m *custodyModel) known(x *modelTransfer) bool {
 }
 
 func (m *custodyModel) maySend(x *modelTransfer) bool {
-	if x.kind == "sweep" {
+	_, in := m.book[x.address]
+	switch {
+	case x.kind == "sweep" || x.kind == "evacuation" && m.stopped:
 		return m.known(x)
+	case x.kind == "evacuation":
+		return x.to != "external" || in
 	}
 	if m.stopped || len(m.tripped) > 0 || len(m.off) > 0 {
 		return false
 	}
-	_, in := m.book[x.address]
 	return x.to != "external" || in
+}
+
+// ends is what a stop, and its clearing, do to what is not signed.
+func (m *custodyModel) ends(which func(*modelTransfer) bool) {
+	for _, x := range m.transfers {
+		if x.unsigned() && which(x) {
+			x.status = "rejected"
+		}
+	}
 }
 
 // next reports whether a transfer's nonce may be the next of its wallet.
@@ -173,7 +191,7 @@ func (m *custodyModel) next(x *modelTransfer, nonce uint64) bool {
 		if y == x || y.wallet != x.wallet {
 			continue
 		}
-		if y.underWay() && (x.kind != "sweep" || y.kind == "sweep") || y.used && nonce <= y.nonce {
+		if y.underWay() && (!x.urgent() || y.urgent()) || y.used && nonce <= y.nonce {
 			return false
 		}
 	}
@@ -243,10 +261,10 @@ func (m *custodyModel) proposal(now time.Time) (from string, amount int64) {
 		}
 	}
 	switch {
-	case total <= 0:
+	case total <= 0 || m.stopped:
 		return "", 0
 	case 100*hot < 12*total:
-		if m.stopped || len(m.tripped) > 0 {
+		if len(m.tripped) > 0 {
 			return "", 0
 		}
 		from, amount = "cold", min((15*total-100*hot)/100, m.free("cold", now))

@@ -71,6 +71,7 @@ func (s *custodyStorm) follow() {
 			if !s.m.stopped {
 				s.m.stopped, s.m.since = true, s.log[s.read].at.Time
 			}
+			s.m.ends(func(x *modelTransfer) bool { return !x.urgent() })
 		case *domain.TransferConfirmed:
 			s.confirmed[e.Transfer]++
 			require.Equal(s.t, 1, s.confirmed[e.Transfer], "%s is confirmed twice", e.Transfer)
@@ -118,7 +119,7 @@ func fixed(d domain.Decimal) string { return text(micro(d)) }
 func (s *custodyStorm) anyStep() {
 	s.after(among(s, "pause", 0, 0, 1, 1, time.Second, time.Second, time.Minute, time.Hour, 23*time.Hour, 24*time.Hour-1))
 	steps := []func(){
-		s.anyMoney, s.anyRequest, s.anyRequest, s.anyRequest, s.anySweep, s.anyProposal, s.anyBook, s.anyHalt, s.anyReconciliation,
+		s.anyMoney, s.anyRequest, s.anyRequest, s.anyRequest, s.anySweep, s.anyEvacuation, s.anyProposal, s.anyBook, s.anyHalt, s.anyReconciliation,
 	}
 	if len(s.m.transfers) > 0 {
 		for range 2 {
@@ -203,7 +204,7 @@ func (s *custodyStorm) asked(kind, wallet, to string, amount int64) {
 func (s *custodyStorm) anyRequest() {
 	from, to := among(s, "from", "hot", "hot-1", "hot-2", "cold", "cold-1"), among(s, "to", "hot", "hot-2", "hot-2", "cold", friend, stranger)
 	n := s.anyAmount()
-	ok := mainOf(from) != mainOf(to) && s.m.free(placeOf(from), s.now) >= n
+	ok := !s.m.stopped && mainOf(from) != mainOf(to) && s.m.free(placeOf(from), s.now) >= n
 	if placeOf(to) == "external" {
 		_, in := s.m.book[to]
 		ok = ok && in && s.m.total()-s.m.leaving(s.now) >= n
@@ -237,6 +238,25 @@ func (s *custodyStorm) anySweep() {
 		}
 		s.asked("sweep", mainOf(from), to, amount)
 	})
+}
+
+func (s *custodyStorm) anyEvacuation() {
+	from, to := among(s, "from", "cold", "cold", "cold-1", "hot"), among(s, "to", friend, friend, stranger, "hot-2")
+	n := among(s, "amount", int64(0), 0, 10_000_000)
+	amount := n
+	if n == 0 {
+		amount = s.m.cold
+		for _, x := range s.m.transfers {
+			if x.kind == "evacuation" && x.open() && x.status != "broadcast" && !x.late(s.now) {
+				amount -= x.amount
+			}
+		}
+	}
+	target := &modelTransfer{kind: "evacuation", to: placeOf(to), address: to}
+	ok := placeOf(from) == "cold" && placeOf(to) != "hot" && s.m.maySend(target) && amount > 0
+	s.does("evacuation", ok, func(d *Decision) error {
+		return d.RequestTransfer(TransferRequest{From: from, To: to, Amount: dec(text(n)), Reason: "x", Evacuate: true})
+	}, func() { s.asked("evacuation", mainOf(from), to, amount) })
 }
 
 func (s *custodyStorm) anyProposal() {
@@ -278,7 +298,10 @@ func (s *custodyStorm) anyHalt() {
 		may := s.m.stopped && !s.m.tripped[domain.PortfolioDrawdown]
 		s.does("ask to clear", may, func(d *Decision) error { return d.RequestClear("x") }, nil)
 		s.as(domain.RoleApprover, "paul")
-		s.does("clear", may, func(d *Decision) error { return d.ConfirmClear(s.s.Stop.Request) }, func() { s.m.stopped = false })
+		s.does("clear", may, func(d *Decision) error { return d.ConfirmClear(s.s.Stop.Request) }, func() {
+			s.m.stopped = false
+			s.m.ends(func(x *modelTransfer) bool { return x.kind != "evacuation" })
+		})
 		s.operator()
 	case "trip":
 		if !s.m.tripped[key+bot] {
@@ -406,7 +429,7 @@ func (s *custodyStorm) prepares(x *modelTransfer, nonce uint64, tampered bool) {
 		p.Says.To = stranger + "0"
 	}
 	ok := !tampered && s.now.Before(x.expires) && (x.status == "approved" || x.status == "prepared") && s.m.maySend(x) && s.m.next(x, nonce)
-	ok = ok && (x.kind == "sweep" || x.status == "prepared" || s.m.there(x))
+	ok = ok && (x.urgent() || x.status == "prepared" || s.m.there(x))
 	s.does("prepare", ok, func(d *Decision) error { return d.PrepareTransfer(x.id, p) }, func() {
 		x.status, x.nonce, x.attempts = "prepared", nonce, []modelAttempt{{fee: "0.1"}}
 	})
@@ -415,7 +438,7 @@ func (s *custodyStorm) prepares(x *modelTransfer, nonce uint64, tampered bool) {
 func (s *custodyStorm) anySignature() { s.signs(s.anyTransfer()) }
 
 func (s *custodyStorm) signs(x *modelTransfer) {
-	ok := x.underWay() && s.m.maySend(x)
+	ok := x.underWay() && s.m.maySend(x) && (x.status != "prepared" || s.now.Before(x.expires))
 	digest := strings.Repeat("0", 64)
 	if len(x.attempts) > 0 {
 		digest = s.transaction(x, x.nonce, x.last().fee).Digest

@@ -7,6 +7,7 @@ import (
 	"pets/domain"
 	"pets/domain/approval"
 	"pets/domain/risk"
+	"pets/domain/treasury"
 )
 
 // ResetPreview is the effect that a reset would have.
@@ -114,8 +115,9 @@ func (s *State) lacksEquity(key risk.Key) error {
 		key, subject.Equity, needs, s.Portfolio)
 }
 
-// EngageStop halts the portfolio at once: bots stop, and permits not yet placed
-// are revoked. Only two people together can clear it. A less severe kind than the
+// EngageStop halts the portfolio at once: bots stop, permits not yet placed are
+// revoked, and transfers not yet signed are ended, but for those that save money
+// from a leaked key. Only two people together can clear it. A less severe kind than the
 // one in force leaves that one in force: a manual stop after a reported breach
 // does not withdraw the report.
 func (d *Decision) EngageStop(kind, reason string) error {
@@ -133,6 +135,7 @@ func (d *Decision) EngageStop(kind, reason string) error {
 func (d *Decision) engage(kind, reason string) {
 	e := &domain.EmergencyStopEngaged{
 		Kind: domain.GraverStop(kind, d.s.Stop.Kind), Reason: reason, BotsStopped: d.s.runningBots(""), PermitsRevoked: d.s.unplacedPermits("", d),
+		TransfersEnded: d.s.endedBy(func(t *treasury.Transfer) bool { return !t.Urgent() }),
 	}
 	if e.Kind != kind {
 		e.RequestedKind = kind
@@ -187,7 +190,10 @@ func (d *Decision) ConfirmClear(request string) error {
 	if err := d.checkApproval(approval.KindClear, request); err != nil {
 		return err
 	}
-	d.emit(&domain.EmergencyStopCleared{Request: request, RequestedBy: d.s.Stop.Requester, ConfirmedBy: d.caller.User, Signature: d.signature})
+	d.emit(&domain.EmergencyStopCleared{
+		Request: request, RequestedBy: d.s.Stop.Requester, ConfirmedBy: d.caller.User, Signature: d.signature,
+		TransfersEnded: d.s.endedBy(d.s.endsWithStop),
+	})
 	return nil
 }
 

@@ -178,7 +178,11 @@ func (d *Decision) MarkPrices(marks []domain.Mark) error {
 		d.Note(domain.NotedIgnored, "every market named is settled")
 		return nil
 	}
-	moved := d.fact(&domain.PriceMarked{Source: d.caller.Role, Marks: kept}).Moved
+	e := &domain.PriceMarked{Source: d.caller.Role, Marks: kept}
+	if d.caller.Role == domain.RoleFeed && slices.ContainsFunc(kept, func(m domain.Mark) bool { return m.Asset != "" }) {
+		e.User = d.caller.User
+	}
+	moved := d.fact(e).Moved
 	d.evaluate(moved)
 	d.fillRestingOnPaper(kept)
 	return nil

@@ -44,6 +44,8 @@ func (s *State) planRebalance(now time.Time) RebalancePlan {
 		p.Why = "the hot wallet is within its bounds, or what could be moved is below min_rebalance_usd"
 	case p.Move.From == domain.WalletCold && s.haltReason() != "":
 		p.Move, p.Why = treasury.Move{}, "nothing comes out of cold while "+s.haltReason()
+	case s.Stop.Engaged: // what was proposed would be sent by itself after the stop
+		p.Move, p.Why = treasury.Move{}, "the emergency stop is engaged"
 	}
 	return p
 }

@@ -21,14 +21,20 @@ type PreparedTransaction struct {
 }
 
 // sendable reports whether anything of a transfer may be signed or sent now: "the
-// key sits behind the breaker". In an emergency stop only sweeps may. While a
-// breaker is tripped, or ledger and chain differ, nothing else may either.
+// key sits behind the breaker". In an emergency stop only sweeps and evacuations
+// may. While a breaker is tripped, or ledger and chain differ, nothing else may
+// either.
 func (d *Decision) sendable(t *treasury.Transfer) error {
-	if t.Kind == domain.TransferSweep {
-		return d.sweepAllowed(&t.TransferRequested)
+	if err := d.notRetired(t); err != nil {
+		return err
 	}
-	if d.s.Stop.Engaged {
-		return domain.Errorf(domain.CodeHalted, "the emergency stop (%s) is engaged; only a sweep is signed", d.s.Stop.Kind)
+	switch {
+	case t.Kind == domain.TransferSweep:
+		return d.sweepAllowed(&t.TransferRequested)
+	case t.Kind == domain.TransferEvacuation:
+		return d.evacuationAllowed(&t.TransferRequested)
+	case d.s.Stop.Engaged:
+		return domain.Errorf(domain.CodeHalted, "the emergency stop (%s) is engaged; only a sweep or an evacuation is signed", d.s.Stop.Kind)
 	}
 	for _, key := range d.s.BreakerKeys() {
 		if d.s.Breaker(key).Status == risk.Tripped {
@@ -96,7 +102,7 @@ func (d *Decision) PrepareTransfer(id string, p PreparedTransaction) error {
 	}
 	switch {
 	case t.Lapsed(d.now):
-		return domain.Errorf(domain.CodeConflict, "the transfer has expired")
+		return domain.Errorf(domain.CodeConflict, "the transfer has expired; request it again")
 	case t.Status == treasury.Prepared && !d.now.Before(t.ExpiresAt):
 		return domain.Errorf(domain.CodeConflict, "the transfer could be prepared until %s; reject it, and request it again", t.ExpiresAt.Format(time.RFC3339))
 	case t.Status != treasury.Approved && t.Status != treasury.Prepared:
@@ -115,7 +121,7 @@ func (d *Decision) PrepareTransfer(id string, p PreparedTransaction) error {
 		d.Note(domain.NotedUnchanged, "the transfer is already prepared like this")
 		return nil
 	}
-	if t.Status == treasury.Approved && t.Kind != domain.TransferSweep && !d.s.covers(t) {
+	if t.Status == treasury.Approved && !t.Urgent() && !d.s.covers(t) {
 		return domain.Errorf(domain.CodeConflict, "%s:treasury no longer holds the amount of the transfer", t.FromPlace)
 	}
 	d.emit(&domain.TransferPrepared{Transfer: id, Transaction: p.Transaction, Nonce: p.Nonce, Digest: p.Digest})
@@ -124,14 +130,14 @@ func (d *Decision) PrepareTransfer(id string, p PreparedTransaction) error {
 
 // checkNonce requires that one transfer of a wallet is under way at a time, and
 // that none reuses a nonce: such a transaction would count as the earlier one.
-// Only a sweep may take the nonce of a transfer that is no sweep: that transfer
+// Only a sweep or an evacuation may take the nonce of another transfer: that one
 // waits until the stop is over, but the money cannot.
 func (d *Decision) checkNonce(t *treasury.Transfer, nonce uint64) error {
 	for _, other := range d.s.Custody.SortedTransfers() {
 		if other.Transfer == t.Transfer || other.Chain != t.Chain || !treasury.SameAddress(other.From, t.From) {
 			continue
 		}
-		yields := t.Kind == domain.TransferSweep && other.Kind != domain.TransferSweep
+		yields := t.Urgent() && !other.Urgent()
 		switch {
 		case other.UnderWay() && !yields:
 			return domain.Errorf(domain.CodeConflict, "transfer %s of the same wallet is under way and has to end first", other.Transfer)
@@ -215,8 +221,11 @@ func (d *Decision) SignTransfer(e *domain.TransferSigned) error {
 		return err
 	}
 	last := t.Last()
-	if last == nil || !t.UnderWay() {
+	switch {
+	case last == nil || !t.UnderWay():
 		return domain.Errorf(domain.CodeConflict, "the transfer is %s: there is nothing to sign", d.statusOf(t))
+	case t.Status == treasury.Prepared && !d.now.Before(t.ExpiresAt):
+		return d.expiredUnsigned(t)
 	}
 	if err := d.intact(t); err != nil {
 		return err
@@ -246,6 +255,17 @@ func (d *Decision) SignTransfer(e *domain.TransferSigned) error {
 	}
 	d.emit(e)
 	return nil
+}
+
+// expiredUnsigned refuses the first signature of a transfer after its approval has
+// expired. What a cold wallet has signed all the same can be sent by whoever has
+// the bytes: only two people can say what became of it.
+func (d *Decision) expiredUnsigned(t *treasury.Transfer) error {
+	until := t.ExpiresAt.Format(time.RFC3339)
+	if t.FromPlace == domain.WalletHot {
+		return domain.Errorf(domain.CodeConflict, "the transfer has expired: it could be signed until %s; request it again", until)
+	}
+	return domain.Errorf(domain.CodeConflict, "the approval of the transfer has expired: what signs it counts until %s. If it was signed, destroy the signed file; reject the transfer, and request it again. If it was sent all the same, two people settle it by an override of kind transfer", until)
 }
 
 // BroadcastTransfer records that a signed transaction may be on its way from now

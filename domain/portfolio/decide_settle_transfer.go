@@ -32,7 +32,7 @@ func (d *Decision) settlementOf(portfolio string, raw json.RawMessage) (s Transf
 	switch {
 	case portfolio != "":
 		return s, t, domain.Invalid("portfolio", "is not allowed with transfer, which concerns this portfolio")
-	case t.Status != treasury.Signed && t.Status != treasury.Broadcast:
+	case t.Status != treasury.Signed && t.Status != treasury.Broadcast && (t.Status != treasury.Prepared || t.NeverSigned()):
 		return s, t, domain.Errorf(domain.CodeConflict, "the transfer is %s: it is not on its way, so there is no outcome to record", d.statusOf(t))
 	case s.Outcome != string(treasury.Confirmed) && s.Outcome != string(treasury.Failed):
 		return s, t, domain.Invalid("limits.outcome", "must be confirmed or failed")
@@ -47,7 +47,11 @@ func (d *Decision) settlementOf(portfolio string, raw json.RawMessage) (s Transf
 // settleTransfer ends a transfer on the confirmation of two people.
 func (d *Decision) settleTransfer(s TransferSettlement, t *treasury.Transfer) {
 	if !t.Sent() {
-		d.emit(&domain.TransferBroadcast{Transfer: t.Transfer, TxHash: t.Last().TxHash})
+		hash := t.Last().TxHash
+		if hash == "" { // a cold wallet signed it, and the bytes were never imported
+			hash = s.TxHash
+		}
+		d.emit(&domain.TransferBroadcast{Transfer: t.Transfer, TxHash: hash})
 	}
 	if s.Outcome == string(treasury.Confirmed) {
 		d.fact(&domain.TransferConfirmed{Transfer: t.Transfer, TxHash: s.TxHash, Block: s.Block, Fee: s.Fee})

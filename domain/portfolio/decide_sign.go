@@ -172,7 +172,8 @@ func (d *Decision) signParties(found *obstacles, r SignRequest, p *risk.Permit) 
 }
 
 // signTerms checks side, quantity, price and fee: "The typed data checked against
-// the permit".
+// the permit". What the permit was to close may be gone since: the order would
+// open exposure then that no rule was asked about, even while a breaker is tripped.
 func signTerms(found *obstacles, r SignRequest, p *risk.Permit) {
 	o := &r.Order
 	if o.Side != p.Side {
@@ -180,6 +181,9 @@ func signTerms(found *obstacles, r SignRequest, p *risk.Permit) {
 	}
 	if p.Left.Less(o.Quantity) {
 		found.add(domain.SignQuantity, o.Quantity.String(), p.Left.String(), "the order is for more than the permit has left")
+	}
+	if covered := p.OpeningLeft.Add(p.ReducingLeft); covered.Less(o.Quantity) && !p.Left.Less(o.Quantity) {
+		found.add(domain.SignPositionGone, o.Quantity.String(), covered.String(), "the position that the order would close is gone, or is smaller than the order now")
 	}
 	worst := o.Quantity.Mul(p.LimitPrice)
 	switch {

@@ -8,8 +8,9 @@ import (
 	"pets/domain/treasury"
 )
 
-// sweep empties the hot wallet. The capital of bots is taken back in the same
-// append, because their money goes with it.
+// sweep empties a hot wallet. In an emergency stop the capital of bots is taken
+// back in the same append, because their money goes with it. Without a stop a
+// sweep empties a retired wallet, and takes only what is free.
 func (d *Decision) sweep(e *domain.TransferRequested) error {
 	switch {
 	case e.FromPlace != domain.WalletHot:
@@ -20,6 +21,16 @@ func (d *Decision) sweep(e *domain.TransferRequested) error {
 	e.Kind = domain.TransferSweep
 	if err := d.sweepAllowed(e); err != nil {
 		return err
+	}
+	if !d.s.Stop.Engaged {
+		if e.Amount.IsZero() {
+			return domain.Invalid("amount", "is missing: without an emergency stop a sweep moves what the retired wallet holds on the chain, and the ledger does not know how much of the hot money that is")
+		}
+		if err := d.checkAmount(e); err != nil {
+			return err
+		}
+		d.request(e)
+		return nil
 	}
 	if e.Amount.IsZero() {
 		e.Amount = d.sweepable(e)
@@ -62,15 +73,31 @@ func (d *Decision) sweepable(e *domain.TransferRequested) domain.Decimal {
 }
 
 // sweepAllowed: "nothing is signed but a sweep to an address that was in the book
-// before the stop". A cold wallet registered before it counts as one.
+// before the stop". A cold wallet registered before it counts as one. Without a
+// stop a sweep only empties a retired wallet into a cold one.
 func (d *Decision) sweepAllowed(e *domain.TransferRequested) error {
-	stop := d.s.Stop
-	if !stop.Engaged {
-		return domain.Errorf(domain.CodeConflict, "a sweep needs an engaged emergency stop; request a transfer instead")
+	if d.s.Stop.Engaged {
+		return d.knownBeforeStop(e)
 	}
+	return d.s.sweepWithoutStop(e)
+}
+
+func (s *State) sweepWithoutStop(e *domain.TransferRequested) error {
+	switch w := s.Custody.Wallets[e.Wallet]; {
+	case w == nil || !w.Retired():
+		return domain.Errorf(domain.CodeConflict, "a sweep needs an engaged emergency stop, or a retired wallet; request a transfer instead")
+	case e.ToPlace != domain.WalletCold:
+		return &domain.Error{Code: domain.CodeConflict, Field: "to", Message: "of a sweep must be a cold wallet, unless the emergency stop is engaged"}
+	}
+	return nil
+}
+
+// knownBeforeStop refuses a recipient that was added after the stop, perhaps by the
+// thief whom the stop is for.
+func (d *Decision) knownBeforeStop(e *domain.TransferRequested) error {
 	known := d.s.knownSince(e)
-	if known.IsZero() || !known.Before(stop.Since) {
-		return &domain.Error{Code: domain.CodeDenied, Field: "to", Message: "was not known before the emergency stop: a sweep goes only to an address that could be sent to before it"}
+	if known.IsZero() || !known.Before(d.s.Stop.Since) {
+		return &domain.Error{Code: domain.CodeDenied, Field: "to", Message: "was not known before the emergency stop: only what could be sent to before it can be sent to during it"}
 	}
 	return nil
 }

@@ -21,9 +21,13 @@ type TransferRequest struct {
 	// max_transfer_fee by default.
 	HighestFee domain.Decimal `json:"highest_fee,omitzero"`
 	Reason     string         `json:"reason"`
-	// Sweep empties the hot wallet in an emergency stop.
+	// Sweep empties a hot wallet in an emergency stop, or one that is retired.
 	Sweep bool `json:"sweep,omitempty"`
+	// Evacuate empties a cold wallet whose words may have leaked.
+	Evacuate bool `json:"evacuate,omitempty"`
 }
+
+func (r *TransferRequest) urgent() bool { return r.Sweep || r.Evacuate }
 
 // RequestTransfer records a requested transfer, bound to its hash. Nothing moves
 // before the transfer is approved (if necessary), prepared, signed and sent.
@@ -34,15 +38,21 @@ func (d *Decision) RequestTransfer(r TransferRequest) error {
 	if err := domain.CheckReason("reason", r.Reason); err != nil {
 		return err
 	}
-	if err := d.checkOpen(r.Sweep); err != nil {
+	if err := d.checkOpen(r.urgent()); err != nil {
 		return err
 	}
 	e, err := d.route(r)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
-	}
-	if r.Sweep {
+	case r.Sweep && r.Evacuate:
+		return domain.Invalid("evacuate", "does not go with sweep: one is for a hot wallet, the other for a cold one")
+	case r.Sweep:
 		return d.sweep(e)
+	case r.Evacuate:
+		return d.evacuate(e)
+	case d.s.Stop.Engaged: // Otherwise it would go on by itself once the stop is cleared.
+		return domain.Errorf(domain.CodeHalted, "the emergency stop (%s) is engaged; until two people have cleared it only a sweep or an evacuation can be asked for", d.s.Stop.Kind)
 	}
 	if err := d.checkAmount(e); err != nil {
 		return err
@@ -52,9 +62,9 @@ func (d *Decision) RequestTransfer(r TransferRequest) error {
 }
 
 // checkOpen limits how many transfers are open.
-func (d *Decision) checkOpen(sweep bool) error {
+func (d *Decision) checkOpen(urgent bool) error {
 	most := maxOpen
-	if sweep {
+	if urgent {
 		most += maxSweeps
 	}
 	if open := len(d.s.Custody.OpenTransfers()); open >= most {
@@ -69,9 +79,9 @@ func (d *Decision) request(e *domain.TransferRequested) {
 	e.Transfer = domain.TransferName(d.s.Next)
 	e.User = d.caller.User
 	e.ExpiresAt = d.now.Add(time.Duration(d.s.Custody.Policy.ApprovalTTL))
-	e.ApprovalFor = treasury.ApprovalFor(e, d.s.worth(e.Asset, e.Amount), d.s.unapproved(e.Wallet, d.now), &d.s.Custody.Policy)
+	e.ApprovalFor = treasury.ApprovalFor(e, d.markedValue(e.Asset, e.Amount), d.unapproved(e.Wallet), &d.s.Custody.Policy)
 	if e.ToPlace == domain.WalletHot && !d.s.keyIsHere(e) {
-		e.ApprovalFor = append(e.ApprovalFor, "the key of the receiving wallet was never opened here")
+		e.ApprovalFor = append(e.ApprovalFor, "the key of the receiving wallet was not found here")
 	}
 	if c := d.s.Custody.Book[treasury.ContactKey(e.Chain, e.To)]; e.ToPlace == domain.PlaceExternal && c != nil && c.New(d.now) {
 		treasury.NeedTwo(e)
@@ -100,19 +110,45 @@ func (s *State) worth(asset string, amount domain.Decimal) *domain.Decimal {
 	return &v
 }
 
-// unapproved sums a wallet's transfers of the last 24 h that did not need
-// approval: "the 24-hour sum per sending wallet … of unapproved ones".
-func (s *State) unapproved(wallet string, now time.Time) domain.Decimal {
-	sum := domain.Zero
-	for _, t := range s.Custody.Transfers {
-		if t.Wallet != wallet || !t.Counts(now) {
+// markedValue returns an amount in base asset, or nil if no mark counts for the
+// approval threshold: "only marks of role feed that the requester did not make".
+// Whoever asks could otherwise lower the value first. A stale mark does not count
+// either.
+func (d *Decision) markedValue(asset string, amount domain.Decimal) *domain.Decimal {
+	if asset == d.s.BaseAsset {
+		return &amount
+	}
+	a := d.s.Assets[asset]
+	if a == nil {
+		return nil
+	}
+	age := time.Duration(d.s.Policy.MarkMaxAge)
+	for _, m := range a.FeedMarks {
+		if domain.SameUser(m.User, d.caller.User) || age > 0 && d.now.Sub(m.At) >= age {
 			continue
 		}
-		if v := s.worth(t.Asset, t.Amount); v != nil {
-			sum = sum.Add(*v)
-		}
+		v := amount.Mul(m.Price)
+		return &v
 	}
-	return sum
+	return nil
+}
+
+// unapproved sums a wallet's transfers of the last 24 h that did not need
+// approval: "the 24-hour sum per sending wallet … of unapproved ones". It is nil
+// if one of them has no value that counts.
+func (d *Decision) unapproved(wallet string) *domain.Decimal {
+	sum := domain.Zero
+	for _, t := range d.s.Custody.Transfers {
+		if t.Wallet != wallet || !t.Counts(d.now) {
+			continue
+		}
+		v := d.markedValue(t.Asset, t.Amount)
+		if v == nil {
+			return nil
+		}
+		sum = sum.Add(*v)
+	}
+	return &sum
 }
 
 // route resolves the sending wallet, the asset and the recipient.
@@ -124,6 +160,9 @@ func (d *Decision) route(r TransferRequest) (*domain.TransferRequested, error) {
 	}
 	if r.Asset == "" {
 		r.Asset = d.s.BaseAsset
+	}
+	if from.Retired() && !r.urgent() {
+		return nil, domain.Errorf(domain.CodeDenied, "wallet %s is retired; money leaves it by a sweep or, if it is cold, an evacuation only", from.Wallet)
 	}
 	asset, known := from.Asset(r.Asset)
 	if !known {
@@ -141,7 +180,7 @@ func (d *Decision) route(r TransferRequest) (*domain.TransferRequested, error) {
 		return nil, err
 	}
 	switch {
-	case r.Amount.Sign() < 0 || r.Amount.IsZero() && !r.Sweep:
+	case r.Amount.Sign() < 0 || r.Amount.IsZero() && !r.urgent():
 		return nil, domain.Invalid("amount", "must be above 0")
 	case r.Amount != r.Amount.Trunc(asset.Decimals):
 		return nil, domain.Invalid("amount", "has more than the %d decimals of %s on its chain", asset.Decimals, asset.Asset)
@@ -166,6 +205,8 @@ func (d *Decision) routeTo(e *domain.TransferRequested, to string) error {
 		switch {
 		case w.Wallet == e.Wallet:
 			return domain.Invalid("to", "is the sending wallet")
+		case w.Retired():
+			return &domain.Error{Code: domain.CodeDenied, Field: "to", Message: "is wallet " + w.Wallet + ", which is retired: nothing is sent to it any more"}
 		case w.Chain != e.Chain:
 			return domain.Invalid("to", "is on another chain")
 		}
@@ -199,7 +240,7 @@ func (d *Decision) wallet(field, name string) (*treasury.Wallet, error) {
 	if w := c.Main(name); w != nil {
 		return w, nil
 	}
-	return nil, &domain.Error{Code: domain.CodeConflict, Field: field, Message: "names a place that has no wallet yet"}
+	return nil, &domain.Error{Code: domain.CodeConflict, Field: field, Message: "names a place that has no wallet, or only retired ones"}
 }
 
 // checkAmount requires that the amount is available, including the fee if it is

@@ -60,6 +60,8 @@ func (s *State) CheckWallet(e *domain.WalletRegistered) error {
 		return domain.Errorf(domain.CodeConflict, "a portfolio has at most %d wallets", maxWallets)
 	case old == nil:
 		return d.checkLookAlike(e)
+	case old.Retired():
+		return &domain.Error{Code: domain.CodeConflict, Field: "wallet", Message: "is retired, which is final; create another one"}
 	case old.Place != e.Place || old.Chain != e.Chain || !treasury.SameAddress(old.Address, e.Address):
 		return &domain.Error{Code: domain.CodeConflict, Field: "wallet", Message: "is registered with another place, chain or address; those are final"}
 	case slices.ContainsFunc(old.Assets, func(a domain.WalletAsset) bool { return !slices.Contains(e.Assets, a) }):

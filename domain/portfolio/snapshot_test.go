@@ -41,8 +41,8 @@ func goldenHistory(t *testing.T) []recorded {
 // hash here.
 func TestGoldenHistory(t *testing.T) {
 	const (
-		version = 9
-		hash    = "d79629a6c48fdc495f68ec7f66ff0dcf1046a842007a9830168c439ad80d5cdf"
+		version = 10
+		hash    = "9e168273e144d14e2533e5f6c6f6e39dcc1d68af4a95ee1efc16a89b1109e62f"
 	)
 	s := New()
 	for _, r := range goldenHistory(t) {

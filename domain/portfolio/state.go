@@ -84,6 +84,28 @@ type Asset struct {
 	Marked  bool           `json:"marked,omitempty"`
 	Mark    domain.Decimal `json:"mark"`
 	At      time.Time      `json:"at,omitzero"`
+	// FeedMarks are the latest marks of two different feeds, the latest first. The
+	// approval of a transfer depends on those that its requester did not send.
+	FeedMarks []FeedMark `json:"feed_marks,omitempty"`
+}
+
+// FeedMark is a mark of an asset by a user with a key of role feed.
+type FeedMark struct {
+	User  string         `json:"user"`
+	Price domain.Decimal `json:"price"`
+	At    time.Time      `json:"at"`
+}
+
+// markedBy notes a mark of a feed. The latest one of each of two users is enough:
+// a requester can have sent only one of them.
+func (a *Asset) markedBy(m FeedMark) {
+	marks := []FeedMark{m}
+	for _, old := range a.FeedMarks {
+		if !domain.SameUser(old.User, m.User) && len(marks) < 2 {
+			marks = append(marks, old)
+		}
+	}
+	a.FeedMarks = marks
 }
 
 // Value in base asset; 0 without a mark.

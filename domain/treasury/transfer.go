@@ -93,9 +93,21 @@ func (t *Transfer) UnderWay() bool {
 	return t.Status == Prepared || t.Status == Signed || t.Status == Broadcast
 }
 
-// Lapsed reports whether its time is over. An approval cannot be used after that.
-func (t *Transfer) Lapsed(now time.Time) bool {
-	return (t.Status == Requested || t.Status == Approved) && !now.Before(t.ExpiresAt)
+// NeverSigned reports that nothing of it was signed. A prepared transaction of a
+// cold wallet does not count: it may have been signed where the key is, and only
+// its person knows.
+func (t *Transfer) NeverSigned() bool {
+	return t.Status == Requested || t.Status == Approved || t.Status == Prepared && t.FromPlace == domain.WalletHot
+}
+
+// Lapsed reports whether its time is over before anything of it was signed. An
+// approval cannot be used after that.
+func (t *Transfer) Lapsed(now time.Time) bool { return t.NeverSigned() && !now.Before(t.ExpiresAt) }
+
+// Urgent reports that it saves money from a leaked key. It goes on while
+// everything else is halted, and before what its wallet has under way.
+func (t *Transfer) Urgent() bool {
+	return t.Kind == domain.TransferSweep || t.Kind == domain.TransferEvacuation
 }
 
 // NeedsApproval reports whether a second person has to approve.
@@ -217,10 +229,10 @@ func (t *Transfer) Matches(p domain.Payment) string {
 const approvalWindow = 24 * time.Hour
 
 // ApprovalFor says why a transfer needs a second person, or returns "". value is
-// its amount in base asset, or nil if the asset has no mark; 0 counts as nil,
-// because a sum of zeros never reaches a threshold. recent are the transfers of
-// the same wallet.
-func ApprovalFor(e *domain.TransferRequested, value *domain.Decimal, recent domain.Decimal, p *domain.TreasuryPolicy) []string {
+// its amount in base asset, or nil if the asset has no mark that counts; 0 counts
+// as nil, because a sum of zeros never reaches a threshold. recent is the value of
+// the unapproved transfers of the same wallet, nil if one of them has none.
+func ApprovalFor(e *domain.TransferRequested, value, recent *domain.Decimal, p *domain.TreasuryPolicy) []string {
 	var why []string
 	if e.FromPlace == domain.WalletCold || e.ToPlace == domain.WalletCold {
 		why = append(why, "it touches the cold wallet")
@@ -231,11 +243,16 @@ func ApprovalFor(e *domain.TransferRequested, value *domain.Decimal, recent doma
 	if e.Kind == domain.TransferSweep {
 		why = append(why, "it is a sweep")
 	}
+	if e.Kind == domain.TransferEvacuation {
+		why = append(why, "it is an evacuation")
+	}
 	switch {
 	case value == nil || value.Sign() <= 0:
-		why = append(why, "the asset has no mark to compare it with the threshold")
+		why = append(why, "the asset has no mark of a feed to compare it with the threshold")
 	case p.ApprovalThresholdUSD.Less(*value):
 		why = append(why, "it is above the threshold of "+p.ApprovalThresholdUSD.String())
+	case recent == nil:
+		why = append(why, "an unapproved transfer of the wallet in 24 h has no value to compare with the threshold")
 	case p.ApprovalThresholdUSD.Less(recent.Add(*value)):
 		why = append(why, "the unapproved transfers of the wallet in 24 h would come to "+recent.Add(*value).String()+", above the threshold of "+p.ApprovalThresholdUSD.String())
 	}

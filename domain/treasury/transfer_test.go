@@ -140,6 +140,7 @@ func TestApprovalFor(t *testing.T) {
 		"a withdrawal":                  {domain.TransferWithdrawal, "hot", "external", value("0.000001"), "0", 1},
 		"a withdrawal out of cold":      {domain.TransferWithdrawal, "cold", "external", value("1001"), "0", 3},
 		"a sweep":                       {domain.TransferSweep, "hot", "cold", value("1"), "0", 2},
+		"an evacuation":                 {domain.TransferEvacuation, "cold", "external", value("1"), "0", 3},
 		"no mark to go by":              {domain.TransferInternal, "hot", "hot", nil, "0", 1},
 		"a mark of 0 is none to go by":  {domain.TransferInternal, "hot", "hot", value("0"), "0", 1},
 		"a sum of much with a bit more": {domain.TransferInternal, "hot", "hot", value("0.000001"), "1000", 1},
@@ -147,17 +148,19 @@ func TestApprovalFor(t *testing.T) {
 		e := asked()
 		e.Kind, e.FromPlace, e.ToPlace = c.kind, c.from, c.to
 		p := domain.DefaultTreasuryPolicy()
-		require.Len(t, ApprovalFor(&e, c.value, dec(c.recent), &p), c.needed, name)
+		require.Len(t, ApprovalFor(&e, c.value, value(c.recent), &p), c.needed, name)
 	}
 	e, p := asked(), domain.DefaultTreasuryPolicy()
 	e.ToPlace, p.ApprovalThresholdUSD = domain.WalletHot, domain.Zero
-	require.NotEmpty(t, ApprovalFor(&e, value("0.000001"), domain.Zero, &p), "0 has every transfer approved")
+	require.NotEmpty(t, ApprovalFor(&e, value("0.000001"), value("0"), &p), "0 has every transfer approved")
+	p.ApprovalThresholdUSD = dec("1000")
+	require.Len(t, ApprovalFor(&e, value("0.000001"), nil, &p), 1, "of a sum that nobody knows")
 }
 
 // “expires (approval_ttl, 24 h)”, to the nanosecond, and only what waits does.
 func TestLapsed(t *testing.T) {
 	for status, waits := range map[Status]bool{
-		Requested: true, Approved: true, Prepared: false, Signed: false, Broadcast: false, Rejected: false, Expired: false, Confirmed: false, Failed: false,
+		Requested: true, Approved: true, Prepared: true, Signed: false, Broadcast: false, Rejected: false, Expired: false, Confirmed: false, Failed: false,
 	} {
 		transfer := Transfer{TransferRequested: asked(), Status: status}
 		require.False(t, transfer.Lapsed(noon.Add(24*time.Hour-1)), status)

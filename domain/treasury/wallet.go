@@ -23,7 +23,13 @@ type Wallet struct {
 	// when its words were last shown to give the address.
 	LoadedAt time.Time `json:"loaded_at,omitzero"`
 	TestedAt time.Time `json:"tested_at,omitzero"`
+	// RetiredAt is when the wallet was retired: nothing is sent to it any more, and
+	// money leaves it by a sweep or an evacuation only.
+	RetiredAt time.Time `json:"retired_at,omitzero"`
 }
+
+// Retired reports whether the wallet is no longer used.
+func (w *Wallet) Retired() bool { return !w.RetiredAt.IsZero() }
 
 // Asset returns an asset by its name in the ledger.
 func (w *Wallet) Asset(name string) (domain.WalletAsset, bool) {

@@ -86,6 +86,7 @@ func custodyRoutes() []route {
 		}, Custodian.VerifyWallet), "purpose"),
 		custom("/wallets/{wallet}/load", "Verify a wallet's key, and record what the chain says it holds", func(c *commands.LoadWallet, r *http.Request) { c.Wallet = r.PathValue("wallet") }, Custodian.LoadWallet),
 		post("/wallets/{wallet}/recovery-test", "The words of a wallet gave its address; the stored key was not touched", func(c *commands.TestRecovery, r *http.Request) { c.Wallet = r.PathValue("wallet") }),
+		post("/wallets/{wallet}/retire", "Retire a wallet whose key may have leaked, for ever: nothing is sent to it, and money leaves it by a sweep or an evacuation only", func(c *commands.RetireWallet, r *http.Request) { c.Wallet = r.PathValue("wallet") }),
 		custom[commands.AddAddress]("/address-book", "Put an address into the book: transfers may go there", nil, Custodian.AddAddress),
 		post[commands.RemoveAddress]("/address-book/remove", "Take an address out of the book", nil),
 		treasuryPolicyRoute(),
@@ -103,6 +104,10 @@ func custodyRoutes() []route {
 		})),
 		by(readers[1:], get("/transfers", "transfers", "Transfers, oldest first: those that are open, and the last 1,000 that are over", func(l *looker) (*transfersAnswer, error) {
 			return transfersView(l, func(*treasury.Transfer) bool { return true })
+		}, paging...)),
+		by(readers[1:], get("/emergency-stop/goes-on", "goes_on", "Transfers that clearing the emergency stop does not end: they go on after it, or may be on their way", func(l *looker) (*transfersAnswer, error) {
+			v := &transfersAnswer{Head: l.head(), Transfers: projections.GoingOn(l.state)}
+			return v, v.page(l.values, listOf("transfers", &v.Transfers, func(t *projections.Transfer) string { return t.Transfer }))
 		}, paging...)),
 		by(readers[1:], get("/approvals", "approvals", "What waits for a second person: transfers, overrides and the clearing of a stop, with what an approver signs", approvalsView, paging...)),
 		by(readers[1:], get("/approvals/{kind}/{id}", "approval", "One of them, or how an open transfer was approved", approvalView)),

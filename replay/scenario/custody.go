@@ -69,13 +69,24 @@ func forgetVerb(_ *scenario, a *args) []commands.Command {
 	return one(commands.RemoveAddress{Chain: testChain, Address: a.word("the address"), Reason: a.option("reason")})
 }
 
-func transferVerb(sweep bool) func(*scenario, *args) []commands.Command {
+// retireVerb and missingVerb record that a wallet is not used any more, and that its key
+// is gone.
+func retireVerb(_ *scenario, a *args) []commands.Command {
+	return one(commands.RetireWallet{Wallet: a.word("the wallet"), Reason: a.option("reason")})
+}
+
+func missingVerb(s *scenario, a *args) []commands.Command {
+	wallet := a.word("the wallet")
+	return one(commands.MissKey{Wallet: wallet, Address: s.addressOf(wallet), Detail: a.option("detail")})
+}
+
+func transferVerb(kind string) func(*scenario, *args) []commands.Command {
 	return func(_ *scenario, a *args) []commands.Command {
 		c := commands.RequestTransfer{
 			From: a.word("where from"), To: a.word("where to"), Asset: a.option("asset"), HighestFee: a.amountOr("fee", domain.Zero),
-			Reason: a.option("reason"), Sweep: sweep,
+			Reason: a.option("reason"), Sweep: kind == domain.TransferSweep, Evacuate: kind == domain.TransferEvacuation,
 		}
-		if !sweep || a.more() {
+		if kind == domain.TransferInternal || a.more() {
 			c.Amount = a.number("the amount")
 		}
 		return one(c)

@@ -48,90 +48,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/v1/api-keys/{key}/rotate": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Replace an API key by a new one for the same user, role, portfolio and bot; the answer shows its secret, once
-         * @description Roles: admin.
-         */
-        post: operations["rotate_api_key"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/approvers": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * The approvers' keys, and the id of the ledger
-         * @description Roles: operator, approver, admin, auditor.
-         */
-        get: operations["list_approvers"];
-        put?: never;
-        /**
-         * Register the public half of an approver's key: the first one of the ledger counts at once, later ones after 24 h or by the word of another approver
-         * @description Roles: admin.
-         */
-        post: operations["register_approver"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/approvers/{approver}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post?: never;
-        /**
-         * Revoke an approver's key, for good; its signatures are refused from this answer on
-         * @description Roles: approver, admin.
-         */
-        delete: operations["revoke_approver"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/approvers/{approver}/vouch": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * A counting approver gives a word for another one's key: it counts from this answer on
-         * @description Roles: approver.
-         */
-        post: operations["vouch_approver"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/v1/emergency-stop": {
         parameters: {
             query?: never;
@@ -308,30 +224,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * What waits for a second person: transfers, overrides and the clearing of a stop, with what an approver signs
+         * Transfers that wait for a second person
          * @description Roles: operator, approver, admin, auditor.
          */
         get: operations["approvals"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/portfolios/{portfolio}/approvals/{kind}/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * One of them, or how an open transfer was approved
-         * @description Roles: operator, approver, admin, auditor.
-         */
-        get: operations["approval"];
         put?: never;
         post?: never;
         delete?: never;
@@ -580,6 +476,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/portfolios/{portfolio}/emergency-stop/goes-on": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Transfers that clearing the emergency stop does not end: they go on after it, or may be on their way
+         * @description Roles: operator, approver, admin, auditor.
+         */
+        get: operations["goes_on"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/portfolios/{portfolio}/equity": {
         parameters: {
             query?: never;
@@ -790,7 +706,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * The first of two people asks to override a rule: go_live, limits or the treasury policy of a live portfolio, what became of a transfer, the tokens of a market, the clock, or approvals by API key alone
+         * The first of two people asks to override a rule: go_live, limits or the treasury policy of a live portfolio, what became of a transfer, or the clock
          * @description Roles: operator, approver, admin.
          */
         post: operations["request_override"];
@@ -1276,6 +1192,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/portfolios/{portfolio}/wallets/{wallet}/retire": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Retire a wallet whose key may have leaked, for ever: nothing is sent to it, and money leaves it by a sweep or an evacuation only
+         * @description Roles: operator, approver, admin.
+         */
+        post: operations["retire_wallet"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/portfolios/{portfolio}/wallets/{wallet}/verify": {
         parameters: {
             query?: never;
@@ -1353,98 +1289,8 @@ export interface components {
             revision: number;
             signature?: components["schemas"]["SignatureAnswer"];
         };
-        Approval: {
-            approved_by?: string;
-            /**
-             * Format: date-time
-             * @description Until when it is good
-             */
-            expires_at: string | null;
-            id: string;
-            /** @enum {string} */
-            kind: "transfer" | "clear" | "override";
-            requested_by: string;
-            signature?: components["schemas"]["ApprovalSignature"];
-            signed: boolean;
-            subject: components["schemas"]["Subject"];
-        };
-        ApprovalAnswer: {
-            approved_by?: string;
-            /**
-             * Format: date-time
-             * @description Until when it is good
-             */
-            expires_at: string | null;
-            id: string;
-            /** @enum {string} */
-            kind: "transfer" | "clear" | "override";
-            /** @description The portfolio's id */
-            portfolio: string;
-            requested_by: string;
-            /**
-             * Format: int64
-             * @description The place in the portfolio's history
-             */
-            revision: number;
-            signature?: components["schemas"]["ApprovalSignature"];
-            signed: boolean;
-            subject: components["schemas"]["Subject"];
-            /**
-             * Format: date-time
-             * @description The time of it
-             */
-            time: string;
-        };
-        ApprovalSignature: {
-            key: string;
-            signature: string;
-        };
-        ApprovalsAnswer: {
-            approvals: components["schemas"]["Approval"][];
-            /** @description What to ask after for the next page */
-            next?: string;
-            /** @description The portfolio's id */
-            portfolio: string;
-            /**
-             * Format: int64
-             * @description The place in the portfolio's history
-             */
-            revision: number;
-            /**
-             * Format: date-time
-             * @description The time of it
-             */
-            time: string;
-            transfers: components["schemas"]["Transfer"][];
-        };
         ApproveTransferBody: {
             hash: string;
-            signature?: components["schemas"]["ApprovalSignature"];
-        };
-        ApproverAnswer: {
-            approver: string;
-            counts: boolean;
-            /** Format: date-time */
-            counts_from: string;
-            fingerprint: string;
-            /** @description A note for people */
-            note?: string;
-            public_key: string;
-            /** Format: date-time */
-            registered_at: string;
-            registered_by: string;
-            /** Format: date-time */
-            revoked_at: string | null;
-            subject?: components["schemas"]["Subject"];
-            /** @description The person */
-            user: string;
-            vouched_by?: string;
-        };
-        ApproverList: {
-            approvers: components["schemas"]["ApproverAnswer"][];
-            ledger: string;
-            /** @description What to ask after for the next page */
-            next?: string;
         };
         /** @description One order: market, outcome, side, quantity and limit_price. Or an arbitrage: intent arbitrage and legs, and none of these. */
         AskPermit: {
@@ -1888,9 +1734,7 @@ export interface components {
             rotation: string;
             to: string;
         };
-        ConfirmClearBody: {
-            signature?: components["schemas"]["ApprovalSignature"];
-        };
+        ConfirmClearBody: Record<string, never>;
         ConfirmFillBody: {
             /** @description The bot's id */
             bot: string;
@@ -1902,9 +1746,7 @@ export interface components {
             /** @description The venue, part of the identity of a fill */
             venue?: string;
         };
-        ConfirmOverrideBody: {
-            signature?: components["schemas"]["ApprovalSignature"];
-        };
+        ConfirmOverrideBody: Record<string, never>;
         Contact: {
             /** Format: date-time */
             added_at: string;
@@ -1966,18 +1808,6 @@ export interface components {
              * @description The place in the portfolio's history
              */
             revision: number;
-        };
-        Doubt: {
-            /** @description The account in the double-entry books */
-            account: string;
-            /** @description The asset, such as USDC */
-            asset: string;
-            /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
-             * @example 12.5
-             */
-            balance: string;
-            unvalued?: boolean;
         };
         Drawdown: {
             /**
@@ -2175,11 +2005,6 @@ export interface components {
             directives: components["schemas"]["Directive"][];
             /** @description What was recorded */
             events: components["schemas"]["EventRef"][];
-            /**
-             * Format: date-time
-             * @description Until when it is good
-             */
-            expires_at: string | null;
             id?: string;
             key: string;
             permit?: components["schemas"]["PermitAnswer"];
@@ -2194,11 +2019,6 @@ export interface components {
         IssueKey: {
             /** @description The bot's id */
             bot?: string;
-            /**
-             * @description A duration such as 30s, 15m or 1h.
-             * @example 30s
-             */
-            expires_in?: string;
             /** @description A note for people */
             note?: string;
             /** @description The portfolio's id */
@@ -2214,11 +2034,6 @@ export interface components {
         KeyAnswer: {
             /** @description The bot's id */
             bot?: string;
-            /**
-             * Format: date-time
-             * @description Until when it is good
-             */
-            expires_at: string | null;
             /** Format: date-time */
             issued_at: string;
             key: string;
@@ -2226,7 +2041,6 @@ export interface components {
             note?: string;
             /** @description The portfolio's id */
             portfolio?: string;
-            replaced_by?: string;
             /** Format: date-time */
             revoked_at: string | null;
             /**
@@ -2234,7 +2048,6 @@ export interface components {
              * @enum {string}
              */
             role: "bot" | "feed" | "operator" | "approver" | "admin" | "auditor";
-            state: string;
             /** @description The person */
             user: string;
         };
@@ -2821,7 +2634,6 @@ export interface components {
              * @description The place in the portfolio's history
              */
             revision: number;
-            signed_approvals: boolean;
             /**
              * Format: date-time
              * @description The time of it
@@ -2922,7 +2734,7 @@ export interface components {
             status: number;
             title: string;
             /** @enum {string} */
-            type: "urn:pets:problem:invalid" | "urn:pets:problem:unauthenticated" | "urn:pets:problem:key_expired" | "urn:pets:problem:denied" | "urn:pets:problem:not_found" | "urn:pets:problem:conflict" | "urn:pets:problem:would_retrip" | "urn:pets:problem:trade_id_conflict" | "urn:pets:problem:idempotency_mismatch" | "urn:pets:problem:halted" | "urn:pets:problem:too_large" | "urn:pets:problem:rate_limited" | "urn:pets:problem:clock" | "urn:pets:problem:unavailable" | "urn:pets:problem:internal";
+            type: "urn:pets:problem:invalid" | "urn:pets:problem:unauthenticated" | "urn:pets:problem:denied" | "urn:pets:problem:not_found" | "urn:pets:problem:conflict" | "urn:pets:problem:would_retrip" | "urn:pets:problem:trade_id_conflict" | "urn:pets:problem:idempotency_mismatch" | "urn:pets:problem:halted" | "urn:pets:problem:too_large" | "urn:pets:problem:rate_limited" | "urn:pets:problem:clock" | "urn:pets:problem:unavailable" | "urn:pets:problem:internal";
         };
         Proposal: {
             /**
@@ -3141,13 +2953,6 @@ export interface components {
             /** @description The wallet's name */
             wallet: string;
         };
-        RegisterApprover: {
-            /** @description A note for people */
-            note?: string;
-            public_key: string;
-            /** @description The person */
-            user: string;
-        };
         RegisterBotBody: {
             /**
              * @description The capital of the bot, out of the treasury. An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -3224,6 +3029,7 @@ export interface components {
             amount?: string;
             /** @description The asset, such as USDC */
             asset?: string;
+            evacuate?: boolean;
             from: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -3285,9 +3091,9 @@ export interface components {
             tripped: boolean;
             would_retrip: boolean;
         };
-        RevokeApproverBody: {
+        RetireWalletBody: {
             /** @description Why, for people and the record */
-            reason?: string;
+            reason: string;
         };
         RevokeKeyBody: {
             /** @description Why, for people and the record */
@@ -3296,18 +3102,6 @@ export interface components {
         RotateBody: {
             /** @description Why, for people and the record */
             reason?: string;
-        };
-        RotateKeyBody: {
-            /**
-             * @description A duration such as 30s, 15m or 1h.
-             * @example 30s
-             */
-            expires_in?: string;
-            /**
-             * @description A duration such as 30s, 15m or 1h.
-             * @example 30s
-             */
-            overlap?: string;
         };
         RotationReport: {
             completed: boolean;
@@ -3461,7 +3255,7 @@ export interface components {
         };
         SignatureObstacle: {
             /** @enum {string} */
-            code: "emergency_stop" | "breaker_tripped" | "bot_stopped" | "permit_unknown" | "permit_used" | "wallet_unknown" | "wrong_signer" | "wrong_token" | "wrong_asset" | "wrong_side" | "quantity" | "price" | "fee" | "expiry" | "market_settled" | "paper_portfolio";
+            code: "emergency_stop" | "breaker_tripped" | "bot_stopped" | "permit_unknown" | "permit_used" | "wallet_unknown" | "wrong_signer" | "wrong_token" | "wrong_asset" | "wrong_side" | "quantity" | "price" | "fee" | "expiry" | "market_settled" | "position_gone" | "paper_portfolio";
             limit?: string;
             /** @description For a person */
             message: string;
@@ -3481,7 +3275,6 @@ export interface components {
              */
             clock_offset?: string;
             day: components["schemas"]["Day"];
-            doubts?: components["schemas"]["Doubt"][];
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
@@ -3579,13 +3372,6 @@ export interface components {
              */
             revision?: number;
         };
-        Subject: {
-            kind: string;
-            ledger: string;
-            lines: string[];
-            /** @description The portfolio's id */
-            portfolio: string;
-        };
         TestRecoveryBody: {
             /** @description The address on the chain */
             address: string;
@@ -3665,10 +3451,6 @@ export interface components {
         };
         Transfer: {
             approval_for: string[];
-            /** Format: int64 */
-            approvals?: number;
-            /** Format: int64 */
-            approved?: number;
             approved_by?: string;
             /** @description The asset, such as USDC */
             asset: string;
@@ -3690,13 +3472,11 @@ export interface components {
              * @example 12.5
              */
             fee?: string;
-            first_approved_by?: string;
-            first_signature?: components["schemas"]["ApprovalSignature"];
             from: string;
             gas_asset: string;
             hash: string;
             /** @enum {string} */
-            kind: "internal" | "rebalance" | "withdrawal" | "sweep";
+            kind: "internal" | "rebalance" | "withdrawal" | "sweep" | "evacuation";
             payment: components["schemas"]["Payment"];
             /** @description Why, for people and the record */
             reason: string;
@@ -3704,7 +3484,6 @@ export interface components {
             /** Format: date-time */
             requested_at: string;
             requested_by: string;
-            signature?: components["schemas"]["ApprovalSignature"];
             /** @enum {string} */
             status: "requested" | "approved" | "rejected" | "expired" | "prepared" | "signed" | "broadcast" | "confirmed" | "failed";
             to: string;
@@ -3824,9 +3603,6 @@ export interface components {
             /** @description The venue, part of the identity of a fill */
             venue?: string;
         };
-        VouchApproverBody: {
-            signature: components["schemas"]["ApprovalSignature"];
-        };
         Wallet: {
             /** @description The address on the chain */
             address: string;
@@ -3843,6 +3619,8 @@ export interface components {
             recovery_tested_at: string | null;
             /** Format: date-time */
             registered_at: string;
+            /** Format: date-time */
+            retired_at?: string;
             /** @description The wallet's name */
             wallet: string;
         };
@@ -3909,15 +3687,6 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The Host of the request is not a name of this server (PETS_ALLOWED_HOSTS). */
-        Misdirected: {
-            headers: {
-                [name: string]: unknown;
-            };
-            content: {
-                "application/problem+json": components["schemas"]["Problem"];
-            };
-        };
         /** @description There is no such thing. */
         NotFound: {
             headers: {
@@ -3954,7 +3723,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description There is no valid API key, or it has expired. */
+        /** @description There is no valid API key. */
         Unauthenticated: {
             headers: {
                 [name: string]: unknown;
@@ -4009,7 +3778,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
@@ -4046,7 +3814,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -4087,203 +3854,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
-            422: components["responses"]["IdempotencyMismatch"];
-            429: components["responses"]["RateLimited"];
-            503: components["responses"]["Unavailable"];
-            default: components["responses"]["Problem"];
-        };
-    };
-    rotate_api_key: {
-        parameters: {
-            query?: never;
-            header: {
-                /** @description A UUID that the client makes for the command, keeps, and sends again when it retries */
-                "Idempotency-Key": string;
-            };
-            path: {
-                /** @description The API key's id, not its secret */
-                key: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: {
-            content: {
-                "application/json": components["schemas"]["RotateKeyBody"];
-            };
-        };
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["IssueAnswer"];
-                };
-            };
-            400: components["responses"]["Invalid"];
-            401: components["responses"]["Unauthenticated"];
-            403: components["responses"]["Denied"];
-            404: components["responses"]["NotFound"];
-            409: components["responses"]["Conflict"];
-            413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
-            422: components["responses"]["IdempotencyMismatch"];
-            429: components["responses"]["RateLimited"];
-            503: components["responses"]["Unavailable"];
-            default: components["responses"]["Problem"];
-        };
-    };
-    list_approvers: {
-        parameters: {
-            query?: {
-                /** @description what next of the page before said: go on behind it */
-                after?: string;
-                /** @description at most this many elements of the lists */
-                limit?: number;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ApproverList"];
-                };
-            };
-            400: components["responses"]["Invalid"];
-            401: components["responses"]["Unauthenticated"];
-            403: components["responses"]["Denied"];
-            404: components["responses"]["NotFound"];
-            409: components["responses"]["Conflict"];
-            413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
-            429: components["responses"]["RateLimited"];
-            503: components["responses"]["Unavailable"];
-            default: components["responses"]["Problem"];
-        };
-    };
-    register_approver: {
-        parameters: {
-            query?: never;
-            header: {
-                /** @description A UUID that the client makes for the command, keeps, and sends again when it retries */
-                "Idempotency-Key": string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["RegisterApprover"];
-            };
-        };
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Answer"];
-                };
-            };
-            400: components["responses"]["Invalid"];
-            401: components["responses"]["Unauthenticated"];
-            403: components["responses"]["Denied"];
-            404: components["responses"]["NotFound"];
-            409: components["responses"]["Conflict"];
-            413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
-            422: components["responses"]["IdempotencyMismatch"];
-            429: components["responses"]["RateLimited"];
-            503: components["responses"]["Unavailable"];
-            default: components["responses"]["Problem"];
-        };
-    };
-    revoke_approver: {
-        parameters: {
-            query?: never;
-            header: {
-                /** @description A UUID that the client makes for the command, keeps, and sends again when it retries */
-                "Idempotency-Key": string;
-            };
-            path: {
-                /** @description The id of the approver's key */
-                approver: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: {
-            content: {
-                "application/json": components["schemas"]["RevokeApproverBody"];
-            };
-        };
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Answer"];
-                };
-            };
-            400: components["responses"]["Invalid"];
-            401: components["responses"]["Unauthenticated"];
-            403: components["responses"]["Denied"];
-            404: components["responses"]["NotFound"];
-            409: components["responses"]["Conflict"];
-            413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
-            422: components["responses"]["IdempotencyMismatch"];
-            429: components["responses"]["RateLimited"];
-            503: components["responses"]["Unavailable"];
-            default: components["responses"]["Problem"];
-        };
-    };
-    vouch_approver: {
-        parameters: {
-            query?: never;
-            header: {
-                /** @description A UUID that the client makes for the command, keeps, and sends again when it retries */
-                "Idempotency-Key": string;
-            };
-            path: {
-                /** @description The id of the approver's key */
-                approver: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["VouchApproverBody"];
-            };
-        };
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Answer"];
-                };
-            };
-            400: components["responses"]["Invalid"];
-            401: components["responses"]["Unauthenticated"];
-            403: components["responses"]["Denied"];
-            404: components["responses"]["NotFound"];
-            409: components["responses"]["Conflict"];
-            413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -4330,7 +3900,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -4361,7 +3930,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
@@ -4395,7 +3963,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
@@ -4430,7 +3997,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
@@ -4467,7 +4033,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -4510,7 +4075,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
@@ -4552,7 +4116,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
@@ -4592,7 +4155,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -4633,7 +4195,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -4674,7 +4235,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -4708,7 +4268,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ApprovalsAnswer"];
+                    "application/json": components["schemas"]["TransfersAnswer"];
                 };
             };
             400: components["responses"]["Invalid"];
@@ -4717,49 +4277,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
-            429: components["responses"]["RateLimited"];
-            503: components["responses"]["Unavailable"];
-            default: components["responses"]["Problem"];
-        };
-    };
-    approval: {
-        parameters: {
-            query?: {
-                /** @description as of this revision or RFC 3339 time */
-                at?: string;
-                /** @description wait until at least this revision is folded, for up to 5 s */
-                min_revision?: number;
-            };
-            header?: never;
-            path: {
-                /** @description The portfolio's id */
-                portfolio: string;
-                /** @description transfer, override or clear */
-                kind: string;
-                /** @description The id of the transfer, of the override, or of the request to clear the stop */
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ApprovalAnswer"];
-                };
-            };
-            400: components["responses"]["Invalid"];
-            401: components["responses"]["Unauthenticated"];
-            403: components["responses"]["Denied"];
-            404: components["responses"]["NotFound"];
-            409: components["responses"]["Conflict"];
-            413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
@@ -4801,7 +4318,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
@@ -4838,7 +4354,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
@@ -4878,7 +4393,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -4921,7 +4435,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -4964,7 +4477,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -5016,7 +4528,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -5059,7 +4570,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
@@ -5101,7 +4611,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -5142,7 +4651,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -5192,7 +4700,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -5233,7 +4740,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -5276,8 +4782,48 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    goes_on: {
+        parameters: {
+            query?: {
+                /** @description as of this revision or RFC 3339 time */
+                at?: string;
+                /** @description wait until at least this revision is folded, for up to 5 s */
+                min_revision?: number;
+                /** @description what next of the page before said: go on behind it */
+                after?: string;
+                /** @description at most this many elements of the lists */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The portfolio's id */
+                portfolio: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TransfersAnswer"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
@@ -5323,7 +4869,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
@@ -5367,7 +4912,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
@@ -5407,7 +4951,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -5448,7 +4991,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -5491,7 +5033,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -5534,7 +5075,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -5572,7 +5112,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
@@ -5612,7 +5151,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -5653,7 +5191,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -5694,7 +5231,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -5735,7 +5271,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -5778,7 +5313,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -5823,7 +5357,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
@@ -5866,7 +5399,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -5909,7 +5441,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -5952,7 +5483,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -5997,7 +5527,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
@@ -6037,7 +5566,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -6078,7 +5606,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -6119,7 +5646,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -6160,7 +5686,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -6203,7 +5728,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
@@ -6245,7 +5769,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
@@ -6286,7 +5809,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
@@ -6330,7 +5852,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
@@ -6370,7 +5891,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -6413,7 +5933,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
@@ -6453,7 +5972,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -6496,7 +6014,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -6539,7 +6056,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -6582,7 +6098,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -6621,7 +6136,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
@@ -6661,7 +6175,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -6704,7 +6217,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
@@ -6744,7 +6256,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -6787,7 +6298,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -6830,7 +6340,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -6873,7 +6382,48 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    retire_wallet: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A UUID that the client makes for the command, keeps, and sends again when it retries */
+                "Idempotency-Key": string;
+            };
+            path: {
+                /** @description The portfolio's id */
+                portfolio: string;
+                /** @description The wallet's name */
+                wallet: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RetireWalletBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Answer"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -6916,7 +6466,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -6957,7 +6506,6 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];

@@ -46,7 +46,7 @@ func (a *app) approve(ctx context.Context, id, hash string, yes bool) error {
 	if err != nil {
 		return err
 	}
-	t, err := v.Named(a.App, a.App, id)
+	t, err := v.Named(a.App, id)
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,16 @@ var asking = map[string]struct {
 		"/transfers": show.TransfersView{Transfers: []projections.Transfer{shownTransfer()}}, "/wallets": show.WalletsView{}, "/address-book": show.BookView{},
 		"/state": map[string]any{}, "/treasury": map[string]any{}, "/transfers/x7/approve": map[string]any{"revision": 8},
 	}, "/transfers/x7/approve"},
+	"cold evacuate": {[]string{"cold", "evacuate", "--wallet", "hot-1", "--to", "0x1", "--reason", "the safe was opened"}, map[string]any{
+		"/state":     map[string]any{"emergency_stop": map[string]any{"engaged": false}},
+		"/wallets":   show.WalletsView{Wallets: oneCold()},
+		"/treasury":  map[string]any{"policy": domain.DefaultTreasuryPolicy()},
+		"/reconcile": map[string]any{"revision": 7, "events": []any{map[string]any{"revision": 7, "type": domain.BalanceReconciledType}}},
+		"/events": map[string]any{"events": []any{map[string]any{
+			"revision": 7, "type": domain.BalanceReconciledType, "data": inCold(balances(held{"hot-1": {"POL": "10", "USDC": "1000"}}, nil)),
+		}}},
+		"GET /transfers": show.TransfersView{Transfers: []projections.Transfer{{Transfer: "x8"}}}, "POST /transfers": map[string]any{"revision": 8, "id": "x8"},
+	}, "/transfers {"},
 	"wallet sweep": {[]string{"wallet", "sweep", "--to", "cold", "--reason", "a key leaked"}, map[string]any{
 		"/state":     map[string]any{"emergency_stop": map[string]any{"engaged": true}},
 		"/wallets":   show.WalletsView{Wallets: oneHot},
@@ -35,6 +45,21 @@ var asking = map[string]struct {
 		}}},
 		"GET /transfers": show.TransfersView{Transfers: []projections.Transfer{{Transfer: "x8"}}}, "POST /transfers": map[string]any{"revision": 8, "id": "x8"},
 	}, "/transfers {"},
+}
+
+// oneCold is the wallet of the sweeps, kept elsewhere.
+func oneCold() []projections.Wallet {
+	w := slices.Clone(oneHot[:1])
+	w[0].Place = domain.WalletCold
+	return w
+}
+
+// inCold turns balances of hot wallets into those of cold ones.
+func inCold(e *domain.BalanceReconciled) *domain.BalanceReconciled {
+	for i := range e.Lines {
+		e.Lines[i].Place = domain.WalletCold
+	}
+	return e
 }
 
 // commandsThatAsk returns the commands with --yes from cli.AskFirst.

@@ -22,7 +22,7 @@ import (
 
 func (a *app) coldCommand() *cobra.Command {
 	own := []*cobra.Command{a.coldSignCommand()}
-	return cli.Group("cold", "Transfers from a wallet whose key is never on a connected machine: export, sign, import", append(own, a.coldMoves()...)...)
+	return cli.Group("cold", "Transfers from a wallet whose key is never on a connected machine: export, sign, import, evacuate", append(own, a.coldMoves()...)...)
 }
 
 // coldFlags are the flags of pets cold sign.

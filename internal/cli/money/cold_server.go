@@ -18,7 +18,7 @@ import (
 
 // coldMoves returns the commands of a cold wallet that need the server, unlike pets cold sign.
 func (a *app) coldMoves() []*cobra.Command {
-	return []*cobra.Command{a.coldExportCommand(), a.coldImportCommand()}
+	return []*cobra.Command{a.coldExportCommand(), a.coldImportCommand(), a.coldEvacuateCommand()}
 }
 
 func (a *app) coldExportCommand() *cobra.Command {

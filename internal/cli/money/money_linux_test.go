@@ -3,6 +3,7 @@ package money_test
 import (
 	"io"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -150,13 +151,15 @@ func (w *moneyWorld) withdraws() {
 func (w *moneyWorld) breachDrill() {
 	t := w.t
 	w.refused("olga", 1, "needs an engaged emergency stop", "wallet", "sweep", "--to", "cold", "--reason", "drill", "--yes")
+	cold := asked(t, w.ok("olga", "transfer", "--from", "cold", "--to", "hot", "--amount", "1", "--reason", "signed by hand"))
+	w.ok("bob", "approve", cold, "--hash", w.transfer(cold).Hash)
+	w.until(cold, "prepared")
+	ordinary := asked(t, w.ok("olga", "transfer", "--from", "hot", "--to", "cold", "--amount", "1", "--reason", "an ordinary one"))
 	w.ok("olga", "stop", "--emergency", "--kind", "security_breach", "--reason", "a key leaked")
-	out := w.ok("olga", "transfer", "--from", "hot", "--to", "cold", "--amount", "1", "--reason", "an ordinary one")
-	require.Contains(t, out, "EMERGENCY STOP")
-	ordinary := asked(t, out)
-	w.ok("bob", "approve", ordinary, "--hash", w.transfer(ordinary).Hash)
+	require.Equal(t, "rejected", w.transfer(ordinary).Status, "the stop ends what is not signed")
+	w.refused("olga", 1, "only a sweep or an evacuation", "transfer", "--from", "hot", "--to", "cold", "--amount", "1", "--reason", "another one")
 	w.refused("olga", 2, "add --yes", "wallet", "sweep", "--to", "cold", "--reason", "a key leaked")
-	out = w.ok("olga", "wallet", "sweep", "--to", "cold", "--reason", "a key leaked", "--yes")
+	out := w.ok("olga", "wallet", "sweep", "--to", "cold", "--reason", "a key leaked", "--yes")
 	require.Contains(t, out, "sweep of 1400 USDC from hot to cold")
 	swept := unique(transferPattern.FindAllString(out[strings.Index(out, "sweep of 1400")-10:], -1))
 	require.Len(t, swept, 2, out)
@@ -168,18 +171,28 @@ func (w *moneyWorld) breachDrill() {
 	for _, id := range swept {
 		w.confirmed(id)
 	}
-	require.Equal(t, "approved", w.transfer(ordinary).Status, "it waits for the stop to be cleared")
 	out = w.ok("olga", "reconcile")
 	require.NotContains(t, out, "DIFFERS")
 	require.NotContains(t, out, "not compared")
 	out = w.ok("olga", "treasury")
 	require.Regexp(t, `hot together +0 `, out)
-	require.Contains(t, w.ok("bob", "transfers", ordinary), "EMERGENCY STOP: it is not signed until")
-	w.ok("olga", "reject", ordinary, "--reason", "there is nothing left to send")
+	require.Contains(t, w.ok("bob", "transfers", ordinary), "rejected: the emergency stop was engaged")
 	w.refused("bob", 1, "did not arrive: it is rejected", "transfers", ordinary, "--follow")
 	var lines domain.BalanceReconciled
 	petstest.ReadJSON(t, w.ok("olga", "reconcile", "--json"), &lines)
 	require.Len(t, lines.Lines, 4)
+	w.clearListsWhatGoesOn(cold)
+}
+
+// clearListsWhatGoesOn: "clear lists what will go on", to both people.
+func (w *moneyWorld) clearListsWhatGoesOn(id string) {
+	w.t.Helper()
+	goesOn := "once the stop is cleared, these go on, or may be on their way:\n  " + id + "  prepared, internal of 1 USDC from cold to hot\n"
+	out := w.ok("olga", "clear", "--reason", "over")
+	require.Contains(w.t, out, goesOn)
+	request := regexp.MustCompile(`\bc\d+\b`).FindString(out)
+	require.Contains(w.t, w.ok("bob", "clear", "--confirm", request), goesOn)
+	require.Equal(w.t, "prepared", w.transfer(id).Status, "as it was said")
 }
 
 func unique(all []string) []string {

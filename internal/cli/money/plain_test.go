@@ -155,7 +155,7 @@ func TestInTheWay(t *testing.T) {
 	require.Empty(t, a.inTheWay(&haltView{Breakers: []projections.Breaker{{Breaker: "daily_loss", Status: risk.OK}}}, nil))
 	alpha := "alpha"
 	require.Equal(t, []string{
-		"EMERGENCY STOP: it is not signed until two people have cleared that; only a sweep of the wallets works",
+		"EMERGENCY STOP: it is not signed until two people have cleared that; only a sweep or an evacuation of the wallets works",
 		"BREAKER daily_loss is tripped: it is not signed until a person has reset that",
 		"BREAKER consecutive_losses of alpha is tripped: it is not signed until a person has reset that",
 		"DIFFERENCE: in hot the chain has 25 USDC less than the ledger; it is not signed until that is explained (pets treasury -p second says how)",

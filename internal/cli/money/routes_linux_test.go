@@ -238,6 +238,7 @@ var steps = []step{
 	{route: "POST /breakers/{breaker}/reset", who: "olga", line: "-p paper reset consecutive_losses --bot alpha --reason looked"},
 	{route: "POST /bots/{bot}/stop", who: "olga", line: "-p paper stop alpha"},
 	{route: "POST /emergency-stop", who: "olga", line: "-p paper stop --emergency --reason drill"},
+	{route: "GET /emergency-stop/goes-on", who: "olga", line: "-p paper clear --reason done", do: (*story).clearAsked},
 	{route: "POST /emergency-stop/clear", who: "olga", line: "-p paper clear --reason done", do: (*story).clearAsked},
 	{route: "POST /emergency-stop/clear/{request}/confirm", who: "bob", line: "-p paper clear --confirm REQUEST", do: (*story).clearConfirmed},
 	{route: "POST /overrides", who: "olga", line: "-p paper override request go_live --for real --reason drill", do: (*story).overrideAsked},
@@ -268,6 +269,7 @@ var steps = []step{
 	{route: "POST /transfers/{transfer}/reject", who: "olga", line: "reject TRANSFER --reason drill", do: (*story).rejected},
 	{route: "POST /transfers/{transfer}/approve", who: "bob", line: "approve TRANSFER --hash HASH", do: (*story).coldTransfer},
 	{route: "POST /transfers/{transfer}/signed", who: "olga", line: "cold import FILE", do: (*story).coldSigned},
+	{route: "POST /wallets/{wallet}/retire", who: "bob", line: "wallet retire hot-2 --reason drill"},
 	{route: "POST /v1/emergency-stop", who: "olga", line: "stop --emergency --everywhere --reason drill"},
 	{route: "POST /import", who: "olga", line: "-p imported import --capital 100 FILE", do: (*story).imported},
 }

@@ -32,7 +32,7 @@ func TestRunbooks(t *testing.T) {
 	t.Parallel()
 	root, err := filepath.Abs("../../..")
 	require.NoError(t, err)
-	for _, name := range []string{"docs/runbooks/transfers.md", "docs/runbooks/security-breach.md"} {
+	for _, name := range []string{"docs/runbooks/transfers.md", "docs/runbooks/security-breach.md", "docs/runbooks/leaked-cold-words.md"} {
 		t.Run(filepath.Base(name), func(t *testing.T) {
 			t.Parallel()
 			page, err := os.ReadFile(filepath.Join(root, name))

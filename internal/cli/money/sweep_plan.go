@@ -10,18 +10,21 @@ import (
 	"pets/projections"
 )
 
-// sweepPlan is what a sweep would move, by the balances of a block.
+// sweepPlan is what a sweep of hot wallets, or an evacuation of cold ones, would move, by
+// the balances of a block.
 type sweepPlan struct {
-	block uint64
-	lines []sweepLine
+	place, kind string
+	block       uint64
+	lines       []sweepLine
 }
 
-// sweepLine is one asset of one hot wallet.
+// sweepLine is one asset of one wallet.
 type sweepLine struct {
+	place, kind   string
 	wallet, asset string
 	native        bool
 	// chain is the wallet's balance on the chain, ledger the ledger's balance of the asset in
-	// all hot wallets.
+	// all wallets of the place.
 	chain, ledger domain.Decimal
 	// amount is what moves; kept is what stays for the fees of all sweeps of the wallet.
 	amount, kept domain.Decimal
@@ -31,21 +34,21 @@ type sweepLine struct {
 
 // newSweepPlan plans a sweep: tokens first, then the coin that pays the fees, less the fees of
 // all of the wallet's sweeps.
-func newSweepPlan(wallets []projections.Wallet, found *domain.BalanceReconciled, transfers []projections.Transfer, highest domain.Decimal) *sweepPlan {
-	plan := &sweepPlan{block: found.Block}
+func newSweepPlan(place, kind string, wallets []projections.Wallet, found *domain.BalanceReconciled, transfers []projections.Transfer, highest domain.Decimal) *sweepPlan {
+	plan := &sweepPlan{place: place, kind: kind, block: found.Block}
 	for i := range wallets {
-		if w := &wallets[i]; w.Place == domain.WalletHot {
-			plan.lines = append(plan.lines, sweepWallet(w, found, transfers, highest)...)
+		if w := &wallets[i]; w.Place == place {
+			plan.lines = append(plan.lines, sweepWallet(w, kind, found, transfers, highest)...)
 		}
 	}
 	return plan
 }
 
 // sweepWallet plans the sweeps of one wallet.
-func sweepWallet(w *projections.Wallet, found *domain.BalanceReconciled, transfers []projections.Transfer, highest domain.Decimal) []sweepLine {
+func sweepWallet(w *projections.Wallet, kind string, found *domain.BalanceReconciled, transfers []projections.Transfer, highest domain.Decimal) []sweepLine {
 	var lines []sweepLine
 	for _, asset := range w.Assets {
-		l := sweepLine{wallet: w.Wallet, asset: asset.Asset, native: asset.Native}
+		l := sweepLine{place: w.Place, kind: kind, wallet: w.Wallet, asset: asset.Asset, native: asset.Native}
 		l.read(found)
 		l.amount = l.chain.Sub(l.claimed(transfers)).Max(domain.Zero).Trunc(asset.Decimals)
 		lines = append(lines, l)
@@ -67,7 +70,7 @@ func rank(l *sweepLine) int {
 func (l *sweepLine) read(found *domain.BalanceReconciled) {
 	for i := range found.Lines {
 		line := &found.Lines[i]
-		if line.Place != domain.WalletHot || line.Asset != l.asset {
+		if line.Place != l.place || line.Asset != l.asset {
 			continue
 		}
 		l.ledger = line.Ledger
@@ -89,14 +92,14 @@ func (l *sweepLine) claimed(transfers []projections.Transfer) domain.Decimal {
 	sum := domain.Zero
 	for i := range transfers {
 		t := &transfers[i]
-		sweep, sent := t.Kind == domain.TransferSweep, t.Status == treasury.Broadcast
+		sweep, sent := t.Kind == l.kind, t.Status == treasury.Broadcast
 		if t.Wallet != l.wallet || t.Asset != l.asset || show.IsOver(t) || !sweep && !sent {
 			continue
 		}
 		sum = sum.Add(t.Payment.Amount)
 		note := fmt.Sprintf("%s takes %s already (%s)", t.Transfer, t.Payment.Amount, t.Status)
 		if sweep && t.Status != treasury.Broadcast && l.chain.Less(sum) {
-			note += ", WHICH IS MORE THAN THERE IS: reject it, and sweep again"
+			note += ", WHICH IS MORE THAN THERE IS: reject it, and ask again"
 		}
 		l.notes = append(l.notes, note)
 	}
@@ -113,7 +116,7 @@ func payFees(lines []sweepLine, transfers []projections.Transfer, highest domain
 	}
 	free := coin.amount
 	for i := range transfers {
-		if t := &transfers[i]; t.Wallet == coin.wallet && !show.IsOver(t) && (t.Kind == domain.TransferSweep || t.Status == treasury.Broadcast) {
+		if t := &transfers[i]; t.Wallet == coin.wallet && !show.IsOver(t) && (t.Kind == coin.kind || t.Status == treasury.Broadcast) {
 			free = free.Sub(t.Payment.HighestFee).Max(domain.Zero)
 		}
 	}

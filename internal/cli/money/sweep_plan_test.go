@@ -149,7 +149,7 @@ func TestSweepPlan(t *testing.T) {
 	t.Parallel()
 	for name, c := range sweepCases {
 		t.Run(name, func(t *testing.T) {
-			p := newSweepPlan(c.wallets, balances(c.held, c.differs), c.transfers, dec("1"))
+			p := newSweepPlan(domain.WalletHot, domain.TransferSweep, c.wallets, balances(c.held, c.differs), c.transfers, dec("1"))
 			require.Equal(t, c.moves, planned(p))
 			require.Contains(t, notes(p), c.says)
 			for _, l := range p.lines { // never move more than the balance
@@ -186,4 +186,18 @@ func TestSweepGoesOnAfterARefusal(t *testing.T) {
 	}
 	require.Len(t, *sent, 4, "the comparison, and all three: %v", *sent)
 	require.Contains(t, out.String(), "KEPT FOR FEES")
+}
+
+// An evacuation plans what the cold wallets hold, by the same rules: tokens first, then the
+// coin less the fees of all. Hot wallets and sweeps are none of its business.
+func TestPlanOfAnEvacuation(t *testing.T) {
+	wallets := append(oneCold(), hotWallet("hot-2"))
+	found := inCold(balances(held{"hot-1": {"POL": "10", "USDC": "1000"}}, nil))
+	taken := projections.Transfer{
+		Transfer: "x9", Kind: domain.TransferEvacuation, Wallet: "hot-1", Asset: "USDC", Status: treasury.Requested, Payment: domain.Payment{Amount: dec("400"), HighestFee: dec("1")},
+	}
+	other := taken
+	other.Kind = domain.TransferInternal
+	p := newSweepPlan(domain.WalletCold, domain.TransferEvacuation, wallets, found, []projections.Transfer{taken, other}, dec("1"))
+	require.Equal(t, "hot-1 USDC 600 1; hot-1 POL 7 1", planned(p))
 }

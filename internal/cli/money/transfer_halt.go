@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"pets/domain"
 	"pets/domain/portfolio"
 	"pets/domain/risk"
 	"pets/internal/cli"
@@ -25,9 +24,9 @@ func haltOf(s *portfolio.State) haltView {
 }
 
 // waysOf are the lines of what a transfer will wait for, besides people: "the key sits behind
-// the breaker". A sweep waits for none of it.
+// the breaker". A sweep and an evacuation wait for none of it.
 func (a *app) waysOf(ctx context.Context, moment string, t *projections.Transfer) ([]string, error) {
-	if show.IsOver(t) || t.Kind == domain.TransferSweep {
+	if show.IsOver(t) || show.Urgent(t) {
 		return nil, nil
 	}
 	halt, err := readView(ctx, a, moment, "/state", haltOf)
@@ -67,7 +66,7 @@ func (a *app) sayWaysAndNext(ctx context.Context, moment string, p *cli.Printer,
 func (a *app) inTheWay(halt *haltView, differences []projections.Difference) []string {
 	var lines []string
 	if halt.EmergencyStop.Engaged {
-		lines = append(lines, "EMERGENCY STOP: it is not signed until two people have cleared that; only a sweep of the wallets works")
+		lines = append(lines, "EMERGENCY STOP: it is not signed until two people have cleared that; only a sweep or an evacuation of the wallets works")
 	}
 	for i := range halt.Breakers {
 		b := &halt.Breakers[i]

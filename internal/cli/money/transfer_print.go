@@ -168,7 +168,7 @@ func statusLine(t *projections.Transfer) string {
 	case treasury.Rejected:
 		return "rejected: " + t.Detail
 	case treasury.Expired:
-		return "expired: it was not approved, or not prepared, in time"
+		return "expired: it was not approved, prepared and signed in time"
 	}
 	return string(t.Status)
 }

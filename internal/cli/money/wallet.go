@@ -25,7 +25,7 @@ func (a *app) walletCommand() *cobra.Command {
 	own := []*cobra.Command{
 		a.createWalletCommand(), a.recoverWalletCommand(), a.recordWalletCommand(), a.verifyWalletCommand(), a.listWalletsCommand(),
 	}
-	return cli.Group("wallet", "Wallets and their keys: create, register, recover, verify, list, sweep", append(own, a.walletMoves()...)...)
+	return cli.Group("wallet", "Wallets and their keys: create, register, recover, verify, list, retire, sweep", append(own, a.walletMoves()...)...)
 }
 
 // registered returns the wallets of the portfolio, from the named server or from the folder, which

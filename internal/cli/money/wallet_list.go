@@ -165,6 +165,9 @@ func (a *app) printWallets(v walletList) error {
 		if w.Main {
 			place += " (main)"
 		}
+		if w.RetiredAt != nil {
+			place += " RETIRED"
+		}
 		rows = append(rows, []string{w.Wallet.Wallet, place, w.Chain, w.Address, v.keyCell(&w), ago(now, w.LoadedAt), ago(now, w.RecoveryTestedAt)})
 	}
 	for _, s := range v.Unregistered {

@@ -17,7 +17,30 @@ import (
 
 // walletMoves returns the wallet commands that go through the server.
 func (a *app) walletMoves() []*cobra.Command {
-	return []*cobra.Command{a.walletRegisterCommand(), a.walletSweepCommand()}
+	return []*cobra.Command{a.walletRegisterCommand(), a.walletRetireCommand(), a.walletSweepCommand()}
+}
+
+func (a *app) walletRetireCommand() *cobra.Command {
+	var reason string
+	c := &cobra.Command{
+		Use: "retire NAME --reason TEXT", Args: cobra.ExactArgs(1),
+		Short: "Never use a wallet again whose key may have leaked (through the server)",
+		Long: "Nothing is sent to the wallet any more and it signs no orders. What it holds still counts, and leaves\n" +
+			"it by pets wallet sweep or, if it is cold, pets cold evacuate only. It is final: register another wallet.",
+		Example: "  pets wallet retire hot-1 --reason \"its key leaked\"",
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := cli.ReasonNeeded(reason); err != nil {
+				return err
+			}
+			var answer commands.Answer
+			if err := a.ToServer(c.Context(), http.MethodPost, walletPath(args[0], "/retire"), cli.ReasonOf(reason), &answer); err != nil {
+				return err
+			}
+			return a.Done(answer, args[0]+" is retired: nothing is sent to it any more, and money leaves it by a sweep or an evacuation only")
+		},
+	}
+	c.Flags().StringVar(&reason, "reason", "", "why; it is kept with the record")
+	return c
 }
 
 func (a *app) walletRegisterCommand() *cobra.Command {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -23,10 +24,11 @@ func (a *app) walletSweepCommand() *cobra.Command {
 	var yes bool
 	c := &cobra.Command{
 		Use: "sweep --to cold|ADDRESS --reason TEXT", Args: cobra.NoArgs,
-		Short: "Empty the hot wallets in an emergency stop, each transfer with an approval (through the server)",
+		Short: "Empty the hot wallets in an emergency stop, or retired ones, each transfer with an approval (through the server)",
 		Long: "Reads from the chain what the hot wallets hold, prints what would be moved, asks, and requests one\n" +
 			"transfer for each asset of each wallet, the coin that fees are paid in last. The recipient has to have\n" +
-			"been known before the stop: a cold wallet, or an address of the book. Run again it asks for what is left.",
+			"been known before the stop: a cold wallet, or an address of the book. Run again it asks for what is left.\n" +
+			"Without a stop it empties retired wallets only, into a cold one.",
 		Example: "  pets stop --emergency --kind security_breach --reason \"a key leaked\"\n  pets wallet sweep --to cold --reason \"a key leaked\"",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if to == "" {
@@ -35,7 +37,7 @@ func (a *app) walletSweepCommand() *cobra.Command {
 			if err := cli.ReasonNeeded(reason); err != nil {
 				return err
 			}
-			return a.sweep(c.Context(), to, reason, fee.Decimal, yes)
+			return a.sweep(c.Context(), hotOutflow(to, reason, fee.Decimal), yes)
 		},
 	}
 	c.Flags().StringVar(&to, "to", "", "cold, the name of a cold wallet, or an address of the book")
@@ -45,46 +47,84 @@ func (a *app) walletSweepCommand() *cobra.Command {
 	return c
 }
 
+// outflow is a sweep of hot wallets, or an evacuation of cold ones.
+type outflow struct {
+	kind, place string
+	to, reason  string
+	wallet      string // the only one to empty, or ""
+	fee         domain.Decimal
+}
+
+func hotOutflow(to, reason string, fee domain.Decimal) outflow {
+	return outflow{kind: domain.TransferSweep, place: domain.WalletHot, to: to, reason: reason, fee: fee}
+}
+
 // sweep plans, asks, and requests the transfers.
-func (a *app) sweep(ctx context.Context, to, reason string, fee domain.Decimal, yes bool) error {
+func (a *app) sweep(ctx context.Context, o outflow, yes bool) error {
 	if err := a.ActsOnServer(); err != nil {
 		return err
 	}
-	plan, err := a.planSweep(ctx, fee)
+	plan, err := a.planSweep(ctx, o)
 	if err != nil {
 		return err
 	}
 	if !a.JSON {
-		if err := a.printSweep(plan, to); err != nil {
+		if err := a.printSweep(plan, o.to); err != nil {
 			return err
 		}
 	}
 	moves := plan.moves()
 	if len(moves) == 0 {
-		return domain.Errorf(domain.CodeConflict, "there is nothing to sweep")
+		return domain.Errorf(domain.CodeConflict, "there is nothing to %s", verbOf(o.kind))
 	}
 	question := cli.Question{Text: fmt.Sprintf("Ask for what is to be moved (%d)?", len(moves)), Yes: yes, Flag: "--yes, once the plan was looked at"}
 	if err := a.Agree(ctx, question); err != nil {
 		return err
 	}
-	requested, err := a.requestSweeps(ctx, moves, to, reason)
+	requested, err := a.requestSweeps(ctx, moves, o)
 	return errors.Join(a.printSwept(requested), err)
 }
 
-// planSweep reads the balances from the chain, through the server. The chain decides: what a
-// thief has taken cannot be moved, whatever the ledger says.
-func (a *app) planSweep(ctx context.Context, fee domain.Decimal) (*sweepPlan, error) {
+func verbOf(kind string) string {
+	if kind == domain.TransferEvacuation {
+		return "evacuate"
+	}
+	return "sweep"
+}
+
+// emptied returns the wallets to empty: those of the place or, for a sweep without a stop, the
+// retired ones of it.
+func (a *app) emptied(ctx context.Context, o outflow) ([]projections.Wallet, error) {
 	var state struct {
 		EmergencyStop projections.EmergencyStop `json:"emergency_stop"`
 	}
 	if err := a.ToServer(ctx, http.MethodGet, "/state", nil, &state); err != nil {
 		return nil, err
 	}
-	if !state.EmergencyStop.Engaged {
-		return nil, domain.Errorf(domain.CodeConflict, "a sweep needs an engaged emergency stop: %s; without one ask for a transfer", a.Typed("stop", "--emergency", "--kind", "security_breach"))
+	var v show.WalletsView
+	if err := a.ToServer(ctx, http.MethodGet, "/wallets", nil, &v); err != nil {
+		return nil, err
 	}
-	var wallets show.WalletsView
-	if err := a.ToServer(ctx, http.MethodGet, "/wallets", nil, &wallets); err != nil {
+	needsStop := o.kind == domain.TransferSweep && !state.EmergencyStop.Engaged
+	left := slices.DeleteFunc(v.Wallets, func(w projections.Wallet) bool {
+		return w.Place != o.place || o.wallet != "" && w.Wallet != o.wallet || needsStop && w.RetiredAt == nil
+	})
+	switch {
+	case len(left) > 0:
+		return left, nil
+	case needsStop:
+		return nil, domain.Errorf(domain.CodeConflict, "a sweep needs an engaged emergency stop (%s) or a retired wallet (pets wallet retire); without one ask for a transfer", a.Typed("stop", "--emergency", "--kind", "security_breach"))
+	case o.wallet != "":
+		return nil, domain.Errorf(domain.CodeNotFound, "the portfolio has no %s wallet %s", o.place, o.wallet)
+	}
+	return nil, domain.Errorf(domain.CodeConflict, "the portfolio has no %s wallet", o.place)
+}
+
+// planSweep reads the balances from the chain, through the server. The chain decides: what a
+// thief has taken cannot be moved, whatever the ledger says.
+func (a *app) planSweep(ctx context.Context, o outflow) (*sweepPlan, error) {
+	wallets, err := a.emptied(ctx, o)
+	if err != nil {
 		return nil, err
 	}
 	var rules show.TreasuryView
@@ -93,26 +133,26 @@ func (a *app) planSweep(ctx context.Context, fee domain.Decimal) (*sweepPlan, er
 	}
 	found, err := a.reconciled(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("what the hot wallets hold cannot be read: %w", err)
+		return nil, fmt.Errorf("what the %s wallets hold cannot be read: %w", o.place, err)
 	}
 	open, err := a.transfersNow(ctx, 0)
 	if err != nil {
 		return nil, err
 	}
-	if fee.IsZero() {
-		fee = rules.Policy.MaxTransferFee
+	if o.fee.IsZero() {
+		o.fee = rules.Policy.MaxTransferFee
 	}
-	return newSweepPlan(wallets.Wallets, found, open.Transfers, fee), nil
+	return newSweepPlan(o.place, o.kind, wallets, found, open.Transfers, o.fee), nil
 }
 
 func (a *app) printSweep(plan *sweepPlan, to string) error {
 	p := a.Messages()
-	p.Line("sweep to %s, by the balances of block %d:", to, plan.block)
+	p.Line("%s to %s, by the balances of block %d:", verbOf(plan.kind), to, plan.block)
 	p.Line("")
 	if p.Err != nil {
 		return p.Err
 	}
-	rows := [][]string{{"WALLET", "ASSET", "CHAIN", "LEDGER (ALL OF HOT)", "MOVES", "KEPT FOR FEES", ""}}
+	rows := [][]string{{"WALLET", "ASSET", "CHAIN", "LEDGER (ALL OF " + strings.ToUpper(plan.place) + ")", "MOVES", "KEPT FOR FEES", ""}}
 	for _, l := range plan.lines {
 		rows = append(rows, []string{
 			l.wallet, l.asset, l.chain.String(), l.ledger.String(), l.amount.String(), l.kept.String(), strings.Join(l.notes, "; "),
@@ -127,12 +167,13 @@ func (a *app) printSweep(plan *sweepPlan, to string) error {
 
 // requestSweeps requests one transfer after another. A refused item, such as a token that the
 // cold wallet is not registered for, does not block the others.
-func (a *app) requestSweeps(ctx context.Context, moves []sweepLine, to, reason string) ([]*projections.Transfer, error) {
+func (a *app) requestSweeps(ctx context.Context, moves []sweepLine, o outflow) ([]*projections.Transfer, error) {
 	var done []*projections.Transfer
 	var failed []error
 	for _, m := range moves {
 		t, err := a.requestOne(ctx, commands.RequestTransfer{
-			From: m.wallet, To: to, Asset: m.asset, Amount: m.amount, HighestFee: m.fee, Reason: reason, Sweep: true,
+			From: m.wallet, To: o.to, Asset: m.asset, Amount: m.amount, HighestFee: m.fee, Reason: o.reason,
+			Sweep: o.kind == domain.TransferSweep, Evacuate: o.kind == domain.TransferEvacuation,
 		})
 		if err == nil {
 			done = append(done, t)

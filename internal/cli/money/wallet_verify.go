@@ -129,7 +129,7 @@ func (a *app) verifyWallets(ctx context.Context, args []string, load bool) ([]ve
 	}
 	var names []string
 	for _, w := range wallets {
-		if len(args) == 1 && w.Wallet == args[0] || len(args) == 0 && w.Place == domain.WalletHot {
+		if len(args) == 1 && w.Wallet == args[0] || len(args) == 0 && w.Place == domain.WalletHot && w.RetiredAt == nil {
 			names = append(names, w.Wallet)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -68,8 +69,11 @@ func (a *app) clearCommand() *cobra.Command {
 		Example: "  pets clear --reason \"the feed is back\"\n  pets clear --confirm c812",
 		RunE: func(c *cobra.Command, _ []string) error {
 			var answer commands.Answer
+			a.Once = confirm != ""
+			if err := a.sayGoesOn(c.Context()); err != nil {
+				return err
+			}
 			if confirm != "" {
-				a.Once = true
 				if err := a.ToServer(c.Context(), http.MethodPost, "/emergency-stop/clear/"+url.PathEscape(confirm)+"/confirm", struct{}{}, &answer); err != nil {
 					return err
 				}
@@ -84,6 +88,39 @@ func (a *app) clearCommand() *cobra.Command {
 	c.Flags().StringVar(&reason, "reason", "", "why; it is kept with the record")
 	c.Flags().StringVar(&confirm, "confirm", "", "confirm this `request` of another user, with a key of role approver")
 	return c
+}
+
+// listWithin bounds the wait for that list.
+const listWithin = 5 * time.Second
+
+// sayGoesOn lists the transfers that go on once the stop is cleared, for both people to read
+// before they agree.
+func (a *app) sayGoesOn(ctx context.Context) error {
+	if a.JSON {
+		return nil
+	}
+	if a.Patience == 0 {
+		a.Patience = listWithin
+		defer func() { a.Patience = 0 }()
+	}
+	var v show.TransfersView
+	err := a.ToServer(ctx, http.MethodGet, "/emergency-stop/goes-on", nil, &v)
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		a.Tell("the transfers that go on once the stop is cleared cannot be listed: %v", err)
+		return nil
+	case len(v.Transfers) == 0:
+		return nil
+	}
+	p := a.Messages()
+	p.Line("once the stop is cleared, these go on, or may be on their way:")
+	for i := range v.Transfers {
+		t := &v.Transfers[i]
+		p.Line("  %s  %s, %s", t.Transfer, t.Status, show.InWords(t))
+	}
+	return p.Err
 }
 
 // previewReset shows what a reset would do. It changes nothing.

@@ -23,6 +23,8 @@ var notable = map[string]slog.Level{
 	domain.ApproverRegisteredType:   slog.LevelWarn,
 	domain.ApproverVouchedType:      slog.LevelWarn,
 	domain.ApproverRevokedType:      slog.LevelWarn,
+	domain.WalletRetiredType:        slog.LevelWarn,
+	domain.WalletKeyMissingType:     slog.LevelWarn,
 
 	domain.BotStartedType:                  slog.LevelInfo,
 	domain.BreakerResetType:                slog.LevelInfo,

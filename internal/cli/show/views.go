@@ -70,6 +70,12 @@ func InWords(t *projections.Transfer) string {
 	return fmt.Sprintf("%s of %s %s from %s to %s", t.Kind, t.Payment.Amount, t.Asset, t.From, to)
 }
 
+// Urgent reports whether a transfer saves money from a leaked key, and waits for no stop,
+// breaker or difference.
+func Urgent(t *projections.Transfer) bool {
+	return t.Kind == domain.TransferSweep || t.Kind == domain.TransferEvacuation
+}
+
 // LastAttempt returns the last transaction of a transfer; nil if there is none.
 func LastAttempt(t *projections.Transfer) *projections.Attempt {
 	if len(t.Attempts) == 0 {
