@@ -28,8 +28,10 @@ type Config struct {
 	Chain     Chain // from the registry, with its fixed number
 	Endpoints []Endpoint
 	Timeout   time.Duration // of each call; 0 is DefaultTimeout
-	Live      bool          // two endpoints at two hosts must agree about everything
-	Now       func() time.Time
+	// Live: two endpoints at two hosts must agree about everything. Only a test chain
+	// may do without: see [Chain.Test].
+	Live bool
+	Now  func() time.Time
 }
 
 // Client queries a chain through its endpoints. It is safe for concurrent use.
@@ -58,6 +60,8 @@ func New(config Config) (*Client, error) {
 	switch {
 	case c.chain.number == 0:
 		return nil, domain.Invalid("chain", "must come from a registry")
+	case !config.Live && !c.chain.Test():
+		return nil, domain.Invalid("chain", "%s is not a known test chain, so a single endpoint is never believed", c.chain.ID)
 	case len(config.Endpoints) < c.need:
 		return nil, domain.Invalid("endpoints", "must be at least %d, so that one can be checked against the other", c.need)
 	case len(config.Endpoints) > maxEndpoints:
