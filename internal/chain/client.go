@@ -204,12 +204,12 @@ func headerAt(ctx context.Context, e *endpoint, number string) (header, error) {
 		return header{}, err
 	}
 	if raw == nil {
-		return header{}, &EndpointError{Endpoint: e.index, Call: call, Problem: "does not know the block", kind: ErrUnavailable}
+		return header{}, &EndpointError{Endpoint: e.index, Call: call, Problem: "does not know the block", kind: errNoBlock}
 	}
 	if raw.Number == nil || raw.Hash == (common.Hash{}) || raw.BaseFee == nil || uint64(raw.Timestamp) > 1<<40 {
 		return header{}, e.malformed(call)
 	}
-	if number != latest && raw.Number.String() != number {
+	if number != latest && number != finalized && raw.Number.String() != number {
 		return header{}, e.malformed(call)
 	}
 	base, err := unitsOf(raw.BaseFee.ToInt())
@@ -220,7 +220,11 @@ func headerAt(ctx context.Context, e *endpoint, number string) (header, error) {
 	return header{Block{uint64(*raw.Number), raw.Hash, at}, base}, nil
 }
 
-const latest = "latest"
+// The tags of blocks that are used.
+const (
+	latest    = "latest"
+	finalized = "finalized"
+)
 
 // look finds the newest block that enough endpoints have and that all responding
 // endpoints agree on. One endpoint may be MaxLag blocks behind another. A

@@ -44,7 +44,7 @@ func (c *Client) replaced(ctx context.Context, v view, status Status, hash commo
 		return Status{}, err
 	}
 	status.State = Replaced
-	return c.confirmed(status, at.Block), nil
+	return c.confirmed(ctx, v, status, at.Block)
 }
 
 // findUse returns the number of the block after which a nonce is used. It
