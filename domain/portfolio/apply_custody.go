@@ -109,6 +109,10 @@ func (s *State) applyTransfer(at domain.Stamp, event domain.Event) {
 		c.Transfers[e.Transfer] = t
 	case *domain.TransferApproved:
 		s.onTransfer(e.Transfer, func(t *treasury.Transfer) {
+			if t.Raise != nil && e.Hash == t.Raise.Hash {
+				applyRaise(t, e)
+				return
+			}
 			t.Status, t.ApprovedBy, t.ApprovedHash = treasury.Approved, e.User, e.Hash
 		})
 	case *domain.TransferRejected:
@@ -128,7 +132,7 @@ func (s *State) applyTransfer(at domain.Stamp, event domain.Event) {
 		})
 	case *domain.TransferRepriced:
 		s.onTransfer(e.Transfer, func(t *treasury.Transfer) {
-			t.Attempts = append(t.Attempts, treasury.Attempt{Transaction: e.Transaction, Nonce: e.Nonce, Digest: e.Digest})
+			t.Attempts = append(t.Attempts, treasury.Attempt{Transaction: e.Transaction, Nonce: e.Nonce, Digest: e.Digest, Cancel: e.Cancel})
 		})
 	case *domain.TransferSigned:
 		s.onTransfer(e.Transfer, func(t *treasury.Transfer) { applySigned(t, e) })
@@ -138,6 +142,8 @@ func (s *State) applyTransfer(at domain.Stamp, event domain.Event) {
 		s.onTransfer(e.Transfer, func(t *treasury.Transfer) { s.applyConfirmed(at, t, e) })
 	case *domain.TransferFailed:
 		s.onTransfer(e.Transfer, func(t *treasury.Transfer) { s.applyFailed(at, t, e) })
+	default:
+		s.applyWayOut(at, event)
 	}
 }
 
@@ -193,7 +199,7 @@ func (s *State) applyConfirmed(at domain.Stamp, t *treasury.Transfer, e *domain.
 func (s *State) applyFailed(at domain.Stamp, t *treasury.Transfer, e *domain.TransferFailed) {
 	transit := ledger.Transit(t.Asset, t.Transfer)
 	s.post(ledger.Move(ledger.Wallet(t.Asset, t.FromPlace), transit, s.Book[transit])...)
-	t.Status, t.TxHash, t.Code, t.Detail, t.Fee = treasury.Failed, e.TxHash, e.Code, e.Detail, e.Fee
+	t.Status, t.TxHash, t.Block, t.Code, t.Detail, t.Fee = treasury.Failed, e.TxHash, e.Block, e.Code, e.Detail, e.Fee
 	s.payGas(t, e.Fee)
 	s.Custody.end(t, at.Time)
 }

@@ -372,7 +372,7 @@ func (s *custodyStorm) anyRejection() {
 	}
 	x := s.anyTransfer()
 	waits := (x.status == "requested" || x.status == "approved" || x.status == "prepared" || x.status == "signed") && !x.late(s.now)
-	s.does("reject", waits || x.status == "rejected", func(d *Decision) error { return d.RejectTransfer(x.id, "x") }, func() { x.status = "rejected" })
+	s.does("reject", waits || x.status == "rejected", func(d *Decision) error { return d.RejectUnsigned(x.id, "x") }, func() { x.status = "rejected" })
 }
 
 func (s *custodyStorm) nextNonce(x *modelTransfer) uint64 {

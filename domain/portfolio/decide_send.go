@@ -2,6 +2,7 @@ package portfolio
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"time"
 
@@ -18,15 +19,31 @@ type PreparedTransaction struct {
 	Digest      string
 	// Says is read back from the transaction, not from the transfer.
 	Says domain.Payment
+	// Cancel: it only uses the nonce of a transfer that is to be cancelled.
+	Cancel bool
 }
 
 // sendable reports whether anything of a transfer may be signed or sent now: "the
 // key sits behind the breaker". In an emergency stop only sweeps may. While a
 // breaker is tripped, or ledger and chain differ, nothing else may either.
 func (d *Decision) sendable(t *treasury.Transfer) error {
+	if t.Cancel != nil { // it goes nowhere
+		return d.unhalted()
+	}
 	if t.Kind == domain.TransferSweep {
 		return d.sweepAllowed(&t.TransferRequested)
 	}
+	if err := d.unhalted(); err != nil {
+		return err
+	}
+	if t.ToPlace == domain.PlaceExternal && d.s.Custody.Book[treasury.ContactKey(t.Chain, t.To)] == nil {
+		return domain.Errorf(domain.CodeDenied, "the recipient is no longer in the address book")
+	}
+	return nil
+}
+
+// unhalted reports whether anything but a sweep may be signed or sent now.
+func (d *Decision) unhalted() error {
 	if d.s.Stop.Engaged {
 		return domain.Errorf(domain.CodeHalted, "the emergency stop (%s) is engaged; only a sweep is signed", d.s.Stop.Kind)
 	}
@@ -37,9 +54,6 @@ func (d *Decision) sendable(t *treasury.Transfer) error {
 	}
 	if len(d.s.Custody.Differences) > 0 {
 		return domain.Errorf(domain.CodeHalted, "ledger and chain differ (%s); explain it by an adjustment, or reconcile again", d.s.firstDifference())
-	}
-	if t.ToPlace == domain.PlaceExternal && d.s.Custody.Book[treasury.ContactKey(t.Chain, t.To)] == nil {
-		return domain.Errorf(domain.CodeDenied, "the recipient is no longer in the address book")
 	}
 	return nil
 }
@@ -101,6 +115,11 @@ func (d *Decision) PrepareTransfer(id string, p PreparedTransaction) error {
 		return domain.Errorf(domain.CodeConflict, "the transfer could be prepared until %s; reject it, and request it again", t.ExpiresAt.Format(time.RFC3339))
 	case t.Status != treasury.Approved && t.Status != treasury.Prepared:
 		return domain.Errorf(domain.CodeConflict, "the transfer is %s, not approved", t.Status)
+	case t.Cancel != nil || p.Cancel:
+		return domain.Errorf(domain.CodeConflict, "the transfer is being cancelled")
+	case t.Status == treasury.Prepared && t.FromPlace == domain.WalletCold && p.Nonce != t.Last().Nonce:
+		// Whoever has the key may have signed and sent what was prepared before.
+		return domain.Errorf(domain.CodeConflict, "nonce %d of the wallet is used by now, perhaps by this very transfer, signed elsewhere: preparing it with another nonce could pay twice; look up what used it", t.Last().Nonce)
 	}
 	if err := d.checkTransaction(t, p); err != nil {
 		return err
@@ -122,10 +141,17 @@ func (d *Decision) PrepareTransfer(id string, p PreparedTransaction) error {
 	return nil
 }
 
+// ErrNonceUsed means that the ledger has a nonce as used that the chain offers as the next
+// one: what is recorded of the transfer that used it is not what the chain has (any more).
+var ErrNonceUsed error = domain.Errorf(domain.CodeConflict, "the nonce is recorded as used")
+
 // checkNonce requires that one transfer of a wallet is under way at a time, and
 // that none reuses a nonce: such a transaction would count as the earlier one.
 // Only a sweep may take the nonce of a transfer that is no sweep: that transfer
-// waits until the stop is over, but the money cannot.
+// waits until the stop is over, but the money cannot. A sweep may also take a nonce
+// that is recorded as used: what is recorded may be wrong, the chain takes one
+// transaction of a nonce whatever is recorded, and a sweep goes to an address that
+// was ours before the stop.
 func (d *Decision) checkNonce(t *treasury.Transfer, nonce uint64) error {
 	for _, other := range d.s.Custody.SortedTransfers() {
 		if other.Transfer == t.Transfer || other.Chain != t.Chain || !treasury.SameAddress(other.From, t.From) {
@@ -135,8 +161,9 @@ func (d *Decision) checkNonce(t *treasury.Transfer, nonce uint64) error {
 		switch {
 		case other.UnderWay() && !yields:
 			return domain.Errorf(domain.CodeConflict, "transfer %s of the same wallet is under way and has to end first", other.Transfer)
-		case other.UsedNonce(nonce):
-			return domain.Errorf(domain.CodeConflict, "transfer %s of the same wallet used nonce %d; the next one must be higher", other.Transfer, other.Last().Nonce)
+		case other.UsedNonce(nonce) && t.Kind != domain.TransferSweep:
+			return &domain.Error{Code: domain.CodeConflict, Message: fmt.Sprintf(
+				"transfer %s of the same wallet used nonce %d; the next one must be higher", other.Transfer, other.Last().Nonce), Cause: ErrNonceUsed}
 		}
 	}
 	return nil
@@ -160,7 +187,7 @@ func (d *Decision) checkTransaction(t *treasury.Transfer, p PreparedTransaction)
 	if err := d.intact(t); err != nil {
 		return err
 	}
-	if field := t.Matches(p.Says); field != "" {
+	if field := t.Differs(p.Cancel, p.Says); field != "" {
 		return tampered(field)
 	}
 	if !isDigest(p.Digest) || !json.Valid(p.Transaction) || len(p.Transaction) > 4096 {
@@ -182,13 +209,16 @@ func (d *Decision) RepriceTransfer(id string, p PreparedTransaction) error {
 		return err
 	}
 	last := t.Last()
+	cold := t.FromPlace == domain.WalletCold
 	switch {
-	case last == nil || t.Status != treasury.Broadcast && t.Status != treasury.Signed:
+	case last == nil || t.Status != treasury.Broadcast && t.Status != treasury.Signed && (t.Status != treasury.Prepared || !p.Cancel):
 		return domain.Errorf(domain.CodeConflict, "the transfer is %s: there is nothing to reprice", d.statusOf(t))
-	case last.TxHash == "" && last.Digest != p.Digest:
+	case p.Cancel != (t.Cancel != nil):
+		return domain.Errorf(domain.CodeConflict, "a transfer that is being cancelled gets transactions that cancel it, and no other does")
+	case last.TxHash == "" && last.Digest != p.Digest && !cold && last.Cancel == p.Cancel:
 		return domain.Errorf(domain.CodeConflict, "the replacement of the stuck transaction is not signed yet")
-	case len(t.Attempts) >= treasury.MaxAttempts:
-		return domain.Errorf(domain.CodeConflict, "the transfer was already repriced %d times; a person has to examine it", treasury.MaxAttempts-1)
+	case !t.AttemptsLeft():
+		return domain.Errorf(domain.CodeConflict, "the transfer has had %d transactions, which is the limit: raise its fee or cancel it", len(t.Attempts))
 	case p.Nonce != last.Nonce:
 		return domain.Errorf(domain.CodeConflict, "a repriced transaction keeps its nonce, %d", last.Nonce)
 	}
@@ -202,7 +232,7 @@ func (d *Decision) RepriceTransfer(id string, p PreparedTransaction) error {
 		d.Note(domain.NotedUnchanged, "the transfer already has this transaction")
 		return nil
 	}
-	d.emit(&domain.TransferRepriced{Transfer: id, Transaction: p.Transaction, Nonce: p.Nonce, Digest: p.Digest})
+	d.emit(&domain.TransferRepriced{Transfer: id, Transaction: p.Transaction, Nonce: p.Nonce, Digest: p.Digest, Cancel: p.Cancel})
 	return nil
 }
 
@@ -229,6 +259,9 @@ func (d *Decision) SignTransfer(e *domain.TransferSigned) error {
 	case len(e.Raw) > 8192:
 		return domain.Invalid("raw", "has more than 8192 bytes")
 	}
+	if err := d.ofCancel(t); err != nil {
+		return err
+	}
 	if err := d.sendable(t); err != nil {
 		return err
 	}
@@ -248,6 +281,15 @@ func (d *Decision) SignTransfer(e *domain.TransferSigned) error {
 	return nil
 }
 
+// ofCancel requires that nothing of a transfer that is to be cancelled is signed or sent
+// but what cancels it.
+func (d *Decision) ofCancel(t *treasury.Transfer) error {
+	if t.Cancel != nil && !t.Last().Cancel {
+		return domain.Errorf(domain.CodeConflict, "the transfer is being cancelled: nothing else of it is signed or sent")
+	}
+	return nil
+}
+
 // BroadcastTransfer records that a signed transaction may be on its way from now
 // on. The money is in transit.
 func (d *Decision) BroadcastTransfer(id, hash string) error {
@@ -263,6 +305,9 @@ func (d *Decision) BroadcastTransfer(id, hash string) error {
 		return domain.Errorf(domain.CodeConflict, "the transaction is not the one signed last")
 	}
 	if err := d.intact(t); err != nil {
+		return err
+	}
+	if err := d.ofCancel(t); err != nil {
 		return err
 	}
 	if err := d.sendable(t); err != nil {

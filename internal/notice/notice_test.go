@@ -81,7 +81,7 @@ func TestACauseThatChanges(t *testing.T) {
 
 // A new kind needs its text.
 func TestEveryKindHasWords(t *testing.T) {
-	for _, k := range []Kind{BalanceDiffers, SecurityBreach, TransferFailed, TransferStuck, HotTooLong, ChainUnread, PortfolioUnread, KeystoreUnread, KeyUnusable, ChannelFailed, Defect, LeftUnfinished} {
+	for _, k := range []Kind{BalanceDiffers, SecurityBreach, TransferFailed, TransferReopened, TransferStuck, Unchecked, HotTooLong, ChainUnread, PortfolioUnread, KeystoreUnread, KeyUnusable, ChannelFailed, Defect, LeftUnfinished} {
 		require.NotEmpty(t, Notice{Kind: k}.Text(), k)
 	}
 	require.Len(t, kinds, 12)
