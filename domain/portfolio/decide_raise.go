@@ -7,6 +7,9 @@ import (
 	"pets/domain/treasury"
 )
 
+// raiseBy is the smallest raise of a fee that nodes accept.
+var raiseBy = domain.MustDecimal("0.1")
+
 // RequestRaise asks for a higher fee for an approved transfer whose fee is too low. It is
 // a new approval: nothing changes before another user has approved the new hash.
 func (d *Decision) RequestRaise(id string, fee domain.Decimal, reason string) error {
@@ -29,8 +32,8 @@ func (d *Decision) RequestRaise(id string, fee domain.Decimal, reason string) er
 		return domain.Errorf(domain.CodeConflict, "the transfer is being cancelled; cancel it again with a higher fee")
 	case t.Status == treasury.Prepared && !d.now.Before(t.ExpiresAt):
 		return domain.Errorf(domain.CodeConflict, "the transfer could be signed until %s; reject it, and request it again", t.ExpiresAt.Format(time.RFC3339))
-	case !t.HighestFee.Less(fee):
-		return domain.Invalid("highest_fee", "must be above the approved %s %s", t.HighestFee, t.GasAsset)
+	case fee.Less(t.HighestFee.Add(t.HighestFee.Mul(raiseBy))):
+		return domain.Invalid("highest_fee", "must be at least a tenth above the approved %s %s, because nodes take no smaller raise", t.HighestFee, t.GasAsset)
 	}
 	if err := d.checkFee(t, fee); err != nil {
 		return err
