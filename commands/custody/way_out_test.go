@@ -184,6 +184,26 @@ func TestAColdTransferIsRaised(t *testing.T) {
 	s.agrees()
 }
 
+// Where the limits of the registry, and not the approved fee, bound what is offered, a
+// raise changes nothing that is signed: what was exported before stays good.
+func TestARaiseThatChangesNothing(t *testing.T) {
+	t.Parallel()
+	s := newWorld(t).inMemory()
+	id := s.ask(commands.RequestTransfer{From: "cold", To: "hot", Amount: dec("10"), HighestFee: dec("0.5")})
+	s.idle()
+	signed, digest := s.signedElsewhere(id), s.transfer(id).Last().Digest
+	s.raised(id, "0.8")
+	s.idle()
+	require.Equal(t, digest, s.transfer(id).Last().Digest)
+	records := len(eventsOf[domain.Event](s))
+	s.idle()
+	require.Len(t, eventsOf[domain.Event](s), records, "it is at rest")
+	_, err := s.custody.ImportSigned(s.ctx(), main, by(olga, commands.SignTransfer{Transfer: id, Raw: signed}))
+	require.NoError(t, err)
+	s.until(id, treasury.Confirmed)
+	s.agrees()
+}
+
 // A request for a higher fee lapses like any other.
 func TestARaiseExpires(t *testing.T) {
 	t.Parallel()

@@ -130,7 +130,8 @@ func (d *Decision) PrepareTransfer(id string, p PreparedTransaction) error {
 	if err := d.checkNonce(t, p.Nonce); err != nil {
 		return err
 	}
-	if t.Status == treasury.Prepared && t.Last().Digest == p.Digest {
+	// Only the approved fee of a transaction is not part of what is signed.
+	if t.Status == treasury.Prepared && t.Last().Digest == p.Digest && string(t.Last().Transaction) == string(p.Transaction) {
 		d.Note(domain.NotedUnchanged, "the transfer is already prepared like this")
 		return nil
 	}

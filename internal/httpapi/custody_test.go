@@ -100,6 +100,20 @@ func (f *fakeCustodian) ImportSigned(ctx context.Context, p string, r commands.R
 	return f.engine.Do(ctx, p, r)
 }
 
+func (f *fakeCustodian) PrepareAgain(ctx context.Context, p string, r commands.Request) (commands.Answer, error) {
+	c, ok := r.Command.(commands.PrepareAgain)
+	require.True(f.t, ok)
+	return f.engine.Do(ctx, p, commands.Request{Caller: r.Caller, Key: r.Key, Command: c})
+}
+
+func (f *fakeCustodian) RequestOverride(ctx context.Context, p string, r commands.Request) (commands.Answer, error) {
+	return f.engine.Do(ctx, p, r)
+}
+
+func (f *fakeCustodian) ConfirmOverride(ctx context.Context, p string, r commands.Request) (commands.Answer, error) {
+	return f.engine.Do(ctx, p, r)
+}
+
 func (f *fakeCustodian) Reconcile(ctx context.Context, p string, r commands.Request) (commands.Answer, error) {
 	c, ok := r.Command.(commands.Reconcile)
 	require.True(f.t, ok)
