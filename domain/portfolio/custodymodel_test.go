@@ -171,7 +171,7 @@ func (m *custodyModel) next(x *modelTransfer, nonce uint64) bool {
 		if y == x || y.wallet != x.wallet {
 			continue
 		}
-		if y.underWay() && (x.kind != "sweep" || y.kind == "sweep") || y.used && nonce <= y.nonce {
+		if y.underWay() && (x.kind != "sweep" || y.kind == "sweep") || y.used && nonce <= y.nonce && x.kind != "sweep" {
 			return false
 		}
 	}
