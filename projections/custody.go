@@ -110,6 +110,31 @@ type Transfer struct {
 	Detail string         `json:"detail,omitempty"` // why it failed, or was rejected
 	// Rebalance holds the figures of a proposal.
 	Rebalance *domain.Rebalance `json:"rebalance,omitempty"`
+	// Raise is a request for a higher fee that waits for a second person.
+	Raise *Raise `json:"raise,omitempty"`
+	// Cancel says what cancels the transfer, once somebody has asked for that.
+	Cancel *Cancel `json:"cancel,omitempty"`
+	// Reopened counts how often its recorded end was taken back, because the chain did not
+	// have it.
+	Reopened int `json:"reopened,omitempty"`
+}
+
+// Raise is a request for a higher fee. It is approved like the transfer, by its own hash.
+type Raise struct {
+	HighestFee  domain.Decimal `json:"highest_fee"`
+	Hash        string         `json:"hash"`
+	Reason      string         `json:"reason"`
+	RequestedBy string         `json:"requested_by"`
+	ExpiresAt   time.Time      `json:"expires_at"`
+}
+
+// Cancel is a request to use the nonce of a transfer for nothing.
+type Cancel struct {
+	// Payment pays 0 coins from the wallet to itself. Hash is its hash.
+	Payment     domain.Payment `json:"payment"`
+	Hash        string         `json:"hash"`
+	Reason      string         `json:"reason"`
+	RequestedBy string         `json:"requested_by"`
 }
 
 // Attempt is one transaction, without its signature.
@@ -119,6 +144,8 @@ type Attempt struct {
 	Digest      string          `json:"digest"`
 	TxHash      string          `json:"tx_hash,omitempty"`
 	Sent        bool            `json:"sent"`
+	// Cancel: it does not pay, and only uses the nonce.
+	Cancel bool `json:"cancel,omitempty"`
 }
 
 // TransfersOf lists the remembered transfers that keep accepts, oldest first.
@@ -126,7 +153,7 @@ func TransfersOf(s *portfolio.State, keep func(*treasury.Transfer) bool) []Trans
 	out := []Transfer{}
 	for _, t := range s.Custody.SortedTransfers() {
 		if keep(t) {
-			out = append(out, TransferOf(t))
+			out = append(out, TransferOf(t, s.Time))
 		}
 	}
 	return out
@@ -137,13 +164,13 @@ func TransfersOf(s *portfolio.State, keep func(*treasury.Transfer) bool) []Trans
 func GoingOn(s *portfolio.State) []Transfer {
 	out := []Transfer{}
 	for _, t := range s.GoesOn() {
-		out = append(out, TransferOf(t))
+		out = append(out, TransferOf(t, s.Time))
 	}
 	return out
 }
 
-// TransferOf renders one transfer.
-func TransferOf(t *treasury.Transfer) Transfer {
+// TransferOf renders one transfer, as of a time.
+func TransferOf(t *treasury.Transfer, now time.Time) Transfer {
 	v := Transfer{
 		Transfer: t.Transfer, Status: t.Status, Kind: t.Kind, Wallet: t.Wallet, From: t.FromPlace, To: t.ToPlace, Asset: t.Asset, GasAsset: t.GasAsset,
 		Payment: t.Payment, Hash: t.Hash, Reason: t.Reason, ApprovalFor: append([]string{}, t.ApprovalFor...), RequestedBy: t.User,
@@ -154,7 +181,14 @@ func TransferOf(t *treasury.Transfer) Transfer {
 		v.Approvals, v.Approved, v.FirstApprovedBy, v.FirstSignature = t.Approvals, t.ApprovedTimes(), t.FirstApprovedBy, t.FirstSignature
 	}
 	for _, a := range t.Attempts {
-		v.Attempts = append(v.Attempts, Attempt{a.Transaction, a.Nonce, a.Digest, a.TxHash, a.Sent})
+		v.Attempts = append(v.Attempts, Attempt{a.Transaction, a.Nonce, a.Digest, a.TxHash, a.Sent, a.Cancel})
+	}
+	v.Reopened = t.Reopened
+	if r := t.WaitingRaise(now); r != nil {
+		v.Raise = &Raise{r.HighestFee, r.Hash, r.Reason, r.User, r.ExpiresAt}
+	}
+	if c := t.Cancel; c != nil {
+		v.Cancel = &Cancel{c.Payment, c.Hash, c.Reason, c.User}
 	}
 	return v
 }

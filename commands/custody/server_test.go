@@ -103,6 +103,11 @@ func (s *server) do(c domain.Caller, cmd commands.Command) (commands.Answer, err
 	return s.engine.Do(s.ctx(), main, by(c, signing.Signed(s.t, s.truth, main, c.User, cmd)))
 }
 
+// signed returns a command with the signature of paul.
+func (s *server) signed(cmd commands.Command) commands.Command {
+	return signing.Signed(s.t, s.truth, main, paul.User, cmd)
+}
+
 func (s *server) must(c domain.Caller, cmd commands.Command) commands.Answer {
 	s.t.Helper()
 	a, err := s.do(c, cmd)
@@ -145,7 +150,7 @@ func (s *server) open(limits string) {
 		require.NoError(s.t, err)
 		return a
 	}
-	signing.Register(s.t, s.engine, s.truth, paul.User)
+	signing.Register(s.t, s.engine, s.truth, paul.User, "petra")
 	do(olga, paper)
 	asked := do(olga, commands.RequestOverride{Kind: domain.OverrideGoLive, Portfolio: main, Reason: "a test of custody"})
 	gate := domain.Gate{Portfolio: "paper", Revision: do(paul, commands.ConfirmOverride{Override: asked.ID}).Revision}

@@ -64,11 +64,16 @@ func (s *State) ApprovalOf(ledger, kind, id string) (Approval, bool) {
 	switch kind {
 	case approval.KindTransfer:
 		t := s.Custody.Transfers[id]
-		if t == nil || t.Status != treasury.Requested {
+		switch {
+		case t == nil || t.Status != treasury.Requested && (t.Raise == nil || !t.Open()):
 			return a, false
+		case t.Status == treasury.Requested:
+			a.RequestedBy, a.ExpiresAt = t.User, t.ExpiresAt
+			lines = TransferLines(&t.TransferRequested)
+		default:
+			a.RequestedBy, a.ExpiresAt = t.Raise.User, t.Raise.ExpiresAt
+			lines = raiseLines(t, t.Raise)
 		}
-		a.RequestedBy, a.ExpiresAt = t.User, t.ExpiresAt
-		lines = TransferLines(&t.TransferRequested)
 	case approval.KindOverride:
 		o := s.Overrides[id]
 		if o == nil || o.ConfirmedBy != "" {
@@ -100,10 +105,13 @@ func (s *State) ApprovedTransfer(ledger, id string) (Approval, bool) {
 	if t == nil || !t.Open() || t.ApprovedBy == "" {
 		return Approval{}, false
 	}
-	return Approval{
-		Kind: approval.KindTransfer, ID: id, RequestedBy: t.User, ExpiresAt: t.ExpiresAt, Signed: t.Signature != nil,
-		Subject: approval.Subject{Ledger: ledger, Portfolio: s.Portfolio, Kind: approval.KindTransfer, Lines: TransferLines(&t.TransferRequested)},
-	}, true
+	a := Approval{Kind: approval.KindTransfer, ID: id, RequestedBy: t.User, ExpiresAt: t.ExpiresAt, Signed: t.Signature != nil}
+	lines := TransferLines(&t.TransferRequested)
+	if r := t.Raised; r != nil {
+		a.RequestedBy, a.ExpiresAt, lines = r.User, r.ExpiresAt, raiseLines(t, &r.Raise)
+	}
+	a.Subject = approval.Subject{Ledger: ledger, Portfolio: s.Portfolio, Kind: approval.KindTransfer, Lines: lines}
+	return a, true
 }
 
 // alwaysSigned reports whether an override is signed in every portfolio: go_live is
@@ -144,6 +152,16 @@ func TransferLines(t *domain.TransferRequested) []string {
 		lines = append(lines, quoted("needs approval because", why))
 	}
 	return lines
+}
+
+// raiseLines are those of a request for a higher fee: the whole transfer with that fee,
+// after what changes.
+func raiseLines(t *treasury.Transfer, r *treasury.Raise) []string {
+	asked := t.TransferRequested
+	asked.HighestFee, asked.Hash, asked.User, asked.Reason, asked.ExpiresAt = r.HighestFee, r.Hash, r.User, r.Reason, r.ExpiresAt
+	asked.Approvals = 0 // this takes one
+	raises := fmt.Sprintf("from %s to %s %s", r.Former, r.HighestFee, t.GasAsset)
+	return append([]string{line("raises the highest fee", raises)}, TransferLines(&asked)...)
 }
 
 // clearLines are those of the open request to clear the emergency stop.

@@ -117,6 +117,8 @@ func TestEveryFieldOfARequestIsInItsLines(t *testing.T) {
 		switch field.Interface().(type) {
 		case string:
 			field.SetString(field.String() + "x")
+		case int:
+			field.SetInt(7)
 		case domain.Decimal:
 			field.Set(reflect.ValueOf(domain.MustDecimal("7.5")))
 		case time.Time:

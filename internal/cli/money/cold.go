@@ -121,6 +121,9 @@ func explainPayment(p *cli.Prompter, registry *chain.Registry, f *coldUnsigned, 
 		return err
 	}
 	p.Say("Transfer %s of portfolio %s", f.Transfer, f.Portfolio)
+	if pays.From == pays.To && pays.Amount.IsZero() {
+		p.Say("  CANCELS it: nothing is paid, from the wallet to itself, and its number is used up")
+	}
 	p.Say("  pays      %s %s  (%s)", pays.Amount, asset.Symbol, asset.ID)
 	p.Say("  from      %s", pays.From)
 	p.Say("  to        %s", pays.To)

@@ -100,7 +100,7 @@ func (f *coldUnsigned) check(file string, signatory *evm.Signatory) (commands.Pr
 
 // intact reports whether the hash is the one of this transfer, for any kind of transfer.
 func (f *coldUnsigned) intact() bool {
-	for _, kind := range []string{domain.TransferInternal, domain.TransferRebalance, domain.TransferWithdrawal, domain.TransferSweep, domain.TransferEvacuation} {
+	for _, kind := range []string{domain.TransferInternal, domain.TransferRebalance, domain.TransferWithdrawal, domain.TransferSweep, domain.TransferEvacuation, domain.TransferCancel} {
 		if treasury.Hash(f.Portfolio, &domain.TransferRequested{Transfer: f.Transfer, Kind: kind, Payment: f.Payment}) == f.Hash {
 			return true
 		}

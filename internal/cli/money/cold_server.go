@@ -68,6 +68,10 @@ func (a *app) coldExport(ctx context.Context, id, out string) error {
 	p.Line("")
 	showPayment(p, t, n)
 	p.Line("  nonce        %d", show.LastAttempt(t).Nonce)
+	if show.LastAttempt(t).Cancel {
+		p.Line("")
+		p.Line("the file CANCELS it: its transaction pays nothing, from the wallet to itself, for at most %s %s", file.Payment.HighestFee, t.GasAsset)
+	}
 	p.Line("")
 	p.Line("written to %s", out)
 	p.Line("next: on the machine with the key, %s; it shows the same payment", a.AdviseElsewhere("", "cold", "sign", out))
@@ -84,8 +88,12 @@ func (a *app) unsignedOf(t *projections.Transfer) (*coldUnsigned, error) {
 		return nil, domain.Errorf(domain.CodeConflict, "%s is not approved yet: %s", t.Transfer, a.Typed("approve", t.Transfer))
 	case t.Status == treasury.Approved:
 		return nil, domain.Errorf(domain.CodeConflict, "%s is not prepared yet: the server does it within seconds, unless another transfer of the wallet or a stop is in the way; wait, and ask again (%s)", t.Transfer, a.Typed("transfers", t.Transfer))
-	case t.Status != treasury.Prepared || last == nil || last.TxHash != "":
+	case !elsewhere(t):
 		return nil, domain.Errorf(domain.CodeConflict, "%s is %s: there is nothing to sign", t.Transfer, t.Status)
+	}
+	payment, hash := t.Payment, t.Hash
+	if last.Cancel && t.Cancel != nil {
+		payment, hash = t.Cancel.Payment, t.Cancel.Hash
 	}
 	if err := a.checkHash(t); err != nil {
 		return nil, err
@@ -95,7 +103,7 @@ func (a *app) unsignedOf(t *projections.Transfer) (*coldUnsigned, error) {
 		return nil, err
 	}
 	file := &coldUnsigned{
-		Version: coldFileVersion, Portfolio: a.Config.Portfolio, Transfer: t.Transfer, Hash: t.Hash, Payment: t.Payment, Transaction: last.Transaction,
+		Version: coldFileVersion, Portfolio: a.Config.Portfolio, Transfer: t.Transfer, Hash: hash, Payment: payment, Transaction: last.Transaction,
 	}
 	says, err := file.check("transfer "+t.Transfer, evm.NewSignatory(registry))
 	if err == nil && (says.Digest != last.Digest || says.Nonce != last.Nonce) {

@@ -245,19 +245,24 @@ func (w *moneyWorld) refused(who string, code int, words string, args ...string)
 	require.Contains(w.t, r.Err, words, "pets %s: %s", strings.Join(args, " "), r.Out)
 }
 
+// attemptJSON holds those of one of its transactions.
+type attemptJSON struct {
+	Transaction json.RawMessage
+	Digest      string
+	Cancel      bool
+	TxHash      string `json:"tx_hash"`
+	Sent        bool
+}
+
 // transferJSON holds the fields of a transfer that the tests read.
 type transferJSON struct {
 	Transfer, Status, Hash string
+	Raise                  *struct{ Hash string }
 	Kind, From, To         string
 	Payment                domain.Payment
-	Attempts               []struct {
-		Transaction json.RawMessage
-		Digest      string
-		TxHash      string `json:"tx_hash"`
-		Sent        bool
-	}
-	Rebalance *domain.Rebalance
-	Code      string
+	Attempts               []attemptJSON
+	Rebalance              *domain.Rebalance
+	Code                   string
 }
 
 func (w *moneyWorld) transfer(id string) transferJSON {

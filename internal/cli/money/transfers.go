@@ -95,7 +95,7 @@ func (a *app) listApprovals(ctx context.Context, moment string) error {
 			now = a.Clock()()
 		}
 		return show.TransfersView{ViewHead: show.HeadOf(s), Transfers: projections.TransfersOf(s, func(t *treasury.Transfer) bool {
-			return t.Status == treasury.Requested && !t.Lapsed(now)
+			return t.Pending(now) != nil
 		})}
 	})
 	if err != nil {
@@ -110,7 +110,7 @@ func (a *app) listApprovals(ctx context.Context, moment string) error {
 		return p.Err
 	}
 	for i := range v.Transfers {
-		t := &v.Transfers[i]
+		t := pending(&v.Transfers[i])
 		p.Line("%s  %s, asked for by %s: %s", t.Transfer, show.InWords(t), t.RequestedBy, t.Reason)
 		for _, why := range t.ApprovalFor {
 			p.Line("     because %s", why)
@@ -149,6 +149,9 @@ func (a *app) showTransfer(ctx context.Context, id, moment string) error {
 	p := a.Printer()
 	p.Line("%s  %s", t.Transfer, show.InWords(t))
 	p.Line("%s", statusLine(t))
+	if line := cancelling(t); line != "" {
+		p.Line("%s", line)
+	}
 	p.Line("")
 	showPayment(p, t, n)
 	showApproval(p, t)
@@ -176,6 +179,9 @@ func showAttempt(p *cli.Printer, n int, at *projections.Attempt) {
 		state = at.TxHash + ", sent"
 	case at.TxHash != "":
 		state = at.TxHash + ", not sent"
+	}
+	if at.Cancel {
+		state += "; it pays nothing, and cancels the transfer"
 	}
 	p.Line("  attempt %-4d nonce %d, %s", n, at.Nonce, state)
 }
