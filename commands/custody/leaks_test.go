@@ -114,6 +114,7 @@ func TestAnEvacuationInABreach(t *testing.T) {
 	require.NoError(t, s.work())
 	require.Equal(t, treasury.Requested, s.transfer(id).Status, "it waits for the second person")
 	s.must(paul, commands.ApproveTransfer{Transfer: id, Hash: hash})
+	s.must(petra, commands.ApproveTransfer{Transfer: id, Hash: hash}) // the partner's address is new
 	require.NoError(t, s.work())
 	require.NoError(t, s.work())
 	require.Equal(t, treasury.Prepared, s.transfer(id).Status, "it waits for the paper: no key is here")

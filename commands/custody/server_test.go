@@ -145,7 +145,7 @@ func (s *server) open(limits string) {
 		require.NoError(s.t, err)
 		return a
 	}
-	signing.Register(s.t, s.engine, s.truth, paul.User)
+	signing.Register(s.t, s.engine, s.truth, paul.User, petra.User)
 	do(olga, paper)
 	asked := do(olga, commands.RequestOverride{Kind: domain.OverrideGoLive, Portfolio: main, Reason: "a test of custody"})
 	gate := domain.Gate{Portfolio: "paper", Revision: do(paul, commands.ConfirmOverride{Override: asked.ID}).Revision}
@@ -269,7 +269,7 @@ func (s *server) ask(cmd commands.RequestTransfer) string {
 	if t := s.transfer(id); t.NeedsApproval() {
 		s.must(paul, commands.ApproveTransfer{Transfer: id, Hash: t.TransferRequested.Hash})
 		if t.Approvals > 1 { // the address is new
-			s.must(domain.Caller{User: "petra", Role: domain.RoleApprover}, commands.ApproveTransfer{Transfer: id, Hash: t.TransferRequested.Hash})
+			s.must(petra, commands.ApproveTransfer{Transfer: id, Hash: t.TransferRequested.Hash})
 		}
 	}
 	return id
