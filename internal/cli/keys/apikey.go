@@ -41,10 +41,10 @@ type listedKey struct {
 
 func (a *app) apikeyCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "apikey", Short: "API keys of a running server: issue, revoke, list (with an admin's PETS_KEY)", Args: cobra.NoArgs,
+		Use: "apikey", Short: "API keys of a running server: issue, revoke, list (with an admin's PETS_KEY); request makes an approver's", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(a.issueKeyCommand(), a.revokeKeyCommand(), a.listKeysCommand())
+	c.AddCommand(a.requestKeyCommand(), a.issueKeyCommand(), a.revokeKeyCommand(), a.listKeysCommand())
 	return c
 }
 

@@ -1,6 +1,7 @@
 package operate
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 
 	"pets/commands"
 	"pets/domain"
+	"pets/domain/approval"
 	"pets/internal/cli"
 )
 
@@ -22,6 +24,7 @@ var overrideKinds = map[string]func(pairs []string) (map[string]any, error){
 	domain.OverrideLimits:   func(pairs []string) (map[string]any, error) { return limitsPatch("", pairs) },
 	domain.OverrideTreasury: cli.TreasuryPatch,
 	domain.OverrideTransfer: settlementPatch,
+	domain.OverrideSigned:   noPairs,
 }
 
 func noPairs(pairs []string) (map[string]any, error) {
@@ -55,14 +58,16 @@ func (a *app) requestOverrideCommand() *cobra.Command {
 			"  limits           of a live portfolio: KEY=VALUE, looser than the defaults\n" +
 			"  treasury_policy  of a live portfolio: KEY=VALUE, as pets treasury set has them\n" +
 			"  transfer         the outcome of one: transfer= outcome= tx_hash= block= fee=\n" +
-			"  clock            to go on with a clock that is behind the last record",
+			"  clock            to go on with a clock that is behind the last record\n" +
+			"  signed_approvals of a live portfolio of an older build: approvals are signed from here on,\n" +
+			"                   and there is no way back",
 		Example: "  pets override request go_live --for real --reason \"a month on paper\"\n  pets override request limits max_daily_loss_pct=0.10 --reason \"agreed on 3 March\"",
 		RunE: func(c *cobra.Command, args []string) error {
 			kind := strings.ReplaceAll(args[0], "-", "_")
 			read := overrideKinds[kind]
 			switch {
 			case read == nil:
-				return cli.Usage(domain.Invalid("KIND", "must be go_live, limits, treasury_policy, transfer or clock"))
+				return cli.Usage(domain.Invalid("KIND", "must be go_live, limits, treasury_policy, transfer, clock or signed_approvals"))
 			case kind == domain.OverrideGoLive:
 				if err := cli.Needed(c, "for"); err != nil {
 					return err
@@ -101,14 +106,21 @@ func (a *app) requestOverride(c *cobra.Command, body commands.RequestOverride) e
 }
 
 func (a *app) confirmOverrideCommand() *cobra.Command {
-	return &cobra.Command{
+	var with string
+	c := &cobra.Command{
 		Use: "confirm ID", Short: "Agree, as the second of two people (an approver)", Args: cobra.ExactArgs(1),
-		Long:    "Look at the request first: pets events --type override.",
+		Long: "Look at the request first: pets approvals. Of a live portfolio, and for go_live, the lines that are\n" +
+			"signed are shown, and the passphrase of your approver's key is asked for.",
 		Example: "  pets override confirm o57",
 		RunE: func(c *cobra.Command, args []string) error {
 			a.Once = true
+			signature, err := a.signed(c.Context(), approval.KindOverride, args[0], with)
+			if err != nil {
+				return err
+			}
+			body := cli.Signed{Signature: signature}
 			var answer commands.Answer
-			if err := a.ToServer(c.Context(), http.MethodPost, "/overrides/"+url.PathEscape(args[0])+"/confirm", struct{}{}, &answer); err != nil {
+			if err := a.ToServer(c.Context(), http.MethodPost, "/overrides/"+url.PathEscape(args[0])+"/confirm", body, &answer); err != nil {
 				return err
 			}
 			if err := a.Done(answer, args[0]+" is confirmed"); err != nil || a.JSON {
@@ -128,4 +140,18 @@ func (a *app) confirmOverrideCommand() *cobra.Command {
 			return nil
 		},
 	}
+	cli.WithKey(c, &with)
+	return c
+}
+
+// signed returns the signature that an approval needs, nil if it needs none.
+func (a *app) signed(ctx context.Context, kind, id, with string) (*domain.ApprovalSignature, error) {
+	if err := a.ActsOnServer(); err != nil {
+		return nil, err
+	}
+	sign, err := a.ToSign(ctx, kind, id, with, nil)
+	if err != nil {
+		return nil, err
+	}
+	return sign.Sign(ctx)
 }
