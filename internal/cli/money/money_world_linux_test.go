@@ -22,6 +22,8 @@ import (
 
 	"pets/commands/client"
 	"pets/domain"
+	"pets/domain/approval"
+	"pets/domain/approval/approvaltest"
 	"pets/domain/treasury"
 	"pets/internal/chain/chaintest"
 	"pets/internal/cli"
@@ -31,6 +33,7 @@ import (
 	"pets/internal/pets"
 	"pets/internal/pets/petstest"
 	"pets/internal/vault"
+	"pets/projections"
 )
 
 const (
@@ -51,6 +54,7 @@ type moneyWorld struct {
 	url      string
 	log      *clitest.Buffer
 	keys     map[string]string // API keys by user
+	signs    map[string]string // files of approvers' keys by user
 	hot      string
 	cold     string // its words, testWords, are not on the server's machine
 	away     string // the folder in which people work away from the store; "" to work beside it
@@ -130,7 +134,7 @@ func (w *moneyWorld) chain() []string {
 // seat returns a person's working folder and environment: beside the server's store, or away from
 // it with nothing but its address and a key.
 func (w *moneyWorld) seat(who string) (dir string, environ []string) {
-	server := []string{"PETS_SERVER=" + w.url, "PETS_KEY=" + w.keys[who]}
+	server := []string{"PETS_SERVER=" + w.url, "PETS_KEY=" + w.keys[who], "PETS_APPROVER_KEY=" + w.signs[strings.TrimSuffix(who, "-approver")]}
 	if w.away != "" {
 		return w.away, append(w.chain(), server...)
 	}
@@ -179,9 +183,44 @@ func (w *moneyWorld) goLive() {
 	w.post("olga", "/v1/portfolios", map[string]any{"id": "paper", "mode": "paper"}, nil)
 	var asked struct{ ID string }
 	w.post("olga", "/v1/portfolios/paper/overrides", map[string]any{"kind": "go_live", "portfolio": "main", "reason": "a month on paper"}, &asked)
+	w.register()
+	var v projections.Approval
+	w.client("bob", func(c *client.Client) {
+		require.NoError(w.t, c.Get(w.t.Context(), "/v1/portfolios/paper/approvals/override/"+asked.ID, &v))
+	})
 	var confirmed struct{ Revision uint64 }
-	w.post("bob", "/v1/portfolios/paper/overrides/"+asked.ID+"/confirm", struct{}{}, &confirmed)
+	w.post("bob", "/v1/portfolios/paper/overrides/"+asked.ID+"/confirm", cli.Signed{Signature: approvaltest.Sign(w.t, v.Subject, "bob")}, &confirmed)
 	w.post("olga", "/v1/portfolios", map[string]any{"id": "main", "mode": "live", "gate": map[string]any{"portfolio": "paper", "revision": confirmed.Revision}}, nil)
+}
+
+// register registers bob's key, which counts at once, and olga's, for which bob gives a word.
+func (w *moneyWorld) register() {
+	w.signs = map[string]string{"bob": petstest.ApproverFile(w.t, "bob"), "olga": petstest.ApproverFile(w.t, "olga")}
+	w.client("admin", func(c *client.Client) {
+		for _, user := range []string{"bob", "olga"} {
+			require.NoError(w.t, c.Send(w.t.Context(), http.MethodPost, "/v1/approvers", "register "+user, map[string]string{"user": user, "public_key": approvaltest.Public(user)}, nil))
+		}
+	})
+	var list struct {
+		Approvers []struct {
+			Approver string
+			Subject  *approval.Subject
+		}
+	}
+	w.client("bob", func(c *client.Client) {
+		require.NoError(w.t, c.Get(w.t.Context(), "/v1/approvers", &list))
+		olga := list.Approvers[1]
+		require.NoError(w.t, c.Send(w.t.Context(), http.MethodPost, "/v1/approvers/"+olga.Approver+"/vouch", "vouch", cli.Signed{Signature: approvaltest.Sign(w.t, *olga.Subject, "bob")}, nil))
+	})
+}
+
+// client calls do with a client that has the key of one of the people.
+func (w *moneyWorld) client(who string, do func(*client.Client)) {
+	w.t.Helper()
+	c, err := client.New(client.Options{URL: w.url, Key: w.keys[who]})
+	require.NoError(w.t, err)
+	defer func() { require.NoError(w.t, c.Close()) }()
+	do(c)
 }
 
 // pets runs the command line as one of the people, without a terminal, with that person's PETS_KEY;
@@ -197,7 +236,7 @@ func (w *moneyWorld) petsAsked(who string, ask func(screen io.Writer, question s
 	w.minutes(1)
 	var out, errs bytes.Buffer
 	dir, environ := w.seat(who)
-	a := &cli.App{Place: open.Place{Err: &errs, Wall: w.wall}, Out: &out, Patience: 20 * time.Second, Dir: dir, Environ: environ, Ask: func(question string) (bool, bool) { return ask(&out, question) }}
+	a := &cli.App{Place: open.Place{Err: &errs, Wall: w.wall}, Out: &out, Patience: 20 * time.Second, Dir: dir, Environ: environ, Ask: func(question string) (bool, bool) { return ask(&out, question) }, Secret: petstest.Types}
 	code := pets.Run(w.t.Context(), a, args)
 	w.t.Logf("%s$ pets %s\n%s%s", who, strings.Join(args, " "), out.String(), errs.String())
 	return petstest.Ran{Code: code, Out: out.String(), Err: errs.String()}
