@@ -60,7 +60,10 @@ var (
 	machineLine = regexp.MustCompile(`^(server|offline|serve)\$ (.+)$`)
 	readKey     = regexp.MustCompile(`^read -rs (\w+)`)
 	walletNamed = regexp.MustCompile(`^pets wallet (?:create|recover) (\S+)`)
-	readyAgain  = regexp.MustCompile(`<<(\d+)>>$`)
+	// passphraseAsked matches the questions for the passphrase of an approver's key.
+	passphraseAsked = regexp.MustCompile(`(?:\(it is not shown(?:; Ctrl-C signs nothing)?\)|passphrase again): $`)
+	publicHalf      = regexp.MustCompile(`pets-approver-[\w-]{43}`)
+	readyAgain      = regexp.MustCompile(`<<(\d+)>>$`)
 )
 
 // desk is two machines, and the paper on which the words are written.
@@ -153,8 +156,12 @@ func (d *desk) attend(s *petstest.Seat, from int, wallet, line string) {
 			s.Types(d.words[wallet][petstest.Atoi(d.T, asked[1])-1] + "\r")
 		case strings.HasSuffix(screen, "they are not shown: "):
 			s.Types(strings.Join(d.words[wallet], " ") + "\r")
-		case strings.HasSuffix(screen, "characters: "):
-			s.Types(coldTo[len(coldTo)-4:] + "\r")
+		case strings.HasSuffix(screen, "first 8 digits, without 0x: "):
+			s.Types(coldTo[2:10] + "\r")
+		case strings.HasSuffix(screen, "last 8 digits, without 0x: "):
+			s.Types(coldTo[len(coldTo)-8:] + "\r")
+		case passphraseAsked.MatchString(screen):
+			s.Types(petstest.Passphrase + "\r")
 		case strings.HasSuffix(screen, "or nothing for none: "):
 			s.Types("\r")
 		default:
@@ -181,12 +188,20 @@ func (d *desk) filledIn(line string) string {
 		"HOT":      func() string { return petstest.AccountOf(d.T, strings.Join(d.words["trading"], " "), 0) },
 		"COLD":     func() string { return petstest.AccountOf(d.T, strings.Join(d.words["vault"], " "), 0) },
 		"EXCHANGE": func() string { return coldTo },
+		"PUBLIC":   func() string { return d.lastOf(publicHalf) },
 	}[name]
 	require.NotNil(d.T, value, line)
 	if name == "COLD" { // carried over, so both machines know it
 		d.attendLine("offline", name+"="+value())
 	}
 	return name + "=" + value()
+}
+
+// lastOf is what the server's screen showed last of a kind.
+func (d *desk) lastOf(what *regexp.Regexp) string {
+	all := what.FindAllString(d.seats["server"].Output(), -1)
+	require.NotEmpty(d.T, all)
+	return all[len(all)-1]
 }
 
 func (d *desk) attendLine(machine, line string) {

@@ -320,7 +320,7 @@ func (w *moneyWorld) confirmed(id string) {
 }
 
 // signCold acts as a person at the machine with the key, which has neither network nor store: it
-// types the recipient's last characters and the words.
+// types the recipient's first and last digits and the words.
 func (w *moneyWorld) signCold(args ...string) string {
 	w.t.Helper()
 	file, err := money.ReadColdFile(args[2])
@@ -328,7 +328,7 @@ func (w *moneyWorld) signCold(args ...string) string {
 	to := file.Payment.To
 	offline := &petstest.Shell{T: w.t, Dir: w.t.TempDir()}
 	seat := offline.Sit(args...)
-	seat.WaitFor("characters: ").Types(to[len(to)-money.LastDigits:] + "\r")
+	seat.WaitFor("first 8 digits").Types(to[2:2+money.TypedDigits] + "\r").WaitFor("last 8 digits").Types(to[len(to)-money.TypedDigits:] + "\r")
 	return seat.WaitFor("not shown: ").Types(petstest.TestWords + "\r").WaitFor("Signed: 0x").Ends(0)
 }
 
