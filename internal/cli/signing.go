@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"pets/commands/client"
 	"pets/domain"
 	"pets/domain/approval"
 	"pets/internal/approverkey"
@@ -78,8 +79,9 @@ type ToSign struct {
 func (a *App) ToSign(ctx context.Context, kind, id, with string, known []string) (*ToSign, error) {
 	var v projections.Approval
 	err := a.FromServer(ctx, "/approvals/"+kind+"/"+url.PathEscape(id), &v)
+	var problem *client.Problem
 	switch {
-	case domain.CodeOf(err) == domain.CodeNotFound:
+	case errors.As(err, &problem) && problem.Code() == domain.CodeNotFound:
 		return nil, nil
 	case err != nil:
 		return nil, err

@@ -28,6 +28,7 @@ import (
 	"pets/internal/pets/petstest"
 	"pets/internal/testenv"
 	"pets/internal/vault"
+	"pets/projections"
 )
 
 // canary is a server with a keystore whose key the test knows, after it has signed an order and a
@@ -184,7 +185,11 @@ func (c *canary) uses(hot common.Address) {
 	_, list := c.ask(approver, http.MethodGet, "/v1/portfolios/real/approvals", "")
 	hash := regexp.MustCompile(`"hash":"([0-9a-f]{64})"`).FindStringSubmatch(list)
 	require.NotNil(c.t, hash, list)
-	c.must(approver, "/transfers/"+id+"/approve", fmt.Sprintf(`{"hash":%q}`, hash[1]))
+	var waits struct{ Approvals []projections.Approval }
+	require.NoError(c.t, json.Unmarshal([]byte(list), &waits))
+	signature, err := json.Marshal(approvaltest.Sign(c.t, waits.Approvals[0].Subject, "bob"))
+	require.NoError(c.t, err)
+	c.must(approver, "/transfers/"+id+"/approve", fmt.Sprintf(`{"hash":%q,"signature":%s}`, hash[1], signature))
 	require.Eventually(c.t, func() bool {
 		c.node.Mine(1)
 		_, list := c.ask(operator, http.MethodGet, "/v1/portfolios/real/transfers", "")

@@ -18,6 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"pets/domain/approval/approvaltest"
 	"pets/domain/treasury"
 	"pets/internal/cli"
 	"pets/internal/cli/clitest"
@@ -192,7 +193,13 @@ var steps = []step{
 	{route: "POST /limits", who: "admin", line: "-p paper limits set fee_bps=1 blocked_zones=none --reason smaller"},
 	{route: "POST /v1/api-keys", who: "admin", line: "apikey issue --user carl --role auditor"},
 	{route: "GET /v1/api-keys", who: "admin", line: "apikey list"},
-	{route: "DELETE /v1/api-keys/{key}", who: "admin", line: "apikey revoke k6 --reason mistake"},
+	{route: "DELETE /v1/api-keys/{key}", who: "admin", line: "apikey revoke k9 --reason mistake"},
+	{route: "POST /v1/approvers", who: "admin", line: "approver add --user carl PUBLIC-KEY", do: func(s *story) {
+		s.does("admin", "approver", "add", "--user", "carl", approvaltest.Public("carl"))
+	}},
+	{route: "GET /v1/approvers", who: "admin", line: "approver list"},
+	{route: "POST /v1/approvers/{approver}/vouch", who: "bob", line: "approver vouch KEY", do: func(s *story) { s.does("bob", "approver", "vouch", s.approver()) }},
+	{route: "DELETE /v1/approvers/{approver}", who: "admin", line: "approver revoke KEY", do: func(s *story) { s.does("admin", "approver", "revoke", s.approver()) }},
 
 	{route: "POST /deposits", who: "olga", line: "-p paper deposit 10000"},
 	{route: "POST /withdrawals", who: "olga", line: "-p paper withdraw 1.5 --tx ref-1"},
@@ -240,6 +247,10 @@ var steps = []step{
 	{route: "POST /emergency-stop/clear/{request}/confirm", who: "bob", line: "-p paper clear --confirm REQUEST", do: (*story).clearConfirmed},
 	{route: "POST /overrides", who: "olga", line: "-p paper override request go_live --for real --reason drill", do: (*story).overrideAsked},
 	{route: "POST /overrides/{override}/confirm", who: "bob", line: "-p paper override confirm OVERRIDE", do: (*story).overrideConfirmed},
+	{route: "GET /approvals/{kind}/{id}", who: "bob", line: "-p paper override confirm OVERRIDE", do: func(s *story) {
+		s.overrideAsked()
+		s.overrideConfirmed()
+	}},
 
 	{route: "GET /wallets", who: "olga", line: "wallet list"},
 	{route: "POST /wallets", who: "admin", line: "wallet register hot-2 --place hot --address ADDRESS", do: func(s *story) {
@@ -304,6 +315,13 @@ func (s *story) batched() {
 func (s *story) imported() {
 	files := (&petstest.Shell{T: s.t, Dir: s.t.TempDir()}).SmallFiles()
 	s.does("olga", append([]string{"-p", "imported", "import", "--capital", "100"}, files...)...)
+}
+
+// approver returns the id of the key that was registered last.
+func (s *story) approver() string {
+	all := regexp.MustCompile(`(?m)^a\d+`).FindAllString(s.ok("admin", "approver", "list"), -1)
+	require.NotEmpty(s.t, all)
+	return all[len(all)-1]
 }
 
 func (s *story) clearAsked() {
