@@ -23,6 +23,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"pets/domain/approval/approvaltest"
 	"pets/internal/chain/chaintest"
 	"pets/internal/cli/clitest"
 	"pets/internal/pets/petstest"

@@ -17,7 +17,9 @@ import (
 
 	"pets/commands"
 	"pets/domain"
+	"pets/internal/approverkey"
 	"pets/internal/cli"
+	"pets/internal/cli/money"
 	"pets/internal/pets"
 	"pets/internal/pets/petstest"
 	"pets/internal/testenv"
@@ -70,9 +72,21 @@ var (
 type desk struct {
 	*custodial
 	offlineDir string
+	home       string // of who sits at the server
 	seats      map[string]*petstest.Seat
 	words      map[string][]string // words by wallet
 	secrets    []string            // API keys, in the order they were shown; the first is none
+}
+
+// signedByBob returns the transfer with an approval by the key that bob has made on the page.
+func (d *desk) signedByBob(f money.ColdUnsigned) money.ColdUnsigned {
+	f.Version = money.ColdSignedVersion
+	f.Approvals = []money.ColdApproval{approvalOf(d.T, &f, "bob")}
+	key, err := approverkey.Open(filepath.Join(d.home, ".config", "pets", "approver.key"))
+	require.NoError(d.T, err)
+	f.Approvals[0].Signature, err = key.Sign(f.Approvals[0].Subject, []byte(petstest.Passphrase))
+	require.NoError(d.T, err)
+	return f
 }
 
 func newDesk(t *testing.T) *desk {
@@ -82,6 +96,7 @@ func newDesk(t *testing.T) *desk {
 	d := &desk{custodial: c, offlineDir: t.TempDir(), seats: map[string]*petstest.Seat{}, words: map[string][]string{}, secrets: []string{""}}
 	c.Env = append(c.Env, "PETS_LISTEN=127.0.0.1:0", "PETS_METRICS_LISTEN=off", "PETS_STORE=embedded:"+c.Store())
 	bin := t.TempDir()
+	d.home = bin
 	self, err := os.Executable()
 	require.NoError(t, err)
 	wrapper := fmt.Sprintf("#!/bin/sh\n%s=1 exec %s \"$@\"\n", petstest.AsCommand, self)
@@ -121,6 +136,9 @@ func (d *desk) run(machine, line string) {
 	}
 	if strings.Contains(line, "cold sign") {
 		f := unsignedTransfer(d.T, petstest.AccountOf(d.T, strings.Join(d.words["vault"], " "), 0))
+		if strings.Contains(line, "--approvers") {
+			f = d.signedByBob(f)
+		}
 		(&petstest.Shell{T: d.T, Dir: d.offlineDir}).Carry("x12.cold.json", f)
 	}
 	wallet := "vault"
@@ -191,7 +209,7 @@ func (d *desk) filledIn(line string) string {
 		"PUBLIC":   func() string { return d.lastOf(publicHalf) },
 	}[name]
 	require.NotNil(d.T, value, line)
-	if name == "COLD" { // carried over, so both machines know it
+	if name != "HOT" { // carried over, so both machines know it
 		d.attendLine("offline", name+"="+value())
 	}
 	return name + "=" + value()

@@ -165,7 +165,7 @@ func (s *story) types(who string, args ...string) petstest.Ran {
 	var out, errs bytes.Buffer
 	dir, environ := s.seat(who)
 	environ = append(environ, "PETS_KEYSTORE="+filepath.Join(s.dir, "keystore"), "ENCRYPTION_KEY="+testEncryptionKey)
-	a := &cli.App{Place: open.Place{Err: &errs, Wall: s.wall}, Out: &out, Patience: 20 * time.Second, Dir: dir, Environ: environ}
+	a := &cli.App{Place: open.Place{Err: &errs, Wall: s.wall}, Out: &out, Patience: 20 * time.Second, Dir: dir, Environ: environ, Secret: petstest.Types}
 	code := pets.Run(s.t.Context(), a, args)
 	s.t.Logf("%s$ pets %s\n%s%s", who, strings.Join(args, " "), out.String(), errs.String())
 	return petstest.Ran{Code: code, Out: out.String(), Err: errs.String()}
