@@ -86,7 +86,14 @@ func (a *app) approve(ctx context.Context, id, hash, with string, yes bool) erro
 	if t.From == domain.WalletCold {
 		next = a.Typed("cold", "export", id)
 	}
-	return a.Done(answer, fmt.Sprintf("%s is approved; next: %s", id, next))
+	done := fmt.Sprintf("%s is approved; next: %s", id, next)
+	if err := a.Done(answer, done); err != nil || a.JSON || t.From != domain.WalletCold {
+		return err
+	}
+	p := a.Messages() // who sits at that machine compares it
+	p.Line("Write down its hash, for the machine with the key:")
+	p.Whole("  " + t.Hash)
+	return cli.Told(done, p.Err)
 }
 
 // asRequested returns the request of a transfer, from what the server shows of it.

@@ -43,6 +43,7 @@ type canary struct {
 	log   *clitest.Buffer
 	child *exec.Cmd
 	all   bytes.Buffer // every answer
+	asked string       // an override that waits for a second person
 }
 
 const (
@@ -198,6 +199,7 @@ func (c *canary) uses(hot common.Address) {
 	}, 30*time.Second, 50*time.Millisecond, "%s", c.log)
 	status, answer := c.ask(petstest.AdminKey, http.MethodPost, "/v1/keys/rotate", `{"reason":"drill"}`)
 	require.Contains(c.t, []int{200, 409}, status, answer)
+	c.asked = regexp.MustCompile(`\bo\d+\b`).FindString(c.must(operator, "/overrides", `{"kind":"limits","limits":{"max_daily_loss_pct":"0.10"},"reason":"drill"}`))
 	c.looksAtEverything()
 }
 
@@ -213,7 +215,7 @@ func (c *canary) looksAtEverything() {
 		if _, ok := methods["get"]; !ok || strings.HasSuffix(path, "/stream") {
 			continue
 		}
-		path = strings.ReplaceAll(path, "{portfolio}", "real")
+		path = strings.NewReplacer("{portfolio}", "real", "{kind}", "override", "{id}", c.asked).Replace(path)
 		if strings.HasSuffix(path, "/events") {
 			path += "?limit=1000"
 		}

@@ -236,7 +236,11 @@ func (w *moneyWorld) petsAsked(who string, ask func(screen io.Writer, question s
 	w.minutes(1)
 	var out, errs bytes.Buffer
 	dir, environ := w.seat(who)
-	a := &cli.App{Place: open.Place{Err: &errs, Wall: w.wall}, Out: &out, Patience: 20 * time.Second, Dir: dir, Environ: environ, Ask: func(question string) (bool, bool) { return ask(&out, question) }, Secret: petstest.Types}
+	a := &cli.App{Place: open.Place{Err: &errs, Wall: w.wall}, Out: &out, Patience: 20 * time.Second, Dir: dir, Environ: environ, Ask: func(question string) (bool, bool) { return ask(&out, question) }}
+	a.Secret = func(question string) []byte {
+		_, _ = fmt.Fprintln(&errs, question)
+		return []byte(petstest.Passphrase)
+	}
 	code := pets.Run(w.t.Context(), a, args)
 	w.t.Logf("%s$ pets %s\n%s%s", who, strings.Join(args, " "), out.String(), errs.String())
 	return petstest.Ran{Code: code, Out: out.String(), Err: errs.String()}
