@@ -195,7 +195,8 @@ func (f *systemFold) apply(at domain.Stamp, e domain.Event) { f.s.Apply(at, e) }
 func (f *systemFold) head() (uint64, time.Time) { return f.s.Next, f.s.Time }
 
 // clock accepts everything at the time of the last record if the wall clock is behind:
-// no decision in the system stream depends on the time.
+// the one decision that depends on the time, the word for an approver's key, is told by
+// how much.
 func (f *systemFold) clock(wall time.Time) (now time.Time, behind time.Duration) {
 	if now = wall.Round(0).UTC(); !now.Before(f.s.Time) {
 		return now, 0
@@ -231,6 +232,7 @@ func (f *systemFold) decide(at circumstances, r *Request) ([]domain.Event, bool,
 		return nil, false, errWrongStream(r.Command)
 	}
 	d := f.s.Begin(at.now, r.Caller)
+	d.Behind(at.still.Behind)
 	return finish(d, c.DecideSystem(d))
 }
 

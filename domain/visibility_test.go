@@ -120,3 +120,10 @@ func TestABotSeesWhatAnotherDidToIt(t *testing.T) {
 	require.Equal(t, &MarketSettled{Instrument: yes, Payout: one, PermitsReleased: []string{"p2"}}, b.Sees(settled))
 	require.Nil(t, unconcerned.Sees(settled))
 }
+
+// Who cleared a stop is hidden from bots, and so is the key of who signed it.
+func TestABotSeesNoSignature(t *testing.T) {
+	cleared := &EmergencyStopCleared{Request: "c7", RequestedBy: "olga", ConfirmedBy: "bob", Signature: &ApprovalSignature{Key: "k", Signature: "s"}}
+	require.Equal(t, &EmergencyStopCleared{Request: "c7"}, ownClearing(cleared, Viewer{Bot: "a"}))
+	require.NotNil(t, cleared.Signature, "what is stored stays")
+}

@@ -162,8 +162,10 @@ func everyEvent(t *testing.T) eventstore.Store {
 // lifeOfApprovers registers keys, gives a word for one, and revokes it.
 func lifeOfApprovers(t *testing.T, w *commands.Writer, store eventstore.Store) {
 	t.Helper()
+	n := 0
 	do := func(c domain.Caller, command commands.Command) string {
-		a, err := w.Do(t.Context(), commands.Request{Caller: c, Key: fmt.Sprintf("%+v", command), Command: command})
+		n++
+		a, err := w.Do(t.Context(), commands.Request{Caller: c, Key: fmt.Sprint("approver-", n), Command: command})
 		require.NoError(t, err)
 		return a.ID
 	}

@@ -74,7 +74,7 @@ func (v *verifier) checkSigned(ctx context.Context, rec eventstore.Record, meta 
 		a = v.approvedTransfer(e)
 	case *domain.EmergencyStopCleared:
 		a = approved{kind: approval.KindClear, id: e.Request, user: e.ConfirmedBy, signature: e.Signature}
-		if e.RequestedBy != v.state.Stop.Requester {
+		if !domain.SameUser(e.RequestedBy, v.state.Stop.Requester) {
 			a.differs = "requested_by"
 		}
 	case *domain.OverrideRecorded:
@@ -96,7 +96,7 @@ func (v *verifier) checkSigned(ctx context.Context, rec eventstore.Record, meta 
 		v.problem("%s %s is approved with another %s than was requested", a.kind, a.id, a.differs)
 	case domain.SameUser(what.RequestedBy, a.user):
 		v.problem("%s %s is approved by %s, who requested it", a.kind, a.id, a.user)
-	case meta.Actor != a.user:
+	case !domain.SameUser(meta.Actor, a.user):
 		v.problem("%s %s is approved by %s, but the command was sent by %s", a.kind, a.id, a.user, meta.Actor)
 	}
 	at := v.state.SignedAt(rec.Time, meta.ClockBehind)
@@ -129,7 +129,7 @@ func (v *verifier) approvedOverride(e *domain.OverrideRecorded) approved {
 		a.differs = "limits"
 	case e.Reason != o.Reason:
 		a.differs = "reason"
-	case e.RequestedBy != o.User:
+	case !domain.SameUser(e.RequestedBy, o.User):
 		a.differs = "requested_by"
 	case !portfolio.ClockOverrideFits(o.Offset, e.Offset):
 		a.differs = "offset"
@@ -167,7 +167,8 @@ func (v *verifier) recordOf(ctx context.Context, stream string, revision uint64)
 
 // checkApprovers returns what is wrong with an event of approvers' keys, given the earlier
 // events of the stream, or "".
-func checkApprovers(s *system.State, revision uint64, recorded time.Time, event domain.Event) string {
+func checkApprovers(s *system.State, rec eventstore.Record, event domain.Event) string {
+	revision, recorded := rec.Revision, rec.Time
 	known := s.Approvers()
 	switch e := event.(type) {
 	case *domain.ApproverRegistered:
@@ -190,7 +191,7 @@ func checkApprovers(s *system.State, revision uint64, recorded time.Time, event 
 			return fmt.Sprintf("approver's key %s counts from %s, but should from %s", e.Approver, e.CountsFrom.Format(time.RFC3339Nano), counts.Format(time.RFC3339Nano))
 		}
 	case *domain.ApproverVouched:
-		return checkWord(s, recorded, e)
+		return checkWord(s, rec, e)
 	case *domain.ApproverRevoked:
 		for _, k := range known.Keys {
 			if k.ID == e.Approver && k.RevokedAt == nil {
@@ -202,7 +203,9 @@ func checkApprovers(s *system.State, revision uint64, recorded time.Time, event 
 	return ""
 }
 
-func checkWord(s *system.State, recorded time.Time, e *domain.ApproverVouched) string {
+func checkWord(s *system.State, rec eventstore.Record, e *domain.ApproverVouched) string {
+	meta, _ := domain.DecodeMetadata(rec.Metadata) // without it the clock was right
+	at := rec.Time.Add(-time.Duration(meta.ClockBehind))
 	known := s.Approvers()
 	word, waits := s.Word(e.Approver)
 	if !waits {
@@ -213,7 +216,7 @@ func checkWord(s *system.State, recorded time.Time, e *domain.ApproverVouched) s
 			return fmt.Sprintf("%s gives a word for approver's key %s, but is its user or registered it", e.By, e.Approver)
 		}
 	}
-	if err := known.Check(&e.Signature, word, e.By, recorded); err != nil {
+	if err := known.Check(&e.Signature, word, e.By, at); err != nil {
 		return fmt.Sprintf("the word of %s for approver's key %s: %v", e.By, e.Approver, err)
 	}
 	return ""

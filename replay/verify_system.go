@@ -30,7 +30,7 @@ func VerifySystem(ctx context.Context, store eventstore.Store) (VerifiedSystem, 
 	var last time.Time
 	problem := func(rec eventstore.Record, format string, args ...any) {
 		if len(found.Problems) < maxProblems {
-			found.Problems = append(found.Problems, Problem{Revision: rec.Revision, What: fmt.Sprintf(format, args...)})
+			found.Problems = append(found.Problems, Problem{Stream: systemStream, Revision: rec.Revision, What: fmt.Sprintf(format, args...)})
 		}
 	}
 	err := eventstore.Walk(ctx, store, systemStream, 0, func(rec eventstore.Record) error {
@@ -53,7 +53,7 @@ func VerifySystem(ctx context.Context, store eventstore.Store) (VerifiedSystem, 
 			}
 			revoked[e.Key] = true
 		case *domain.ApproverRegistered, *domain.ApproverVouched, *domain.ApproverRevoked:
-			if what := checkApprovers(s, rec.Revision, rec.Time, e); what != "" {
+			if what := checkApprovers(s, rec, e); what != "" {
 				problem(rec, "%s", what)
 			}
 		case *domain.AccessDenied, *domain.RollbackAccepted, *domain.CommandNoted:

@@ -48,7 +48,7 @@ func (s *State) Approvals(ledger string, now time.Time) []Approval {
 	}
 	add(approval.KindClear, s.Stop.Request)
 	revision := func(a Approval) uint64 {
-		n, _ := strconv.ParseUint(a.ID[1:], 10, 64) // the name is a letter and the revision
+		n, _ := strconv.ParseUint(strings.TrimLeft(a.ID, "abcdefghijklmnopqrstuvwxyz"), 10, 64) // the name is a letter and the revision
 		return n
 	}
 	slices.SortStableFunc(all, func(a, b Approval) int { return cmp.Compare(revision(a), revision(b)) })

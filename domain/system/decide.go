@@ -22,12 +22,21 @@ type Decision struct {
 	now    time.Time
 	caller domain.Caller
 	events []domain.Event
+	// behind is how far the wall clock is behind the last record.
+	behind time.Duration
 }
 
 // Begin starts a decision at a time (of recording) for a caller.
 func (s *State) Begin(now time.Time, caller domain.Caller) *Decision {
 	return &Decision{s: s, now: now, caller: caller}
 }
+
+// Behind tells the decision how far the wall clock is behind the last record, whose time
+// is then the decision's.
+func (d *Decision) Behind(by time.Duration) { d.behind = by }
+
+// wall is the time by the wall clock.
+func (d *Decision) wall() time.Time { return d.now.Add(-d.behind) }
 
 // Events returns what has been emitted, in order.
 func (d *Decision) Events() []domain.Event { return d.events }

@@ -115,12 +115,12 @@ func (d *Decision) VouchApprover(id string, g *domain.ApprovalSignature) error {
 		return domain.Errorf(domain.CodeDenied, "the user who registered a key cannot give the word for it; it takes two people")
 	case a.RevokedAt != nil:
 		return domain.Errorf(domain.CodeConflict, "the key is revoked for good")
-	case a.Counts(d.now):
+	case a.Counts(d.wall()):
 		d.note(domain.NotedUnchanged, "the key counts already")
 		return nil
 	}
 	word, _ := d.s.Word(id)
-	if err := d.s.approvers.Check(g, word, d.caller.User, d.now); err != nil {
+	if err := d.s.approvers.Check(g, word, d.caller.User, d.wall()); err != nil {
 		return err
 	}
 	d.emit(&domain.ApproverVouched{Approver: id, By: d.caller.User, Signature: *g})

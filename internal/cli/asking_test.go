@@ -276,7 +276,14 @@ func TestACertificateThatIsNone(t *testing.T) {
 // "Say that it may have been recorded and how to look, with --key where resending is safe":
 // what was sent and not answered, of what lets trading go on.
 func TestWhatLetsTradingGoOnWithoutAnAnswer(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.URL.Path, "/approvals/") { // nothing is signed
+			w.WriteHeader(http.StatusNotFound)
+			_, _ = w.Write([]byte(`{"type":"urn:pets:problem:not_found"}`))
+			return
+		}
+		panic(http.ErrAbortHandler)
+	}))
 	defer server.Close()
 	for _, c := range []struct {
 		args []string

@@ -134,6 +134,11 @@ var acts = map[string]func(*testing.T, *jury) act{
 		*j.clock = j.clock.Add(-48 * time.Hour) // the one before was wrong
 		return overridden(j, "real", `{"kind":"clock","reason":"it was ahead"}`)
 	},
+	"override of an outcome": func(t *testing.T, j *jury) act {
+		j.live(t)
+		id := j.underWay(t)
+		return overridden(j, "real", `{"kind":"transfer","limits":{"transfer":"`+id+`","outcome":"failed","tx_hash":"0x`+digest+`","block":7,"fee":"0"},"reason":"the nodes have forgotten it"}`)
+	},
 	"override that switches": func(t *testing.T, j *jury) act {
 		j.older(t)
 		return overridden(j, "older", `{"kind":"signed_approvals","reason":"as new ones have it"}`)
@@ -146,6 +151,26 @@ var acts = map[string]func(*testing.T, *jury) act{
 		id := list.Approvers[waiting].Approver
 		return act{"/v1/approvers/" + id + "/vouch", "", "system", *list.Approvers[waiting].Subject, nil}
 	},
+}
+
+// underWay is a transfer that was approved and signed.
+func (j *jury) underWay(t *testing.T) string {
+	t.Helper()
+	id := j.asks(real+"/transfers", `{"from":"hot","to":"cold","amount":"20","reason":"too much in hot"}`)
+	var all transfersAnswer
+	j.get("auditor", real+"/transfers").into(t, &all)
+	x := all.Transfers[0]
+	j.unsigned = false
+	j.must("approver", real+"/transfers/"+id+"/approve", `{"hash":"`+x.Hash+`"}`)
+	j.unsigned = true
+	for _, c := range []commands.Command{
+		commands.PrepareTransfer{Transfer: id, Prepared: commands.Prepared{Transaction: []byte(`{"chain_id":137}`), Nonce: 1, Digest: digest, Says: x.Payment}},
+		commands.SignTransfer{Transfer: id, Digest: digest, TxHash: "0x" + digest},
+	} {
+		_, err := j.engine.Do(t.Context(), "real", commands.Request{Caller: domain.Caller{User: "server", Role: domain.RoleAdmin}, Key: uuid.NewString(), Command: c})
+		require.NoError(t, err)
+	}
+	return id
 }
 
 func overriding(portfolio, body string) func(*testing.T, *jury) act {

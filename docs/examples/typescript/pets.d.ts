@@ -48,6 +48,70 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/approvers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The approvers' keys, and the id of the ledger
+         * @description Roles: operator, approver, admin, auditor.
+         */
+        get: operations["list_approvers"];
+        put?: never;
+        /**
+         * Register the public half of an approver's key: the first one of the ledger counts at once, later ones after 24 h or by the word of another approver
+         * @description Roles: admin.
+         */
+        post: operations["register_approver"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/approvers/{approver}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke an approver's key, for good; its signatures are refused from this answer on
+         * @description Roles: approver, admin.
+         */
+        delete: operations["revoke_approver"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/approvers/{approver}/vouch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A counting approver gives a word for another one's key: it counts from this answer on
+         * @description Roles: approver.
+         */
+        post: operations["vouch_approver"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/emergency-stop": {
         parameters: {
             query?: never;
@@ -224,10 +288,30 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Transfers that wait for a second person
+         * What waits for a second person: transfers, overrides and the clearing of a stop, with what an approver signs
          * @description Roles: operator, approver, admin, auditor.
          */
         get: operations["approvals"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/portfolios/{portfolio}/approvals/{kind}/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One of them, or how an open transfer was approved
+         * @description Roles: operator, approver, admin, auditor.
+         */
+        get: operations["approval"];
         put?: never;
         post?: never;
         delete?: never;
@@ -686,7 +770,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * The first of two people asks to override a rule: go_live, limits or the treasury policy of a live portfolio, what became of a transfer, or the clock
+         * The first of two people asks to override a rule: go_live, limits or the treasury policy of a live portfolio, what became of a transfer, the clock, or approvals by API key alone
          * @description Roles: operator, approver, admin.
          */
         post: operations["request_override"];
@@ -1249,8 +1333,98 @@ export interface components {
             revision: number;
             signature?: components["schemas"]["SignatureAnswer"];
         };
+        Approval: {
+            approved_by?: string;
+            /**
+             * Format: date-time
+             * @description Until when it is good
+             */
+            expires_at: string | null;
+            id: string;
+            /** @enum {string} */
+            kind: "transfer" | "clear" | "override";
+            requested_by: string;
+            signature?: components["schemas"]["ApprovalSignature"];
+            signed: boolean;
+            subject: components["schemas"]["Subject"];
+        };
+        ApprovalAnswer: {
+            approved_by?: string;
+            /**
+             * Format: date-time
+             * @description Until when it is good
+             */
+            expires_at: string | null;
+            id: string;
+            /** @enum {string} */
+            kind: "transfer" | "clear" | "override";
+            /** @description The portfolio's id */
+            portfolio: string;
+            requested_by: string;
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
+            revision: number;
+            signature?: components["schemas"]["ApprovalSignature"];
+            signed: boolean;
+            subject: components["schemas"]["Subject"];
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
+            time: string;
+        };
+        ApprovalSignature: {
+            key: string;
+            signature: string;
+        };
+        ApprovalsAnswer: {
+            approvals: components["schemas"]["Approval"][];
+            /** @description What to ask after for the next page */
+            next?: string;
+            /** @description The portfolio's id */
+            portfolio: string;
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
+            revision: number;
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
+            time: string;
+            transfers: components["schemas"]["Transfer"][];
+        };
         ApproveTransferBody: {
             hash: string;
+            signature?: components["schemas"]["ApprovalSignature"];
+        };
+        ApproverAnswer: {
+            approver: string;
+            counts: boolean;
+            /** Format: date-time */
+            counts_from: string;
+            fingerprint: string;
+            /** @description A note for people */
+            note?: string;
+            public_key: string;
+            /** Format: date-time */
+            registered_at: string;
+            registered_by: string;
+            /** Format: date-time */
+            revoked_at: string | null;
+            subject?: components["schemas"]["Subject"];
+            /** @description The person */
+            user: string;
+            vouched_by?: string;
+        };
+        ApproverList: {
+            approvers: components["schemas"]["ApproverAnswer"][];
+            ledger: string;
+            /** @description What to ask after for the next page */
+            next?: string;
         };
         /** @description One order: market, outcome, side, quantity and limit_price. Or an arbitrage: intent arbitrage and legs, and none of these. */
         AskPermit: {
@@ -1694,7 +1868,9 @@ export interface components {
             rotation: string;
             to: string;
         };
-        ConfirmClearBody: Record<string, never>;
+        ConfirmClearBody: {
+            signature?: components["schemas"]["ApprovalSignature"];
+        };
         ConfirmFillBody: {
             /** @description The bot's id */
             bot: string;
@@ -1706,7 +1882,9 @@ export interface components {
             /** @description The venue, part of the identity of a fill */
             venue?: string;
         };
-        ConfirmOverrideBody: Record<string, never>;
+        ConfirmOverrideBody: {
+            signature?: components["schemas"]["ApprovalSignature"];
+        };
         Contact: {
             /** Format: date-time */
             added_at: string;
@@ -2594,6 +2772,7 @@ export interface components {
              * @description The place in the portfolio's history
              */
             revision: number;
+            signed_approvals: boolean;
             /**
              * Format: date-time
              * @description The time of it
@@ -2913,6 +3092,13 @@ export interface components {
             /** @description The wallet's name */
             wallet: string;
         };
+        RegisterApprover: {
+            /** @description A note for people */
+            note?: string;
+            public_key: string;
+            /** @description The person */
+            user: string;
+        };
         RegisterBotBody: {
             /**
              * @description The capital of the bot, out of the treasury. An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -3049,6 +3235,10 @@ export interface components {
             /** @description Whether it is tripped */
             tripped: boolean;
             would_retrip: boolean;
+        };
+        RevokeApproverBody: {
+            /** @description Why, for people and the record */
+            reason?: string;
         };
         RevokeKeyBody: {
             /** @description Why, for people and the record */
@@ -3327,6 +3517,13 @@ export interface components {
              */
             revision?: number;
         };
+        Subject: {
+            kind: string;
+            ledger: string;
+            lines: string[];
+            /** @description The portfolio's id */
+            portfolio: string;
+        };
         TestRecoveryBody: {
             /** @description The address on the chain */
             address: string;
@@ -3439,6 +3636,7 @@ export interface components {
             /** Format: date-time */
             requested_at: string;
             requested_by: string;
+            signature?: components["schemas"]["ApprovalSignature"];
             /** @enum {string} */
             status: "requested" | "approved" | "rejected" | "expired" | "prepared" | "signed" | "broadcast" | "confirmed" | "failed";
             to: string;
@@ -3557,6 +3755,9 @@ export interface components {
             leg?: number;
             /** @description The venue, part of the identity of a fill */
             venue?: string;
+        };
+        VouchApproverBody: {
+            signature: components["schemas"]["ApprovalSignature"];
         };
         Wallet: {
             /** @description The address on the chain */
@@ -3789,6 +3990,157 @@ export interface operations {
         requestBody?: {
             content: {
                 "application/json": components["schemas"]["RevokeKeyBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Answer"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    list_approvers: {
+        parameters: {
+            query?: {
+                /** @description what next of the page before said: go on behind it */
+                after?: string;
+                /** @description at most this many elements of the lists */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApproverList"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    register_approver: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A UUID that the client makes for the command, keeps, and sends again when it retries */
+                "Idempotency-Key": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RegisterApprover"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Answer"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    revoke_approver: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A UUID that the client makes for the command, keeps, and sends again when it retries */
+                "Idempotency-Key": string;
+            };
+            path: {
+                /** @description The id of the approver's key */
+                approver: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RevokeApproverBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Answer"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    vouch_approver: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A UUID that the client makes for the command, keeps, and sends again when it retries */
+                "Idempotency-Key": string;
+            };
+            path: {
+                /** @description The id of the approver's key */
+                approver: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["VouchApproverBody"];
             };
         };
         responses: {
@@ -4221,7 +4573,48 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["TransfersAnswer"];
+                    "application/json": components["schemas"]["ApprovalsAnswer"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    approval: {
+        parameters: {
+            query?: {
+                /** @description as of this revision or RFC 3339 time */
+                at?: string;
+                /** @description wait until at least this revision is folded, for up to 5 s */
+                min_revision?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The portfolio's id */
+                portfolio: string;
+                /** @description transfer, override or clear */
+                kind: string;
+                /** @description The id of the transfer, of the override, or of the request to clear the stop */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApprovalAnswer"];
                 };
             };
             400: components["responses"]["Invalid"];

@@ -43,7 +43,6 @@ type canary struct {
 	log   *clitest.Buffer
 	child *exec.Cmd
 	all   bytes.Buffer // every answer
-	asked string       // an override that waits for a second person
 }
 
 const (
@@ -187,11 +186,11 @@ func (c *canary) uses(hot common.Address) {
 	_, list := c.ask(approver, http.MethodGet, "/v1/portfolios/real/approvals", "")
 	hash := regexp.MustCompile(`"hash":"([0-9a-f]{64})"`).FindStringSubmatch(list)
 	require.NotNil(c.t, hash, list)
-	var waits struct{ Approvals []projections.Approval }
-	require.NoError(c.t, json.Unmarshal([]byte(list), &waits))
-	signature, err := json.Marshal(approvaltest.Sign(c.t, waits.Approvals[0].Subject, "bob"))
-	require.NoError(c.t, err)
-	c.must(approver, "/transfers/"+id+"/approve", fmt.Sprintf(`{"hash":%q,"signature":%s}`, hash[1], signature))
+	var shown projections.Approval
+	_, one := c.ask(approver, http.MethodGet, "/v1/portfolios/real/approvals/transfer/"+id, "")
+	require.NoError(c.t, json.Unmarshal([]byte(one), &shown))
+	g := approvaltest.Sign(c.t, shown.Subject, "bob")
+	c.must(approver, "/transfers/"+id+"/approve", fmt.Sprintf(`{"hash":%q,"signature":{"key":%q,"signature":%q}}`, hash[1], g.Key, g.Signature))
 	require.Eventually(c.t, func() bool {
 		c.node.Mine(1)
 		_, list := c.ask(operator, http.MethodGet, "/v1/portfolios/real/transfers", "")
@@ -199,7 +198,6 @@ func (c *canary) uses(hot common.Address) {
 	}, 30*time.Second, 50*time.Millisecond, "%s", c.log)
 	status, answer := c.ask(petstest.AdminKey, http.MethodPost, "/v1/keys/rotate", `{"reason":"drill"}`)
 	require.Contains(c.t, []int{200, 409}, status, answer)
-	c.asked = regexp.MustCompile(`\bo\d+\b`).FindString(c.must(operator, "/overrides", `{"kind":"limits","limits":{"max_daily_loss_pct":"0.10"},"reason":"drill"}`))
 	c.looksAtEverything()
 }
 
@@ -211,11 +209,12 @@ func (c *canary) looksAtEverything() {
 	}
 	require.NoError(c.t, json.Unmarshal([]byte(document), &doc))
 	gets := 0
+	waiting := regexp.MustCompile(`"id":"(o\d+)"`).FindStringSubmatch(c.must(petstest.AdminKey, "/overrides", `{"kind":"limits","limits":{"loss_dust":"0.5"},"reason":"drill"}`))[1]
 	for path, methods := range doc.Paths {
 		if _, ok := methods["get"]; !ok || strings.HasSuffix(path, "/stream") {
 			continue
 		}
-		path = strings.NewReplacer("{portfolio}", "real", "{kind}", "override", "{id}", c.asked).Replace(path)
+		path = strings.NewReplacer("{portfolio}", "real", "{kind}", "override", "{id}", waiting).Replace(path)
 		if strings.HasSuffix(path, "/events") {
 			path += "?limit=1000"
 		}

@@ -21,10 +21,10 @@ import (
 var overrideKinds = map[string]func(pairs []string) (map[string]any, error){
 	domain.OverrideGoLive:   noPairs,
 	domain.OverrideClock:    noPairs,
+	domain.OverrideSigned:   noPairs,
 	domain.OverrideLimits:   func(pairs []string) (map[string]any, error) { return limitsPatch("", pairs) },
 	domain.OverrideTreasury: cli.TreasuryPatch,
 	domain.OverrideTransfer: settlementPatch,
-	domain.OverrideSigned:   noPairs,
 }
 
 func noPairs(pairs []string) (map[string]any, error) {
