@@ -2,6 +2,7 @@ package keys
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -150,6 +151,10 @@ func (a *app) vouchApproverCommand() *cobra.Command {
 }
 
 func (a *app) vouch(ctx context.Context, id, with string) error {
+	if err := errors.Join(a.NeedsServer(), a.Sure()); err != nil {
+		return err
+	}
+	a.Acting(a.Found.String(), false)
 	v, err := a.approvers(ctx)
 	if err != nil {
 		return err

@@ -121,10 +121,9 @@ func (b *runbook) answer(who, command string) []string {
 		}, words[1:]...)
 		text = b.actedOn(r.Err) + r.Out + petstest.Besides(r.Err)
 		if said, signs, found := strings.Cut(r.Err, "You sign, "); found { // what is read before it is signed
-			before, after := r.Out, ""
-			if at := strings.LastIndex(strings.TrimSuffix(r.Out, "\n"), "[y/N] y\n"); at >= 0 {
-				at += len("[y/N] y\n")
-				before, after = r.Out[:at], r.Out[at:]
+			before, after, asked := strings.Cut(r.Out, "[y/N] y\n")
+			if asked {
+				before += "[y/N] y\n"
 			} else {
 				before, after = "", r.Out
 			}
