@@ -394,3 +394,33 @@ func TestApproversAreTold(t *testing.T) {
 	require.NotNil(t, list.Approvers[3].RevokedAt)
 	require.Nil(t, list.Approvers[3].Subject)
 }
+
+// GET /approvals lists all that waits, oldest first, as what an approver signs; a transfer
+// that was approved shows by whom, and the signature over the same subject.
+func TestApprovalsRoute(t *testing.T) {
+	j := newJury(t)
+	j.live(t)
+	limits := j.asks(real+"/overrides", `{"kind":"limits","limits":{"max_daily_loss_pct":"0.08"},"reason":"more"}`)
+	transfer := j.asks(real+"/transfers", `{"from":"hot","to":"cold","amount":"20","reason":"too much in hot"}`)
+	var list approvalsAnswer
+	j.get("auditor", real+"/approvals").into(t, &list)
+	require.Len(t, list.Approvals, 2)
+	require.Equal(t, []string{limits, transfer}, []string{list.Approvals[0].ID, list.Approvals[1].ID})
+	require.Equal(t, j.shown("real", "transfer", transfer), list.Approvals[1].Subject)
+	require.Len(t, list.Transfers, 1)
+	require.Equal(t, "olga", list.Approvals[0].RequestedBy)
+
+	g := approvaltest.Sign(t, list.Approvals[1].Subject, "bob")
+	j.must("approver", real+"/transfers/"+transfer+"/approve", withSignature(t, `{"hash":"`+list.Transfers[0].Hash+`"}`, g))
+	var v approvalAnswer
+	j.get("auditor", real+"/approvals/transfer/"+transfer).into(t, &v)
+	require.Equal(t, "bob", v.ApprovedBy)
+	require.Equal(t, g, v.Signature)
+	require.Equal(t, list.Approvals[1].Subject, v.Subject)
+	require.Equal(t, domain.CodeNotFound, j.get("auditor", real+"/approvals/clear/"+transfer).code(t), "of another kind")
+	*j.clock = j.clock.Add(24 * time.Hour)
+	require.Equal(t, domain.CodeNotFound, j.get("auditor", real+"/approvals/override/"+limits).code(t), "it has expired")
+	list = approvalsAnswer{}
+	j.get("auditor", real+"/approvals").into(t, &list)
+	require.Empty(t, list.Approvals)
+}
