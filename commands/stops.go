@@ -270,7 +270,13 @@ func (s *stops) record(ctx context.Context, l *latched) {
 		// its key was used for another command.
 		_, err = s.try(ctx, s.pending.rekey(l, uuid.NewString()))
 	}
-	if err != nil && (waits(err) || s.keeps(ctx, l, err)) {
+	if l.found && domain.CodeOf(err) == domain.CodeNotFound {
+		if s.nowhere(ctx, l, err) {
+			return
+		}
+		_, err = s.try(ctx, p) // the portfolio may have been opened since: this error is about the bot
+	}
+	if err != nil && waits(err) {
 		return
 	}
 	if err != nil {
@@ -279,16 +285,13 @@ func (s *stops) record(ctx context.Context, l *latched) {
 	s.pending.drop(l)
 }
 
-// keeps reports whether a stop stays in force although it was refused: one that was answered as
-// holding before a restart, of a portfolio that the store does not have. Its beginning may have been
-// lost with the store, and the stop must not be lost with it: it is recorded as soon as the portfolio
-// is opened.
-func (s *stops) keeps(ctx context.Context, l *latched, err error) bool {
-	if !l.found || domain.CodeOf(err) != domain.CodeNotFound {
-		return false
-	}
+// nowhere reports whether a refused stop is of a portfolio that the store does not have. If it was
+// answered as holding before a restart, the beginning of that portfolio may have been lost with the
+// store, and the stop must not be lost with it: it stays in force, and is recorded as soon as the
+// portfolio is opened.
+func (s *stops) nowhere(ctx context.Context, l *latched, err error) bool {
 	if domain.CodeOf(s.engine.inStore(ctx, l.Portfolio, false)) != domain.CodeNotFound {
-		return false // it is its bot that is not there
+		return false
 	}
 	if !l.nowhere.Swap(true) {
 		s.engine.options.Failed(l.missing(), err)

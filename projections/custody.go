@@ -110,8 +110,10 @@ type Transfer struct {
 	Detail string         `json:"detail,omitempty"` // why it failed, or was rejected
 	// Rebalance holds the figures of a proposal.
 	Rebalance *domain.Rebalance `json:"rebalance,omitempty"`
-	// Raise is a request for a higher fee that waits for a second person.
-	Raise *Raise `json:"raise,omitempty"`
+	// Raise is a request for a higher fee that waits for a second person, Raised the one that
+	// was approved last.
+	Raise  *Raise `json:"raise,omitempty"`
+	Raised *Raise `json:"raised,omitempty"`
 	// Cancel says what cancels the transfer, once somebody has asked for that.
 	Cancel *Cancel `json:"cancel,omitempty"`
 	// Reopened counts how often its recorded end was taken back, because the chain did not
@@ -121,7 +123,9 @@ type Transfer struct {
 
 // Raise is a request for a higher fee. It is approved like the transfer, by its own hash.
 type Raise struct {
-	HighestFee  domain.Decimal `json:"highest_fee"`
+	HighestFee domain.Decimal `json:"highest_fee"`
+	// Former is the highest fee before it.
+	Former      domain.Decimal `json:"former"`
 	Hash        string         `json:"hash"`
 	Reason      string         `json:"reason"`
 	RequestedBy string         `json:"requested_by"`
@@ -185,7 +189,10 @@ func TransferOf(t *treasury.Transfer, now time.Time) Transfer {
 	}
 	v.Reopened = t.Reopened
 	if r := t.WaitingRaise(now); r != nil {
-		v.Raise = &Raise{r.HighestFee, r.Hash, r.Reason, r.User, r.ExpiresAt}
+		v.Raise = raiseOf(r)
+	}
+	if r := t.Raised; r != nil {
+		v.Raised = raiseOf(&r.Raise)
 	}
 	if c := t.Cancel; c != nil {
 		v.Cancel = &Cancel{c.Payment, c.Hash, c.Reason, c.User}
@@ -242,4 +249,8 @@ func TreasuryOf(s *portfolio.State, now time.Time) Treasury {
 		v.Differences = append(v.Differences, Difference(d))
 	}
 	return v
+}
+
+func raiseOf(r *treasury.Raise) *Raise {
+	return &Raise{r.HighestFee, r.Former, r.Hash, r.Reason, r.User, r.ExpiresAt}
 }

@@ -114,6 +114,7 @@ func TestAnEvacuationInABreach(t *testing.T) {
 	require.NoError(t, s.work())
 	require.Equal(t, treasury.Requested, s.transfer(id).Status, "it waits for the second person")
 	s.must(paul, commands.ApproveTransfer{Transfer: id, Hash: hash})
+	s.must(petra, commands.ApproveTransfer{Transfer: id, Hash: hash}) // the partner's address is new
 	require.NoError(t, s.work())
 	require.NoError(t, s.work())
 	require.Equal(t, treasury.Prepared, s.transfer(id).Status, "it waits for the paper: no key is here")
@@ -127,7 +128,7 @@ func TestAnEvacuationInABreach(t *testing.T) {
 	require.Equal(t, "8500", x.Amount.String())
 	require.Equal(t, "8500", s.holds(s.partner, "USDC").String())
 	require.True(t, s.state().Stop.Engaged)
-	s.must(olga, commands.RejectTransfer{Transfer: under, Reason: "its nonce is used"})
+	s.must(olga, commands.RejectTransfer{Transfer: under, Reason: "its nonce is used", Signed: new(bool)})
 	s.agrees()
 }
 

@@ -100,7 +100,7 @@ func (m *mendStorm) request() {
 	if err != nil {
 		return
 	}
-	m.must(paul, commands.ApproveTransfer{Transfer: a.ID, Hash: m.transfer(a.ID).TransferRequested.Hash})
+	m.agree(m.transfer(a.ID))
 }
 
 // reorganise makes another history of the last blocks, without their transactions.

@@ -150,7 +150,7 @@ func (s *server) open(limits string) {
 		require.NoError(s.t, err)
 		return a
 	}
-	signing.Register(s.t, s.engine, s.truth, paul.User, "petra")
+	signing.Register(s.t, s.engine, s.truth, paul.User, petra.User)
 	do(olga, paper)
 	asked := do(olga, commands.RequestOverride{Kind: domain.OverrideGoLive, Portfolio: main, Reason: "a test of custody"})
 	gate := domain.Gate{Portfolio: "paper", Revision: do(paul, commands.ConfirmOverride{Override: asked.ID}).Revision}
@@ -271,13 +271,20 @@ func (s *server) ask(cmd commands.RequestTransfer) string {
 		cmd.Reason = "a test"
 	}
 	id := s.must(olga, cmd).ID
-	if t := s.transfer(id); t.NeedsApproval() {
-		s.must(paul, commands.ApproveTransfer{Transfer: id, Hash: t.TransferRequested.Hash})
-		if t.Approvals > 1 { // the address is new
-			s.must(domain.Caller{User: "petra", Role: domain.RoleApprover}, commands.ApproveTransfer{Transfer: id, Hash: t.TransferRequested.Hash})
-		}
-	}
+	s.agree(s.transfer(id))
 	return id
+}
+
+// agree has a transfer approved if necessary.
+func (s *server) agree(t *treasury.Transfer) {
+	s.t.Helper()
+	if !t.NeedsApproval() {
+		return
+	}
+	s.must(paul, commands.ApproveTransfer{Transfer: t.Transfer, Hash: t.TransferRequested.Hash})
+	if t.Approvals > 1 { // the address is new
+		s.must(petra, commands.ApproveTransfer{Transfer: t.Transfer, Hash: t.TransferRequested.Hash})
+	}
 }
 
 func (s *server) work() error {

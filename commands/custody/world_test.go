@@ -32,6 +32,7 @@ var (
 	olga  = domain.Caller{User: "olga", Role: domain.RoleOperator}
 	alice = domain.Caller{User: "alice", Role: domain.RoleAdmin}
 	paul  = domain.Caller{User: "paul", Role: domain.RoleApprover}
+	petra = domain.Caller{User: "petra", Role: domain.RoleApprover}
 	botA  = domain.Caller{User: "key-a", Role: domain.RoleBot, Bot: "a"}
 )
 

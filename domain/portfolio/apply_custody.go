@@ -33,7 +33,9 @@ func (s *State) applyCustody(at domain.Stamp, event domain.Event) {
 	case *domain.WalletRetired:
 		if w := c.Wallets[e.Wallet]; w != nil && !w.Retired() {
 			w.RetiredAt = at.Time
-			s.endRaises(func(t *treasury.Transfer) bool { return t.Wallet == w.Wallet || t.Chain == w.Chain && treasury.SameAddress(t.To, w.Address) })
+			s.endRaises(func(t *treasury.Transfer) bool {
+				return t.Wallet == w.Wallet || t.Chain == w.Chain && treasury.SameAddress(t.To, w.Address)
+			})
 		}
 		s.endTransfers(at, e.TransfersEnded, "wallet "+e.Wallet+" was retired")
 	case *domain.WalletRecoveryTested:

@@ -72,7 +72,7 @@ func (s *State) ApprovalOf(ledger, kind, id string) (Approval, bool) {
 			lines = TransferLines(&t.TransferRequested)
 		default:
 			a.RequestedBy, a.ExpiresAt = t.Raise.User, t.Raise.ExpiresAt
-			lines = raiseLines(t, t.Raise)
+			lines = raised(t, t.Raise)
 		}
 	case approval.KindOverride:
 		o := s.Overrides[id]
@@ -108,7 +108,7 @@ func (s *State) ApprovedTransfer(ledger, id string) (Approval, bool) {
 	a := Approval{Kind: approval.KindTransfer, ID: id, RequestedBy: t.User, ExpiresAt: t.ExpiresAt, Signed: t.Signature != nil}
 	lines := TransferLines(&t.TransferRequested)
 	if r := t.Raised; r != nil {
-		a.RequestedBy, a.ExpiresAt, lines = r.User, r.ExpiresAt, raiseLines(t, &r.Raise)
+		a.RequestedBy, a.ExpiresAt, lines = r.User, r.ExpiresAt, raised(t, &r.Raise)
 	}
 	a.Subject = approval.Subject{Ledger: ledger, Portfolio: s.Portfolio, Kind: approval.KindTransfer, Lines: lines}
 	return a, true
@@ -154,15 +154,27 @@ func TransferLines(t *domain.TransferRequested) []string {
 	return lines
 }
 
-// raiseLines are those of a request for a higher fee: the whole transfer with that fee,
-// after what changes.
-func raiseLines(t *treasury.Transfer, r *treasury.Raise) []string {
+// raised returns what is approved with a request for a higher fee.
+func raised(t *treasury.Transfer, r *treasury.Raise) []string {
 	asked := t.TransferRequested
 	asked.HighestFee, asked.Hash, asked.User, asked.Reason, asked.ExpiresAt = r.HighestFee, r.Hash, r.User, r.Reason, r.ExpiresAt
-	asked.Approvals = 0 // this takes one
-	raises := fmt.Sprintf("from %s to %s %s", r.Former, r.HighestFee, t.GasAsset)
-	return append([]string{line("raises the highest fee", raises)}, TransferLines(&asked)...)
+	return ApprovedLines(&asked, r.Former)
 }
+
+// ApprovedLines are the lines that an approver is shown and signs: those of a transfer, or,
+// with its highest fee before a raise, those of the raise: the whole transfer with the new
+// fee, after what changes.
+func ApprovedLines(t *domain.TransferRequested, former domain.Decimal) []string {
+	if former.IsZero() {
+		return TransferLines(t)
+	}
+	asked := *t
+	asked.Approvals = 0 // a raise takes one
+	return append([]string{line(raisesFee, fmt.Sprintf("%s %s", former, t.GasAsset))}, TransferLines(&asked)...)
+}
+
+// raisesFee is the name of the first line of a raise.
+const raisesFee = "raises the highest fee from"
 
 // clearLines are those of the open request to clear the emergency stop.
 func (s *State) clearLines() []string {

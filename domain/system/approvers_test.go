@@ -173,10 +173,12 @@ func TestLedgerID(t *testing.T) {
 	require.Equal(t, "ledger-42ba0d145044064e424b00660070ec89", id)
 	c.must("bob")
 	require.Equal(t, id, c.s.Approvers().Ledger)
+	ends := noon.Add(365 * 24 * time.Hour)
+	first := &domain.APIKeyIssued{Key: "k0", User: "anna", Role: domain.RoleAdmin, Hash: hash(0), Note: "first key", ExpiresAt: &ends}
 	other := New()
-	other.Apply(domain.Stamp{Time: noon.Add(time.Nanosecond)}, &domain.APIKeyIssued{Key: "k0", User: "anna", Role: domain.RoleAdmin, Hash: hash(0), Note: "first key"})
+	other.Apply(domain.Stamp{Time: noon.Add(time.Nanosecond)}, first)
 	require.NotEqual(t, id, other.Approvers().Ledger)
 	same := New()
-	same.Apply(domain.Stamp{Time: noon.In(time.FixedZone("", 3600))}, &domain.APIKeyIssued{Key: "k0", User: "anna", Role: domain.RoleAdmin, Hash: hash(0), Note: "first key"})
+	same.Apply(domain.Stamp{Time: noon.In(time.FixedZone("", 3600))}, first)
 	require.Equal(t, id, same.Approvers().Ledger)
 }

@@ -49,6 +49,8 @@ type App struct {
 	MadeUp bool
 	// Ask, if set, replaces the question at the terminal. It reports whether there is one.
 	Ask func(question string) (yes, terminal bool)
+	// Secret, if set, replaces what is typed unseen at the terminal. Tests use it.
+	Secret func(question string) []byte
 
 	// Patience is how long a request to the server is retried; 0 means the client's default.
 	Patience time.Duration

@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
-
 	"pets/domain"
 )
 
@@ -72,11 +69,10 @@ func (a *App) askYes(ctx context.Context, q Question) (yes, terminal bool, err e
 	}
 	p := q.At
 	if p == nil {
-		out, is := a.Err.(*os.File)
-		if a.In == nil || !is || !term.IsTerminal(int(a.In.Fd())) || !term.IsTerminal(int(out.Fd())) {
+		var is bool
+		if p, is = a.errTerminal(); !is {
 			return false, false, nil
 		}
-		p = &Prompter{in: a.In, out: out, width: a.Columns}
 	}
 	answer, err := p.Line(ctx, q.Text+" [y/N] ")
 	return strings.EqualFold(answer, "y") || strings.EqualFold(answer, "yes"), true, err

@@ -291,7 +291,14 @@ func TestACertificateThatIsNone(t *testing.T) {
 // what was sent and not answered, of what lets trading go on.
 func TestWhatLetsTradingGoOnWithoutAnAnswer(t *testing.T) {
 	t.Parallel()
-	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.URL.Path, "/approvals/") { // nothing is signed
+			w.WriteHeader(http.StatusNotFound)
+			_, _ = w.Write([]byte(`{"type":"urn:pets:problem:not_found"}`))
+			return
+		}
+		panic(http.ErrAbortHandler)
+	}))
 	defer server.Close()
 	for _, c := range []struct {
 		args []string

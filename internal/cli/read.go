@@ -7,7 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"pets/commands"
 	"pets/domain"
+	"pets/domain/approval"
 	"pets/domain/portfolio"
 	"pets/eventstore"
 	"pets/internal/open"
@@ -114,4 +116,49 @@ func (a *App) noPortfolio(ctx context.Context, store eventstore.Store) error {
 		return domain.Errorf(domain.CodeNotFound, "the store is empty; import something first")
 	}
 	return notThere(a.Config.Portfolio, ids)
+}
+
+// LookLedger is LookEither for what holds the ledger's id: here gets it with the state.
+func (a *App) LookLedger(ctx context.Context, moment string, there func() error, here func(ledger string, s *portfolio.State) error) error {
+	asks, err := a.AsksServer()
+	switch {
+	case err != nil:
+		return err
+	case asks:
+		return there()
+	}
+	to, err := projections.ParsePoint(moment)
+	if err != nil {
+		return OnFlag("--at", err)
+	}
+	if moment == "" {
+		a.tellMarked()
+	}
+	store, err := a.OpenLooker(ctx)
+	if err != nil {
+		return err
+	}
+	ledger, err := ledgerOf(ctx, store)
+	if err == nil {
+		err = a.LookIn(ctx, store, to, nil, func(s *portfolio.State) error { return here(ledger, s) })
+	}
+	return errors.Join(err, store.Close())
+}
+
+// ledgerOf returns the id of the ledger in a store, "" if that has no keys yet.
+func ledgerOf(ctx context.Context, store eventstore.Store) (string, error) {
+	ledger := ""
+	err := eventstore.Walk(ctx, store, commands.SystemStream, 0, func(rec eventstore.Record) error {
+		first, err := domain.Decode(rec.Type, rec.Data)
+		if err != nil {
+			return err
+		}
+		ledger = approval.LedgerID(rec.Time, first)
+		return errEnough
+	})
+	var none *eventstore.NotFound
+	if errors.Is(err, errEnough) || errors.As(err, &none) {
+		return ledger, nil
+	}
+	return ledger, err
 }

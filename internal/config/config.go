@@ -51,6 +51,7 @@ type Config struct {
 	Server         string `env:"PETS_SERVER" envDefault:"" rule:"http://host:port or https://host:port" doc:"The server that commands go to. Left empty: they open the folder of PETS_STORE, and what acts goes through the server that holds it, which says in the folder where it listens. --server and --store go before it."`
 	Key            Secret `env:"PETS_KEY" envDefault:"" rule:"an API key" doc:"The API key they send."`
 	CAFile         string `env:"PETS_CA" envDefault:"" rule:"a PEM file" doc:"The certificate they trust, for a server with one of its own. Not needed where that server's PETS_DIR is on this machine."`
+	ApproverKey    string `env:"PETS_APPROVER_KEY" envDefault:"" rule:"a file outside of the folders of a store" doc:"Where the approver's key of this user is, which pets apikey request makes: approvals in live portfolios are signed with it. Left empty: pets/approver.key in the user's folder of settings. --with goes before it."`
 
 	EncryptionKey         Secret          `env:"ENCRYPTION_KEY" envDefault:"" rule:"a Fernet key, as pets keys generate makes it" doc:"What the private keys of hot wallets are encrypted with. Without it pets serve has no keystore: it signs nothing."`
 	EncryptionKeysRetired Secret          `env:"ENCRYPTION_KEYS_RETIRED" envDefault:"" rule:"Fernet keys, separated by commas" doc:"Former encryption keys, until pets keys rotate has sealed everything under the current one."`

@@ -104,3 +104,27 @@ func judgeParent(path string, uid int) error {
 	}
 	return nil
 }
+
+// CheckTrustedFile refuses a file whose content is believed, such as a list of keys, if
+// others can write it or replace it. They may read it. The error names the path and the
+// command to run; the file is not read.
+func CheckTrustedFile(path string) error { return checkTrustedFile(path, os.Geteuid()) }
+
+func checkTrustedFile(path string, uid int) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return &domain.Error{Code: domain.CodeNotFound, Message: path + ": no such file", Cause: fs.ErrNotExist}
+	}
+	if err != nil {
+		return storage("look at "+path, err)
+	}
+	if err := judgeParent(path, uid); err != nil {
+		return err
+	}
+	of := infoOf(info)
+	if of.Kind == Regular && of.Mode&0o022 != 0 {
+		return fmt.Errorf("%w: others can write %s: run chmod go-w %s", ErrExposed, path, quote(path))
+	}
+	of.Mode &^= 0o077 // who may read it does not matter
+	return judge(path, of, Regular, uid)
+}

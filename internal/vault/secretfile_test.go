@@ -2,6 +2,7 @@ package vault
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -121,4 +122,28 @@ func TestQuote(t *testing.T) {
 	for _, path := range []string{"/a b", "/a;b", "/a'b", "/ü", "~"} {
 		require.True(t, strings.HasPrefix(quote(path), `"`), path)
 	}
+}
+
+// "Refuses a file whose content is believed if others can write it or replace it. They may
+// read it."
+func TestCheckTrustedFile(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "approvers.txt")
+	uid := os.Geteuid()
+	require.ErrorIs(t, checkTrustedFile(path, uid), fs.ErrNotExist)
+	require.NoError(t, os.WriteFile(path, nil, 0o600))
+	for mode, fine := range map[os.FileMode]bool{0o600: true, 0o644: true, 0o444: true, 0o620: false, 0o602: false, 0o666: false} {
+		require.NoError(t, os.Chmod(path, mode))
+		require.Equal(t, fine, checkTrustedFile(path, uid) == nil, "%o", mode)
+	}
+	require.NoError(t, os.Chmod(path, 0o644))
+	if uid != 0 {
+		require.ErrorContains(t, checkTrustedFile(path, uid+1), "belongs to user")
+	}
+	link := filepath.Join(dir, "link")
+	require.NoError(t, os.Symlink(path, link))
+	require.ErrorContains(t, checkTrustedFile(link, uid), "not a regular file")
+	require.NoError(t, os.Chmod(dir, 0o777))
+	require.ErrorContains(t, checkTrustedFile(path, uid), "others can replace")
+	require.NoError(t, os.Chmod(dir, 0o700))
 }

@@ -82,10 +82,10 @@ func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 
 func (a *app) apikeyCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "apikey", Short: "API keys of a running server: issue, rotate, revoke, list (with an admin's PETS_KEY)", Args: cobra.NoArgs,
+		Use: "apikey", Short: "API keys of a running server: issue, rotate, revoke, list (with an admin's PETS_KEY); request makes an approver's", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(a.issueKeyCommand(), a.rotateKeyCommand(), a.revokeKeyCommand(), a.listKeysCommand())
+	c.AddCommand(a.requestKeyCommand(), a.issueKeyCommand(), a.rotateKeyCommand(), a.revokeKeyCommand(), a.listKeysCommand())
 	return c
 }
 

@@ -17,5 +17,5 @@ type app struct{ *cli.App }
 // Commands returns the commands of this package.
 func Commands(c *cli.App) []*cobra.Command {
 	a := &app{c}
-	return cli.Under(cli.KeysTopic, a.apikeyCommand(), a.keysCommand())
+	return cli.Under(cli.KeysTopic, a.apikeyCommand(), a.approverCommand(), a.keysCommand())
 }

@@ -11,6 +11,8 @@ import (
 
 	"pets/commands"
 	"pets/domain"
+	"pets/domain/approval"
+	"pets/domain/portfolio"
 	"pets/domain/treasury"
 	"pets/internal/cli"
 	"pets/internal/cli/show"
@@ -18,28 +20,31 @@ import (
 )
 
 func (a *app) approveCommand() *cobra.Command {
-	var hash string
+	var hash, with string
 	var yes bool
 	c := &cobra.Command{
 		Use: "approve ID", Short: "Agree, as another person than the one who asked, to exactly the transfer that is shown (through the server)", Args: cobra.ExactArgs(1),
 		Long: "Shows the whole payment as the server has it, and asks. It approves the hash of what was shown, which\n" +
 			"is computed here from those very lines; the server refuses any other.\n" +
 			"To an address that is in the book for less than 24 h it takes two approvers.\n" +
-			"Without a terminal, --hash says which payment was looked at, and confirms it.",
+			"Without a terminal, --hash says which payment was looked at, and confirms it.\n" +
+			"In a portfolio with signed approvals it then shows the lines that are signed, and asks for the\n" +
+			"passphrase of your approver's key; no flag stands for that.",
 		Example: "  pets approve x41\n  pets approve x41 --hash 3f0c…",
 		RunE: func(c *cobra.Command, args []string) error {
 			if yes && hash == "" {
 				return cli.Usage(domain.Invalid("--yes", "needs --hash: it says which payment was looked at"))
 			}
-			return a.approve(c.Context(), args[0], hash, yes)
+			return a.approve(c.Context(), args[0], hash, with, yes)
 		},
 	}
 	c.Flags().StringVar(&hash, "hash", "", "the hash of the payment that was looked at; any other is refused")
-	cli.AskFirst(c, &yes, "with --hash: do not ask on a terminal")
+	cli.AskFirst(c, &yes, "with --hash: do not ask for a yes on a terminal")
+	cli.WithKey(c, &with)
 	return c
 }
 
-func (a *app) approve(ctx context.Context, id, hash string, yes bool) error {
+func (a *app) approve(ctx context.Context, id, hash, with string, yes bool) error {
 	if err := a.ActsOnServer(); err != nil {
 		return err
 	}
@@ -51,8 +56,13 @@ func (a *app) approve(ctx context.Context, id, hash string, yes bool) error {
 	if err != nil {
 		return err
 	}
+	lines := linesToApprove(t)
 	t = pending(t)
 	if err := a.checkShown(t, hash); err != nil {
+		return err
+	}
+	sign, err := a.ToSign(ctx, approval.KindTransfer, id, with, lines)
+	if err != nil {
 		return err
 	}
 	if !a.JSON {
@@ -65,8 +75,15 @@ func (a *app) approve(ctx context.Context, id, hash string, yes bool) error {
 		return err
 	}
 	// Send the hash of what was shown, never one fetched now.
+	body := struct {
+		Hash string `json:"hash"`
+		cli.Signed
+	}{Hash: t.Hash}
+	if body.Signature, err = sign.Sign(ctx); err != nil {
+		return err
+	}
 	var answer commands.Answer
-	if err := a.ToServer(ctx, http.MethodPost, transferPath(id, "/approve"), map[string]string{"hash": t.Hash}, &answer); err != nil {
+	if err := a.ToServer(ctx, http.MethodPost, transferPath(id, "/approve"), body, &answer); err != nil {
 		return err
 	}
 	next := a.Typed("transfers", id, "--follow")
@@ -76,7 +93,32 @@ func (a *app) approve(ctx context.Context, id, hash string, yes bool) error {
 	if t.Approvals > 1 {
 		return a.approvedOfTwo(ctx, answer, id, next)
 	}
-	return a.Done(answer, fmt.Sprintf("%s is approved; next: %s", id, next))
+	done := fmt.Sprintf("%s is approved; next: %s", id, next)
+	if err := a.Done(answer, done); err != nil || a.JSON || t.From != domain.WalletCold {
+		return err
+	}
+	p := a.Messages() // who sits at that machine compares it
+	p.Line("Write down its hash, for the machine with the key:")
+	p.Whole("  " + t.Hash)
+	return cli.Told(done, p.Err)
+}
+
+// linesToApprove are the lines of what waits for an approval: the transfer, or a higher fee.
+func linesToApprove(t *projections.Transfer) []string {
+	asked := asRequested(t)
+	if r := t.Raise; r != nil {
+		asked.HighestFee, asked.Hash, asked.User, asked.Reason, asked.ExpiresAt = r.HighestFee, r.Hash, r.RequestedBy, r.Reason, r.ExpiresAt
+		return portfolio.ApprovedLines(asked, r.Former)
+	}
+	return portfolio.TransferLines(asked)
+}
+
+// asRequested returns the request of a transfer, from what the server shows of it.
+func asRequested(t *projections.Transfer) *domain.TransferRequested {
+	return &domain.TransferRequested{
+		Transfer: t.Transfer, Kind: t.Kind, Wallet: t.Wallet, FromPlace: t.From, ToPlace: t.To, Asset: t.Asset, GasAsset: t.GasAsset,
+		Payment: t.Payment, Reason: t.Reason, User: t.RequestedBy, Hash: t.Hash, ApprovalFor: t.ApprovalFor, ExpiresAt: t.ExpiresAt, Approvals: t.Approvals,
+	}
 }
 
 // approvedOfTwo says how many of two approvers there are now: the same one may have agreed twice.

@@ -14,6 +14,8 @@ import (
 	"pets/commands"
 	"pets/commands/custody"
 	"pets/domain"
+	"pets/domain/approval"
+	"pets/domain/portfolio"
 	"pets/internal/chain"
 	"pets/internal/cli"
 	"pets/internal/evm"
@@ -27,9 +29,10 @@ func (a *app) coldCommand() *cobra.Command {
 
 // coldFlags are the flags of pets cold sign.
 type coldFlags struct {
-	out, registry string
-	index         uint32
-	words         int
+	out, registry    string
+	approvers, allow string
+	index            uint32
+	words            int
 }
 
 func (a *app) coldSignCommand() *cobra.Command {
@@ -38,14 +41,20 @@ func (a *app) coldSignCommand() *cobra.Command {
 		Use: "sign FILE", Short: "Sign an exported transfer from typed words, on a machine without network", Args: cobra.ExactArgs(1),
 		Long: "Reads a file of pets cold export, says in plain words what it pays, and signs it with the key that\n" +
 			"typed words give. It opens no store, reads no .env, speaks to no network and keeps no key. The signed\n" +
-			"file goes back with pets cold import: anyone who has it can send that transfer, and no other.",
-		Example: "  pets cold sign x12.cold.json --out x12.signed.json",
+			"file goes back with pets cold import: anyone who has it can send that transfer, and no other.\n" +
+			"Anybody can make such a file. With --approvers it has to be signed by an approver whose key is in that\n" +
+			"list: a name and a public key (pets-approver-…) per line, and a line with ledger and its id, if there is\n" +
+			"only one. The first and last 8 digits of the recipient are typed from paper, unless --allow has it: an\n" +
+			"address and a label per line; then no other recipient is signed for.",
+		Example: "  pets cold sign x12.cold.json --approvers approvers.txt\n  pets cold sign x12.cold.json --approvers approvers.txt --allow recipients.txt --out x12.signed.json",
 		// The machine of a cold wallet has no configuration, so none is read.
 		PersistentPreRunE: func(*cobra.Command, []string) error { return nil },
 		RunE:              func(c *cobra.Command, args []string) error { return a.coldSign(c.Context(), args[0], f) },
 	}
 	c.Flags().StringVar(&f.out, "out", "", "the `file` to write, which must not exist (default: x12.signed.json for x12.cold.json)")
 	c.Flags().StringVar(&f.registry, "registry", "", "a JSON `file` of chains and assets, instead of what is built in")
+	c.Flags().StringVar(&f.approvers, "approvers", "", "a `file` of this machine with the approvers' public keys; others must not be able to write it")
+	c.Flags().StringVar(&f.allow, "allow", "", "a `file` of this machine with the recipients that are signed for, as --approvers")
 	c.Flags().IntVar(&f.words, "words", 24, "how many words there are: 12, 15, 18, 21 or 24")
 	indexFlag(c, &f.index)
 	return cli.Local(c)
@@ -84,8 +93,13 @@ func (a *app) coldSign(ctx context.Context, file string, f coldFlags) error {
 	if err := explainPayment(p, registry, unsigned, prepared); err != nil {
 		return err
 	}
-	if err := confirmRecipient(ctx, p, prepared.Says.To); err != nil {
-		return err
+	if !unsigned.cancels() { // it goes nowhere, so there is nobody to compare, and nothing was approved
+		if err := sayApproved(p, file, unsigned, f.approvers); err != nil {
+			return err
+		}
+		if err := confirmRecipient(ctx, p, prepared.Says.To, f.allow); err != nil {
+			return err
+		}
 	}
 	signed, err := signTyped(ctx, p, signatory, unsigned, f)
 	if err != nil {
@@ -121,31 +135,84 @@ func explainPayment(p *cli.Prompter, registry *chain.Registry, f *coldUnsigned, 
 		return err
 	}
 	p.Say("Transfer %s of portfolio %s", f.Transfer, f.Portfolio)
-	if pays.From == pays.To && pays.Amount.IsZero() {
+	if f.cancels() {
 		p.Say("  CANCELS it: nothing is paid, from the wallet to itself, and its number is used up")
 	}
 	p.Say("  pays      %s %s  (%s)", pays.Amount, asset.Symbol, asset.ID)
 	p.Say("  from      %s", pays.From)
-	p.Say("  to        %s", pays.To)
 	p.Say("  on        %s (%s), number %d of this wallet", on.Name, on.ID, prepared.Nonce)
 	p.Say("  fee       at most %s %s", pays.HighestFee, coin.Symbol)
-	p.Say("  approved  %s", f.Hash)
+	p.Say("  hash      %s", f.Hash)
+	if f.cancels() {
+		return nil
+	}
+	p.Say("Compare the hash with what the approver wrote down, digit by digit.")
 	return nil
 }
 
-// lastDigits is how many characters of the recipient have to be typed.
-const lastDigits = 4
-
-// confirmRecipient makes a person read the recipient's address, which malware likes to replace.
-func confirmRecipient(ctx context.Context, p *cli.Prompter, to string) error {
-	p.Say("Compare the recipient with the one that was approved.")
-	typed, err := p.Line(ctx, fmt.Sprintf("Type its last %d characters: ", lastDigits))
+// sayApproved says who has approved the transfer, by the keys that are pinned here. Without any
+// it says that it could not check.
+func sayApproved(p *cli.Prompter, file string, f *coldUnsigned, approvers string) error {
+	if approvers == "" {
+		switch len(f.Approvals) {
+		case 0:
+			p.Say("It CLAIMS to be approved, and holds no signature of an approver: anybody can make such a file.")
+		default:
+			p.Say("It CLAIMS to be approved, with a signature of key %s. Whose key that is could not be checked: --approvers FILE names the approvers' keys.", approval.Fingerprint(f.Approvals[0].Signature.Key))
+		}
+		return nil
+	}
+	pins, err := readPinned(approvers)
 	if err != nil {
 		return err
 	}
-	if !strings.EqualFold(typed, to[len(to)-lastDigits:]) {
-		return domain.Errorf(domain.CodeDenied, "these are not the last %d characters of %s; nothing was signed", lastDigits, to)
+	names, err := pins.signers(file, f)
+	if err != nil {
+		return err
 	}
+	for i, name := range names {
+		p.Say("Approved by %s: signed with key %s of %s, in %s.", name, approval.Fingerprint(f.Approvals[i].Signature.Key), approvers, f.Approvals[i].Subject.Ledger)
+	}
+	t, _, err := portfolio.TransferOfLines(f.Approvals[0].Subject.Lines)
+	if err != nil {
+		return err
+	}
+	p.Say("  asked for by %s, because %s", t.User, t.Reason)
+	p.Say("  a %s; the approval was to be used before %s", t.Kind, cli.Clock(t.ExpiresAt)+" UTC")
+	return nil
+}
+
+// typedDigits is how many digits of the recipient's address have to be typed at either end. An
+// address that has these sixteen in common with another one takes 2^63 tries to find.
+const typedDigits = 8
+
+// confirmRecipient makes a person say who the recipient is, which malware likes to replace. The
+// address is shown once its digits were typed: what is copied from the screen proves nothing.
+func confirmRecipient(ctx context.Context, p *cli.Prompter, to, allow string) error {
+	if allow != "" {
+		labels, err := readAllowed(allow)
+		if err != nil {
+			return err
+		}
+		label, known := labels[to]
+		if !known {
+			return domain.Errorf(domain.CodeDenied, "the recipient %s is not in %s; nothing was signed. If that list lacks it, compare the address with your paper and add it there", to, allow)
+		}
+		p.Say("The recipient is %s (%s), by %s.", label, to, allow)
+		return nil
+	}
+	p.Say("Type the recipient's address from the paper of who approved it, not from this machine or the file.")
+	digits := strings.TrimPrefix(to, "0x")
+	for _, part := range []struct{ which, want string }{{"first", digits[:typedDigits]}, {"last", digits[len(digits)-typedDigits:]}} {
+		typed, err := p.Line(ctx, fmt.Sprintf("Its %s %d digits, without 0x: ", part.which, typedDigits))
+		if err != nil {
+			return err
+		}
+		if !strings.EqualFold(strings.TrimPrefix(typed, "0x"), part.want) {
+			return domain.Errorf(domain.CodeDenied, "the file pays to an address with other %s %d digits; nothing was signed. Find out who made it", part.which, typedDigits)
+		}
+	}
+	p.Say("  to        %s", to)
 	return nil
 }
 

@@ -20,15 +20,17 @@ import (
 )
 
 const (
-	// coldFileVersion is the version of both kinds of file.
-	coldFileVersion = 1
+	// coldFileVersion is the version of a file without signed approvals, and of what is carried
+	// back; coldSignedVersion is that of a file with them.
+	coldFileVersion   = 1
+	coldSignedVersion = 2
 	// maxCarried bounds such a file, in bytes; a usual one has some 1,500.
 	maxCarried = 64 << 10
 )
 
 // coldUnsigned is an unsigned transfer that a person carries to the machine of a cold wallet.
 type coldUnsigned struct {
-	Version   int    `json:"pets_cold"` // coldFileVersion
+	Version   int    `json:"pets_cold"`
 	Portfolio string `json:"portfolio"`
 	Transfer  string `json:"transfer"`
 	// Hash is the hash that the approval is bound to; Payment is what was approved.
@@ -36,6 +38,9 @@ type coldUnsigned struct {
 	Payment domain.Payment `json:"payment"`
 	// Transaction is the transaction that internal/chain has prepared, as in the events.
 	Transaction stdjson.RawMessage `json:"transaction"`
+	// Approvals are the signed approvals. A file of version 1 has none: it only claims to be
+	// approved.
+	Approvals []coldApproval `json:"approvals,omitempty"`
 }
 
 // coldSigned is the signed transfer that a person carries back.
@@ -54,8 +59,11 @@ func readColdFile(file string) (*coldUnsigned, error) {
 	if err := readCarried(file, &f); err != nil {
 		return nil, err
 	}
-	if f.Version != coldFileVersion {
-		return nil, domain.Invalid(file+": pets_cold", "is %d; this program reads version %d", f.Version, coldFileVersion)
+	switch {
+	case f.Version != coldFileVersion && f.Version != coldSignedVersion:
+		return nil, domain.Invalid(file+": pets_cold", "is %d; this program reads versions %d and %d", f.Version, coldFileVersion, coldSignedVersion)
+	case (f.Version == coldSignedVersion) != (len(f.Approvals) > 0):
+		return nil, domain.Invalid(file+": approvals", "belong into every file of version %d, and into no other", coldSignedVersion)
 	}
 	return &f, nil
 }
@@ -95,17 +103,28 @@ func (f *coldUnsigned) check(file string, signatory *evm.Signatory) (commands.Pr
 	if !f.intact() {
 		return prepared, domain.Errorf(domain.CodeConflict, "%s: hash is not that of this transfer: something of it was changed after it was approved. Do not sign it", file)
 	}
-	return prepared, nil
+	return prepared, f.checkApprovals(file)
 }
 
 // intact reports whether the hash is the one of this transfer, for any kind of transfer.
 func (f *coldUnsigned) intact() bool {
 	for _, kind := range []string{domain.TransferInternal, domain.TransferRebalance, domain.TransferWithdrawal, domain.TransferSweep, domain.TransferEvacuation, domain.TransferCancel} {
-		if treasury.Hash(f.Portfolio, &domain.TransferRequested{Transfer: f.Transfer, Kind: kind, Payment: f.Payment}) == f.Hash {
+		if f.hashOf(kind) == f.Hash {
 			return true
 		}
 	}
 	return false
+}
+
+// cancels reports whether the transaction pays nothing, from the wallet to itself. [check] has
+// compared the payment with the transaction's own bytes.
+func (f *coldUnsigned) cancels() bool {
+	return f.Payment.From == f.Payment.To && f.Payment.Amount.IsZero() && f.hashOf(domain.TransferCancel) == f.Hash
+}
+
+// hashOf returns the hash of this transfer, as one of a kind.
+func (f *coldUnsigned) hashOf(kind string) string {
+	return treasury.Hash(f.Portfolio, &domain.TransferRequested{Transfer: f.Transfer, Kind: kind, Payment: f.Payment})
 }
 
 // readCarried reads a carried file: one JSON object with known fields only, all present, none
@@ -136,8 +155,11 @@ func complete(file, above string, text []byte, t reflect.Type) error {
 		return inCarried(file, err)
 	}
 	for i := range t.NumField() {
-		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
-		value := there[name]
+		name, option, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		value, has := there[name]
+		if !has && option == "omitempty" {
+			continue
+		}
 		if value == nil || value.Kind() == 'n' {
 			return domain.Invalid(file+": "+above+name, "is missing")
 		}

@@ -44,6 +44,11 @@ func unsignedTransfer(t testing.TB, from string) money.ColdUnsigned {
 	return f
 }
 
+// typesRecipient types the ends of the recipient's address, as they stand on paper.
+func typesRecipient(seat *petstest.Seat, first, last string) *petstest.Seat {
+	return seat.WaitFor("first 8 digits").Types(first + "\r").WaitFor("last 8 digits").Types(last + "\r")
+}
+
 // brokenHome is a working folder with settings with which only pets cold sign works.
 func brokenHome(t testing.TB) *petstest.Shell {
 	s := petstest.New(t)
@@ -72,9 +77,10 @@ func TestColdSign(t *testing.T) {
 		require.NoError(t, c.Start())
 	}
 	go func() { _ = c.Wait(); seat.Ended <- c.ProcessState.ExitCode() }()
-	seat.WaitFor("pays      12.5 USDC").WaitFor("to        " + coldTo).WaitFor("on        Polygon (eip155:137), number 7").
-		WaitFor("fee       at most 0.05 POL").WaitFor("approved  " + f.Hash).WaitFor("last 4 characters: ").Types("ba72\r")
-	output := seat.WaitFor("not shown: ").Types(petstest.OtherWords + "\r").WaitFor("Signed: 0x").WaitFor("pets cold import x12.signed.json").Ends(0)
+	seat.WaitFor("pays      12.5 USDC").WaitFor("on        Polygon (eip155:137), number 7").
+		WaitFor("fee       at most 0.05 POL").WaitFor("hash      " + f.Hash).WaitFor("CLAIMS to be approved, and holds no signature").WaitFor("first 8 digits")
+	require.NotContains(t, seat.Output(), coldTo, "what can be copied from the screen proves nothing")
+	output := seat.Types("8BA1f109\r").WaitFor("last 8 digits").Types("dd64dba72"[1:] + "\r").WaitFor("not shown: ").Types(petstest.OtherWords + "\r").WaitFor("Signed: 0x").WaitFor("pets cold import x12.signed.json").Ends(0)
 	petstest.NotEchoed(t, output, "abandon art")
 	petstest.NoTraceOnDisk(t, s.Dir, petstest.OtherWords, 0)
 
@@ -108,16 +114,18 @@ func TestColdSignRefusals(t *testing.T) {
 	t.Parallel()
 	s := brokenHome(t)
 	file := s.Carry("x12.cold.json", unsignedTransfer(t, petstest.AccountOf(t, petstest.TestWords, 4)))
-	s.Sit("cold", "sign", file).WaitFor("characters: ").Types("BA71\r").WaitFor("nothing was signed").Ends(1)
-	s.Sit("cold", "sign", file).WaitFor("characters: ").Types("BA72\r").WaitFor("not shown: ").Types(petstest.TestWords + "\r").
+	typesRecipient(s.Sit("cold", "sign", file), "8ba1f109", "d64DBA71").WaitFor("nothing was signed").Ends(1)
+	s.Sit("cold", "sign", file).WaitFor("first 8 digits").Types("8ba1f108\r").WaitFor("nothing was signed").Ends(1)
+	s.Sit("cold", "sign", file).WaitFor("first 8 digits").Types("BA72\r").WaitFor("nothing was signed").Ends(1)
+	typesRecipient(s.Sit("cold", "sign", file), "8ba1f109", "d64DBA72").WaitFor("not shown: ").Types(petstest.TestWords + "\r").
 		WaitFor("is account 4 of them, not 0; use --index 4").Ends(1)
-	s.Sit("cold", "sign", file).WaitFor("characters: ").Types("BA72\r").WaitFor("not shown: ").Types(petstest.OtherWords + "\r").WaitFor("none of the first 10").Ends(1)
+	typesRecipient(s.Sit("cold", "sign", file), "8ba1f109", "d64DBA72").WaitFor("not shown: ").Types(petstest.OtherWords + "\r").WaitFor("none of the first 10").Ends(1)
 	s.Sit("cold", "sign", file, "--words", "7").Ends(2)
 	s.Sit("cold", "sign", file, "--index", "-1").Ends(2)
 	s.Sit("cold", "sign", filepath.Join(s.Dir, "none.json")).WaitFor("no such file").Ends(1)
 	_, err := os.Stat(filepath.Join(s.Dir, "x12.signed.json"))
 	require.ErrorIs(t, err, os.ErrNotExist)
-	s.Sit("cold", "sign", file, "--index", "4", "--out", filepath.Join(s.Dir, "out.json")).WaitFor("characters: ").Types("BA72\r").
+	typesRecipient(s.Sit("cold", "sign", file, "--index", "4", "--out", filepath.Join(s.Dir, "out.json")), "0x8ba1f109", "d64DBA72").
 		WaitFor("not shown: ").Types(petstest.TestWords + "\r").WaitFor("Signed: 0x").Ends(0)
 }
 
@@ -150,7 +158,8 @@ func TestColdFile(t *testing.T) {
 		"its chain differs":       func(f *money.ColdUnsigned) { f.Payment.Chain = "eip155:1"; rehash(f) },
 		"its highest_fee differs": func(f *money.ColdUnsigned) { f.Payment.HighestFee = domain.MustDecimal("0.04"); rehash(f) },
 		"hash is not that":        func(f *money.ColdUnsigned) { f.Transfer = "x13" },
-		"version 1":               func(f *money.ColdUnsigned) { f.Version = 2 },
+		"versions 1 and 2":        func(f *money.ColdUnsigned) { f.Version = 3 },
+		"f.json: approvals":       func(f *money.ColdUnsigned) { f.Version = 2 },
 		"f.json: portfolio":       func(f *money.ColdUnsigned) { f.Portfolio = "a b" },
 		"transaction":             func(f *money.ColdUnsigned) { f.Transaction = json.RawMessage(`{"chain_id":137}`) },
 	} {

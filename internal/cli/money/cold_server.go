@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 
 	"github.com/spf13/cobra"
 
 	"pets/commands"
 	"pets/domain"
+	"pets/domain/approval"
 	"pets/domain/treasury"
 	"pets/internal/cli"
 	"pets/internal/cli/show"
@@ -25,7 +27,8 @@ func (a *app) coldExportCommand() *cobra.Command {
 	var out string
 	c := &cobra.Command{
 		Use: "export ID", Short: "Write the transaction of a prepared transfer into a file, for the machine with the key", Args: cobra.ExactArgs(1),
-		Long: "The file holds no secret: the payment that was approved, and the transaction that makes it.\n" +
+		Long: "The file holds no secret: the payment that was approved, the transaction that makes it, and what the\n" +
+			"approver has signed.\n" +
 			"Before it is written the transaction's own bytes are compared with the payment.",
 		Example: "  pets cold export x41 --out /media/stick/x41.cold.json",
 		RunE:    func(c *cobra.Command, args []string) error { return a.coldExport(c.Context(), args[0], out) },
@@ -46,7 +49,7 @@ func (a *app) coldExport(ctx context.Context, id, out string) error {
 	if err != nil {
 		return err
 	}
-	file, err := a.unsignedOf(t)
+	file, err := a.unsignedOf(ctx, t)
 	if err != nil {
 		return err
 	}
@@ -72,6 +75,9 @@ func (a *app) coldExport(ctx context.Context, id, out string) error {
 		p.Line("")
 		p.Line("the file CANCELS it: its transaction pays nothing, from the wallet to itself, for at most %s %s", file.Payment.HighestFee, t.GasAsset)
 	}
+	for i := range file.Approvals {
+		p.Line("  signed with  key %s", approval.Fingerprint(file.Approvals[i].Signature.Key))
+	}
 	p.Line("")
 	p.Line("written to %s", out)
 	p.Line("next: on the machine with the key, %s; it shows the same payment", a.AdviseElsewhere("", "cold", "sign", out))
@@ -79,7 +85,7 @@ func (a *app) coldExport(ctx context.Context, id, out string) error {
 }
 
 // unsignedOf returns the file for a transfer that is ready to be signed elsewhere.
-func (a *app) unsignedOf(t *projections.Transfer) (*coldUnsigned, error) {
+func (a *app) unsignedOf(ctx context.Context, t *projections.Transfer) (*coldUnsigned, error) {
 	last := show.LastAttempt(t)
 	switch {
 	case t.From != domain.WalletCold:
@@ -104,6 +110,16 @@ func (a *app) unsignedOf(t *projections.Transfer) (*coldUnsigned, error) {
 	}
 	file := &coldUnsigned{
 		Version: coldFileVersion, Portfolio: a.Config.Portfolio, Transfer: t.Transfer, Hash: hash, Payment: payment, Transaction: last.Transaction,
+	}
+	var approved projections.Approval
+	if err := a.FromServer(ctx, "/approvals/"+approval.KindTransfer+"/"+url.PathEscape(t.Transfer), &approved); err != nil {
+		return nil, err
+	}
+	if !last.Cancel { // which nobody approves: it pays nothing
+		file.Approvals = coldApprovals(approved.Subject.Ledger, a.Config.Portfolio, t)
+	}
+	if len(file.Approvals) > 0 {
+		file.Version = coldSignedVersion
 	}
 	says, err := file.check("transfer "+t.Transfer, evm.NewSignatory(registry))
 	if err == nil && (says.Digest != last.Digest || says.Nonce != last.Nonce) {

@@ -17,7 +17,9 @@ import (
 
 	"pets/commands"
 	"pets/domain"
+	"pets/internal/approverkey"
 	"pets/internal/cli"
+	"pets/internal/cli/money"
 	"pets/internal/pets"
 	"pets/internal/pets/petstest"
 	"pets/internal/testenv"
@@ -61,16 +63,31 @@ var (
 	machineLine = regexp.MustCompile(`^(server|offline|serve)\$ (.+)$`)
 	readKey     = regexp.MustCompile(`^read -rs (\w+)`)
 	walletNamed = regexp.MustCompile(`^pets wallet (?:create|recover) (\S+)`)
-	readyAgain  = regexp.MustCompile(`<<(\d+)>>$`)
+	// passphraseAsked matches the questions for the passphrase of an approver's key.
+	passphraseAsked = regexp.MustCompile(`(?:\(it is not shown(?:; Ctrl-C signs nothing)?\)|passphrase again): $`)
+	publicHalf      = regexp.MustCompile(`pets-approver-[\w-]{43}`)
+	readyAgain      = regexp.MustCompile(`<<(\d+)>>$`)
 )
 
 // desk is two machines, and the paper on which the words are written.
 type desk struct {
 	*custodial
 	offlineDir string
+	home       string // of who sits at the server
 	seats      map[string]*petstest.Seat
 	words      map[string][]string // words by wallet
 	secrets    []string            // API keys, in the order they were shown; the first is none
+}
+
+// signedByBob returns the transfer with an approval by the key that bob has made on the page.
+func (d *desk) signedByBob(f money.ColdUnsigned) money.ColdUnsigned {
+	f.Version = money.ColdSignedVersion
+	f.Approvals = []money.ColdApproval{approvalOf(d.T, &f, "bob")}
+	key, err := approverkey.Open(filepath.Join(d.home, ".config", "pets", "approver.key"))
+	require.NoError(d.T, err)
+	f.Approvals[0].Signature, err = key.Sign(f.Approvals[0].Subject, []byte(petstest.Passphrase))
+	require.NoError(d.T, err)
+	return f
 }
 
 func newDesk(t *testing.T) *desk {
@@ -80,6 +97,7 @@ func newDesk(t *testing.T) *desk {
 	d := &desk{custodial: c, offlineDir: t.TempDir(), seats: map[string]*petstest.Seat{}, words: map[string][]string{}, secrets: []string{""}}
 	c.Env = append(c.Env, "PETS_LISTEN=127.0.0.1:0", "PETS_METRICS_LISTEN=off", "PETS_STORE=embedded:"+c.Store())
 	bin := t.TempDir()
+	d.home = bin
 	self, err := os.Executable()
 	require.NoError(t, err)
 	wrapper := fmt.Sprintf("#!/bin/sh\n%s=1 exec %s \"$@\"\n", petstest.AsCommand, self)
@@ -119,6 +137,9 @@ func (d *desk) run(machine, line string) {
 	}
 	if strings.Contains(line, "cold sign") {
 		f := unsignedTransfer(d.T, petstest.AccountOf(d.T, strings.Join(d.words["vault"], " "), 0))
+		if strings.Contains(line, "--approvers") {
+			f = d.signedByBob(f)
+		}
 		(&petstest.Shell{T: d.T, Dir: d.offlineDir}).Carry("x12.cold.json", f)
 	}
 	wallet := "vault"
@@ -154,8 +175,12 @@ func (d *desk) attend(s *petstest.Seat, from int, wallet, line string) {
 			s.Types(d.words[wallet][petstest.Atoi(d.T, asked[1])-1] + "\r")
 		case strings.HasSuffix(screen, "they are not shown: "):
 			s.Types(strings.Join(d.words[wallet], " ") + "\r")
-		case strings.HasSuffix(screen, "characters: "):
-			s.Types(coldTo[len(coldTo)-4:] + "\r")
+		case strings.HasSuffix(screen, "first 8 digits, without 0x: "):
+			s.Types(coldTo[2:10] + "\r")
+		case strings.HasSuffix(screen, "last 8 digits, without 0x: "):
+			s.Types(coldTo[len(coldTo)-8:] + "\r")
+		case passphraseAsked.MatchString(screen):
+			s.Types(petstest.Passphrase + "\r")
 		case strings.HasSuffix(screen, "or nothing for none: "):
 			s.Types("\r")
 		default:
@@ -182,12 +207,20 @@ func (d *desk) filledIn(line string) string {
 		"HOT":      func() string { return petstest.AccountOf(d.T, strings.Join(d.words["trading"], " "), 0) },
 		"COLD":     func() string { return petstest.AccountOf(d.T, strings.Join(d.words["vault"], " "), 0) },
 		"EXCHANGE": func() string { return coldTo },
+		"PUBLIC":   func() string { return d.lastOf(publicHalf) },
 	}[name]
 	require.NotNil(d.T, value, line)
-	if name == "COLD" { // carried over, so both machines know it
+	if name != "HOT" { // carried over, so both machines know it
 		d.attendLine("offline", name+"="+value())
 	}
 	return name + "=" + value()
+}
+
+// lastOf is what the server's screen showed last of a kind.
+func (d *desk) lastOf(what *regexp.Regexp) string {
+	all := what.FindAllString(d.seats["server"].Output(), -1)
+	require.NotEmpty(d.T, all)
+	return all[len(all)-1]
 }
 
 func (d *desk) attendLine(machine, line string) {

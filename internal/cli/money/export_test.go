@@ -9,14 +9,16 @@ import (
 // Exported for tests of the whole command line: this package's answers and files.
 type (
 	ColdUnsigned  = coldUnsigned
+	ColdApproval  = coldApproval
 	TransfersView = show.TransfersView
 	TreasuryView  = show.TreasuryView
 )
 
 const (
-	ColdFileVersion = coldFileVersion
-	LastDigits      = lastDigits
-	MaxCarried      = maxCarried
+	ColdFileVersion   = coldFileVersion
+	ColdSignedVersion = coldSignedVersion
+	TypedDigits       = typedDigits
+	MaxCarried        = maxCarried
 )
 
 var (

@@ -33,7 +33,7 @@ func TestMemoryHoldsNoWords(t *testing.T) {
 	typed[0], typed[1] = typed[1], typed[0] // valid words, but not a valid mnemonic
 
 	seat := s.AtSeat(t, "cold", "sign", s.Carry("x12.cold.json", unsignedTransfer(t, petstest.OtherFirst)))
-	seat.WaitFor("characters: ").Types("ba72\r").WaitFor("not shown: ").Types(strings.Join(typed, " ") + "\r").WaitFor("Try again").WaitFor("not shown: ")
+	seat.WaitFor("first 8 digits").Types("8ba1f109\r").WaitFor("last 8 digits").Types("d64dba72\r").WaitFor("not shown: ").Types(strings.Join(typed, " ") + "\r").WaitFor("Try again").WaitFor("not shown: ")
 	require.False(t, seat.InMemory([]byte("the last letters of the page")))
 	require.True(t, seat.InMemory([]byte(coldTo)), "it can be looked into")
 	seat.NoPairs(typed, " ")

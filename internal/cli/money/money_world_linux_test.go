@@ -20,9 +20,9 @@ import (
 	"github.com/ethereum/go-ethereum/ethclient"
 	"github.com/stretchr/testify/require"
 
-	"pets/commands"
 	"pets/commands/client"
 	"pets/domain"
+	"pets/domain/approval"
 	"pets/domain/approval/approvaltest"
 	"pets/domain/treasury"
 	"pets/internal/chain/chaintest"
@@ -54,6 +54,7 @@ type moneyWorld struct {
 	url      string
 	log      *clitest.Buffer
 	keys     map[string]string // API keys by user
+	signs    map[string]string // files of approvers' keys by user
 	hot      string
 	cold     string // its words, testWords, are not on the server's machine
 	away     string // the folder in which people work away from the store; "" to work beside it
@@ -133,7 +134,7 @@ func (w *moneyWorld) chain() []string {
 // seat returns a person's working folder and environment: beside the server's store, or away from
 // it with nothing but its address and a key.
 func (w *moneyWorld) seat(who string) (dir string, environ []string) {
-	server := []string{"PETS_SERVER=" + w.url, "PETS_KEY=" + w.keys[who]}
+	server := []string{"PETS_SERVER=" + w.url, "PETS_KEY=" + w.keys[who], "PETS_APPROVER_KEY=" + w.signs[strings.TrimSuffix(who, "-approver")]}
 	if w.away != "" {
 		return w.away, append(w.chain(), server...)
 	}
@@ -165,17 +166,6 @@ func (w *moneyWorld) post(who, path string, body any, into any) {
 	require.NoError(w.t, c.Send(w.t.Context(), http.MethodPost, path, "only", body, into), path)
 }
 
-// signature is bob's over what waits in a portfolio.
-func (w *moneyWorld) signature(portfolio, kind, id string) *domain.ApprovalSignature {
-	w.t.Helper()
-	c, err := client.New(client.Options{URL: w.url, Key: w.keys["bob"]})
-	require.NoError(w.t, err)
-	defer func() { require.NoError(w.t, c.Close()) }()
-	var a projections.Approval
-	require.NoError(w.t, c.Get(w.t.Context(), "/v1/portfolios/"+portfolio+"/approvals/"+kind+"/"+id, &a))
-	return approvaltest.Sign(w.t, a.Subject, "bob")
-}
-
 // get reads a view of main without advancing the clock.
 func (w *moneyWorld) get(path string, into any) {
 	w.t.Helper()
@@ -193,10 +183,55 @@ func (w *moneyWorld) goLive() {
 	w.post("olga", "/v1/portfolios", map[string]any{"id": "paper", "mode": "paper"}, nil)
 	var asked struct{ ID string }
 	w.post("olga", "/v1/portfolios/paper/overrides", map[string]any{"kind": "go_live", "portfolio": "main", "reason": "a month on paper"}, &asked)
+	w.register()
+	var v projections.Approval
+	w.client("bob", func(c *client.Client) {
+		require.NoError(w.t, c.Get(w.t.Context(), "/v1/portfolios/paper/approvals/override/"+asked.ID, &v))
+	})
 	var confirmed struct{ Revision uint64 }
-	w.post("admin", "/v1/approvers", commands.RegisterApprover{User: "bob", PublicKey: approvaltest.Public("bob")}, nil)
-	w.post("bob", "/v1/portfolios/paper/overrides/"+asked.ID+"/confirm", map[string]any{"signature": w.signature("paper", "override", asked.ID)}, &confirmed)
+	w.post("bob", "/v1/portfolios/paper/overrides/"+asked.ID+"/confirm", cli.Signed{Signature: approvaltest.Sign(w.t, v.Subject, "bob")}, &confirmed)
 	w.post("olga", "/v1/portfolios", map[string]any{"id": "main", "mode": "live", "gate": map[string]any{"portfolio": "paper", "revision": confirmed.Revision}}, nil)
+}
+
+// register registers bob's key, which counts at once, and olga's.
+func (w *moneyWorld) register() {
+	w.t.Helper()
+	w.signs = map[string]string{}
+	w.signer("bob")
+	w.signer("olga")
+}
+
+// signer registers an approver's key of a user: the first counts at once, for others bob gives a word.
+func (w *moneyWorld) signer(user string) {
+	w.t.Helper()
+	w.signs[user] = petstest.ApproverFile(w.t, user)
+	w.client("admin", func(c *client.Client) {
+		require.NoError(w.t, c.Send(w.t.Context(), http.MethodPost, "/v1/approvers", "register "+user, map[string]string{"user": user, "public_key": approvaltest.Public(user)}, nil))
+	})
+	if user == "bob" {
+		return
+	}
+	var list struct {
+		Approvers []struct {
+			Approver, User string
+			Subject        *approval.Subject
+		}
+	}
+	w.client("bob", func(c *client.Client) {
+		require.NoError(w.t, c.Get(w.t.Context(), "/v1/approvers", &list))
+		last := list.Approvers[len(list.Approvers)-1]
+		require.Equal(w.t, user, last.User)
+		require.NoError(w.t, c.Send(w.t.Context(), http.MethodPost, "/v1/approvers/"+last.Approver+"/vouch", "vouch for "+user, cli.Signed{Signature: approvaltest.Sign(w.t, *last.Subject, "bob")}, nil))
+	})
+}
+
+// client calls do with a client that has the key of one of the people.
+func (w *moneyWorld) client(who string, do func(*client.Client)) {
+	w.t.Helper()
+	c, err := client.New(client.Options{URL: w.url, Key: w.keys[who]})
+	require.NoError(w.t, err)
+	defer func() { require.NoError(w.t, c.Close()) }()
+	do(c)
 }
 
 // carol gets the key of a second approver when she first comes in.
@@ -209,6 +244,7 @@ func (w *moneyWorld) carol() {
 	w.post("admin", "/v1/api-keys", map[string]string{"user": "carol", "role": "approver"}, &issued)
 	require.NotEmpty(w.t, issued.Secret)
 	w.keys["carol"] = issued.Secret
+	w.signer("carol")
 }
 
 // pets runs the command line as one of the people, without a terminal, with that person's PETS_KEY;
@@ -225,6 +261,10 @@ func (w *moneyWorld) petsAsked(who string, ask func(screen io.Writer, question s
 	var out, errs bytes.Buffer
 	dir, environ := w.seat(who)
 	a := &cli.App{Place: open.Place{Err: &errs, Wall: w.wall}, Out: &out, Patience: 20 * time.Second, Dir: dir, Environ: environ, Ask: func(question string) (bool, bool) { return ask(&out, question) }}
+	a.Secret = func(question string) []byte {
+		_, _ = fmt.Fprintln(&errs, question)
+		return []byte(petstest.Passphrase)
+	}
 	code := pets.Run(w.t.Context(), a, args)
 	w.t.Logf("%s$ pets %s\n%s%s", who, strings.Join(args, " "), out.String(), errs.String())
 	return petstest.Ran{Code: code, Out: out.String(), Err: errs.String()}
@@ -312,7 +352,8 @@ func (w *moneyWorld) confirmed(id string) {
 	w.until(id, string(treasury.Confirmed))
 }
 
-// signCold acts as a person at the machine with the key, which has neither network nor store.
+// signCold acts as a person at the machine with the key, which has neither network nor store: it
+// types the recipient's first and last digits and the words.
 func (w *moneyWorld) signCold(args ...string) string {
 	w.t.Helper()
 	offline := &petstest.Shell{T: w.t, Dir: w.t.TempDir()}
@@ -325,7 +366,7 @@ func (w *moneyWorld) typesWords(seat *petstest.Seat, unsigned string) string {
 	file, err := money.ReadColdFile(unsigned)
 	require.NoError(w.t, err)
 	to := file.Payment.To
-	seat.WaitFor("characters: ").Types(to[len(to)-money.LastDigits:] + "\r")
+	seat.WaitFor("first 8 digits").Types(to[2:2+money.TypedDigits] + "\r").WaitFor("last 8 digits").Types(to[len(to)-money.TypedDigits:] + "\r")
 	return seat.WaitFor("not shown: ").Types(petstest.TestWords + "\r").WaitFor("Signed: 0x").Ends(0)
 }
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pets/domain"
+	"pets/domain/approval"
+	"pets/domain/portfolio"
 	"pets/domain/risk"
 	"pets/domain/treasury"
 	"pets/internal/cli"
@@ -230,6 +233,50 @@ func TestApproveSendsWhatWasShown(t *testing.T) {
 	require.Equal(t, 1, a.RunCommands(t.Context(), []string{"approve", "x7", "--hash", v.Hash, "--yes"}, Commands(a.App)...))
 	require.Contains(t, errs.String(), "security_breach")
 	require.Len(t, *sent, 1, "nothing more was sent")
+}
+
+// "The CLI compares the lines with what it knows itself": what is given to sign has to say
+// what the payment says. "--yes never skips the passphrase", and none is read without a
+// terminal.
+func TestApproveSignsWhatWasShown(t *testing.T) {
+	v := shownTransfer()
+	lines := portfolio.TransferLines(asRequested(&v))
+	subject := approval.Subject{Ledger: "ledger-1", Portfolio: "main", Kind: approval.KindTransfer, Lines: lines}
+	with := func(change func(*approval.Subject)) map[string]any {
+		s := subject
+		s.Lines = slices.Clone(lines)
+		change(&s)
+		return map[string]any{
+			"/transfers": show.TransfersView{Transfers: []projections.Transfer{v}}, "/wallets": show.WalletsView{}, "/address-book": show.BookView{},
+			"/state": map[string]any{}, "/treasury": map[string]any{}, "/transfers/x7/approve": map[string]any{"revision": 8},
+			"/approvals/transfer/x7": projections.Approval{Kind: approval.KindTransfer, ID: "x7", Signed: true, Subject: s},
+		}
+	}
+	approve := []string{"approve", "x7", "--hash", v.Hash, "--yes"}
+	a, _, errs, sent := fakeServer(t, with(func(*approval.Subject) {}))
+	require.Equal(t, 2, a.RunCommands(t.Context(), approve, Commands(a.App)...))
+	require.Contains(t, errs.String(), "types the passphrase of the key, at a terminal")
+	require.Empty(t, *sent)
+	never := func(question string) []byte { t.Error(question); return nil }
+	for i := range lines {
+		a, _, errs, sent := fakeServer(t, with(func(s *approval.Subject) { s.Lines[i] += "0" }))
+		a.Secret = never
+		require.Equal(t, 1, a.RunCommands(t.Context(), approve, Commands(a.App)...))
+		require.Contains(t, errs.String(), "nothing was signed: what the server gives to sign is not", lines[i])
+		require.Empty(t, *sent)
+	}
+	for want, change := range map[string]func(*approval.Subject){
+		`of portfolio "real"`:       func(s *approval.Subject) { s.Portfolio = "real" },
+		`of kind "override"`:        func(s *approval.Subject) { s.Kind = approval.KindOverride },
+		"not what the server shows": func(s *approval.Subject) { s.Lines = s.Lines[:5] },
+		"cannot be read":            func(s *approval.Subject) { s.Ledger = "ledger-1\nmain" },
+	} {
+		a, _, errs, sent := fakeServer(t, with(change))
+		a.Secret = never
+		require.Equal(t, 1, a.RunCommands(t.Context(), approve, Commands(a.App)...))
+		require.Contains(t, errs.String(), want)
+		require.Empty(t, *sent)
+	}
 }
 
 // Without a server, the error says so, and nothing else is printed.

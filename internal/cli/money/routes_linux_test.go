@@ -18,6 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"pets/domain/approval/approvaltest"
 	"pets/domain/treasury"
 	"pets/internal/cli"
 	"pets/internal/cli/clitest"
@@ -165,7 +166,7 @@ func (s *story) types(who string, args ...string) petstest.Ran {
 	var out, errs bytes.Buffer
 	dir, environ := s.seat(who)
 	environ = append(environ, "PETS_KEYSTORE="+filepath.Join(s.dir, "keystore"), "ENCRYPTION_KEY="+testEncryptionKey)
-	a := &cli.App{Place: open.Place{Err: &errs, Wall: s.wall}, Out: &out, Patience: 20 * time.Second, Dir: dir, Environ: environ}
+	a := &cli.App{Place: open.Place{Err: &errs, Wall: s.wall}, Out: &out, Patience: 20 * time.Second, Dir: dir, Environ: environ, Secret: petstest.Types}
 	code := pets.Run(s.t.Context(), a, args)
 	s.t.Logf("%s$ pets %s\n%s%s", who, strings.Join(args, " "), out.String(), errs.String())
 	return petstest.Ran{Code: code, Out: out.String(), Err: errs.String()}
@@ -193,8 +194,14 @@ var steps = []step{
 	{route: "POST /limits", who: "admin", line: "-p paper limits set fee_bps=1 blocked_zones=none --reason smaller"},
 	{route: "POST /v1/api-keys", who: "admin", line: "apikey issue --user carl --role auditor"},
 	{route: "GET /v1/api-keys", who: "admin", line: "apikey list"},
-	{route: "DELETE /v1/api-keys/{key}", who: "admin", line: "apikey revoke k7 --reason mistake"},
+	{route: "DELETE /v1/api-keys/{key}", who: "admin", line: "apikey revoke k9 --reason mistake"},
 	{route: "POST /v1/api-keys/{key}/rotate", who: "admin", line: "apikey rotate k1 --overlap 24h --days 90"},
+	{route: "POST /v1/approvers", who: "admin", line: "approver add --user carl PUBLIC-KEY", do: func(s *story) {
+		s.does("admin", "approver", "add", "--user", "carl", approvaltest.Public("carl"))
+	}},
+	{route: "GET /v1/approvers", who: "admin", line: "approver list"},
+	{route: "POST /v1/approvers/{approver}/vouch", who: "bob", line: "approver vouch KEY", do: func(s *story) { s.does("bob", "approver", "vouch", s.approver()) }},
+	{route: "DELETE /v1/approvers/{approver}", who: "admin", line: "approver revoke KEY", do: func(s *story) { s.does("admin", "approver", "revoke", s.approver()) }},
 
 	{route: "POST /deposits", who: "olga", line: "-p paper deposit 10000"},
 	{route: "POST /withdrawals", who: "olga", line: "-p paper withdraw 1.5 --tx ref-1"},
@@ -243,6 +250,10 @@ var steps = []step{
 	{route: "POST /emergency-stop/clear/{request}/confirm", who: "bob", line: "-p paper clear --confirm REQUEST", do: (*story).clearConfirmed},
 	{route: "POST /overrides", who: "olga", line: "-p paper override request go_live --for real --reason drill", do: (*story).overrideAsked},
 	{route: "POST /overrides/{override}/confirm", who: "bob", line: "-p paper override confirm OVERRIDE", do: (*story).overrideConfirmed},
+	{route: "GET /approvals/{kind}/{id}", who: "bob", line: "-p paper override confirm OVERRIDE", do: func(s *story) {
+		s.overrideAsked()
+		s.overrideConfirmed()
+	}},
 
 	{route: "GET /wallets", who: "olga", line: "wallet list"},
 	{route: "POST /wallets", who: "admin", line: "wallet register hot-2 --place hot --address ADDRESS", do: func(s *story) {
@@ -311,6 +322,13 @@ func (s *story) batched() {
 func (s *story) imported() {
 	files := (&petstest.Shell{T: s.t, Dir: s.t.TempDir()}).SmallFiles()
 	s.does("olga", append([]string{"-p", "imported", "import", "--capital", "100"}, files...)...)
+}
+
+// approver returns the id of the key that was registered last.
+func (s *story) approver() string {
+	all := regexp.MustCompile(`(?m)^a\d+`).FindAllString(s.ok("admin", "approver", "list"), -1)
+	require.NotEmpty(s.t, all)
+	return all[len(all)-1]
 }
 
 func (s *story) clearAsked() {

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"pets/domain"
+	"pets/domain/approval"
 	"pets/domain/portfolio"
 	"pets/domain/treasury"
 	"pets/internal/cli"
@@ -48,7 +49,7 @@ func (a *app) transfersCommand() *cobra.Command {
 func (a *app) approvalsCommand() *cobra.Command {
 	var moment string
 	c := &cobra.Command{
-		Use: "approvals", Short: "The transfers that wait for a second person", Args: cobra.NoArgs,
+		Use: "approvals", Short: "What waits for a second person: transfers, overrides and the clearing of a stop", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return a.listApprovals(c.Context(), moment) },
 	}
 	cli.AtFlag(c, &moment)
@@ -87,16 +88,25 @@ func recipient(t *projections.Transfer) string {
 	return t.To
 }
 
+// approvalsView is the answer of `pets approvals --json`: the transfers, and all that waits.
+type approvalsView struct {
+	show.TransfersView
+	Approvals []projections.Approval `json:"approvals"`
+}
+
 // listApprovals leaves out requests that have lapsed, because their approval would be refused.
 func (a *app) listApprovals(ctx context.Context, moment string) error {
-	v, err := readView(ctx, a, moment, "/approvals", func(s *portfolio.State) show.TransfersView {
+	var v approvalsView
+	there := func() error { return a.View(ctx, moment, "/approvals", nil, &v) }
+	err := a.LookLedger(ctx, moment, there, func(ledger string, s *portfolio.State) error {
 		now := s.Time
 		if moment == "" {
 			now = a.Clock()()
 		}
-		return show.TransfersView{ViewHead: show.HeadOf(s), Transfers: projections.TransfersOf(s, func(t *treasury.Transfer) bool {
-			return t.Pending(now) != nil
-		})}
+		v.ViewHead = show.HeadOf(s)
+		v.Transfers = projections.TransfersOf(s, func(t *treasury.Transfer) bool { return t.Pending(now) != nil })
+		v.Approvals = projections.ApprovalsOf(s, ledger, now)
+		return nil
 	})
 	if err != nil {
 		return err
@@ -105,12 +115,25 @@ func (a *app) listApprovals(ctx context.Context, moment string) error {
 		return a.PrintJSON(v)
 	}
 	p := a.Printer()
-	if len(v.Transfers) == 0 {
+	if len(v.Approvals) == 0 {
 		p.Line("nothing waits for an approval")
-		return p.Err
 	}
-	for i := range v.Transfers {
-		t := pending(&v.Transfers[i])
+	for i := range v.Approvals {
+		a.printApproval(p, &v, &v.Approvals[i])
+	}
+	return p.Err
+}
+
+// printApproval prints what waits, and the lines that its approver is shown.
+func (a *app) printApproval(p *cli.Printer, v *approvalsView, w *projections.Approval) {
+	approves := []string{"approve", w.ID}
+	switch w.Kind {
+	case approval.KindTransfer:
+		t, err := v.Named(a.App, w.ID)
+		if err != nil { // of another moment
+			break
+		}
+		t = pending(t)
 		p.Line("%s  %s, asked for by %s: %s", t.Transfer, show.InWords(t), t.RequestedBy, t.Reason)
 		for _, why := range t.ApprovalFor {
 			p.Line("     because %s", why)
@@ -118,9 +141,23 @@ func (a *app) listApprovals(ctx context.Context, moment string) error {
 		if t.Approvals > 1 {
 			p.Line("     %s", approvalsOf(t)+byFirst(t))
 		}
-		p.Line("     until %s UTC: %s", cli.Clock(t.ExpiresAt), a.Typed("approve", t.Transfer))
+	case approval.KindClear:
+		p.Line("%s  the emergency stop is to be cleared, asked for by %s", w.ID, w.RequestedBy)
+		approves = []string{"clear", "--confirm", w.ID}
+	default:
+		p.Line("%s  an override, asked for by %s", w.ID, w.RequestedBy)
+		approves = []string{w.Kind, "confirm", w.ID}
 	}
-	return p.Err
+	if w.Signed || w.Kind != approval.KindTransfer {
+		for _, line := range w.Subject.Lines {
+			p.Whole("       " + line)
+		}
+	}
+	until := ""
+	if w.ExpiresAt != nil {
+		until = "until " + cli.Clock(*w.ExpiresAt) + " UTC: "
+	}
+	p.Line("     %s%s", until, a.Typed(approves...))
 }
 
 func byFirst(t *projections.Transfer) string {

@@ -10,6 +10,7 @@ import (
 
 	"pets/commands"
 	"pets/domain"
+	"pets/domain/approval"
 	"pets/domain/portfolio"
 	"pets/domain/risk"
 	"pets/internal/cli"
@@ -63,7 +64,7 @@ func (a *app) resetCommand() *cobra.Command {
 }
 
 func (a *app) clearCommand() *cobra.Command {
-	var reason, confirm string
+	var reason, confirm, with string
 	c := &cobra.Command{
 		Use: "clear", Short: "Clear the emergency stop: an operator asks, an approver confirms (through the server)", Args: cobra.NoArgs,
 		Example: "  pets clear --reason \"the feed is back\"\n  pets clear --confirm c812",
@@ -74,7 +75,12 @@ func (a *app) clearCommand() *cobra.Command {
 				return err
 			}
 			if confirm != "" {
-				if err := a.ToServer(c.Context(), http.MethodPost, "/emergency-stop/clear/"+url.PathEscape(confirm)+"/confirm", struct{}{}, &answer); err != nil {
+				signature, err := a.signed(c.Context(), approval.KindClear, confirm, with)
+				if err != nil {
+					return err
+				}
+				body := cli.Signed{Signature: signature}
+				if err := a.ToServer(c.Context(), http.MethodPost, "/emergency-stop/clear/"+url.PathEscape(confirm)+"/confirm", body, &answer); err != nil {
 					return err
 				}
 				return a.Done(answer, "the emergency stop is cleared; start the bots one by one")
@@ -87,6 +93,7 @@ func (a *app) clearCommand() *cobra.Command {
 	}
 	c.Flags().StringVar(&reason, "reason", "", "why; it is kept with the record")
 	c.Flags().StringVar(&confirm, "confirm", "", "confirm this `request` of another user, with a key of role approver")
+	cli.WithKey(c, &with)
 	return c
 }
 

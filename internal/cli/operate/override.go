@@ -1,6 +1,7 @@
 package operate
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 
 	"pets/commands"
 	"pets/domain"
+	"pets/domain/approval"
 	"pets/internal/cli"
 )
 
@@ -96,7 +98,8 @@ func (a *app) requestOverrideCommand() *cobra.Command {
 			"  transfer         the outcome of one: transfer= outcome= tx_hash= block= fee=\n" +
 			"  market_tokens    those of a market: market=NAME OUTCOME=TOKEN…, or none, which frees them\n" +
 			"  clock            to go on with a clock that is behind the last record\n" +
-			"  signed-approvals of an older live portfolio: approvers sign with their own keys from then on",
+			"  signed_approvals of a live portfolio of an older build: approvals are signed from here on,\n" +
+			"                   and there is no way back",
 		Example: "  pets override request go_live --for real --reason \"a month on paper\"\n  pets override request limits max_daily_loss_pct=0.10 --reason \"agreed on 3 March\"",
 		RunE: func(c *cobra.Command, args []string) error {
 			kind := strings.ReplaceAll(args[0], "-", "_")
@@ -142,14 +145,21 @@ func (a *app) requestOverride(c *cobra.Command, body commands.RequestOverride) e
 }
 
 func (a *app) confirmOverrideCommand() *cobra.Command {
-	return &cobra.Command{
+	var with string
+	c := &cobra.Command{
 		Use: "confirm ID", Short: "Agree, as the second of two people (an approver)", Args: cobra.ExactArgs(1),
-		Long:    "Look at the request first: pets events --type override.",
+		Long: "Look at the request first: pets approvals. Of a live portfolio, and for go_live, the lines that are\n" +
+			"signed are shown, and the passphrase of your approver's key is asked for.",
 		Example: "  pets override confirm o57",
 		RunE: func(c *cobra.Command, args []string) error {
 			a.Once = true
+			signature, err := a.signed(c.Context(), approval.KindOverride, args[0], with)
+			if err != nil {
+				return err
+			}
+			body := cli.Signed{Signature: signature}
 			var answer commands.Answer
-			if err := a.ToServer(c.Context(), http.MethodPost, "/overrides/"+url.PathEscape(args[0])+"/confirm", struct{}{}, &answer); err != nil {
+			if err := a.ToServer(c.Context(), http.MethodPost, "/overrides/"+url.PathEscape(args[0])+"/confirm", body, &answer); err != nil {
 				return err
 			}
 			if err := a.Done(answer, args[0]+" is confirmed"); err != nil || a.JSON {
@@ -170,4 +180,18 @@ func (a *app) confirmOverrideCommand() *cobra.Command {
 			return nil
 		},
 	}
+	cli.WithKey(c, &with)
+	return c
+}
+
+// signed returns the signature that an approval needs, nil if it needs none.
+func (a *app) signed(ctx context.Context, kind, id, with string) (*domain.ApprovalSignature, error) {
+	if err := a.ActsOnServer(); err != nil {
+		return nil, err
+	}
+	sign, err := a.ToSign(ctx, kind, id, with, nil)
+	if err != nil {
+		return nil, err
+	}
+	return sign.Sign(ctx)
 }

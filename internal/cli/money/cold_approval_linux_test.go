@@ -1,0 +1,203 @@
+package money_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"pets/domain"
+	"pets/domain/approval"
+	"pets/domain/approval/approvaltest"
+	"pets/domain/portfolio"
+	"pets/domain/treasury"
+	"pets/internal/chain"
+	"pets/internal/cli/money"
+	"pets/internal/evm"
+	"pets/internal/pets/petstest"
+)
+
+// approvedTransfer is unsignedTransfer with the signature of a user.
+func approvedTransfer(t testing.TB, from, user string) money.ColdUnsigned {
+	t.Helper()
+	f := unsignedTransfer(t, from)
+	f.Version = money.ColdSignedVersion
+	f.Approvals = []money.ColdApproval{approvalOf(t, &f, user)}
+	return f
+}
+
+// approvalOf signs a transfer as it stands in a file.
+func approvalOf(t testing.TB, f *money.ColdUnsigned, user string) money.ColdApproval {
+	t.Helper()
+	s := approval.Subject{Ledger: "ledger-1f", Portfolio: f.Portfolio, Kind: approval.KindTransfer, Lines: portfolio.TransferLines(&domain.TransferRequested{
+		Transfer: f.Transfer, Kind: domain.TransferWithdrawal, Wallet: "vault", FromPlace: domain.WalletCold, ToPlace: domain.PlaceExternal, Asset: "USDC", GasAsset: "POL",
+		Payment: f.Payment, Hash: f.Hash, User: "olga", Reason: "the rent", ApprovalFor: []string{"it leaves"}, ExpiresAt: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC),
+	})}
+	return money.ColdApproval{Subject: s, Signature: *approvaltest.Sign(t, s, user)}
+}
+
+// "The approver's signature is in the file and verified against keys pinned there": it says
+// who signed, and the hash to compare.
+func TestColdSignSaysWhoApproved(t *testing.T) {
+	s := brokenHome(t)
+	f := approvedTransfer(t, petstest.OtherFirst, "bob")
+	file := s.Carry("x12.cold.json", f)
+	pins := s.File("approvers.txt", "# by hand\n\nledger ledger-1f\nbob "+approvaltest.Public("bob")+"\neve "+approvaltest.Public("eve")+"\n")
+	seat := s.Sit("cold", "sign", file, "--approvers", pins).WaitFor("hash      " + f.Hash).WaitFor("Compare the hash with what the approver wrote down").
+		WaitFor("Approved by bob: signed with key " + approval.Fingerprint(approvaltest.Public("bob"))).WaitFor("asked for by olga, because the rent")
+	out := typesRecipient(seat, "8ba1f109", "d64DBA72").WaitFor("to        " + coldTo).WaitFor("not shown: ").Types(petstest.OtherWords + "\r").WaitFor("Signed: 0x").Ends(0)
+	require.NotContains(t, out, "CLAIMS")
+
+	// Without pinned keys it says that it could not check.
+	s.Sit("cold", "sign", file, "--out", "b.json").WaitFor("It CLAIMS to be approved, with a signature of key").WaitFor("could not be checked").WaitFor("first 8 digits").Types("\x03").Ends(1)
+	require.NoFileExists(t, filepath.Join(s.Dir, "b.json"))
+}
+
+// "The recipient is in the offline machine's own list (--allow FILE)": then it is not typed,
+// and no other is signed for.
+func TestColdSignAllows(t *testing.T) {
+	s := brokenHome(t)
+	file := s.Carry("x12.cold.json", unsignedTransfer(t, petstest.OtherFirst))
+	allow := s.File("allow.txt", "# our exchange\n"+coldTo+" the exchange\n")
+	s.Sit("cold", "sign", file, "--allow", allow).WaitFor("CLAIMS").WaitFor("The recipient is the exchange (" + coldTo + ")").
+		WaitFor("not shown: ").Types(petstest.OtherWords + "\r").WaitFor("Signed: 0x").Ends(0)
+	// An address that has the same first and last four digits is another one.
+	vanity := (&moneyWorld{}).checksummed(coldTo[:6] + strings.Repeat("7", 32) + coldTo[38:])
+	other := s.File("other.txt", vanity+" the exchange\n")
+	s.Sit("cold", "sign", file, "--allow", other, "--out", "c.json").WaitFor("is not in").Ends(1)
+	s.Sit("cold", "sign", file, "--out", "c.json").WaitFor("first 8 digits").Types(vanity[2:10] + "\r").WaitFor("other first 8 digits").Ends(1)
+	typesRecipient(s.Sit("cold", "sign", file, "--out", "c.json"), coldTo[2:10], vanity[len(vanity)-8:]).WaitFor("other last 8 digits").Ends(1)
+	require.NoFileExists(t, filepath.Join(s.Dir, "c.json"))
+}
+
+// "A file that anybody can make" is not signed where keys are pinned: without a signature,
+// with one of an unknown key, of another ledger, or over another transfer.
+func TestColdSignRefusesFilesOfAnybody(t *testing.T) {
+	s := brokenHome(t)
+	pins := s.File("approvers.txt", "bob "+approvaltest.Public("bob")+"\n")
+	for want, f := range map[string]money.ColdUnsigned{
+		"holds no signature of an approver": unsignedTransfer(t, petstest.OtherFirst),
+		"which is not in":                   approvedTransfer(t, petstest.OtherFirst, "mallory"),
+	} {
+		s.Sit("cold", "sign", s.Carry("f.json", f), "--approvers", pins, "--out", "o.json").WaitFor(want).Ends(1)
+	}
+	file := s.Carry("x12.cold.json", approvedTransfer(t, petstest.OtherFirst, "bob"))
+	for text, want := range map[string]string{
+		"ledger ledger-2f\nbob " + approvaltest.Public("bob") + "\n": "is approved in ledger ledger-1f",
+		"bob\n": "line 1",
+		"":      "has no approver's key",
+		"bob " + approvaltest.Public("bob") + "\nbob " + approvaltest.Public("bob") + "\n": "twice",
+		"bob pets-approver-x\n": "line 1",
+	} {
+		s.Sit("cold", "sign", file, "--approvers", s.File("p.txt", text), "--out", "o.json").WaitFor(want).Ends(1)
+	}
+	require.NoError(t, os.Chmod(pins, 0o666))
+	s.Sit("cold", "sign", file, "--approvers", pins, "--out", "o.json").WaitFor("others can write").Ends(1)
+	link := filepath.Join(s.Dir, "link.txt")
+	require.NoError(t, os.Symlink(pins, link))
+	s.Sit("cold", "sign", file, "--approvers", link, "--out", "o.json").WaitFor("not a regular file").Ends(1)
+	require.NoFileExists(t, filepath.Join(s.Dir, "o.json"))
+}
+
+// A file that is changed in any field is refused, but for what nobody approved: the number
+// and the gas of the transaction, which pets cold import compares with what was prepared. And one with the approval of another transfer of the same approver is refused.
+func TestColdFileMutated(t *testing.T) {
+	s := petstest.New(t)
+	registry, err := chain.Default()
+	require.NoError(t, err)
+	read := func(text string) error {
+		f, err := money.ReadColdFile(s.File("m.json", text))
+		if err == nil {
+			_, err = f.Check("m.json", evm.NewSignatory(registry))
+		}
+		return err
+	}
+	f := approvedTransfer(t, petstest.OtherFirst, "bob")
+	whole, err := json.Marshal(f)
+	require.NoError(t, err)
+	require.NoError(t, read(string(whole)))
+	for at, changed := range mutations(t, whole) {
+		if slices.Contains([]string{"/transaction/gas", "/transaction/nonce", "/transaction/max_fee_per_gas", "/transaction/max_tip_per_gas"}, at) {
+			continue
+		}
+		require.Error(t, read(changed), "%s: %s", at, changed)
+	}
+	other := f
+	other.Transfer = "x13"
+	other.Hash = treasury.Hash("main", &domain.TransferRequested{Transfer: "x13", Kind: domain.TransferWithdrawal, Payment: f.Payment})
+	require.ErrorContains(t, read(text(t, other)), "what was approved is not this transfer: its transfer differs")
+	more := f
+	more.Payment.HighestFee = domain.MustDecimal("0.06") // an approval of another payment under the same name
+	more.Hash = treasury.Hash("main", &domain.TransferRequested{Transfer: "x12", Kind: domain.TransferWithdrawal, Payment: more.Payment})
+	replaced := f
+	replaced.Approvals = []money.ColdApproval{approvalOf(t, &more, "bob")}
+	require.ErrorContains(t, read(text(t, replaced)), "its hash differs")
+}
+
+func text(t testing.TB, v any) string {
+	t.Helper()
+	b, err := json.Marshal(v)
+	require.NoError(t, err)
+	return string(b)
+}
+
+// mutations returns a JSON text with each of its values changed, one at a time, by where
+// that value is.
+func mutations(t *testing.T, whole []byte) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	for {
+		var v any
+		require.NoError(t, json.Unmarshal(whole, &v))
+		done := false
+		changed := mutate(v, "", func(at string) bool {
+			if _, before := out[at]; before || done {
+				return false
+			}
+			out[at], done = "", true
+			return true
+		})
+		if !done {
+			require.Greater(t, len(out), 30, "it has that many values")
+			return out
+		}
+		for at, is := range out {
+			if is == "" {
+				out[at] = text(t, changed)
+			}
+		}
+	}
+}
+
+// mutate changes those values below a place that are wanted.
+func mutate(v any, at string, wanted func(at string) bool) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for name := range v {
+			v[name] = mutate(v[name], at+"/"+name, wanted)
+		}
+		return v
+	case []any:
+		for i := range v {
+			v[i] = mutate(v[i], fmt.Sprintf("%s/%d", at, i), wanted)
+		}
+		return v
+	}
+	if !wanted(at) {
+		return v
+	}
+	switch v := v.(type) {
+	case float64:
+		return v + 1
+	case string:
+		last := v[len(v)-1]
+		return v[:len(v)-1] + string('0'+(last+1)%10)
+	}
+	return fmt.Sprint(v)
+}
