@@ -123,11 +123,12 @@ func (s *State) applyTransfer(at domain.Stamp, event domain.Event) {
 		c.Transfers[e.Transfer] = t
 	case *domain.TransferApproved:
 		s.onTransfer(e.Transfer, func(t *treasury.Transfer) {
-			if t.Raise != nil && e.Hash == t.Raise.Hash {
+			switch {
+			case t.Status == treasury.Requested:
+				t.Approve(e)
+			case t.Raise != nil && e.Hash == t.Raise.Hash:
 				t.ApproveRaise(e, at.Time)
-				return
 			}
-			t.Approve(e)
 		})
 	case *domain.TransferRejected:
 		s.onTransfer(e.Transfer, func(t *treasury.Transfer) {
