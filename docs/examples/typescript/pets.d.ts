@@ -48,6 +48,90 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/api-keys/{key}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Replace an API key by a new one for the same user, role, portfolio and bot; the answer shows its secret, once
+         * @description Roles: admin.
+         */
+        post: operations["rotate_api_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/approvers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The approvers' keys, and the id of the ledger
+         * @description Roles: operator, approver, admin, auditor.
+         */
+        get: operations["list_approvers"];
+        put?: never;
+        /**
+         * Register the public half of an approver's key: the first one of the ledger counts at once, later ones after 24 h or by the word of another approver
+         * @description Roles: admin.
+         */
+        post: operations["register_approver"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/approvers/{approver}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke an approver's key, for good; its signatures are refused from this answer on
+         * @description Roles: approver, admin.
+         */
+        delete: operations["revoke_approver"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/approvers/{approver}/vouch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A counting approver gives a word for another one's key: it counts from this answer on
+         * @description Roles: approver.
+         */
+        post: operations["vouch_approver"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/emergency-stop": {
         parameters: {
             query?: never;
@@ -224,10 +308,30 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Transfers that wait for a second person
+         * What waits for a second person: transfers, overrides and the clearing of a stop, with what an approver signs
          * @description Roles: operator, approver, admin, auditor.
          */
         get: operations["approvals"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/portfolios/{portfolio}/approvals/{kind}/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One of them, or how an open transfer was approved
+         * @description Roles: operator, approver, admin, auditor.
+         */
+        get: operations["approval"];
         put?: never;
         post?: never;
         delete?: never;
@@ -706,7 +810,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * The first of two people asks to override a rule: go_live, limits or the treasury policy of a live portfolio, what became of a transfer, or the clock
+         * The first of two people asks to override a rule: go_live, limits or the treasury policy of a live portfolio, what became of a transfer, the tokens of a market, the clock, or approvals by API key alone
          * @description Roles: operator, approver, admin.
          */
         post: operations["request_override"];
@@ -1349,8 +1453,98 @@ export interface components {
             revision: number;
             signature?: components["schemas"]["SignatureAnswer"];
         };
+        Approval: {
+            approved_by?: string;
+            /**
+             * Format: date-time
+             * @description Until when it is good
+             */
+            expires_at: string | null;
+            id: string;
+            /** @enum {string} */
+            kind: "transfer" | "clear" | "override";
+            requested_by: string;
+            signature?: components["schemas"]["ApprovalSignature"];
+            signed: boolean;
+            subject: components["schemas"]["Subject"];
+        };
+        ApprovalAnswer: {
+            approved_by?: string;
+            /**
+             * Format: date-time
+             * @description Until when it is good
+             */
+            expires_at: string | null;
+            id: string;
+            /** @enum {string} */
+            kind: "transfer" | "clear" | "override";
+            /** @description The portfolio's id */
+            portfolio: string;
+            requested_by: string;
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
+            revision: number;
+            signature?: components["schemas"]["ApprovalSignature"];
+            signed: boolean;
+            subject: components["schemas"]["Subject"];
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
+            time: string;
+        };
+        ApprovalSignature: {
+            key: string;
+            signature: string;
+        };
+        ApprovalsAnswer: {
+            approvals: components["schemas"]["Approval"][];
+            /** @description What to ask after for the next page */
+            next?: string;
+            /** @description The portfolio's id */
+            portfolio: string;
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
+            revision: number;
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
+            time: string;
+            transfers: components["schemas"]["Transfer"][];
+        };
         ApproveTransferBody: {
             hash: string;
+            signature?: components["schemas"]["ApprovalSignature"];
+        };
+        ApproverAnswer: {
+            approver: string;
+            counts: boolean;
+            /** Format: date-time */
+            counts_from: string;
+            fingerprint: string;
+            /** @description A note for people */
+            note?: string;
+            public_key: string;
+            /** Format: date-time */
+            registered_at: string;
+            registered_by: string;
+            /** Format: date-time */
+            revoked_at: string | null;
+            subject?: components["schemas"]["Subject"];
+            /** @description The person */
+            user: string;
+            vouched_by?: string;
+        };
+        ApproverList: {
+            approvers: components["schemas"]["ApproverAnswer"][];
+            ledger: string;
+            /** @description What to ask after for the next page */
+            next?: string;
         };
         /** @description One order: market, outcome, side, quantity and limit_price. Or an arbitrage: intent arbitrage and legs, and none of these. */
         AskPermit: {
@@ -1811,7 +2005,9 @@ export interface components {
             rotation: string;
             to: string;
         };
-        ConfirmClearBody: Record<string, never>;
+        ConfirmClearBody: {
+            signature?: components["schemas"]["ApprovalSignature"];
+        };
         ConfirmFillBody: {
             /** @description The bot's id */
             bot: string;
@@ -1823,7 +2019,9 @@ export interface components {
             /** @description The venue, part of the identity of a fill */
             venue?: string;
         };
-        ConfirmOverrideBody: Record<string, never>;
+        ConfirmOverrideBody: {
+            signature?: components["schemas"]["ApprovalSignature"];
+        };
         Contact: {
             /** Format: date-time */
             added_at: string;
@@ -1885,6 +2083,18 @@ export interface components {
              * @description The place in the portfolio's history
              */
             revision: number;
+        };
+        Doubt: {
+            /** @description The account in the double-entry books */
+            account: string;
+            /** @description The asset, such as USDC */
+            asset: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            balance: string;
+            unvalued?: boolean;
         };
         Drawdown: {
             /**
@@ -2082,6 +2292,11 @@ export interface components {
             directives: components["schemas"]["Directive"][];
             /** @description What was recorded */
             events: components["schemas"]["EventRef"][];
+            /**
+             * Format: date-time
+             * @description Until when it is good
+             */
+            expires_at: string | null;
             id?: string;
             key: string;
             permit?: components["schemas"]["PermitAnswer"];
@@ -2096,6 +2311,11 @@ export interface components {
         IssueKey: {
             /** @description The bot's id */
             bot?: string;
+            /**
+             * @description A duration such as 30s, 15m or 1h.
+             * @example 30s
+             */
+            expires_in?: string;
             /** @description A note for people */
             note?: string;
             /** @description The portfolio's id */
@@ -2111,6 +2331,11 @@ export interface components {
         KeyAnswer: {
             /** @description The bot's id */
             bot?: string;
+            /**
+             * Format: date-time
+             * @description Until when it is good
+             */
+            expires_at: string | null;
             /** Format: date-time */
             issued_at: string;
             key: string;
@@ -2118,6 +2343,7 @@ export interface components {
             note?: string;
             /** @description The portfolio's id */
             portfolio?: string;
+            replaced_by?: string;
             /** Format: date-time */
             revoked_at: string | null;
             /**
@@ -2125,6 +2351,7 @@ export interface components {
              * @enum {string}
              */
             role: "bot" | "feed" | "operator" | "approver" | "admin" | "auditor";
+            state: string;
             /** @description The person */
             user: string;
         };
@@ -2711,6 +2938,7 @@ export interface components {
              * @description The place in the portfolio's history
              */
             revision: number;
+            signed_approvals: boolean;
             /**
              * Format: date-time
              * @description The time of it
@@ -2812,7 +3040,7 @@ export interface components {
             status: number;
             title: string;
             /** @enum {string} */
-            type: "urn:pets:problem:invalid" | "urn:pets:problem:unauthenticated" | "urn:pets:problem:denied" | "urn:pets:problem:not_found" | "urn:pets:problem:conflict" | "urn:pets:problem:would_retrip" | "urn:pets:problem:trade_id_conflict" | "urn:pets:problem:idempotency_mismatch" | "urn:pets:problem:halted" | "urn:pets:problem:too_large" | "urn:pets:problem:rate_limited" | "urn:pets:problem:clock" | "urn:pets:problem:unavailable" | "urn:pets:problem:internal";
+            type: "urn:pets:problem:invalid" | "urn:pets:problem:unauthenticated" | "urn:pets:problem:key_expired" | "urn:pets:problem:denied" | "urn:pets:problem:not_found" | "urn:pets:problem:conflict" | "urn:pets:problem:would_retrip" | "urn:pets:problem:trade_id_conflict" | "urn:pets:problem:idempotency_mismatch" | "urn:pets:problem:halted" | "urn:pets:problem:too_large" | "urn:pets:problem:rate_limited" | "urn:pets:problem:clock" | "urn:pets:problem:unavailable" | "urn:pets:problem:internal";
         };
         Proposal: {
             /**
@@ -2830,6 +3058,11 @@ export interface components {
              * @description Until when it is good
              */
             expires_at: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            former: string;
             hash: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -3056,6 +3289,13 @@ export interface components {
             /** @description The wallet's name */
             wallet: string;
         };
+        RegisterApprover: {
+            /** @description A note for people */
+            note?: string;
+            public_key: string;
+            /** @description The person */
+            user: string;
+        };
         RegisterBotBody: {
             /**
              * @description The capital of the bot, out of the treasury. An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -3199,6 +3439,10 @@ export interface components {
             /** @description Why, for people and the record */
             reason: string;
         };
+        RevokeApproverBody: {
+            /** @description Why, for people and the record */
+            reason?: string;
+        };
         RevokeKeyBody: {
             /** @description Why, for people and the record */
             reason?: string;
@@ -3206,6 +3450,18 @@ export interface components {
         RotateBody: {
             /** @description Why, for people and the record */
             reason?: string;
+        };
+        RotateKeyBody: {
+            /**
+             * @description A duration such as 30s, 15m or 1h.
+             * @example 30s
+             */
+            expires_in?: string;
+            /**
+             * @description A duration such as 30s, 15m or 1h.
+             * @example 30s
+             */
+            overlap?: string;
         };
         RotationReport: {
             completed: boolean;
@@ -3379,6 +3635,7 @@ export interface components {
              */
             clock_offset?: string;
             day: components["schemas"]["Day"];
+            doubts?: components["schemas"]["Doubt"][];
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
@@ -3476,6 +3733,13 @@ export interface components {
              */
             revision?: number;
         };
+        Subject: {
+            kind: string;
+            ledger: string;
+            lines: string[];
+            /** @description The portfolio's id */
+            portfolio: string;
+        };
         TestRecoveryBody: {
             /** @description The address on the chain */
             address: string;
@@ -3555,6 +3819,10 @@ export interface components {
         };
         Transfer: {
             approval_for: string[];
+            /** Format: int64 */
+            approvals?: number;
+            /** Format: int64 */
+            approved?: number;
             approved_by?: string;
             /** @description The asset, such as USDC */
             asset: string;
@@ -3577,6 +3845,8 @@ export interface components {
              * @example 12.5
              */
             fee?: string;
+            first_approved_by?: string;
+            first_signature?: components["schemas"]["ApprovalSignature"];
             from: string;
             gas_asset: string;
             hash: string;
@@ -3584,6 +3854,7 @@ export interface components {
             kind: "internal" | "rebalance" | "withdrawal" | "sweep" | "evacuation";
             payment: components["schemas"]["Payment"];
             raise?: components["schemas"]["Raise"];
+            raised?: components["schemas"]["Raise"];
             /** @description Why, for people and the record */
             reason: string;
             rebalance?: components["schemas"]["Rebalance"];
@@ -3592,6 +3863,7 @@ export interface components {
             /** Format: date-time */
             requested_at: string;
             requested_by: string;
+            signature?: components["schemas"]["ApprovalSignature"];
             /** @enum {string} */
             status: "requested" | "approved" | "rejected" | "expired" | "prepared" | "signed" | "broadcast" | "confirmed" | "failed";
             to: string;
@@ -3711,6 +3983,9 @@ export interface components {
             /** @description The venue, part of the identity of a fill */
             venue?: string;
         };
+        VouchApproverBody: {
+            signature: components["schemas"]["ApprovalSignature"];
+        };
         Wallet: {
             /** @description The address on the chain */
             address: string;
@@ -3795,6 +4070,15 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
+        /** @description The Host of the request is not a name of this server (PETS_ALLOWED_HOSTS). */
+        Misdirected: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
         /** @description There is no such thing. */
         NotFound: {
             headers: {
@@ -3831,7 +4115,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description There is no valid API key. */
+        /** @description There is no valid API key, or it has expired. */
         Unauthenticated: {
             headers: {
                 [name: string]: unknown;
@@ -3886,6 +4170,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
@@ -3922,6 +4207,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -3962,6 +4248,203 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    rotate_api_key: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A UUID that the client makes for the command, keeps, and sends again when it retries */
+                "Idempotency-Key": string;
+            };
+            path: {
+                /** @description The API key's id, not its secret */
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RotateKeyBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IssueAnswer"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    list_approvers: {
+        parameters: {
+            query?: {
+                /** @description what next of the page before said: go on behind it */
+                after?: string;
+                /** @description at most this many elements of the lists */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApproverList"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    register_approver: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A UUID that the client makes for the command, keeps, and sends again when it retries */
+                "Idempotency-Key": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RegisterApprover"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Answer"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    revoke_approver: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A UUID that the client makes for the command, keeps, and sends again when it retries */
+                "Idempotency-Key": string;
+            };
+            path: {
+                /** @description The id of the approver's key */
+                approver: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RevokeApproverBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Answer"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    vouch_approver: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A UUID that the client makes for the command, keeps, and sends again when it retries */
+                "Idempotency-Key": string;
+            };
+            path: {
+                /** @description The id of the approver's key */
+                approver: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["VouchApproverBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Answer"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -4008,6 +4491,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -4038,6 +4522,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
@@ -4071,6 +4556,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
@@ -4105,6 +4591,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
@@ -4141,6 +4628,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -4183,6 +4671,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
@@ -4224,6 +4713,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
@@ -4263,6 +4753,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -4303,6 +4794,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -4343,6 +4835,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -4376,7 +4869,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["TransfersAnswer"];
+                    "application/json": components["schemas"]["ApprovalsAnswer"];
                 };
             };
             400: components["responses"]["Invalid"];
@@ -4385,6 +4878,49 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    approval: {
+        parameters: {
+            query?: {
+                /** @description as of this revision or RFC 3339 time */
+                at?: string;
+                /** @description wait until at least this revision is folded, for up to 5 s */
+                min_revision?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The portfolio's id */
+                portfolio: string;
+                /** @description transfer, override or clear */
+                kind: string;
+                /** @description The id of the transfer, of the override, or of the request to clear the stop */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApprovalAnswer"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
@@ -4426,6 +4962,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
@@ -4462,6 +4999,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
@@ -4501,6 +5039,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -4543,6 +5082,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -4585,6 +5125,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -4636,6 +5177,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -4678,6 +5220,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
@@ -4719,6 +5262,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -4759,6 +5303,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -4808,6 +5353,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -4848,6 +5394,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -4890,6 +5437,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -4932,6 +5480,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
@@ -4977,6 +5526,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
@@ -5020,6 +5570,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
@@ -5059,6 +5610,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -5099,6 +5651,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -5141,6 +5694,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -5183,6 +5737,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -5220,6 +5775,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
@@ -5259,6 +5815,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -5299,6 +5856,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -5339,6 +5897,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -5379,6 +5938,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -5421,6 +5981,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -5465,6 +6026,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
@@ -5507,6 +6069,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -5549,6 +6112,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -5591,6 +6155,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -5635,6 +6200,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
@@ -5674,6 +6240,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -5714,6 +6281,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -5754,6 +6322,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -5794,6 +6363,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -5836,6 +6406,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
@@ -5877,6 +6448,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
@@ -5917,6 +6489,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
@@ -5960,6 +6533,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
@@ -5999,6 +6573,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -6041,6 +6616,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
@@ -6080,6 +6656,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -6122,6 +6699,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -6164,6 +6742,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -6206,6 +6785,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -6248,6 +6828,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -6290,6 +6871,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -6332,6 +6914,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -6370,6 +6953,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
@@ -6409,6 +6993,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -6451,6 +7036,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
@@ -6490,6 +7076,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -6532,6 +7119,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -6574,6 +7162,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -6616,6 +7205,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -6658,6 +7248,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -6700,6 +7291,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
@@ -6740,6 +7332,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
             422: components["responses"]["IdempotencyMismatch"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
