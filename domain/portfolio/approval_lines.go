@@ -25,6 +25,12 @@ func TransferOfLines(lines []string) (*domain.TransferRequested, error) {
 	t.Hash = r.next("hash")
 	t.ExpiresAt = r.moment("expires")
 	t.User, t.Reason = r.quoted("requested by"), r.quoted("reason")
+	if len(r.lines) > 0 && strings.HasPrefix(r.lines[0], "approvals: ") {
+		var err error
+		if t.Approvals, err = strconv.Atoi(r.next("approvals")); err != nil {
+			r.keep(err)
+		}
+	}
 	for len(r.lines) > 0 && r.wrong == nil {
 		t.ApprovalFor = append(t.ApprovalFor, r.quoted("needs approval because"))
 	}

@@ -22,6 +22,11 @@ func TestTransferOfLines(t *testing.T) {
 		},
 		Reason: "rent: \"March\", the cold wallet", User: "olga", Hash: "ab", ApprovalFor: []string{"it leaves", "above the threshold"}, ExpiresAt: time.Date(2026, 3, 2, 9, 0, 0, 1, time.UTC),
 	}
+	two := *asked
+	two.Approvals = 2
+	back, err := portfolio.TransferOfLines(portfolio.TransferLines(&two))
+	require.NoError(t, err)
+	require.Equal(t, &two, back, "two approvers")
 	lines := portfolio.TransferLines(asked)
 	read, err := portfolio.TransferOfLines(lines)
 	require.NoError(t, err)
