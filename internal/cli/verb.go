@@ -40,7 +40,7 @@ func (a *App) Sends(c *cobra.Command) *cobra.Command {
 			}
 			a.Again = id.String()
 		}
-		return a.keyed(c, byCommand(onFlags(c, run(c, args))))
+		return a.keyed(c, a.byCommand(onFlags(c, run(c, args))))
 	}
 	return c
 }
@@ -152,16 +152,16 @@ func onFlags(c *cobra.Command, err error) error {
 
 // byCommand names the commands by which two people set a rule aside, where a server names the
 // requests.
-func byCommand(err error) error {
+func (a *App) byCommand(err error) error {
 	var p *client.Problem
 	if !errors.As(err, &p) || !strings.Contains(p.Detail, "POST …/overrides") {
 		return err
 	}
 	said := *p
 	said.Detail = strings.NewReplacer(
-		"POST …/overrides in the paper portfolio", "pets override request go_live --for NAME -p PAPER --reason TEXT",
-		"POST …/overrides with kind treasury_policy", "pets override request treasury_policy KEY=VALUE --reason TEXT",
-		"POST …/overrides", "pets override request limits KEY=VALUE --reason TEXT",
+		"POST …/overrides in the paper portfolio", a.AdviseElsewhere("PAPER", "override", "request", "go_live", "--for", "NAME", "--reason", "TEXT").String(),
+		"POST …/overrides with kind treasury_policy", a.Typed("override", "request", "treasury_policy", "KEY=VALUE", "--reason", "TEXT"),
+		"POST …/overrides", a.Typed("override", "request", "limits", "KEY=VALUE", "--reason", "TEXT"),
 	).Replace(p.Detail)
 	return &said
 }

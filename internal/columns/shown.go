@@ -2,6 +2,7 @@ package columns
 
 import (
 	"fmt"
+	"reflect"
 	"regexp"
 	"strings"
 	"unicode"
@@ -58,6 +59,10 @@ func Format(format string, args ...any) string {
 		case fmt.Stringer:
 			if text := fmt.Sprint(v); OneLine(text) != text {
 				kept[i] = OneLine(text)
+			}
+		default: // a type that is a text, such as a status
+			if v := reflect.ValueOf(arg); v.Kind() == reflect.String {
+				kept[i] = OneLine(v.String())
 			}
 		}
 	}

@@ -81,7 +81,7 @@ func TestStatusOfWhatIsOverdue(t *testing.T) {
 		"alpha holds 4 rain/YES of an arbitrage whose other legs were not filled",
 		"alpha sold more of rain/YES than it had",
 		"the order of permit p7 of alpha should have ended at ", "pets permit release p7 -p main",
-		"in hot the chain has 5 USDC less than the ledger (as of the last reconciliation, ", " UTC): outgoing transfers wait until it is explained", "(pets withdraw 5 --asset USDC -p main --key ", "pets reconcile -p main",
+		"in hot the chain has 5 USDC less than the ledger (as of the last reconciliation, ", " UTC): outgoing transfers wait until it is explained", "(pets withdraw 5 --asset USDC --key ", " -p main); then reconcile", "pets reconcile -p main",
 		"the hot wallet is ABOVE 20 % since ",
 	} {
 		require.Contains(t, said, want)

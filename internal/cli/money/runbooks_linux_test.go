@@ -46,7 +46,7 @@ func TestRunbooks(t *testing.T) {
 				require.NoError(t, os.WriteFile(filepath.Join(b.away, "registry.json"), facts, 0o600))
 			}
 			if strings.Contains(string(page), "--approvers approvers.txt") { // written there by hand
-				require.NoError(t, os.WriteFile("approvers.txt", []byte("bob "+approvaltest.Public("bob")+"\n"), 0o600))
+				require.NoError(t, os.WriteFile(filepath.Join(b.away, "approvers.txt"), []byte("bob "+approvaltest.Public("bob")+"\n"), 0o600))
 			}
 			got := b.run(string(page))
 			b.releaseChain()
@@ -119,7 +119,7 @@ func (b *runbook) answer(who, command string) []string {
 	case who == "vault": // the machine of the cold wallet, at a terminal
 		offline := &petstest.Shell{T: b.t, Dir: b.away, Ctx: b.t.Context(), Env: []string{"COLUMNS=200"}}
 		text = strings.ReplaceAll(b.typesWords(offline.AtSeat(b.t, words[1:]...).Seat, filepath.Join(b.away, words[3])), "\r", "")
-	case words[0] == "pets" && words[1] == "cold": // it names its files as they lie in the person's folder
+	case words[0] == "pets" && words[1] == "cold" && words[2] != "evacuate": // it names its files as they lie in the person's folder
 		r := b.petsApart(who, words[1:]...)
 		text = b.actedOn(r.Err) + r.Out + petstest.Besides(r.Err)
 	case words[0] == "pets":

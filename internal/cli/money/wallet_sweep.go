@@ -1,6 +1,7 @@
 package money
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -113,7 +114,7 @@ func (a *app) emptied(ctx context.Context, o outflow) ([]projections.Wallet, err
 	case len(left) > 0:
 		return left, nil
 	case needsStop:
-		return nil, domain.Errorf(domain.CodeConflict, "a sweep needs an engaged emergency stop (%s) or a retired wallet (pets wallet retire); without one ask for a transfer", a.Typed("stop", "--emergency", "--kind", "security_breach"))
+		return nil, domain.Errorf(domain.CodeConflict, "a sweep needs an engaged emergency stop (%s) or a retired wallet (%s); without one ask for a transfer", a.Typed("stop", "--emergency", "--kind", "security_breach"), a.Typed("wallet", "retire", cmp.Or(o.wallet, "WALLET")))
 	case o.wallet != "":
 		return nil, domain.Errorf(domain.CodeNotFound, "the portfolio has no %s wallet %s", o.place, o.wallet)
 	}
