@@ -15,10 +15,11 @@ import (
 // It refuses lines that [ApprovedLines] would write otherwise.
 func TransferOfLines(lines []string) (t *domain.TransferRequested, former domain.Decimal, err error) {
 	r := &lineReader{lines: lines}
+	t = &domain.TransferRequested{Transfer: r.next("transfer")}
 	if r.has(raisesFee) {
 		former, _ = r.amount(raisesFee)
 	}
-	t = &domain.TransferRequested{Transfer: r.next("transfer"), Kind: r.next("kind")}
+	t.Kind = r.next("kind")
 	t.Amount, t.Asset = r.amount("amount")
 	from, sender, _ := strings.Cut(r.next("from"), ", the ")
 	t.From = from

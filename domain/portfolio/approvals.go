@@ -163,17 +163,17 @@ func raised(t *treasury.Transfer, r *treasury.Raise) []string {
 
 // ApprovedLines are the lines that an approver is shown and signs: those of a transfer, or,
 // with its highest fee before a raise, those of the raise: the whole transfer with the new
-// fee, after what changes.
+// fee, and the former one after its name.
 func ApprovedLines(t *domain.TransferRequested, former domain.Decimal) []string {
 	if former.IsZero() {
 		return TransferLines(t)
 	}
 	asked := *t
 	asked.Approvals = 0 // a raise takes one
-	return append([]string{line(raisesFee, fmt.Sprintf("%s %s", former, t.GasAsset))}, TransferLines(&asked)...)
+	return slices.Insert(TransferLines(&asked), 1, line(raisesFee, former.String()+" "+t.GasAsset))
 }
 
-// raisesFee is the name of the first line of a raise.
+// raisesFee is the name of the line that only a raise has.
 const raisesFee = "raises the highest fee from"
 
 // clearLines are those of the open request to clear the emergency stop.
