@@ -255,8 +255,8 @@ func TestAnErrorSaysWhatToType(t *testing.T) {
 		"AMOUNT has more than 18 decimals":                     {"deposit", "0.10000000000000000000"},
 		"AMOUNT is not below 10^15 in absolute value":          {"deposit", "1000000000000000"},
 		"AMOUNT must be a plain decimal number":                {"deposit", "1e3"},
-		"--capital\" flag: has more than 18 decimals":          {"bot", "add", "b", "--capital", "0.10000000000000000000"},
-		"pets override request go_live --for NAME -p PAPER":    {"portfolio", "open", "real", "--mode", "live"},
+		"the value of --capital has more than 18 decimals":     {"bot", "add", "b", "--capital", "0.10000000000000000000"},
+		"pets override request go_live --for NAME -p PAPER":    {"portfolio", "open", "real", "--mode", "live", "--asset", "pUSD"},
 		"must not begin with a dash: a command line takes it":  {"bot", "add", "--capital", "1", "--", "-x"},
 		"id must not begin with a dash: a command line takes ": {"portfolio", "open", "--", "-x"},
 	} {
