@@ -66,13 +66,13 @@ func TestColumnsOfTheTable(t *testing.T) {
 	}{
 		"stop": {func(s Spec) bool { return s.Class == ClassStop }, "engage_stop reject_transfer retire_wallet revoke_api_key revoke_approver stop_bot"},
 		"fact": {func(s Spec) bool { return s.Class == ClassFact }, `confirm_fill confirm_transfer expire_transfers fail_transfer mark_prices place_permit
-			reconcile record_deposit record_fee record_fill record_reencrypted record_trade record_withdrawal redeem_position release_permit
+			reconcile record_deposit record_fee record_fill record_reencrypted record_trade record_withdrawal redeem_position release_permit reopen_transfer
 			settle_market time_out_legs void_fill`},
 		"other": {func(s Spec) bool { return s.Class == ClassOther }, `accept_rollback add_address allocate_capital approve_transfer ask_permit bootstrap_api_key
-			broadcast_transfer change_limits change_treasury_policy claim_wallet complete_key_rotation confirm_clear confirm_override
-			issue_api_key load_wallet miss_key open_portfolio post_adjustment prepare_transfer propose_rebalance record_denials record_key register_approver
-			register_bot register_market register_wallet remove_address reprice_transfer request_clear request_override request_transfer reset_breaker
-			rotate_api_key set_row_aside sign_order sign_transfer start_bot start_key_rotation test_recovery use_key
+			broadcast_transfer cancel_transfer change_limits change_treasury_policy claim_wallet complete_key_rotation confirm_clear confirm_override
+			issue_api_key load_wallet miss_key open_portfolio post_adjustment prepare_again prepare_transfer propose_rebalance raise_fee record_denials
+			record_key register_approver register_bot register_market register_wallet remove_address reprice_transfer request_clear request_override
+			request_transfer reset_breaker rotate_api_key set_row_aside sign_order sign_transfer start_bot start_key_rotation test_recovery use_key
 			vouch_approver`},
 		"batch": {func(s Spec) bool { return s.Batch }, `allocate_capital ask_permit confirm_fill mark_prices place_permit post_adjustment record_deposit
 			record_fee record_fill record_trade record_withdrawal register_market release_permit settle_market start_bot stop_bot void_fill`},

@@ -6,6 +6,7 @@ import (
 
 	"pets/domain"
 	"pets/domain/portfolio"
+	"pets/domain/treasury"
 )
 
 // RequestTransfer asks for a transfer. No money moves before the transfer is approved, if it needs
@@ -39,13 +40,87 @@ func (c ApproveTransfer) Decide(d *portfolio.Decision) error {
 type RejectTransfer struct {
 	Transfer string `json:"transfer"`
 	Reason   string `json:"reason"`
+	// Signed says whether the prepared transaction of a cold wallet was signed on the
+	// machine with the key. Only for such a transfer it has to be said.
+	Signed *bool `json:"signed,omitempty"`
 }
 
 func (RejectTransfer) spec() *Spec { return rejectTransfer }
 
 // Decide implements PortfolioCommand.
 func (c RejectTransfer) Decide(d *portfolio.Decision) error {
+	if c.Signed != nil && !*c.Signed {
+		return d.RejectUnsigned(c.Transfer, c.Reason)
+	}
 	return d.RejectTransfer(c.Transfer, c.Reason)
+}
+
+// RaiseFee asks for a higher fee for an approved transfer. Another user has to approve it,
+// by the new hash.
+type RaiseFee struct {
+	Transfer string `json:"transfer"`
+	// HighestFee is the new largest total fee, in the chain's coin.
+	HighestFee domain.Decimal `json:"highest_fee"`
+	Reason     string         `json:"reason"`
+}
+
+func (RaiseFee) spec() *Spec { return raiseFee }
+
+// Decide implements PortfolioCommand.
+func (c RaiseFee) Decide(d *portfolio.Decision) error {
+	return d.RequestRaise(c.Transfer, c.HighestFee, c.Reason)
+}
+
+// CancelTransfer asks for a transfer that holds a nonce to be cancelled, by a transaction
+// of the wallet to itself with that nonce.
+type CancelTransfer struct {
+	Transfer string `json:"transfer"`
+	// HighestFee is the most that this may cost, in the chain's coin; max_transfer_fee by
+	// default.
+	HighestFee domain.Decimal `json:"highest_fee,omitzero"`
+	Reason     string         `json:"reason"`
+}
+
+func (CancelTransfer) spec() *Spec { return cancelTransfer }
+
+// Decide implements PortfolioCommand.
+func (c CancelTransfer) Decide(d *portfolio.Decision) error {
+	return d.RequestCancel(c.Transfer, c.HighestFee, c.Reason)
+}
+
+// ReopenTransfer takes back a recorded end that the chain does not have. The server sends
+// it.
+type ReopenTransfer struct {
+	Transfer string `json:"transfer"`
+	Code     string `json:"code"`
+	Detail   string `json:"detail,omitempty"`
+	Block    uint64 `json:"block"`
+}
+
+func (ReopenTransfer) spec() *Spec { return reopenTransfer }
+
+// Decide implements PortfolioCommand.
+func (c ReopenTransfer) Decide(d *portfolio.Decision) error {
+	return d.ReopenTransfer(&domain.TransferReopened{Transfer: c.Transfer, Code: c.Code, Detail: c.Detail, Block: c.Block})
+}
+
+// PrepareAgain prepares the unsigned transaction of a cold wallet again, with the current
+// fees and the same nonce.
+type PrepareAgain struct {
+	Transfer string `json:"transfer"`
+
+	// Prepared is not part of the body: package commands/custody adds it.
+	Prepared Prepared `json:"-"`
+}
+
+func (PrepareAgain) spec() *Spec { return prepareAgain }
+
+// Decide implements PortfolioCommand.
+func (c PrepareAgain) Decide(d *portfolio.Decision) error {
+	if t := d.State().Custody.Transfers[c.Transfer]; t != nil && (t.Cancel != nil || t.Status != treasury.Prepared) {
+		return d.RepriceTransfer(c.Transfer, c.Prepared.domain())
+	}
+	return d.PrepareTransfer(c.Transfer, c.Prepared.domain())
 }
 
 // PrepareTransfer records the transaction of an approved transfer before anything is signed. The server
@@ -130,6 +205,7 @@ type FailTransfer struct {
 	Code     string         `json:"code"`
 	Detail   string         `json:"detail,omitempty"`
 	TxHash   string         `json:"tx_hash,omitempty"`
+	Block    uint64         `json:"block,omitempty"`
 	Fee      domain.Decimal `json:"fee,omitzero"`
 }
 
@@ -137,7 +213,7 @@ func (FailTransfer) spec() *Spec { return failTransfer }
 
 // Decide implements PortfolioCommand.
 func (c FailTransfer) Decide(d *portfolio.Decision) error {
-	return d.FailTransfer(&domain.TransferFailed{Transfer: c.Transfer, Code: c.Code, Detail: c.Detail, TxHash: c.TxHash, Fee: c.Fee})
+	return d.FailTransfer(&domain.TransferFailed{Transfer: c.Transfer, Code: c.Code, Detail: c.Detail, TxHash: c.TxHash, Block: c.Block, Fee: c.Fee})
 }
 
 // ExpireTransfers records transfers that have expired. The server sends it if no other command comes

@@ -93,6 +93,9 @@ type TransferRejected struct {
 	Transfer string `json:"transfer"`
 	User     string `json:"user"`
 	Reason   string `json:"reason"`
+	// NotSigned: the user says that the prepared transaction of a cold wallet was never
+	// signed.
+	NotSigned bool `json:"not_signed,omitempty"`
 }
 
 // TransferExpired records that a transfer was not approved or not prepared in
@@ -131,12 +134,14 @@ type TransferBroadcast struct {
 }
 
 // TransferRepriced replaces a stuck transaction by one with a higher fee and the
-// same nonce, recipient and amount, within the approved fee.
+// same nonce, recipient and amount, within the approved fee; or, if it was to be
+// cancelled, by one with the same nonce that pays nothing to the wallet itself.
 type TransferRepriced struct {
 	Transfer    string          `json:"transfer"`
 	Transaction json.RawMessage `json:"transaction"`
 	Nonce       uint64          `json:"nonce"`
 	Digest      string          `json:"digest"`
+	Cancel      bool            `json:"cancel,omitempty"`
 }
 
 // TransferConfirmed records that the money has arrived and the block is final.
@@ -154,15 +159,19 @@ const (
 	FailedRefused  = "refused"   // it would fail, or cannot be paid for: nothing was sent
 	FailedNotMoved = "not_moved" // the transaction is on the chain, but the token did not move
 	FailedByHand   = "by_hand"   // two people declared it failed
+	FailedCancel   = "cancelled" // the transaction that cancels it used its nonce
 )
 
 // TransferFailed records that the money stayed where it was, less the fee.
 type TransferFailed struct {
-	Transfer string  `json:"transfer"`
-	Code     string  `json:"code"`
-	Detail   string  `json:"detail,omitempty"`
-	TxHash   string  `json:"tx_hash,omitempty"`
-	Fee      Decimal `json:"fee,omitzero"` // in the chain's coin
+	Transfer string `json:"transfer"`
+	Code     string `json:"code"`
+	Detail   string `json:"detail,omitempty"`
+	TxHash   string `json:"tx_hash,omitempty"`
+	// Block is the block of that transaction, if there is one. Older builds did not record
+	// it.
+	Block uint64  `json:"block,omitempty"`
+	Fee   Decimal `json:"fee,omitzero"` // in the chain's coin
 }
 
 // BalanceReconciled records a comparison of the ledger with the chain. A

@@ -85,6 +85,9 @@ var registry = []row{
 	hidden[TransferRepriced](TransferRepricedType),
 	hidden[TransferConfirmed](TransferConfirmedType),
 	hidden[TransferFailed](TransferFailedType),
+	hidden[TransferReopened](TransferReopenedType),
+	hidden[TransferRaiseRequested](TransferRaiseRequestedType),
+	hidden[TransferCancelRequested](TransferCancelRequestedType),
 	hidden[BalanceReconciled](BalanceReconciledType),
 	hidden[TreasuryPolicyChanged](TreasuryPolicyChangedType),
 

@@ -110,6 +110,35 @@ type Transfer struct {
 	Detail string         `json:"detail,omitempty"` // why it failed, or was rejected
 	// Rebalance holds the figures of a proposal.
 	Rebalance *domain.Rebalance `json:"rebalance,omitempty"`
+	// Raise is a request for a higher fee that waits for a second person, Raised the one that
+	// was approved last.
+	Raise  *Raise `json:"raise,omitempty"`
+	Raised *Raise `json:"raised,omitempty"`
+	// Cancel says what cancels the transfer, once somebody has asked for that.
+	Cancel *Cancel `json:"cancel,omitempty"`
+	// Reopened counts how often its recorded end was taken back, because the chain did not
+	// have it.
+	Reopened int `json:"reopened,omitempty"`
+}
+
+// Raise is a request for a higher fee. It is approved like the transfer, by its own hash.
+type Raise struct {
+	HighestFee domain.Decimal `json:"highest_fee"`
+	// Former is the highest fee before it.
+	Former      domain.Decimal `json:"former"`
+	Hash        string         `json:"hash"`
+	Reason      string         `json:"reason"`
+	RequestedBy string         `json:"requested_by"`
+	ExpiresAt   time.Time      `json:"expires_at"`
+}
+
+// Cancel is a request to use the nonce of a transfer for nothing.
+type Cancel struct {
+	// Payment pays 0 coins from the wallet to itself. Hash is its hash.
+	Payment     domain.Payment `json:"payment"`
+	Hash        string         `json:"hash"`
+	Reason      string         `json:"reason"`
+	RequestedBy string         `json:"requested_by"`
 }
 
 // Attempt is one transaction, without its signature.
@@ -119,6 +148,8 @@ type Attempt struct {
 	Digest      string          `json:"digest"`
 	TxHash      string          `json:"tx_hash,omitempty"`
 	Sent        bool            `json:"sent"`
+	// Cancel: it does not pay, and only uses the nonce.
+	Cancel bool `json:"cancel,omitempty"`
 }
 
 // TransfersOf lists the remembered transfers that keep accepts, oldest first.
@@ -126,7 +157,7 @@ func TransfersOf(s *portfolio.State, keep func(*treasury.Transfer) bool) []Trans
 	out := []Transfer{}
 	for _, t := range s.Custody.SortedTransfers() {
 		if keep(t) {
-			out = append(out, TransferOf(t))
+			out = append(out, TransferOf(t, s.Time))
 		}
 	}
 	return out
@@ -137,13 +168,13 @@ func TransfersOf(s *portfolio.State, keep func(*treasury.Transfer) bool) []Trans
 func GoingOn(s *portfolio.State) []Transfer {
 	out := []Transfer{}
 	for _, t := range s.GoesOn() {
-		out = append(out, TransferOf(t))
+		out = append(out, TransferOf(t, s.Time))
 	}
 	return out
 }
 
-// TransferOf renders one transfer.
-func TransferOf(t *treasury.Transfer) Transfer {
+// TransferOf renders one transfer, as of a time.
+func TransferOf(t *treasury.Transfer, now time.Time) Transfer {
 	v := Transfer{
 		Transfer: t.Transfer, Status: t.Status, Kind: t.Kind, Wallet: t.Wallet, From: t.FromPlace, To: t.ToPlace, Asset: t.Asset, GasAsset: t.GasAsset,
 		Payment: t.Payment, Hash: t.Hash, Reason: t.Reason, ApprovalFor: append([]string{}, t.ApprovalFor...), RequestedBy: t.User,
@@ -154,7 +185,17 @@ func TransferOf(t *treasury.Transfer) Transfer {
 		v.Approvals, v.Approved, v.FirstApprovedBy, v.FirstSignature = t.Approvals, t.ApprovedTimes(), t.FirstApprovedBy, t.FirstSignature
 	}
 	for _, a := range t.Attempts {
-		v.Attempts = append(v.Attempts, Attempt{a.Transaction, a.Nonce, a.Digest, a.TxHash, a.Sent})
+		v.Attempts = append(v.Attempts, Attempt{a.Transaction, a.Nonce, a.Digest, a.TxHash, a.Sent, a.Cancel})
+	}
+	v.Reopened = t.Reopened
+	if r := t.WaitingRaise(now); r != nil {
+		v.Raise = raiseOf(r)
+	}
+	if r := t.Raised; r != nil {
+		v.Raised = raiseOf(&r.Raise)
+	}
+	if c := t.Cancel; c != nil {
+		v.Cancel = &Cancel{c.Payment, c.Hash, c.Reason, c.User}
 	}
 	return v
 }
@@ -208,4 +249,8 @@ func TreasuryOf(s *portfolio.State, now time.Time) Treasury {
 		v.Differences = append(v.Differences, Difference(d))
 	}
 	return v
+}
+
+func raiseOf(r *treasury.Raise) *Raise {
+	return &Raise{r.HighestFee, r.Former, r.Hash, r.Reason, r.User, r.ExpiresAt}
 }

@@ -50,6 +50,9 @@ func describeTransfer(event domain.Event) string {
 	case *domain.TransferApproved:
 		return fmt.Sprintf("%s approves transfer %s", e.User, e.Transfer)
 	case *domain.TransferRejected:
+		if e.NotSigned {
+			return fmt.Sprintf("%s rejects transfer %s, and says that it was never signed: %s", e.User, e.Transfer, e.Reason)
+		}
 		return fmt.Sprintf("%s rejects transfer %s: %s", e.User, e.Transfer, e.Reason)
 	case *domain.TransferExpired:
 		return fmt.Sprintf("transfer %s waited too long and expired", e.Transfer)
@@ -60,11 +63,28 @@ func describeTransfer(event domain.Event) string {
 	case *domain.TransferBroadcast:
 		return fmt.Sprintf("transfer %s is on its way: %s", e.Transfer, e.TxHash)
 	case *domain.TransferRepriced:
+		if e.Cancel {
+			return fmt.Sprintf("transfer %s gets a transaction that cancels it at nonce %d", e.Transfer, e.Nonce)
+		}
 		return fmt.Sprintf("transfer %s is stuck and gets another fee at nonce %d", e.Transfer, e.Nonce)
 	case *domain.TransferConfirmed:
 		return fmt.Sprintf("transfer %s arrived in block %d, fee %s: %s", e.Transfer, e.Block, e.Fee, e.TxHash)
 	case *domain.TransferFailed:
 		return strings.TrimSuffix(fmt.Sprintf("transfer %s failed (%s), fee %s: %s", e.Transfer, e.Code, e.Fee, e.Detail), ": ")
+	default:
+		return describeWayOut(event)
+	}
+}
+
+// describeWayOut describes what frees a transfer that stands still.
+func describeWayOut(event domain.Event) string {
+	switch e := event.(type) {
+	case *domain.TransferReopened:
+		return strings.TrimSuffix(fmt.Sprintf("TRANSFER %s IS OPEN AGAIN, because the chain does not have its recorded end (%s): %s", e.Transfer, e.Code, e.Detail), ": ")
+	case *domain.TransferRaiseRequested:
+		return fmt.Sprintf("%s asks for a highest fee of %s for transfer %s; a second person has to approve it: %s", e.User, e.HighestFee, e.Transfer, e.Reason)
+	case *domain.TransferCancelRequested:
+		return fmt.Sprintf("%s cancels transfer %s, for at most %s: %s", e.User, e.Transfer, e.HighestFee, e.Reason)
 	default:
 		return describeSystem(event)
 	}

@@ -108,7 +108,15 @@ func (v *verifier) checkSigned(ctx context.Context, rec eventstore.Record, meta 
 
 func (v *verifier) approvedTransfer(e *domain.TransferApproved) approved {
 	a := approved{kind: approval.KindTransfer, id: e.Transfer, user: e.User, signature: e.Signature}
-	if t := v.state.Custody.Transfers[e.Transfer]; t != nil && (e.Hash != t.Hash || treasury.Hash(v.state.Portfolio, &t.TransferRequested) != t.Hash) {
+	t := v.state.Custody.Transfers[e.Transfer]
+	switch {
+	case t == nil:
+		return a
+	case t.Status != treasury.Requested && t.Raise != nil: // the approval of a higher fee
+		if e.Hash != t.Raise.Hash || t.RaisedHash(v.state.Portfolio, t.Raise.HighestFee) != e.Hash {
+			a.differs = "hash"
+		}
+	case e.Hash != t.Hash || treasury.Hash(v.state.Portfolio, &t.TransferRequested) != t.Hash:
 		a.differs = "hash"
 	}
 	return a

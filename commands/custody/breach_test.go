@@ -34,13 +34,13 @@ func lie(p commands.Prepared, err error, change func(*commands.Prepared)) (comma
 	return p, err
 }
 
-func (l *lying) Prepare(ctx context.Context, pay domain.Payment, first bool) (commands.Prepared, error) {
-	p, err := l.Chain.Prepare(ctx, pay, first)
+func (l *lying) Prepare(ctx context.Context, pay domain.Payment, how custody.Making) (commands.Prepared, error) {
+	p, err := l.Chain.Prepare(ctx, pay, how)
 	return lie(p, err, l.prepare)
 }
 
-func (l *lying) Reprice(ctx context.Context, transaction json.RawMessage) (commands.Prepared, error) {
-	p, err := l.Chain.Reprice(ctx, transaction)
+func (l *lying) Reprice(ctx context.Context, transaction json.RawMessage, pay domain.Payment, how custody.Making) (commands.Prepared, error) {
+	p, err := l.Chain.Reprice(ctx, transaction, pay, how)
 	return lie(p, err, l.reprice)
 }
 

@@ -74,7 +74,7 @@ func TestAColdTransferThatWasSignedTwice(t *testing.T) {
 	// The other one: the same payment with another tip, as another tool would make it.
 	u, err := chain.ParseUnsigned("transaction", s.transfer(id).Last().Transaction)
 	require.NoError(t, err)
-	u.Tip = chain.NewUnits(2 * params.GWei)
+	u.Tip = chain.NewUnits(3 * params.GWei)
 	other, err := json.Marshal(u)
 	require.NoError(t, err)
 	machine := evm.NewSignatory(s.registry)

@@ -87,12 +87,12 @@ type mortalChain struct {
 	life *life
 }
 
-func (c mortalChain) Prepare(ctx context.Context, p domain.Payment, first bool) (commands.Prepared, error) {
-	return step(c.life, "prepare", func() (commands.Prepared, error) { return c.Chain.Prepare(ctx, p, first) })
+func (c mortalChain) Prepare(ctx context.Context, p domain.Payment, how custody.Making) (commands.Prepared, error) {
+	return step(c.life, "prepare", func() (commands.Prepared, error) { return c.Chain.Prepare(ctx, p, how) })
 }
 
-func (c mortalChain) Reprice(ctx context.Context, transaction json.RawMessage) (commands.Prepared, error) {
-	return step(c.life, "reprice", func() (commands.Prepared, error) { return c.Chain.Reprice(ctx, transaction) })
+func (c mortalChain) Reprice(ctx context.Context, transaction json.RawMessage, pay domain.Payment, how custody.Making) (commands.Prepared, error) {
+	return step(c.life, "reprice", func() (commands.Prepared, error) { return c.Chain.Reprice(ctx, transaction, pay, how) })
 }
 
 func (c mortalChain) Send(ctx context.Context, chain, raw string) error {

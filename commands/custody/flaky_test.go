@@ -46,12 +46,12 @@ func try[T any](f *flaky, do func() (T, error)) (T, error) {
 	return do()
 }
 
-func (f *flaky) Prepare(ctx context.Context, p domain.Payment, first bool) (commands.Prepared, error) {
-	return try(f, func() (commands.Prepared, error) { return f.Chain.Prepare(ctx, p, first) })
+func (f *flaky) Prepare(ctx context.Context, p domain.Payment, how custody.Making) (commands.Prepared, error) {
+	return try(f, func() (commands.Prepared, error) { return f.Chain.Prepare(ctx, p, how) })
 }
 
-func (f *flaky) Reprice(ctx context.Context, transaction json.RawMessage) (commands.Prepared, error) {
-	return try(f, func() (commands.Prepared, error) { return f.Chain.Reprice(ctx, transaction) })
+func (f *flaky) Reprice(ctx context.Context, transaction json.RawMessage, pay domain.Payment, how custody.Making) (commands.Prepared, error) {
+	return try(f, func() (commands.Prepared, error) { return f.Chain.Reprice(ctx, transaction, pay, how) })
 }
 
 func (f *flaky) Read(transaction json.RawMessage) (commands.Prepared, error) {

@@ -128,7 +128,7 @@ func TestAnEvacuationInABreach(t *testing.T) {
 	require.Equal(t, "8500", x.Amount.String())
 	require.Equal(t, "8500", s.holds(s.partner, "USDC").String())
 	require.True(t, s.state().Stop.Engaged)
-	s.must(olga, commands.RejectTransfer{Transfer: under, Reason: "its nonce is used"})
+	s.must(olga, commands.RejectTransfer{Transfer: under, Reason: "its nonce is used", Signed: new(bool)})
 	s.agrees()
 }
 

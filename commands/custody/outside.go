@@ -47,17 +47,22 @@ type Signatory interface {
 type Chain interface {
 	Signatory
 	// Prepare turns an approved payment into a transaction with the current nonce and
-	// fees. A payment that can never be made is [ErrCannotPay]. With first, the
-	// transaction replaces whatever the wallet has under way; without, it waits for that.
-	Prepare(ctx context.Context, p domain.Payment, first bool) (commands.Prepared, error)
-	// Reprice makes the transaction that replaces a stuck one, at higher fees.
-	Reprice(ctx context.Context, transaction json.RawMessage) (commands.Prepared, error)
+	// fees. A payment that can never be made is [ErrCannotPay].
+	Prepare(ctx context.Context, p domain.Payment, how Making) (commands.Prepared, error)
+	// Reprice makes the transaction that replaces another one, at higher fees: the same
+	// payment with its highest fee, or one of nothing to the sender itself.
+	Reprice(ctx context.Context, transaction json.RawMessage, p domain.Payment, how Making) (commands.Prepared, error)
 	// Send sends the same bytes to every endpoint. It may be repeated at any time. An
 	// error means that the endpoints may not have accepted the bytes; [ErrUnderpriced]
 	// means that they did not, because of the fees.
 	Send(ctx context.Context, chain, raw string) error
 	// Follow returns what became of the transactions of one nonce, the latest last.
 	Follow(ctx context.Context, attempts []treasury.Attempt) (Outcome, error)
+	// NextNonce returns the nonce of an account's next transaction at the newest block.
+	NextNonce(ctx context.Context, chain, address string) (NextNonce, error)
+	// CheckSettlement refuses an outcome of a transfer that contradicts the chain. An
+	// outcome of which the endpoints know nothing now is [ErrNotKnown].
+	CheckSettlement(ctx context.Context, t *treasury.Transfer, s portfolio.TransferSettlement) error
 	// Balances reads the balances of wallets, all at the end of one block.
 	Balances(ctx context.Context, wallets []*treasury.Wallet) (Balances, error)
 	// Assets finds what the registry knows of a chain's assets: those named by their
@@ -66,6 +71,24 @@ type Chain interface {
 	// CheckAddress returns the checksummed form (EIP-55) of an address, and refuses one
 	// with a wrong checksum.
 	CheckAddress(address string) (string, error)
+}
+
+// Making says how a transaction is made.
+type Making struct {
+	// First: it replaces whatever the wallet has under way. Without it, it waits for that.
+	First bool
+	// WholeFee: it offers all of the highest fee, because it waits for a signature
+	// elsewhere and cannot be repriced without another one.
+	WholeFee bool
+	// Nonce is the nonce that it has to have, or nil for the next one.
+	Nonce *uint64
+}
+
+// NextNonce is an account's next nonce, as of a block.
+type NextNonce struct {
+	Nonce uint64
+	Block uint64
+	Time  time.Time
 }
 
 // Errors of a [Chain] that have a meaning here.
@@ -77,6 +100,9 @@ var (
 	ErrCannotPay = errors.New("the payment can never be made as approved")
 	// ErrUnderpriced means that no endpoint accepts a transaction at the fees it offers.
 	ErrUnderpriced = errors.New("the fees of the transaction are too low to be taken")
+	// ErrNotKnown means that the endpoints do not answer, or disagree, so that nothing is
+	// contradicted.
+	ErrNotKnown = errors.New("the chain does not say now what became of the transaction")
 )
 
 // SignedTransaction is a transaction as it is sent. Anyone who has it can send it.
@@ -98,7 +124,7 @@ func (s SignedTransaction) LogValue() slog.Value {
 // OutcomeKind is what the chain says about the transactions of one nonce.
 type OutcomeKind string
 
-// The kinds. Only Arrived, Reverted, NotMoved and Replaced are final.
+// The kinds. Only Waiting and Lost are not final.
 const (
 	Waiting  OutcomeKind = "waiting"   // known, or in a block that is not final
 	Lost     OutcomeKind = "lost"      // no endpoint knows it: send the same bytes again
@@ -106,6 +132,8 @@ const (
 	Reverted OutcomeKind = "reverted"  // final, and nothing moved but the fee
 	NotMoved OutcomeKind = "not_moved" // final, and the token did not move
 	Replaced OutcomeKind = "replaced"  // final: another transaction used the nonce
+
+	Cancelled OutcomeKind = "cancelled" // final: the transaction that cancels it used the nonce
 )
 
 // Outcome is what became of a transfer on the chain.

@@ -33,6 +33,11 @@ func (c *Custodian) Reconcile(ctx context.Context, id string, r commands.Request
 		if err != nil {
 			return commands.Answer{}, err
 		}
+		if differs && try == 1 {
+			// An end that the chain does not have is taken back, and explains the difference.
+			// A recheck that fails is repeated by the loop.
+			_, _ = c.Recheck(ctx, id)
+		}
 		if !differs || try >= maxComparisons {
 			r.Command = cmd
 			answer, err := c.engine.Do(ctx, id, r)

@@ -183,6 +183,9 @@ func (l *loop) work(ctx context.Context, id string, w *worker) {
 		l.tell(ctx, notice.HotTooLong, id, errHotTooLong)
 	}
 	if l.c.o.Chain != nil && !l.c.engine.WallClock().Before(w.nextReconcileAt) {
+		if _, err := l.c.Recheck(ctx, id); err != nil {
+			l.tell(ctx, notice.ChainUnread, id, err)
+		}
 		l.reconcile(ctx, id, w)
 	}
 	for range maxRounds {

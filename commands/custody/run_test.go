@@ -109,7 +109,7 @@ type failing struct {
 	panic bool
 }
 
-func (f *failing) Prepare(ctx context.Context, p domain.Payment, first bool) (commands.Prepared, error) {
+func (f *failing) Prepare(ctx context.Context, p domain.Payment, how custody.Making) (commands.Prepared, error) {
 	if f.panic {
 		panic("a defect")
 	}
@@ -117,7 +117,7 @@ func (f *failing) Prepare(ctx context.Context, p domain.Payment, first bool) (co
 		<-f.hang
 		return commands.Prepared{}, errors.New("it hung")
 	}
-	return f.Chain.Prepare(ctx, p, first)
+	return f.Chain.Prepare(ctx, p, how)
 }
 
 func TestADefectDoesNotEndTheLoop(t *testing.T) {

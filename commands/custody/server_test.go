@@ -103,6 +103,11 @@ func (s *server) do(c domain.Caller, cmd commands.Command) (commands.Answer, err
 	return s.engine.Do(s.ctx(), main, by(c, signing.Signed(s.t, s.truth, main, c.User, cmd)))
 }
 
+// signed returns a command with the signature of paul.
+func (s *server) signed(cmd commands.Command) commands.Command {
+	return signing.Signed(s.t, s.truth, main, paul.User, cmd)
+}
+
 func (s *server) must(c domain.Caller, cmd commands.Command) commands.Answer {
 	s.t.Helper()
 	a, err := s.do(c, cmd)
@@ -266,13 +271,20 @@ func (s *server) ask(cmd commands.RequestTransfer) string {
 		cmd.Reason = "a test"
 	}
 	id := s.must(olga, cmd).ID
-	if t := s.transfer(id); t.NeedsApproval() {
-		s.must(paul, commands.ApproveTransfer{Transfer: id, Hash: t.TransferRequested.Hash})
-		if t.Approvals > 1 { // the address is new
-			s.must(petra, commands.ApproveTransfer{Transfer: id, Hash: t.TransferRequested.Hash})
-		}
-	}
+	s.agree(s.transfer(id))
 	return id
+}
+
+// agree has a transfer approved if necessary.
+func (s *server) agree(t *treasury.Transfer) {
+	s.t.Helper()
+	if !t.NeedsApproval() {
+		return
+	}
+	s.must(paul, commands.ApproveTransfer{Transfer: t.Transfer, Hash: t.TransferRequested.Hash})
+	if t.Approvals > 1 { // the address is new
+		s.must(petra, commands.ApproveTransfer{Transfer: t.Transfer, Hash: t.TransferRequested.Hash})
+	}
 }
 
 func (s *server) work() error {

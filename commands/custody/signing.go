@@ -332,7 +332,7 @@ func (c *Custodian) signed(ctx context.Context, id string, t *treasury.Transfer)
 	if err != nil {
 		return SignedTransaction{}, err
 	}
-	if field := t.Matches(says.Says); field != "" || says.Digest != last.Digest || says.Nonce != last.Nonce {
+	if field := t.Differs(last.Cancel, says.Says); field != "" || says.Digest != last.Digest || says.Nonce != last.Nonce {
 		err := &domain.Error{Code: domain.CodeDenied, Field: field, Message: "of the transaction differs", Cause: portfolio.ErrTampered}
 		return SignedTransaction{}, c.stopIfTampered(ctx, id, t.Transfer, err)
 	}

@@ -113,7 +113,7 @@ func (c *Custodian) step(ctx context.Context, id string, t *treasury.Transfer) (
 	case treasury.Approved:
 		return c.prepare(ctx, id, t)
 	case treasury.Prepared:
-		return c.signNext(ctx, id, t)
+		return c.readied(ctx, id, t)
 	case treasury.Signed:
 		return c.launch(ctx, id, t)
 	case treasury.Broadcast:
@@ -130,7 +130,7 @@ func (c *Custodian) prepare(ctx context.Context, id string, t *treasury.Transfer
 	if _, err := c.sendable(ctx, id, t.Transfer); err != nil {
 		return false, err
 	}
-	p, err := c.o.Chain.Prepare(ctx, t.Payment, t.Urgent())
+	p, err := c.o.Chain.Prepare(ctx, c.paymentOf(t), Making{First: t.Urgent(), WholeFee: cold(t)})
 	switch {
 	case errors.Is(err, ErrCannotPay):
 		return true, errors.Join(err, c.act(ctx, id, commands.FailTransfer{Transfer: t.Transfer, Code: domain.FailedRefused, Detail: "it can never be made as approved"}))
@@ -138,7 +138,73 @@ func (c *Custodian) prepare(ctx context.Context, id string, t *treasury.Transfer
 		return false, err
 	}
 	err = c.stopIfTampered(ctx, id, t.Transfer, c.act(ctx, id, commands.PrepareTransfer{Transfer: t.Transfer, Prepared: p}))
+	if errors.Is(err, portfolio.ErrNonceUsed) {
+		// The chain offers a nonce that is recorded as used: one of the two is wrong.
+		if reopened, e := c.recheck(ctx, id, t.From); reopened > 0 || e != nil {
+			return reopened > 0, e
+		}
+	}
 	return err == nil, err
+}
+
+// readied takes the next step of a prepared transfer. One of a cold wallet is signed
+// elsewhere; until then it follows what people have asked for since.
+func (c *Custodian) readied(ctx context.Context, id string, t *treasury.Transfer) (bool, error) {
+	if !cold(t) {
+		return c.signNext(ctx, id, t)
+	}
+	outdated, err := c.outdated(t)
+	switch {
+	case err != nil || !outdated:
+		return false, err
+	case t.Cancel != nil:
+		return c.reprice(ctx, id, t)
+	}
+	return c.prepareAgain(ctx, id, t)
+}
+
+// prepareAgain replaces the unsigned transaction of a cold wallet by one with the current
+// fees. The nonce stays: with another one, a signature of the former could pay twice.
+func (c *Custodian) prepareAgain(ctx context.Context, id string, t *treasury.Transfer) (bool, error) {
+	if _, err := c.sendable(ctx, id, t.Transfer); err != nil {
+		return false, err
+	}
+	p, err := c.o.Chain.Prepare(ctx, c.paymentOf(t), Making{WholeFee: true, Nonce: &t.Last().Nonce})
+	if err != nil {
+		return false, err
+	}
+	err = c.stopIfTampered(ctx, id, t.Transfer, c.act(ctx, id, commands.PrepareTransfer{Transfer: t.Transfer, Prepared: p}))
+	return err == nil, err
+}
+
+// cold reports whether the key of the sending wallet is elsewhere.
+func cold(t *treasury.Transfer) bool { return t.FromPlace == domain.WalletCold }
+
+// outdated reports whether the latest transaction is not the one that people want by now:
+// the transfer is to be cancelled, or a higher fee was approved. A hot wallet offers a
+// higher fee once its transaction is stuck.
+func (c *Custodian) outdated(t *treasury.Transfer) (bool, error) {
+	last := t.Last()
+	switch {
+	case last == nil || !t.AttemptsLeft():
+		return false, nil
+	case last.Cancel != (t.Cancel != nil):
+		return true, nil
+	case !cold(t):
+		return false, nil
+	}
+	says, err := c.o.Chain.Read(last.Transaction)
+	return err == nil && says.Says.HighestFee.Less(c.paymentOf(t).HighestFee), err
+}
+
+// paymentOf is what the transactions of a transfer do from now on.
+func (c *Custodian) paymentOf(t *treasury.Transfer) domain.Payment {
+	if t.Cancel != nil {
+		return t.Cancel.Payment
+	}
+	pays := t.Payment
+	pays.HighestFee = t.FeeAt(c.engine.WallClock())
+	return pays
 }
 
 // signNext signs the latest transaction. A cold wallet signs elsewhere, and its signed
@@ -155,16 +221,31 @@ func (c *Custodian) signNext(ctx context.Context, id string, t *treasury.Transfe
 // launch sends a signed transaction. Imported bytes may have been sent by another holder
 // already, even while everything is halted, so it first records what became of them.
 func (c *Custodian) launch(ctx context.Context, id string, t *treasury.Transfer) (bool, error) {
-	if last := t.Last(); last != nil && last.Raw != "" {
+	if imported(t) {
 		out, err := c.o.Chain.Follow(ctx, signedOf(t))
 		if err != nil {
 			return false, err
 		}
-		if over, err := c.settle(ctx, id, t, out); over || err != nil {
+		if over, err := c.settle(ctx, id, t, out); over || err != nil || out.InBlock {
 			return over, err
 		}
 	}
+	outdated, err := c.outdated(t)
+	switch last := t.Last(); {
+	case err != nil || last == nil:
+		return false, err
+	case outdated:
+		return c.reprice(ctx, id, t)
+	case last.TxHash == "":
+		return c.signNext(ctx, id, t)
+	}
 	return c.broadcast(ctx, id, t)
+}
+
+// imported reports whether a transaction of the transfer was signed elsewhere. Whoever
+// signed it may have sent it, or another signature of the same payment.
+func imported(t *treasury.Transfer) bool {
+	return slices.ContainsFunc(t.Attempts, func(a treasury.Attempt) bool { return a.Raw != "" })
 }
 
 // broadcast records that the transaction may be on its way, and sends it.
@@ -215,8 +296,10 @@ func (c *Custodian) settle(ctx context.Context, id string, t *treasury.Transfer,
 		return true, c.failed(ctx, id, t, domain.FailedReverted, out)
 	case NotMoved:
 		return true, c.failed(ctx, id, t, domain.FailedNotMoved, out)
+	case Cancelled:
+		return true, c.failed(ctx, id, t, domain.FailedCancel, out)
 	case Replaced:
-		if last := t.Last(); last != nil && last.Raw != "" {
+		if imported(t) || cold(t) {
 			// Another signature of the same payment has another hash. The holder of the key may
 			// have sent that one, and putting the money back would mean paying twice.
 			return false, domain.Errorf(domain.CodeConflict, "transaction %s used its nonce, and was not imported here: look up what it pays; two people settle it by an override of kind transfer", out.TxHash)
@@ -238,7 +321,7 @@ func signedOf(t *treasury.Transfer) []treasury.Attempt {
 // failed records that a transfer failed on the chain. Only the server that recorded it
 // sends a notice.
 func (c *Custodian) failed(ctx context.Context, id string, t *treasury.Transfer, code string, out Outcome) error {
-	answer, err := c.engine.Do(ctx, id, asServer(commands.FailTransfer{Transfer: t.Transfer, Code: code, TxHash: out.TxHash, Fee: out.Fee}))
+	answer, err := c.engine.Do(ctx, id, asServer(commands.FailTransfer{Transfer: t.Transfer, Code: code, TxHash: out.TxHash, Block: out.Block, Fee: out.Fee}))
 	for _, e := range answer.Decoded() {
 		if _, recorded := e.(*domain.TransferFailed); recorded {
 			c.o.Notify(notice.Notice{Kind: notice.TransferFailed, Portfolio: id, Subject: t.Transfer, Detail: code})
@@ -251,10 +334,15 @@ func (c *Custodian) failed(ctx context.Context, id string, t *treasury.Transfer,
 // sends the same bytes again if no endpoint knows them, or raises the fee if the transfer
 // is stuck.
 func (c *Custodian) push(ctx context.Context, id string, t *treasury.Transfer, out Outcome) (bool, error) {
-	last := t.Last()
-	switch {
-	case out.InBlock:
+	if out.InBlock {
 		return false, nil
+	}
+	last := t.Last()
+	switch outdated, err := c.outdated(t); {
+	case err != nil:
+		return false, err
+	case outdated:
+		return c.reprice(ctx, id, t)
 	case last.TxHash == "":
 		return c.signNext(ctx, id, t)
 	case !last.Sent:
@@ -272,12 +360,17 @@ func (c *Custodian) push(ctx context.Context, id string, t *treasury.Transfer, o
 func onWall(s *portfolio.State, t *treasury.Transfer) *treasury.Transfer {
 	offset := -time.Duration(s.ClockOffset)
 	t.ExpiresAt, t.SentAt = t.ExpiresAt.Add(offset), t.SentAt.Add(offset)
+	if t.Raised != nil {
+		raised := *t.Raised
+		raised.ExpiresAt = raised.ExpiresAt.Add(offset)
+		t.Raised = &raised
+	}
 	return t
 }
 
 // stuck reports whether a transfer has waited so long that it gets a higher fee.
 func (c *Custodian) stuck(t *treasury.Transfer) bool {
-	return t.FromPlace == domain.WalletHot && len(t.Attempts) < treasury.MaxAttempts && c.engine.WallClock().Sub(t.SentAt) >= c.o.RepriceAfter
+	return !cold(t) && t.AttemptsLeft() && c.engine.WallClock().Sub(t.SentAt) >= c.o.RepriceAfter
 }
 
 // resend sends the same bytes again. If every endpoint refuses them because of their
@@ -297,7 +390,7 @@ func (c *Custodian) resend(ctx context.Context, id string, t *treasury.Transfer)
 		return false, err
 	}
 	err = c.o.Chain.Send(ctx, t.Chain, signed.Raw)
-	if errors.Is(err, ErrUnderpriced) && (c.stuck(t) || t.Urgent() && t.FromPlace == domain.WalletHot && len(t.Attempts) < treasury.MaxAttempts) {
+	if errors.Is(err, ErrUnderpriced) && (c.stuck(t) || t.Urgent() && !cold(t) && t.AttemptsLeft()) {
 		return c.reprice(ctx, id, t)
 	}
 	return false, err // the next step follows it
@@ -307,7 +400,7 @@ func (c *Custodian) reprice(ctx context.Context, id string, t *treasury.Transfer
 	if _, err := c.sendable(ctx, id, t.Transfer); err != nil {
 		return false, err
 	}
-	p, err := c.o.Chain.Reprice(ctx, t.Last().Transaction)
+	p, err := c.o.Chain.Reprice(ctx, t.Last().Transaction, c.paymentOf(t), Making{WholeFee: cold(t)})
 	if err != nil {
 		return false, err
 	}

@@ -2,6 +2,7 @@ package custody_test
 
 import (
 	"context"
+	"math/big"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -173,4 +174,18 @@ func (w *world) sent(by common.Address, after uint64) []*types.Transaction {
 		}
 	}
 	return all
+}
+
+// rpcBlock returns the hash of a block.
+func (w *world) rpcBlock(number uint64) common.Hash {
+	w.t.Helper()
+	header, err := w.rpc().HeaderByNumber(context.Background(), bigOf(number))
+	require.NoError(w.t, err)
+	return header.Hash()
+}
+
+// unitsOf returns the fee of a transaction.
+func unitsOf(t testing.TB, r *types.Receipt) chain.Units {
+	t.Helper()
+	return chain.NewUnits(new(big.Int).Mul(r.EffectiveGasPrice, new(big.Int).SetUint64(r.GasUsed)).Uint64())
 }

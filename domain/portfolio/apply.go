@@ -111,6 +111,7 @@ func (s *State) applyRisk(at domain.Stamp, event domain.Event) {
 	case *domain.EmergencyStopEngaged:
 		s.halt(e.BotsStopped, e.PermitsRevoked)
 		s.endTransfers(at, e.TransfersEnded, "the emergency stop was engaged")
+		s.endRaises(nil)
 		if e.Requested() != domain.StopPortfolioDrawdown { // stopped by a person, not by a trip
 			for _, b := range s.Bots {
 				b.Halted = false

@@ -33,6 +33,9 @@ func (s *State) applyCustody(at domain.Stamp, event domain.Event) {
 	case *domain.WalletRetired:
 		if w := c.Wallets[e.Wallet]; w != nil && !w.Retired() {
 			w.RetiredAt = at.Time
+			s.endRaises(func(t *treasury.Transfer) bool {
+				return t.Wallet == w.Wallet || t.Chain == w.Chain && treasury.SameAddress(t.To, w.Address)
+			})
 		}
 		s.endTransfers(at, e.TransfersEnded, "wallet "+e.Wallet+" was retired")
 	case *domain.WalletRecoveryTested:
@@ -120,7 +123,12 @@ func (s *State) applyTransfer(at domain.Stamp, event domain.Event) {
 		c.Transfers[e.Transfer] = t
 	case *domain.TransferApproved:
 		s.onTransfer(e.Transfer, func(t *treasury.Transfer) {
-			t.Approve(e)
+			switch {
+			case t.Status == treasury.Requested:
+				t.Approve(e)
+			case t.Raise != nil && e.Hash == t.Raise.Hash:
+				t.ApproveRaise(e, at.Time)
+			}
 		})
 	case *domain.TransferRejected:
 		s.onTransfer(e.Transfer, func(t *treasury.Transfer) {
@@ -135,11 +143,12 @@ func (s *State) applyTransfer(at domain.Stamp, event domain.Event) {
 	case *domain.TransferPrepared:
 		s.onTransfer(e.Transfer, func(t *treasury.Transfer) {
 			t.Status = treasury.Prepared
-			t.Attempts = []treasury.Attempt{{Transaction: e.Transaction, Nonce: e.Nonce, Digest: e.Digest}}
+			t.Attempts = nil
+			t.Made(treasury.Attempt{Transaction: e.Transaction, Nonce: e.Nonce, Digest: e.Digest}, at.Time)
 		})
 	case *domain.TransferRepriced:
 		s.onTransfer(e.Transfer, func(t *treasury.Transfer) {
-			t.Attempts = append(t.Attempts, treasury.Attempt{Transaction: e.Transaction, Nonce: e.Nonce, Digest: e.Digest})
+			t.Made(treasury.Attempt{Transaction: e.Transaction, Nonce: e.Nonce, Digest: e.Digest, Cancel: e.Cancel}, at.Time)
 		})
 	case *domain.TransferSigned:
 		s.onTransfer(e.Transfer, func(t *treasury.Transfer) { applySigned(t, e) })
@@ -149,6 +158,8 @@ func (s *State) applyTransfer(at domain.Stamp, event domain.Event) {
 		s.onTransfer(e.Transfer, func(t *treasury.Transfer) { s.applyConfirmed(at, t, e) })
 	case *domain.TransferFailed:
 		s.onTransfer(e.Transfer, func(t *treasury.Transfer) { s.applyFailed(at, t, e) })
+	default:
+		s.applyWayOut(at, event)
 	}
 }
 
@@ -174,6 +185,7 @@ func applySigned(t *treasury.Transfer, e *domain.TransferSigned) {
 	}
 	if a := t.Last(); a != nil && a.Digest == e.Digest {
 		a.TxHash, a.Raw = e.TxHash, e.Raw
+		t.UseRaise(a)
 	}
 }
 
@@ -214,7 +226,7 @@ func (s *State) applyConfirmed(at domain.Stamp, t *treasury.Transfer, e *domain.
 func (s *State) applyFailed(at domain.Stamp, t *treasury.Transfer, e *domain.TransferFailed) {
 	transit := ledger.Transit(t.Asset, t.Transfer)
 	s.post(ledger.Move(ledger.Wallet(t.Asset, t.FromPlace), transit, s.Book[transit])...)
-	t.Status, t.TxHash, t.Code, t.Detail, t.Fee = treasury.Failed, e.TxHash, e.Code, e.Detail, e.Fee
+	t.Status, t.TxHash, t.Block, t.Code, t.Detail, t.Fee = treasury.Failed, e.TxHash, e.Block, e.Code, e.Detail, e.Fee
 	s.payGas(t, e.Fee)
 	s.Custody.end(t, at.Time)
 }

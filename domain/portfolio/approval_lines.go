@@ -11,10 +11,15 @@ import (
 
 // TransferOfLines reads the lines of an approved transfer back: the inverse of
 // [TransferLines], for those who have the lines and no ledger, such as the machine of a
-// cold wallet. It refuses lines that TransferLines would write otherwise.
-func TransferOfLines(lines []string) (*domain.TransferRequested, error) {
+// cold wallet. For an approved raise it also returns the former highest fee, otherwise 0.
+// It refuses lines that [ApprovedLines] would write otherwise.
+func TransferOfLines(lines []string) (t *domain.TransferRequested, former domain.Decimal, err error) {
 	r := &lineReader{lines: lines}
-	t := &domain.TransferRequested{Transfer: r.next("transfer"), Kind: r.next("kind")}
+	t = &domain.TransferRequested{Transfer: r.next("transfer")}
+	if r.has(raisesFee) {
+		former, _ = r.amount(raisesFee)
+	}
+	t.Kind = r.next("kind")
 	t.Amount, t.Asset = r.amount("amount")
 	from, sender, _ := strings.Cut(r.next("from"), ", the ")
 	t.From = from
@@ -25,19 +30,16 @@ func TransferOfLines(lines []string) (*domain.TransferRequested, error) {
 	t.Hash = r.next("hash")
 	t.ExpiresAt = r.moment("expires")
 	t.User, t.Reason = r.quoted("requested by"), r.quoted("reason")
-	if len(r.lines) > 0 && strings.HasPrefix(r.lines[0], "approvals: ") {
-		var err error
-		if t.Approvals, err = strconv.Atoi(r.next("approvals")); err != nil {
-			r.keep(err)
-		}
+	if r.has("approvals") {
+		t.Approvals = r.number("approvals")
 	}
 	for len(r.lines) > 0 && r.wrong == nil {
 		t.ApprovalFor = append(t.ApprovalFor, r.quoted("needs approval because"))
 	}
-	if r.wrong != nil || !slices.Equal(TransferLines(t), lines) {
-		return nil, domain.Invalid("lines", "are not those of a transfer")
+	if r.wrong != nil || !slices.Equal(ApprovedLines(t, former), lines) {
+		return nil, domain.Zero, domain.Invalid("lines", "are not those of a transfer")
 	}
-	return t, nil
+	return t, former, nil
 }
 
 // lineReader takes lines one after another. After the first error it reads nothing.
@@ -64,6 +66,17 @@ func (r *lineReader) keep(err error) {
 	if r.wrong == nil {
 		r.wrong = err
 	}
+}
+
+// has reports whether the next line has a name.
+func (r *lineReader) has(name string) bool {
+	return len(r.lines) > 0 && strings.HasPrefix(r.lines[0], name+": ")
+}
+
+func (r *lineReader) number(name string) int {
+	n, err := strconv.Atoi(r.next(name))
+	r.keep(err)
+	return n
 }
 
 func (r *lineReader) amount(name string) (domain.Decimal, string) {

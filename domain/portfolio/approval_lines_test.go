@@ -22,18 +22,30 @@ func TestTransferOfLines(t *testing.T) {
 		},
 		Reason: "rent: \"March\", the cold wallet", User: "olga", Hash: "ab", ApprovalFor: []string{"it leaves", "above the threshold"}, ExpiresAt: time.Date(2026, 3, 2, 9, 0, 0, 1, time.UTC),
 	}
-	two := *asked
-	two.Approvals = 2
-	back, err := portfolio.TransferOfLines(portfolio.TransferLines(&two))
-	require.NoError(t, err)
-	require.Equal(t, &two, back, "two approvers")
-	lines := portfolio.TransferLines(asked)
-	read, err := portfolio.TransferOfLines(lines)
+	ofTwo, raised := *asked, *asked
+	ofTwo.Approvals, raised.HighestFee = 2, domain.MustDecimal("0.1")
+	for name, c := range map[string]struct {
+		asked  *domain.TransferRequested
+		former domain.Decimal
+	}{
+		"a transfer":        {asked, domain.Zero},
+		"two approvers":     {&ofTwo, domain.Zero},
+		"a highest fee":     {&raised, domain.MustDecimal("0.05")},
+		"a lower one, read": {asked, domain.MustDecimal("0.1")},
+	} {
+		t.Run(name, func(t *testing.T) { readsBack(t, c.asked, c.former) })
+	}
+}
+
+func readsBack(t *testing.T, asked *domain.TransferRequested, former domain.Decimal) {
+	lines := portfolio.ApprovedLines(asked, former)
+	read, was, err := portfolio.TransferOfLines(lines)
 	require.NoError(t, err)
 	require.Equal(t, asked, read)
+	require.Equal(t, former, was)
 	for i := range lines {
 		if i < 12 { // the reasons why it needs approval may be fewer
-			_, err = portfolio.TransferOfLines(lines[:i])
+			_, _, err = portfolio.TransferOfLines(lines[:i])
 			require.Error(t, err, "%d lines", i)
 		}
 		for _, change := range []func([]string) []string{
@@ -43,9 +55,9 @@ func TestTransferOfLines(t *testing.T) {
 			func(l []string) []string { return append(l, l[i]) },
 		} {
 			other := change(slices.Clone(lines))
-			if read, err := portfolio.TransferOfLines(other); err == nil {
-				require.Equal(t, other, portfolio.TransferLines(read))
-				require.NotEqual(t, asked, read)
+			if read, was, err := portfolio.TransferOfLines(other); err == nil {
+				require.Equal(t, other, portfolio.ApprovedLines(read, was))
+				require.NotEqual(t, []any{asked, former}, []any{read, was})
 			}
 		}
 	}

@@ -64,11 +64,16 @@ func (s *State) ApprovalOf(ledger, kind, id string) (Approval, bool) {
 	switch kind {
 	case approval.KindTransfer:
 		t := s.Custody.Transfers[id]
-		if t == nil || t.Status != treasury.Requested {
+		switch {
+		case t == nil || t.Status != treasury.Requested && (t.Raise == nil || !t.Open()):
 			return a, false
+		case t.Status == treasury.Requested:
+			a.RequestedBy, a.ExpiresAt = t.User, t.ExpiresAt
+			lines = TransferLines(&t.TransferRequested)
+		default:
+			a.RequestedBy, a.ExpiresAt = t.Raise.User, t.Raise.ExpiresAt
+			lines = raised(t, t.Raise)
 		}
-		a.RequestedBy, a.ExpiresAt = t.User, t.ExpiresAt
-		lines = TransferLines(&t.TransferRequested)
 	case approval.KindOverride:
 		o := s.Overrides[id]
 		if o == nil || o.ConfirmedBy != "" {
@@ -100,10 +105,13 @@ func (s *State) ApprovedTransfer(ledger, id string) (Approval, bool) {
 	if t == nil || !t.Open() || t.ApprovedBy == "" {
 		return Approval{}, false
 	}
-	return Approval{
-		Kind: approval.KindTransfer, ID: id, RequestedBy: t.User, ExpiresAt: t.ExpiresAt, Signed: t.Signature != nil,
-		Subject: approval.Subject{Ledger: ledger, Portfolio: s.Portfolio, Kind: approval.KindTransfer, Lines: TransferLines(&t.TransferRequested)},
-	}, true
+	a := Approval{Kind: approval.KindTransfer, ID: id, RequestedBy: t.User, ExpiresAt: t.ExpiresAt, Signed: t.Signature != nil}
+	lines := TransferLines(&t.TransferRequested)
+	if r := t.Raised; r != nil {
+		a.RequestedBy, a.ExpiresAt, lines = r.User, r.ExpiresAt, raised(t, &r.Raise)
+	}
+	a.Subject = approval.Subject{Ledger: ledger, Portfolio: s.Portfolio, Kind: approval.KindTransfer, Lines: lines}
+	return a, true
 }
 
 // alwaysSigned reports whether an override is signed in every portfolio: go_live is
@@ -145,6 +153,28 @@ func TransferLines(t *domain.TransferRequested) []string {
 	}
 	return lines
 }
+
+// raised returns what is approved with a request for a higher fee.
+func raised(t *treasury.Transfer, r *treasury.Raise) []string {
+	asked := t.TransferRequested
+	asked.HighestFee, asked.Hash, asked.User, asked.Reason, asked.ExpiresAt = r.HighestFee, r.Hash, r.User, r.Reason, r.ExpiresAt
+	return ApprovedLines(&asked, r.Former)
+}
+
+// ApprovedLines are the lines that an approver is shown and signs: those of a transfer, or,
+// with its highest fee before a raise, those of the raise: the whole transfer with the new
+// fee, and the former one after its name.
+func ApprovedLines(t *domain.TransferRequested, former domain.Decimal) []string {
+	if former.IsZero() {
+		return TransferLines(t)
+	}
+	asked := *t
+	asked.Approvals = 0 // a raise takes one
+	return slices.Insert(TransferLines(&asked), 1, line(raisesFee, former.String()+" "+t.GasAsset))
+}
+
+// raisesFee is the name of the line that only a raise has.
+const raisesFee = "raises the highest fee from"
 
 // clearLines are those of the open request to clear the emergency stop.
 func (s *State) clearLines() []string {

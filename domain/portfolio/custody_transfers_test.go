@@ -405,7 +405,8 @@ func TestTransfersExpire(t *testing.T) {
 	})
 	// Used, not extended: after its time nothing else is prepared under it.
 	h.refused(domain.CodeConflict, func(d *Decision) error { return d.PrepareTransfer(z.Transfer, transactionOf(z, 2, "0.2")) })
-	h.must(func(d *Decision) error { return d.RejectTransfer(z.Transfer, "out of date") })
+	h.refused(domain.CodeConflict, func(d *Decision) error { return d.RejectTransfer(z.Transfer, "out of date") })
+	h.must(func(d *Decision) error { return d.RejectUnsigned(z.Transfer, "out of date") })
 }
 
 // One that has expired and is given up in the same append would be over twice.

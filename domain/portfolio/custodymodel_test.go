@@ -191,7 +191,7 @@ func (m *custodyModel) next(x *modelTransfer, nonce uint64) bool {
 		if y == x || y.wallet != x.wallet {
 			continue
 		}
-		if y.underWay() && (!x.urgent() || y.urgent()) || y.used && nonce <= y.nonce {
+		if y.underWay() && (!x.urgent() || y.urgent()) || y.used && nonce <= y.nonce && !x.urgent() {
 			return false
 		}
 	}

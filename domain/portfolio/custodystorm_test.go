@@ -400,7 +400,7 @@ func (s *custodyStorm) anyRejection() {
 	}
 	x := s.anyTransfer()
 	waits := (x.status == "requested" || x.status == "approved" || x.status == "prepared" || x.status == "signed") && !x.late(s.now)
-	s.does("reject", waits || x.status == "rejected", func(d *Decision) error { return d.RejectTransfer(x.id, "x") }, func() { x.status = "rejected" })
+	s.does("reject", waits || x.status == "rejected", func(d *Decision) error { return d.RejectUnsigned(x.id, "x") }, func() { x.status = "rejected" })
 }
 
 func (s *custodyStorm) nextNonce(x *modelTransfer) uint64 {
@@ -430,6 +430,7 @@ func (s *custodyStorm) prepares(x *modelTransfer, nonce uint64, tampered bool) {
 	}
 	ok := !tampered && s.now.Before(x.expires) && (x.status == "approved" || x.status == "prepared") && s.m.maySend(x) && s.m.next(x, nonce)
 	ok = ok && (x.urgent() || x.status == "prepared" || s.m.there(x))
+	ok = ok && (x.status != "prepared" || x.from != "cold" || nonce == x.nonce) // it may have been signed elsewhere
 	s.does("prepare", ok, func(d *Decision) error { return d.PrepareTransfer(x.id, p) }, func() {
 		x.status, x.nonce, x.attempts = "prepared", nonce, []modelAttempt{{fee: "0.1"}}
 	})
@@ -477,7 +478,7 @@ func (s *custodyStorm) anyReprice() {
 	fee := among(s, "fee", "0.1", "0.2", "0.3", "1.1")
 	p := s.transaction(x, x.nonce, fee)
 	known := slices.ContainsFunc(x.attempts, func(a modelAttempt) bool { return a.fee == fee })
-	ok := (x.status == "signed" || x.status == "broadcast") && fee != "1.1" && (x.last().signed || x.last().fee == fee) && s.m.maySend(x)
+	ok := (x.status == "signed" || x.status == "broadcast") && fee != "1.1" && (x.last().signed || x.last().fee == fee || x.from == "cold") && s.m.maySend(x)
 	s.does("reprice", ok, func(d *Decision) error { return d.RepriceTransfer(x.id, p) }, func() {
 		if !known {
 			x.attempts = append(x.attempts, modelAttempt{fee: fee})

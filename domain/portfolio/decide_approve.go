@@ -16,6 +16,9 @@ func (d *Decision) ApproveTransfer(id, hash string) error {
 	if err != nil {
 		return err
 	}
+	if t.Raise != nil && hash == t.Raise.Hash {
+		return d.approveRaise(t)
+	}
 	switch {
 	case domain.SameUser(t.User, d.caller.User):
 		return domain.Errorf(domain.CodeDenied, "the user who requested a transfer cannot approve it; it takes two people")
@@ -70,7 +73,17 @@ func (s *State) registrar(t *treasury.Transfer) string {
 // signed, or the signed transaction never left this server. A signed transfer
 // that must not go any more would otherwise block the wallet's other transfers
 // permanently. Anyone who may request or approve a transfer may reject it.
-func (d *Decision) RejectTransfer(id, reason string) error {
+//
+// The prepared transaction of a cold wallet may have been signed elsewhere: see
+// RejectUnsigned.
+func (d *Decision) RejectTransfer(id, reason string) error { return d.reject(id, reason, false) }
+
+// RejectUnsigned rejects a transfer, and records that the caller says that the prepared
+// transaction of a cold wallet was never signed. A signed one could be sent by anyone who
+// has it, after the wallet's next transfer had been given its nonce.
+func (d *Decision) RejectUnsigned(id, reason string) error { return d.reject(id, reason, true) }
+
+func (d *Decision) reject(id, reason string, notSigned bool) error {
 	t, err := d.requireTransfer(id)
 	if err != nil {
 		return err
@@ -85,7 +98,11 @@ func (d *Decision) RejectTransfer(id, reason string) error {
 	case !t.Waiting() && !t.Withdrawable() || t.Lapsed(d.now):
 		return domain.Errorf(domain.CodeConflict, "the transfer is %s, and cannot be rejected", d.statusOf(t))
 	}
-	d.emit(&domain.TransferRejected{Transfer: id, User: d.caller.User, Reason: reason})
+	elsewhere := t.Status == treasury.Prepared && t.FromPlace == domain.WalletCold
+	if elsewhere && !notSigned {
+		return &domain.Error{Code: domain.CodeConflict, Field: "signed", Message: "must say whether the prepared transaction was signed on the machine with the key. If it was not, say signed: false. If it was, it can still be sent by whoever has it: bring it, or cancel the transfer"}
+	}
+	d.emit(&domain.TransferRejected{Transfer: id, User: d.caller.User, Reason: reason, NotSigned: elsewhere})
 	return nil
 }
 

@@ -21,6 +21,8 @@ func (d *Decision) ConfirmTransfer(e *domain.TransferConfirmed) error {
 		return domain.Errorf(domain.CodeConflict, "the transfer is %s, not on its way", d.statusOf(t))
 	case !t.HasHash(e.TxHash):
 		return domain.Invalid("tx_hash", "is not a transaction of this transfer")
+	case t.Cancels(e.TxHash):
+		return domain.Invalid("tx_hash", "is the transaction that cancels it")
 	case e.Fee.Sign() < 0:
 		return domain.Invalid("fee", "must not be negative")
 	}
@@ -71,11 +73,11 @@ func checkFailure(e *domain.TransferFailed) error {
 	}
 	paid := false // the failed transaction belongs to this transfer and is on the chain
 	switch e.Code {
-	case domain.FailedReverted, domain.FailedNotMoved:
+	case domain.FailedReverted, domain.FailedNotMoved, domain.FailedCancel:
 		paid = true
 	case domain.FailedReplaced, domain.FailedRefused:
 	default:
-		return domain.Invalid("code", "must be reverted, replaced, refused or not_moved")
+		return domain.Invalid("code", "must be reverted, replaced, refused, cancelled or not_moved")
 	}
 	if e.Fee.Sign() < 0 || !paid && !e.Fee.IsZero() {
 		return domain.Invalid("fee", "must not be negative, and must be 0 for a transaction that is not on the chain")
@@ -100,6 +102,8 @@ func (d *Decision) mayFail(t *treasury.Transfer, e *domain.TransferFailed) error
 		return domain.Invalid("tx_hash", "is a transaction of this transfer, so it did not replace it")
 	case !own && e.Code != domain.FailedReplaced:
 		return domain.Invalid("tx_hash", "is not a transaction of this transfer")
+	case e.Code == domain.FailedCancel && !t.Cancels(e.TxHash):
+		return domain.Invalid("tx_hash", "is not the transaction that cancels it")
 	}
 	return nil
 }

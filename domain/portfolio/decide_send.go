@@ -2,6 +2,7 @@ package portfolio
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"time"
 
@@ -18,6 +19,8 @@ type PreparedTransaction struct {
 	Digest      string
 	// Says is read back from the transaction, not from the transfer.
 	Says domain.Payment
+	// Cancel: it only uses the nonce of a transfer that is to be cancelled.
+	Cancel bool
 }
 
 // sendable reports whether anything of a transfer may be signed or sent now: "the
@@ -25,15 +28,42 @@ type PreparedTransaction struct {
 // may. While a breaker is tripped, or ledger and chain differ, nothing else may
 // either.
 func (d *Decision) sendable(t *treasury.Transfer) error {
+	if t.Cancel != nil {
+		return d.cancellable(t)
+	}
 	if err := d.notRetired(t); err != nil {
 		return err
 	}
-	switch {
-	case t.Kind == domain.TransferSweep:
+	switch t.Kind {
+	case domain.TransferSweep:
 		return d.sweepAllowed(&t.TransferRequested)
-	case t.Kind == domain.TransferEvacuation:
+	case domain.TransferEvacuation:
 		return d.evacuationAllowed(&t.TransferRequested)
-	case d.s.Stop.Engaged:
+	}
+	if err := d.unhalted(); err != nil {
+		return err
+	}
+	if t.ToPlace == domain.PlaceExternal && d.s.Custody.Book[treasury.ContactKey(t.Chain, t.To)] == nil {
+		return domain.Errorf(domain.CodeDenied, "the recipient is no longer in the address book")
+	}
+	return nil
+}
+
+// cancellable reports whether the transaction that cancels a transfer may be signed or
+// sent now. It goes nowhere, so a retired wallet, an address that is no longer in the book
+// and an expired approval are no reason to refuse it. While everything is halted it waits,
+// as everything does that saves no money; but that of a sweep or an evacuation frees the
+// wallet for the next one, and does not wait.
+func (d *Decision) cancellable(t *treasury.Transfer) error {
+	if t.Urgent() {
+		return nil
+	}
+	return d.unhalted()
+}
+
+// unhalted reports whether anything but a sweep or an evacuation may be signed or sent now.
+func (d *Decision) unhalted() error {
+	if d.s.Stop.Engaged {
 		return domain.Errorf(domain.CodeHalted, "the emergency stop (%s) is engaged; only a sweep or an evacuation is signed", d.s.Stop.Kind)
 	}
 	for _, key := range d.s.BreakerKeys() {
@@ -43,9 +73,6 @@ func (d *Decision) sendable(t *treasury.Transfer) error {
 	}
 	if len(d.s.Custody.Differences) > 0 {
 		return domain.Errorf(domain.CodeHalted, "ledger and chain differ (%s); explain it by an adjustment, or reconcile again", d.s.firstDifference())
-	}
-	if t.ToPlace == domain.PlaceExternal && d.s.Custody.Book[treasury.ContactKey(t.Chain, t.To)] == nil {
-		return domain.Errorf(domain.CodeDenied, "the recipient is no longer in the address book")
 	}
 	return nil
 }
@@ -107,6 +134,11 @@ func (d *Decision) PrepareTransfer(id string, p PreparedTransaction) error {
 		return domain.Errorf(domain.CodeConflict, "the transfer could be prepared until %s; reject it, and request it again", t.ExpiresAt.Format(time.RFC3339))
 	case t.Status != treasury.Approved && t.Status != treasury.Prepared:
 		return domain.Errorf(domain.CodeConflict, "the transfer is %s, not approved", t.Status)
+	case t.Cancel != nil || p.Cancel:
+		return domain.Errorf(domain.CodeConflict, "the transfer is being cancelled")
+	case t.Status == treasury.Prepared && t.FromPlace == domain.WalletCold && p.Nonce != t.Last().Nonce:
+		// Whoever has the key may have signed and sent what was prepared before.
+		return domain.Errorf(domain.CodeConflict, "nonce %d of the wallet is used by now, perhaps by this very transfer, signed elsewhere: preparing it with another nonce could pay twice; look up what used it", t.Last().Nonce)
 	}
 	if err := d.checkTransaction(t, p); err != nil {
 		return err
@@ -117,7 +149,8 @@ func (d *Decision) PrepareTransfer(id string, p PreparedTransaction) error {
 	if err := d.checkNonce(t, p.Nonce); err != nil {
 		return err
 	}
-	if t.Status == treasury.Prepared && t.Last().Digest == p.Digest {
+	// Only the approved fee of a transaction is not part of what is signed.
+	if t.Status == treasury.Prepared && t.Last().Digest == p.Digest && string(t.Last().Transaction) == string(p.Transaction) {
 		d.Note(domain.NotedUnchanged, "the transfer is already prepared like this")
 		return nil
 	}
@@ -128,10 +161,17 @@ func (d *Decision) PrepareTransfer(id string, p PreparedTransaction) error {
 	return nil
 }
 
+// ErrNonceUsed means that the ledger has a nonce as used that the chain offers as the next
+// one: what is recorded of the transfer that used it is not what the chain has (any more).
+var ErrNonceUsed error = domain.Errorf(domain.CodeConflict, "the nonce is recorded as used")
+
 // checkNonce requires that one transfer of a wallet is under way at a time, and
 // that none reuses a nonce: such a transaction would count as the earlier one.
 // Only a sweep or an evacuation may take the nonce of another transfer: that one
-// waits until the stop is over, but the money cannot.
+// waits until the stop is over, but the money cannot. They may also take a nonce that
+// is recorded as used: what is recorded may be wrong, the chain takes one transaction
+// of a nonce whatever is recorded, and they go to an address that was known before
+// the stop.
 func (d *Decision) checkNonce(t *treasury.Transfer, nonce uint64) error {
 	for _, other := range d.s.Custody.SortedTransfers() {
 		if other.Transfer == t.Transfer || other.Chain != t.Chain || !treasury.SameAddress(other.From, t.From) {
@@ -141,8 +181,9 @@ func (d *Decision) checkNonce(t *treasury.Transfer, nonce uint64) error {
 		switch {
 		case other.UnderWay() && !yields:
 			return domain.Errorf(domain.CodeConflict, "transfer %s of the same wallet is under way and has to end first", other.Transfer)
-		case other.UsedNonce(nonce):
-			return domain.Errorf(domain.CodeConflict, "transfer %s of the same wallet used nonce %d; the next one must be higher", other.Transfer, other.Last().Nonce)
+		case other.UsedNonce(nonce) && !t.Urgent():
+			return &domain.Error{Code: domain.CodeConflict, Message: fmt.Sprintf(
+				"transfer %s of the same wallet used nonce %d; the next one must be higher", other.Transfer, other.Last().Nonce), Cause: ErrNonceUsed}
 		}
 	}
 	return nil
@@ -166,8 +207,11 @@ func (d *Decision) checkTransaction(t *treasury.Transfer, p PreparedTransaction)
 	if err := d.intact(t); err != nil {
 		return err
 	}
-	if field := t.Matches(p.Says); field != "" {
+	if field := t.Differs(p.Cancel, p.Says); field != "" {
 		return tampered(field)
+	}
+	if most := t.FeeAt(d.now); !p.Cancel && most.Less(p.Says.HighestFee) {
+		return domain.Errorf(domain.CodeConflict, "the approval of a highest fee of %s %s has expired before anything was signed under it, or a stop has ended it: %s %s is approved. Ask for the higher fee again, or cancel the transfer", t.HighestFee, t.GasAsset, most, t.GasAsset)
 	}
 	if !isDigest(p.Digest) || !json.Valid(p.Transaction) || len(p.Transaction) > 4096 {
 		return domain.Invalid("transaction", "must be JSON of at most 4096 bytes, and have a digest of 64 hex digits")
@@ -188,13 +232,16 @@ func (d *Decision) RepriceTransfer(id string, p PreparedTransaction) error {
 		return err
 	}
 	last := t.Last()
+	cold := t.FromPlace == domain.WalletCold
 	switch {
-	case last == nil || t.Status != treasury.Broadcast && t.Status != treasury.Signed:
+	case last == nil || t.Status != treasury.Broadcast && t.Status != treasury.Signed && (t.Status != treasury.Prepared || !p.Cancel):
 		return domain.Errorf(domain.CodeConflict, "the transfer is %s: there is nothing to reprice", d.statusOf(t))
-	case last.TxHash == "" && last.Digest != p.Digest:
+	case p.Cancel != (t.Cancel != nil):
+		return domain.Errorf(domain.CodeConflict, "a transfer that is being cancelled gets transactions that cancel it, and no other does")
+	case last.TxHash == "" && last.Digest != p.Digest && !cold && last.Cancel == p.Cancel:
 		return domain.Errorf(domain.CodeConflict, "the replacement of the stuck transaction is not signed yet")
-	case len(t.Attempts) >= treasury.MaxAttempts:
-		return domain.Errorf(domain.CodeConflict, "the transfer was already repriced %d times; a person has to examine it", treasury.MaxAttempts-1)
+	case !t.AttemptsLeft():
+		return domain.Errorf(domain.CodeConflict, "the transfer has had %d transactions, which is the limit: raise its fee or cancel it", len(t.Attempts))
 	case p.Nonce != last.Nonce:
 		return domain.Errorf(domain.CodeConflict, "a repriced transaction keeps its nonce, %d", last.Nonce)
 	}
@@ -208,7 +255,7 @@ func (d *Decision) RepriceTransfer(id string, p PreparedTransaction) error {
 		d.Note(domain.NotedUnchanged, "the transfer already has this transaction")
 		return nil
 	}
-	d.emit(&domain.TransferRepriced{Transfer: id, Transaction: p.Transaction, Nonce: p.Nonce, Digest: p.Digest})
+	d.emit(&domain.TransferRepriced{Transfer: id, Transaction: p.Transaction, Nonce: p.Nonce, Digest: p.Digest, Cancel: p.Cancel})
 	return nil
 }
 
@@ -224,8 +271,11 @@ func (d *Decision) SignTransfer(e *domain.TransferSigned) error {
 	switch {
 	case last == nil || !t.UnderWay():
 		return domain.Errorf(domain.CodeConflict, "the transfer is %s: there is nothing to sign", d.statusOf(t))
+	case last.Cancel: // a way out has no end
 	case t.Status == treasury.Prepared && !d.now.Before(t.ExpiresAt):
 		return d.expiredUnsigned(t)
+	case last.TxHash == "" && t.RaiseLapsed(d.now):
+		return domain.Errorf(domain.CodeConflict, "the approval of a highest fee of %s %s has expired before anything was signed under it, or a stop has ended it. Destroy what was signed; ask for the higher fee again, or cancel the transfer", t.HighestFee, t.GasAsset)
 	}
 	if err := d.intact(t); err != nil {
 		return err
@@ -237,6 +287,9 @@ func (d *Decision) SignTransfer(e *domain.TransferSigned) error {
 		return domain.Invalid("tx_hash", "must be 0x and 64 hex digits")
 	case len(e.Raw) > 8192:
 		return domain.Invalid("raw", "has more than 8192 bytes")
+	}
+	if err := d.ofCancel(t); err != nil {
+		return err
 	}
 	if err := d.sendable(t); err != nil {
 		return err
@@ -259,13 +312,22 @@ func (d *Decision) SignTransfer(e *domain.TransferSigned) error {
 
 // expiredUnsigned refuses the first signature of a transfer after its approval has
 // expired. What a cold wallet has signed all the same can be sent by whoever has
-// the bytes: only two people can say what became of it.
+// the bytes: only the nonce can be used for something else before.
 func (d *Decision) expiredUnsigned(t *treasury.Transfer) error {
 	until := t.ExpiresAt.Format(time.RFC3339)
 	if t.FromPlace == domain.WalletHot {
 		return domain.Errorf(domain.CodeConflict, "the transfer has expired: it could be signed until %s; request it again", until)
 	}
-	return domain.Errorf(domain.CodeConflict, "the approval of the transfer has expired: what signs it counts until %s. If it was signed, destroy the signed file; reject the transfer, and request it again. If it was sent all the same, two people settle it by an override of kind transfer", until)
+	return domain.Errorf(domain.CodeConflict, "the approval of the transfer has expired: what signs it counts until %s. If it was never signed, reject it and say so. If it was, destroy the signed file, and cancel the transfer, which uses its nonce. If it was sent all the same, two people settle it by an override of kind transfer", until)
+}
+
+// ofCancel requires that nothing of a transfer that is to be cancelled is signed or sent
+// but what cancels it.
+func (d *Decision) ofCancel(t *treasury.Transfer) error {
+	if t.Cancel != nil && !t.Last().Cancel {
+		return domain.Errorf(domain.CodeConflict, "the transfer is being cancelled: nothing else of it is signed or sent")
+	}
+	return nil
 }
 
 // BroadcastTransfer records that a signed transaction may be on its way from now
@@ -283,6 +345,9 @@ func (d *Decision) BroadcastTransfer(id, hash string) error {
 		return domain.Errorf(domain.CodeConflict, "the transaction is not the one signed last")
 	}
 	if err := d.intact(t); err != nil {
+		return err
+	}
+	if err := d.ofCancel(t); err != nil {
 		return err
 	}
 	if err := d.sendable(t); err != nil {

@@ -20,6 +20,13 @@ type TransferSettlement struct {
 	Fee     domain.Decimal `json:"fee"` // in the chain's coin, 0 if somebody else paid it
 }
 
+// ReadSettlement decodes the content of an override of kind transfer. ok is false for
+// anything else, which a decision refuses.
+func ReadSettlement(raw json.RawMessage) (s TransferSettlement, ok bool) {
+	err := domain.DecodeObject(raw, &s)
+	return s, err == nil
+}
+
 // settlementOf decodes a settlement and finds the transfer that it would end.
 func (d *Decision) settlementOf(portfolio string, raw json.RawMessage) (s TransferSettlement, t *treasury.Transfer, err error) {
 	refused := &domain.Error{Code: domain.CodeInvalid, Field: "limits", Message: "must be {transfer, outcome, tx_hash, block, fee} for an override of kind transfer"}
@@ -56,7 +63,7 @@ func (d *Decision) settleTransfer(s TransferSettlement, t *treasury.Transfer) {
 	if s.Outcome == string(treasury.Confirmed) {
 		d.fact(&domain.TransferConfirmed{Transfer: t.Transfer, TxHash: s.TxHash, Block: s.Block, Fee: s.Fee})
 	} else {
-		d.fact(&domain.TransferFailed{Transfer: t.Transfer, Code: domain.FailedByHand, TxHash: s.TxHash, Fee: s.Fee})
+		d.fact(&domain.TransferFailed{Transfer: t.Transfer, Code: domain.FailedByHand, TxHash: s.TxHash, Block: s.Block, Fee: s.Fee})
 	}
 	d.evaluateEnd()
 }

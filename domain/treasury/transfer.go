@@ -43,6 +43,11 @@ type Attempt struct {
 	Raw string `json:"raw,omitempty"`
 	// Sent reports that the transaction may be on its way.
 	Sent bool `json:"sent,omitempty"`
+	// Cancel: the transaction does not pay, and only uses the nonce.
+	Cancel bool `json:"cancel,omitempty"`
+	// Raise says under which approval of a higher fee it was made; 0 is that of the
+	// transfer itself.
+	Raise int `json:"raise,omitempty"`
 }
 
 // Transfer is the folded state of a transfer.
@@ -70,6 +75,15 @@ type Transfer struct {
 	Detail string         `json:"detail,omitempty"`
 	// EndedAt is when the transfer ended.
 	EndedAt time.Time `json:"ended_at,omitzero"`
+	// Raise is the open request for a higher fee, Raised the one approved last, and Raises
+	// how many were approved.
+	Raise  *Raise  `json:"raise,omitempty"`
+	Raised *Raised `json:"raised,omitempty"`
+	Raises int     `json:"raises,omitempty"`
+	// Cancel is set once somebody has asked for it to be cancelled.
+	Cancel *Cancel `json:"cancel,omitempty"`
+	// Reopened counts how often its recorded end was taken back.
+	Reopened int `json:"reopened,omitempty"`
 }
 
 // Open reports whether the transfer has not ended.
@@ -151,6 +165,16 @@ func (t *Transfer) Sent() bool {
 	return false
 }
 
+// AttemptsLeft reports whether the transfer may have another transaction. Each raise of
+// the fee that was approved, and a cancellation, allows as many again.
+func (t *Transfer) AttemptsLeft() bool {
+	most := MaxAttempts * (1 + t.Raises)
+	if t.Cancel != nil {
+		most += MaxAttempts * t.Cancel.Times
+	}
+	return len(t.Attempts) < most
+}
+
 // HasDigest reports whether a digest is of one of its attempts.
 func (t *Transfer) HasDigest(digest string) bool {
 	return slices.ContainsFunc(t.Attempts, func(a Attempt) bool { return a.Digest == digest })
@@ -171,8 +195,13 @@ func (t *Transfer) HasHash(hash string) bool {
 // counted, or one that the chain will never accept.
 func (t *Transfer) UsedNonce(nonce uint64) bool {
 	last := t.Last()
-	onChain := t.Status == Confirmed || t.Status == Failed && t.Code != domain.FailedRefused
-	return onChain && last != nil && nonce <= last.Nonce
+	return t.EndedOnChain() && last != nil && nonce <= last.Nonce
+}
+
+// EndedOnChain reports whether the recorded end of the transfer is that of a transaction
+// in a block, which the chain can contradict.
+func (t *Transfer) EndedOnChain() bool {
+	return t.Status == Confirmed || t.Status == Failed && t.Code != domain.FailedRefused
 }
 
 // Hash returns the value that an approval is bound to: SHA-256 of transfer id,

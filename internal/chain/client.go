@@ -28,8 +28,10 @@ type Config struct {
 	Chain     Chain // from the registry, with its fixed number
 	Endpoints []Endpoint
 	Timeout   time.Duration // of each call; 0 is DefaultTimeout
-	Live      bool          // two endpoints at two hosts must agree about everything
-	Now       func() time.Time
+	// Live: two endpoints at two hosts must agree about everything. Only a test chain
+	// may do without: see [Chain.Test].
+	Live bool
+	Now  func() time.Time
 }
 
 // Client queries a chain through its endpoints. It is safe for concurrent use.
@@ -58,6 +60,8 @@ func New(config Config) (*Client, error) {
 	switch {
 	case c.chain.number == 0:
 		return nil, domain.Invalid("chain", "must come from a registry")
+	case !config.Live && !c.chain.Test():
+		return nil, domain.Invalid("chain", "%s is not a known test chain, so a single endpoint is never believed", c.chain.ID)
 	case len(config.Endpoints) < c.need:
 		return nil, domain.Invalid("endpoints", "must be at least %d, so that one can be checked against the other", c.need)
 	case len(config.Endpoints) > maxEndpoints:
@@ -200,12 +204,12 @@ func headerAt(ctx context.Context, e *endpoint, number string) (header, error) {
 		return header{}, err
 	}
 	if raw == nil {
-		return header{}, &EndpointError{Endpoint: e.index, Call: call, Problem: "does not know the block", kind: ErrUnavailable}
+		return header{}, &EndpointError{Endpoint: e.index, Call: call, Problem: "does not know the block", kind: errNoBlock}
 	}
 	if raw.Number == nil || raw.Hash == (common.Hash{}) || raw.BaseFee == nil || uint64(raw.Timestamp) > 1<<40 {
 		return header{}, e.malformed(call)
 	}
-	if number != latest && raw.Number.String() != number {
+	if number != latest && number != finalized && raw.Number.String() != number {
 		return header{}, e.malformed(call)
 	}
 	base, err := unitsOf(raw.BaseFee.ToInt())
@@ -216,7 +220,11 @@ func headerAt(ctx context.Context, e *endpoint, number string) (header, error) {
 	return header{Block{uint64(*raw.Number), raw.Hash, at}, base}, nil
 }
 
-const latest = "latest"
+// The tags of blocks that are used.
+const (
+	latest    = "latest"
+	finalized = "finalized"
+)
 
 // look finds the newest block that enough endpoints have and that all responding
 // endpoints agree on. One endpoint may be MaxLag blocks behind another. A

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -35,6 +36,9 @@ type endpoint struct {
 	index  int
 	call   func(ctx context.Context, result any, method string, args ...any) error
 	hangUp func()
+	// finalizes is set once the endpoint has named a finalized block. One that stops
+	// doing so is not believed to have no such tag.
+	finalizes *atomic.Bool
 }
 
 // dial returns an endpoint without connecting. The text is its witness.
@@ -54,11 +58,14 @@ func dial(index int, at Endpoint, live bool, timeout time.Duration) (*endpoint, 
 	if err != nil {
 		return nil, "", domain.Invalid(field, "must be an http or https URL")
 	}
-	e := &endpoint{index: index, hangUp: client.Close}
+	e := &endpoint{index: index, hangUp: client.Close, finalizes: new(atomic.Bool)}
 	e.call = func(ctx context.Context, result any, method string, args ...any) error {
 		ctx, cancel := context.WithTimeout(ctx, timeout)
 		defer cancel()
 		if err := client.CallContext(ctx, result, method, args...); err != nil {
+			if refusesTag(err, args) {
+				return &EndpointError{Endpoint: e.index, Call: method, Problem: "knows no finalized block", kind: errNoTag}
+			}
 			return e.failed(method, err)
 		}
 		return nil

@@ -38,6 +38,22 @@ func (r feeRules) offer(base, suggested Units, gas uint64, highest Units) (Fees,
 	return Fees{MaxFee: lower(most, limit), Tip: tip}, nil
 }
 
+// offerWhole computes fees that use all of the highest fee, within the registry's limits:
+// for a transaction that waits for a signature elsewhere, and cannot be repriced without
+// another one. What the base fee does not need is not paid. Its tip is twice the suggested
+// one, because that is paid, and may be out of date by then.
+func (r feeRules) offerWhole(base, suggested Units, gas uint64, highest Units) (Fees, error) {
+	fees, err := r.offer(base, suggested, gas, highest)
+	if err != nil {
+		return Fees{}, err
+	}
+	fees.MaxFee = lower(r.maxFee, highest.over(gas))
+	if doubled, fits := fees.Tip.times(2); fits {
+		fees.Tip = lower(lower(doubled, r.maxTip), fees.MaxFee.less(base))
+	}
+	return fees, nil
+}
+
 // SuggestFees returns what a transaction of that much gas should offer now, with
 // gas × MaxFee within the highest fee (in wei). If the chain demands more, it
 // returns [ErrFeeOverCap].
@@ -46,12 +62,12 @@ func (c *Client) SuggestFees(ctx context.Context, gas uint64, highest Units) (Fe
 	if err != nil {
 		return Fees{}, err
 	}
-	return c.fees(ctx, v, gas, highest)
+	return c.fees(ctx, v, gas, highest, false)
 }
 
 // fees uses the lowest tip that an endpoint suggests: too high a tip costs money,
 // too low a tip only time, and then the transaction can be repriced.
-func (c *Client) fees(ctx context.Context, v view, gas uint64, highest Units) (Fees, error) {
+func (c *Client) fees(ctx context.Context, v view, gas uint64, highest Units, whole bool) (Fees, error) {
 	if gas == 0 || gas > c.chain.MaxGas {
 		return Fees{}, fmt.Errorf("%w: it needs %d gas, at most %d are allowed", ErrFeeOverCap, gas, c.chain.MaxGas)
 	}
@@ -73,6 +89,9 @@ func (c *Client) fees(ctx context.Context, v view, gas uint64, highest Units) (F
 	lowest := tips.values[0]
 	for _, tip := range tips.values {
 		lowest = lower(lowest, tip)
+	}
+	if whole {
+		return c.chain.rules.offerWhole(v.BaseFee, lowest, gas, highest)
 	}
 	return c.chain.rules.offer(v.BaseFee, lowest, gas, highest)
 }

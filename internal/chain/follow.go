@@ -36,7 +36,7 @@ type Status struct {
 	// Block is the block that contains it, or in which its nonce was used.
 	Block Block
 	// Confirmations counts that block and those after it. Final reports that they
-	// are enough.
+	// are enough, and that the chain has finalized the block: see finality.go.
 	Confirmations uint64
 	Final         bool
 
@@ -105,14 +105,15 @@ func (c *Client) Status(ctx context.Context, hash common.Hash, from Address, non
 	}
 	status.State, status.Success = Mined, mined.Success
 	status.GasUsed, status.Fee, status.Moves = mined.GasUsed, mined.Fee, mined.Moves
-	return c.confirmed(status, mined.Block), nil
+	return c.confirmed(ctx, v, status, mined.Block)
 }
 
-func (c *Client) confirmed(s Status, at Block) Status {
+func (c *Client) confirmed(ctx context.Context, v view, s Status, at Block) (Status, error) {
 	s.Block = at
 	s.Confirmations = s.AsOf.Number - at.Number + 1
-	s.Final = s.Confirmations >= c.chain.Confirmations
-	return s
+	var err error
+	s.Final, err = c.final(ctx, v, at)
+	return s, err
 }
 
 // receipt is what one endpoint reports of a mined transaction. Its time is that

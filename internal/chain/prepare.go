@@ -23,6 +23,8 @@ type Transfer struct {
 	// First takes the next nonce even so, replacing the transaction that is under
 	// way.
 	First bool
+	// WholeFee offers all of the highest fee: see offerWhole.
+	WholeFee bool
 }
 
 // nativeDecimals are the decimals of the coin that fees are paid in, on every EVM
@@ -58,7 +60,11 @@ func (c *Client) Prepare(ctx context.Context, t Transfer) (Unsigned, error) {
 	if u.Gas, err = c.gas(ctx, v, u); err != nil {
 		return Unsigned{}, err
 	}
-	if u.Fees, err = c.fees(ctx, v, u.Gas, u.HighestFee); err != nil {
+	highest := u.HighestFee
+	if t.WholeFee {
+		highest = lower(highest, held.native.less(u.Value))
+	}
+	if u.Fees, err = c.fees(ctx, v, u.Gas, highest, t.WholeFee); err != nil {
 		return Unsigned{}, err
 	}
 	if err := held.cover(u, t.Asset); err != nil { // and with the fee

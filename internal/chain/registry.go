@@ -53,6 +53,21 @@ type Chain struct {
 // Number is the chain id that transactions are bound to (EIP-155).
 func (c Chain) Number() uint64 { return c.number }
 
+// testChains are the ids of chains whose coins have no value: development nodes and
+// public test networks. The list is here and not in the registry, because a registry
+// file could otherwise declare a main chain to be a test chain.
+var testChains = []uint64{
+	1337, 31337, // development nodes: geth, and Hardhat or Anvil
+	80002,                   // Polygon Amoy
+	11155111, 17000, 560048, // Sepolia, Holesky, Hoodi
+	84532, 421614, 11155420, // Base, Arbitrum and OP on Sepolia
+	97, 43113, 10200, // BNB, Avalanche Fuji, Chiado
+}
+
+// Test reports whether this is a known test chain, where nothing can be lost. Only such a
+// chain may be used with a single endpoint.
+func (c Chain) Test() bool { return slices.Contains(testChains, c.number) }
+
 // Asset is what the registry knows of one asset: its native coin, or an ERC-20
 // token.
 type Asset struct {

@@ -44,7 +44,7 @@ func (c *Client) replaced(ctx context.Context, v view, status Status, hash commo
 		return Status{}, err
 	}
 	status.State = Replaced
-	return c.confirmed(status, at.Block), nil
+	return c.confirmed(ctx, v, status, at.Block)
 }
 
 // findUse returns the number of the block after which a nonce is used. It
@@ -90,22 +90,11 @@ func (c *Client) findUse(ctx context.Context, v view, from Address, nonce uint64
 // checkUse verifies, by hash, that the nonce was used in this block: the search
 // went by numbers, and a reorganisation could have happened meanwhile.
 func (c *Client) checkUse(ctx context.Context, v view, at Block, from Address, nonce uint64) error {
-	before, err := c.headerAgreed(ctx, v.of, at.Number-1)
-	if err != nil {
-		return err
+	used, err := c.usedIn(ctx, v, at, from, nonce)
+	if err == nil && !used {
+		err = fmt.Errorf("%w: the chain changed during the search for a nonce", ErrUnavailable)
 	}
-	earlier, err := c.nonceAt(ctx, v.of, before.Block, from)
-	if err != nil {
-		return err
-	}
-	later, err := c.nonceAt(ctx, v.of, at, from)
-	if err != nil {
-		return err
-	}
-	if earlier > nonce || later <= nonce {
-		return fmt.Errorf("%w: the chain changed during the search for a nonce", ErrUnavailable)
-	}
-	return nil
+	return err
 }
 
 // listed is the part of a transaction in a block that is read. Some chains have

@@ -38,7 +38,8 @@ type Unsigned struct {
 }
 
 // Check refuses anything but a transfer within its approved fee: a token transfer
-// that also pays coins, any other contract call, a payment of nothing.
+// that also pays coins, any other contract call, a payment of nothing. Only a
+// transaction of a wallet to itself may pay nothing: it cancels another one.
 func (u Unsigned) Check() error {
 	switch {
 	case u.ChainID == 0 || u.ChainID > 1<<62:
@@ -61,7 +62,7 @@ func (u Unsigned) Check() error {
 
 func (u Unsigned) checkPayment() error {
 	if len(u.Data) == 0 {
-		if u.Value.IsZero() {
+		if u.Value.IsZero() && !u.Cancels() {
 			return notTransfer("it moves nothing")
 		}
 		return nil

@@ -37,7 +37,7 @@ func leaves(c *cobra.Command, path string) []string {
 		}
 		below := strings.TrimSpace(path + " " + sub.Name())
 		all = append(all, leaves(sub, below)...)
-		if !sub.HasSubCommands() || slices.Contains([]string{"treasury", "address-book", "limits", "fill"}, below) {
+		if !sub.HasSubCommands() || slices.Contains([]string{"treasury", "address-book", "limits", "fill", "transfer"}, below) {
 			all = append(all, below)
 		}
 	}

@@ -58,7 +58,7 @@ type Config struct {
 	Keystore              string          `env:"PETS_KEYSTORE" envDefault:"./pets-keys" rule:"a folder that only its owner can enter" doc:"Where the encrypted keys lie: one file each. Keep it apart from backups of the store."`
 	Chain                 string          `env:"PETS_CHAIN" envDefault:"eip155:137" rule:"a CAIP-2 id, such as eip155:137" doc:"The chain that transfers are made on: 137 is Polygon."`
 	RPCURLs               Secret          `env:"PETS_RPC_URLS" envDefault:"" rule:"1 to 8 URLs, separated by commas, at different hosts" doc:"JSON-RPC endpoints of that chain. Live portfolios need two, which have to agree. Without any, nothing is moved."`
-	RPCTestChain          bool            `env:"PETS_RPC_TEST_CHAIN" envDefault:"false" rule:"true or false" doc:"Believe a single endpoint, also for live portfolios: for drills on a test chain, where nothing can be lost."`
+	RPCTestChain          bool            `env:"PETS_RPC_TEST_CHAIN" envDefault:"false" rule:"true or false" doc:"Believe a single endpoint, also for live portfolios: for drills on a test chain, where nothing can be lost. Refused unless PETS_CHAIN is a known test chain, such as eip155:1337, 31337 or 80002."`
 	AssetRegistry         string          `env:"PETS_ASSET_REGISTRY" envDefault:"" rule:"a JSON file" doc:"What is known of chains and assets, instead of what is built in."`
 	OrderShapes           string          `env:"PETS_ORDER_SHAPES" envDefault:"" rule:"a JSON file" doc:"The shapes of typed data that are signed, instead of what is built in."`
 	ReconcileEvery        domain.Duration `env:"PETS_RECONCILE_EVERY" envDefault:"15m" rule:"a duration from 1m to 24h" doc:"How often the ledger is reconciled with the chain."`

@@ -69,7 +69,7 @@ func (c *Chain) parse(transaction json.RawMessage) (chain.Unsigned, error) {
 
 // Prepare implements custody.Chain. It first compares the token's own data with the
 // registry: a wrong number of decimals would change amounts by powers of ten.
-func (c *Chain) Prepare(ctx context.Context, p domain.Payment, first bool) (commands.Prepared, error) {
+func (c *Chain) Prepare(ctx context.Context, p domain.Payment, how custody.Making) (commands.Prepared, error) {
 	if err := c.checkServed(p.Chain); err != nil {
 		return commands.Prepared{}, err
 	}
@@ -77,7 +77,7 @@ func (c *Chain) Prepare(ctx context.Context, p domain.Payment, first bool) (comm
 	if err != nil {
 		return commands.Prepared{}, err
 	}
-	t := chain.Transfer{Asset: asset, Amount: p.Amount, HighestFee: p.HighestFee, First: first}
+	t := chain.Transfer{Asset: asset, Amount: p.Amount, HighestFee: p.HighestFee, First: how.First, WholeFee: how.WholeFee, Nonce: how.Nonce}
 	if t.From, err = chain.ParseAddress(p.From); err != nil {
 		return commands.Prepared{}, domain.Invalid("from", "%v", err)
 	}
@@ -101,20 +101,19 @@ func (c *Chain) Prepare(ctx context.Context, p domain.Payment, first bool) (comm
 }
 
 // Reprice implements custody.Chain.
-func (c *Chain) Reprice(ctx context.Context, transaction json.RawMessage) (commands.Prepared, error) {
+func (c *Chain) Reprice(ctx context.Context, transaction json.RawMessage, p domain.Payment, how custody.Making) (commands.Prepared, error) {
 	u, err := c.parse(transaction)
 	if err != nil {
 		return commands.Prepared{}, err
 	}
-	fees, err := c.client.SuggestFees(ctx, u.Gas, u.HighestFee)
+	cancel := p.From == p.To && p.Amount.IsZero()
+	next, err := c.client.Replace(ctx, u, chain.Replacement{HighestFee: p.HighestFee, Cancel: cancel, WholeFee: how.WholeFee})
 	if err != nil {
 		return commands.Prepared{}, classify(err)
 	}
-	next, err := u.Reprice(fees)
-	if err != nil {
-		return commands.Prepared{}, err
-	}
-	return c.encode(next)
+	made, err := c.encode(next)
+	made.Cancel = cancel
+	return made, err
 }
 
 // Send implements custody.Chain. A used nonce is not an error here: following the
@@ -206,6 +205,8 @@ func (c *Chain) mined(u chain.Unsigned, a treasury.Attempt, s chain.Status) (cus
 	switch {
 	case !s.Success:
 		out.Kind = custody.Reverted
+	case a.Cancel:
+		out.Kind = custody.Cancelled
 	case s.Settled(u) != nil:
 		out.Kind = custody.NotMoved
 	}

@@ -30,6 +30,12 @@ type Custodian interface {
 	SignTransfer(ctx context.Context, portfolio string, r commands.Request) (commands.Answer, custody.SignedTransaction, error)
 	// ImportSigned takes what a cold wallet has signed elsewhere.
 	ImportSigned(ctx context.Context, portfolio string, r commands.Request) (commands.Answer, error)
+	// PrepareAgain makes the transaction of a cold wallet again, with the fees of now.
+	PrepareAgain(ctx context.Context, portfolio string, r commands.Request) (commands.Answer, error)
+	// RequestOverride and ConfirmOverride compare what two people say of a transfer with
+	// the chain.
+	RequestOverride(ctx context.Context, portfolio string, r commands.Request) (commands.Answer, error)
+	ConfirmOverride(ctx context.Context, portfolio string, r commands.Request) (commands.Answer, error)
 	// Reconcile compares the ledger with the chain.
 	Reconcile(ctx context.Context, portfolio string, r commands.Request) (commands.Answer, error)
 	// RotateKeys seals every key under the current encryption key. KeyStatus says which
@@ -93,6 +99,9 @@ func custodyRoutes() []route {
 		nudging(post[commands.RequestTransfer]("/transfers", "Ask for money to be moved between wallets, or to an address of the book", nil)),
 		nudging(post("/transfers/{transfer}/approve", "The second of two people agrees to exactly this transfer, by its hash", func(c *commands.ApproveTransfer, r *http.Request) { c.Transfer = r.PathValue("transfer") })),
 		post("/transfers/{transfer}/reject", "End a transfer of which nothing was sent", func(c *commands.RejectTransfer, r *http.Request) { c.Transfer = r.PathValue("transfer") }),
+		nudging(post("/transfers/{transfer}/raise", "Ask for a higher fee for a transfer whose fee is too low; another user approves it, by the new hash", func(c *commands.RaiseFee, r *http.Request) { c.Transfer = r.PathValue("transfer") })),
+		nudging(post("/transfers/{transfer}/cancel", "Cancel a transfer that holds a nonce, by a transaction of the wallet to itself with that nonce", func(c *commands.CancelTransfer, r *http.Request) { c.Transfer = r.PathValue("transfer") })),
+		custom("/transfers/{transfer}/prepare", "Prepare the unsigned transaction of a cold wallet again, with the fees of now and the same nonce", func(c *commands.PrepareAgain, r *http.Request) { c.Transfer = r.PathValue("transfer") }, Custodian.PrepareAgain),
 		importSignedRoute(), signRoute(),
 		nudging(post[commands.ProposeRebalance]("/rebalance", "Propose a move between the wallets, where one is due", nil)),
 		custom[commands.Reconcile]("/reconcile", "Reconcile the ledger with the chain; a difference stops outgoing transfers", nil, Custodian.Reconcile),
@@ -133,7 +142,7 @@ func approvalsView(l *looker) (*approvalsAnswer, error) {
 	now := l.clock()
 	v := &approvalsAnswer{
 		Head:      l.head(),
-		Transfers: projections.TransfersOf(l.state, func(t *treasury.Transfer) bool { return t.Status == treasury.Requested && !t.Lapsed(now) }),
+		Transfers: projections.TransfersOf(l.state, func(t *treasury.Transfer) bool { return t.Pending(now) != nil }),
 		Approvals: projections.ApprovalsOf(l.state, l.q.api.keys.Approvers().Ledger, now),
 	}
 	return v, v.page(l.values, listOf("transfers", &v.Transfers, func(t *projections.Transfer) string { return t.Transfer }),
@@ -225,6 +234,30 @@ func (q *request) custodial(c commands.Command) (commands.Request, error) {
 		return commands.Request{}, errNoCustody
 	}
 	return q.asks(k, c), nil
+}
+
+// settling sends a command of an override. What it says of a transfer is compared with the
+// chain, where there is a custodian that can.
+func settling(q *request, c commands.Command, send func(Custodian, context.Context, string, commands.Request) (commands.Answer, error)) error {
+	if q.api.config.Custody == nil {
+		return q.do(c)
+	}
+	answer, err := sendTo(q, c, send)
+	if err == nil {
+		q.answer(&answer)
+	}
+	return err
+}
+
+// confirmOverrideRoute is the route of the second of two people.
+func confirmOverrideRoute() route {
+	return sending(commands.ConfirmOverride{}, inPortfolio+"/overrides/{override}/confirm", "The second of two people agrees to an override", func(q *request) error {
+		c, err := readCommand(q, func(c *commands.ConfirmOverride, r *http.Request) { c.Override = r.PathValue("override") })
+		if err != nil {
+			return err
+		}
+		return settling(q, c, Custodian.ConfirmOverride)
+	})
 }
 
 // nudging triggers work on transfers as soon as the route was answered.

@@ -27,6 +27,8 @@ type fakeCustodian struct {
 	chain  map[string]map[string]string
 	signed int
 	nudged int
+	// settled are the kinds of overrides that came through custody.
+	settled []string
 }
 
 const (
@@ -97,6 +99,26 @@ func (f *fakeCustodian) ImportSigned(ctx context.Context, p string, r commands.R
 	require.Equal(f.t, "0x02", c.Raw)
 	c.Digest, c.TxHash = digest, "0x"+digest
 	r.Command = c
+	return f.engine.Do(ctx, p, r)
+}
+
+func (f *fakeCustodian) PrepareAgain(ctx context.Context, p string, r commands.Request) (commands.Answer, error) {
+	c, ok := r.Command.(commands.PrepareAgain)
+	require.True(f.t, ok)
+	return f.engine.Do(ctx, p, commands.Request{Caller: r.Caller, Key: r.Key, Command: c})
+}
+
+func (f *fakeCustodian) RequestOverride(ctx context.Context, p string, r commands.Request) (commands.Answer, error) {
+	c, ok := r.Command.(commands.RequestOverride)
+	require.True(f.t, ok)
+	f.settled = append(f.settled, c.Kind)
+	return f.engine.Do(ctx, p, r)
+}
+
+func (f *fakeCustodian) ConfirmOverride(ctx context.Context, p string, r commands.Request) (commands.Answer, error) {
+	c, ok := r.Command.(commands.ConfirmOverride)
+	require.True(f.t, ok)
+	f.settled = append(f.settled, c.Override)
 	return f.engine.Do(ctx, p, r)
 }
 
@@ -339,6 +361,51 @@ func TestSettlingATransferRoute(t *testing.T) {
 		require.Equal(t, code, a.code(t), limits)
 		require.NotContains(t, a.body, "canary")
 	}
+}
+
+// "Overrides are checked on chain whenever endpoints answer": both people's words go
+// through the custodian, which asks the chain.
+func TestSettlementsGoThroughTheCustodian(t *testing.T) {
+	r, f := inCustody(t)
+	f.settled = nil
+	r.post("operator", real+"/overrides", `{"kind":"transfer","reason":"x","limits":{"transfer":"x999","outcome":"failed","tx_hash":"0x`+digest+`","block":7,"fee":"0"}}`)
+	require.Equal(t, []string{"transfer"}, f.settled)
+	require.Equal(t, domain.CodeNotFound, r.post("approver", real+"/overrides/o999/confirm", "").code(t))
+	require.Equal(t, []string{"transfer", "o999"}, f.settled)
+}
+
+// "“Raise the fee” is a new approval": it waits among the approvals with its own hash, and
+// the routes of the other ways out are there.
+func TestWaysOutOfATransfer(t *testing.T) {
+	r, f := inCustody(t)
+	var asked struct{ ID string }
+	r.post("operator", real+"/transfers", `{"from":"hot","to":"cold","amount":"20","highest_fee":"0.5","reason":"too much in hot"}`).into(t, &asked)
+	at := real + "/transfers/" + asked.ID
+	var list transfersAnswer
+	r.get("approver", real+"/approvals").into(t, &list)
+	r.must("approver", at+"/approve", `{"hash":"`+list.Transfers[0].Hash+`"}`)
+	list = transfersAnswer{}
+	r.get("approver", real+"/approvals").into(t, &list)
+	require.Empty(t, list.Transfers)
+
+	nudged := f.nudged
+	r.must("operator", at+"/raise", `{"highest_fee":"0.8","reason":"the base fee has doubled"}`)
+	require.Equal(t, nudged+1, f.nudged)
+	r.get("approver", real+"/approvals").into(t, &list)
+	require.Len(t, list.Transfers, 1)
+	raise := list.Transfers[0].Raise
+	require.Equal(t, "0.8", raise.HighestFee.String())
+	require.Equal(t, domain.CodeDenied, r.post("olga", at+"/approve", `{"hash":"`+raise.Hash+`"}`).code(t), "her own")
+	r.must("approver", at+"/approve", `{"hash":"`+raise.Hash+`"}`)
+	list = transfersAnswer{}
+	r.get("auditor", real+"/transfers").into(t, &list)
+	require.Equal(t, [2]string{"0.8", raise.Hash}, [2]string{list.Transfers[0].Payment.HighestFee.String(), list.Transfers[0].Hash})
+	require.Nil(t, list.Transfers[0].Raise)
+
+	require.Equal(t, domain.CodeConflict, r.post("operator", at+"/cancel", `{"reason":"it holds no nonce"}`).code(t))
+	require.Equal(t, domain.CodeDenied, r.post("approver", at+"/cancel", `{"reason":"x"}`).code(t))
+	require.Contains(t, []domain.Code{domain.CodeConflict, domain.CodeDenied}, r.post("operator", at+"/prepare", "").code(t), "it was not prepared")
+	r.must("operator", at+"/reject", `{"reason":"changed my mind","signed":false}`)
 }
 
 // "Issuing an approver key is a critical alert."

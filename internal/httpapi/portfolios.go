@@ -148,5 +148,8 @@ func requestOverride(q *request) error {
 		}
 		c.Limits = limits
 	}
+	if c.Kind == domain.OverrideTransfer {
+		return settling(q, c, Custodian.RequestOverride)
+	}
 	return q.do(c)
 }

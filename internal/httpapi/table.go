@@ -179,7 +179,7 @@ func riskRoutes() []route {
 		stopRoute(), stopAllRoute(),
 		post[commands.RequestClear]("/emergency-stop/clear", "The first of two people asks to clear the emergency stop", nil),
 		overrideRoute(),
-		post("/overrides/{override}/confirm", "The second of two people agrees to an override", func(c *commands.ConfirmOverride, r *http.Request) { c.Override = r.PathValue("override") }),
+		confirmOverrideRoute(),
 		post("/emergency-stop/clear/{request}/confirm", "The second of two people confirms it", func(c *commands.ConfirmClear, r *http.Request) { c.Request = r.PathValue("request") }),
 	}
 }

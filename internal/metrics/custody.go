@@ -29,7 +29,7 @@ func ofCustody(s *portfolio.State) []prometheus.Metric {
 	open, waiting := 0, 0
 	for _, t := range c.OpenTransfers() {
 		open++
-		if t.Status == treasury.Requested {
+		if t.Pending(s.Time) != nil || t.Status == treasury.Requested {
 			waiting++
 		}
 	}

@@ -31,8 +31,14 @@ const (
 	SecurityBreach Kind = "security_breach"
 	// TransferFailed reports that the chain has decided against a transfer.
 	TransferFailed Kind = "transfer_failed"
+	// TransferReopened reports that the recorded end of a transfer was taken back,
+	// because the chain does not have it.
+	TransferReopened Kind = "transfer_reopened"
 	// TransferStuck reports that a transfer does not proceed now; it is retried.
 	TransferStuck Kind = "transfer_stuck"
+	// Unchecked reports that an outcome which two people recorded could not be compared
+	// with the chain.
+	Unchecked Kind = "override_unchecked"
 	// HotTooLong reports that the hot wallet has held too much for too long;
 	// increases are denied.
 	HotTooLong Kind = "hot_too_long"
@@ -57,18 +63,20 @@ const (
 
 // kinds describes each kind.
 var kinds = map[Kind]string{
-	BalanceDiffers:  "ledger and chain differ",
-	SecurityBreach:  "security breach",
-	TransferFailed:  "a transfer failed",
-	TransferStuck:   "a transfer does not progress",
-	HotTooLong:      "the hot wallet holds too much; increases are denied",
-	ChainUnread:     "ledger and chain cannot be compared",
-	PortfolioUnread: "a portfolio cannot be examined",
-	KeystoreUnread:  "the keystore cannot be examined",
-	KeyUnusable:     "a key cannot be used",
-	ChannelFailed:   "a channel of notices failed; what it was to pass on is lost",
-	Defect:          "a defect was found while transfers were worked on",
-	LeftUnfinished:  "the server stopped during work on transfers; it continues at the next start",
+	BalanceDiffers:   "ledger and chain differ",
+	SecurityBreach:   "security breach",
+	TransferFailed:   "a transfer failed",
+	TransferReopened: "a transfer that was over is open again",
+	Unchecked:        "two people recorded what became of a transfer, and the chain did not answer to it",
+	TransferStuck:    "a transfer does not progress",
+	HotTooLong:       "the hot wallet holds too much; increases are denied",
+	ChainUnread:      "ledger and chain cannot be compared",
+	PortfolioUnread:  "a portfolio cannot be examined",
+	KeystoreUnread:   "the keystore cannot be examined",
+	KeyUnusable:      "a key cannot be used",
+	ChannelFailed:    "a channel of notices failed; what it was to pass on is lost",
+	Defect:           "a defect was found while transfers were worked on",
+	LeftUnfinished:   "the server stopped during work on transfers; it continues at the next start",
 }
 
 // Notice is one message for people.

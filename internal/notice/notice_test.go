@@ -81,10 +81,10 @@ func TestACauseThatChanges(t *testing.T) {
 
 // A new kind needs its text.
 func TestEveryKindHasWords(t *testing.T) {
-	for _, k := range []Kind{BalanceDiffers, SecurityBreach, TransferFailed, TransferStuck, HotTooLong, ChainUnread, PortfolioUnread, KeystoreUnread, KeyUnusable, ChannelFailed, Defect, LeftUnfinished} {
+	for _, k := range []Kind{BalanceDiffers, SecurityBreach, TransferFailed, TransferReopened, TransferStuck, Unchecked, HotTooLong, ChainUnread, PortfolioUnread, KeystoreUnread, KeyUnusable, ChannelFailed, Defect, LeftUnfinished} {
 		require.NotEmpty(t, Notice{Kind: k}.Text(), k)
 	}
-	require.Len(t, kinds, 12)
+	require.Len(t, kinds, 14)
 	require.Equal(t, "a transfer does not progress: t1: later", Notice{Kind: TransferStuck, Subject: "t1", Detail: "later"}.Text())
 }
 

@@ -97,13 +97,27 @@ func transferVerb(kind string) func(*scenario, *args) []commands.Command {
 func approveVerb(s *scenario, a *args) []commands.Command {
 	c := commands.ApproveTransfer{Transfer: last(a.word("the transfer"), s.transfer), Hash: a.option("hash")}
 	if t := s.state.Custody.Transfers[c.Transfer]; t != nil && c.Hash == "" {
-		c.Hash = t.Hash
+		if c.Hash = t.Hash; t.Raise != nil {
+			c.Hash = t.Raise.Hash
+		}
 	}
 	return one(c)
 }
 
+func raiseVerb(s *scenario, a *args) []commands.Command {
+	return one(commands.RaiseFee{Transfer: last(a.word("the transfer"), s.transfer), HighestFee: a.number("the fee"), Reason: a.option("reason")})
+}
+
+func cancelVerb(s *scenario, a *args) []commands.Command {
+	return one(commands.CancelTransfer{Transfer: last(a.word("the transfer"), s.transfer), HighestFee: a.amountOr("fee", domain.Zero), Reason: a.option("reason")})
+}
+
 func rejectVerb(s *scenario, a *args) []commands.Command {
-	return one(commands.RejectTransfer{Transfer: last(a.word("the transfer"), s.transfer), Reason: a.option("reason")})
+	c := commands.RejectTransfer{Transfer: last(a.word("the transfer"), s.transfer), Reason: a.option("reason")}
+	if a.option("signed") == "no" {
+		c.Signed = new(bool)
+	}
+	return one(c)
 }
 
 // advanceVerb does what the server does with a transfer: prepare, sign and send
@@ -117,6 +131,9 @@ func advanceVerb(s *scenario, a *args) []commands.Command {
 	}
 	sum := sha256.Sum256([]byte(id + "/" + strconv.Itoa(len(t.Attempts))))
 	p := commands.Prepared{Transaction: json.RawMessage("{}"), Nonce: nextNonce(s, t), Digest: hex.EncodeToString(sum[:]), Says: t.Payment}
+	if t.Cancel != nil {
+		p.Says, p.Cancel = t.Cancel.Payment, true
+	}
 	digest := ""
 	if made := t.Last(); made != nil {
 		digest = made.Digest
@@ -125,6 +142,8 @@ func advanceVerb(s *scenario, a *args) []commands.Command {
 	switch step {
 	case "prepared":
 		return one(commands.PrepareTransfer{Transfer: id, Prepared: p})
+	case "again":
+		return one(commands.PrepareAgain{Transfer: id, Prepared: p})
 	case "repriced":
 		return one(commands.RepriceTransfer{Transfer: id, Prepared: p})
 	case "signed":
@@ -140,7 +159,10 @@ func advanceVerb(s *scenario, a *args) []commands.Command {
 		}
 		return one(c)
 	}
-	a.fail("%q is not a step; the steps are prepared, repriced, signed, sent, arrived and failed", step)
+	if step == "reopened" {
+		return one(commands.ReopenTransfer{Transfer: id, Code: orElse(code, domain.ReopenedUnused), Block: 1})
+	}
+	a.fail("%q is not a step; the steps are prepared, again, repriced, signed, sent, arrived, failed and reopened", step)
 	return nil
 }
 

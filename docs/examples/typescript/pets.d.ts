@@ -1132,6 +1132,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/portfolios/{portfolio}/transfers/{transfer}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel a transfer that holds a nonce, by a transaction of the wallet to itself with that nonce
+         * @description Roles: operator, admin.
+         */
+        post: operations["cancel_transfer"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/portfolios/{portfolio}/transfers/{transfer}/prepare": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Prepare the unsigned transaction of a cold wallet again, with the fees of now and the same nonce
+         * @description Roles: operator, admin.
+         */
+        post: operations["prepare_again"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/portfolios/{portfolio}/transfers/{transfer}/raise": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask for a higher fee for a transfer whose fee is too low; another user approves it, by the new hash
+         * @description Roles: operator, admin.
+         */
+        post: operations["raise_fee"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/portfolios/{portfolio}/transfers/{transfer}/reject": {
         parameters: {
             query?: never;
@@ -1539,6 +1599,7 @@ export interface components {
             ttl?: string;
         };
         Attempt: {
+            cancel?: boolean;
             /** @description What is signed: 0x and hex */
             digest: string;
             /** Format: int64 */
@@ -1786,6 +1847,22 @@ export interface components {
              * @description The time of it
              */
             time: string;
+        };
+        Cancel: {
+            hash: string;
+            payment: components["schemas"]["Payment"];
+            /** @description Why, for people and the record */
+            reason: string;
+            requested_by: string;
+        };
+        CancelTransferBody: {
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            highest_fee?: string;
+            /** @description Why, for people and the record */
+            reason: string;
         };
         Change_limits_body: {
             blocked_zones?: number[];
@@ -2954,6 +3031,7 @@ export interface components {
             /** @description Why, for people and the record */
             reason: string;
         };
+        PrepareAgainBody: Record<string, never>;
         Problem: {
             /** @description For a person */
             detail: string;
@@ -2974,6 +3052,36 @@ export interface components {
             to: string;
         };
         ProposeRebalance: Record<string, never>;
+        Raise: {
+            /**
+             * Format: date-time
+             * @description Until when it is good
+             */
+            expires_at: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            former: string;
+            hash: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            highest_fee: string;
+            /** @description Why, for people and the record */
+            reason: string;
+            requested_by: string;
+        };
+        RaiseFeeBody: {
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            highest_fee: string;
+            /** @description Why, for people and the record */
+            reason: string;
+        };
         RawBody: {
             raw: string;
         };
@@ -3231,6 +3339,7 @@ export interface components {
         RejectTransferBody: {
             /** @description Why, for people and the record */
             reason: string;
+            signed?: boolean;
         };
         ReleasePermitBody: {
             /** @description Why, for people and the record */
@@ -3720,6 +3829,7 @@ export interface components {
             attempts: components["schemas"]["Attempt"][];
             /** Format: int64 */
             block?: number;
+            cancel?: components["schemas"]["Cancel"];
             code?: string;
             /** @description For a person */
             detail?: string;
@@ -3743,9 +3853,13 @@ export interface components {
             /** @enum {string} */
             kind: "internal" | "rebalance" | "withdrawal" | "sweep" | "evacuation";
             payment: components["schemas"]["Payment"];
+            raise?: components["schemas"]["Raise"];
+            raised?: components["schemas"]["Raise"];
             /** @description Why, for people and the record */
             reason: string;
             rebalance?: components["schemas"]["Rebalance"];
+            /** Format: int64 */
+            reopened?: number;
             /** Format: date-time */
             requested_at: string;
             requested_by: string;
@@ -6567,6 +6681,135 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["ApproveTransferBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Answer"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    cancel_transfer: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A UUID that the client makes for the command, keeps, and sends again when it retries */
+                "Idempotency-Key": string;
+            };
+            path: {
+                /** @description The portfolio's id */
+                portfolio: string;
+                /** @description The transfer's id */
+                transfer: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CancelTransferBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Answer"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    prepare_again: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A UUID that the client makes for the command, keeps, and sends again when it retries */
+                "Idempotency-Key": string;
+            };
+            path: {
+                /** @description The portfolio's id */
+                portfolio: string;
+                /** @description The transfer's id */
+                transfer: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["PrepareAgainBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Answer"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    raise_fee: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A UUID that the client makes for the command, keeps, and sends again when it retries */
+                "Idempotency-Key": string;
+            };
+            path: {
+                /** @description The portfolio's id */
+                portfolio: string;
+                /** @description The transfer's id */
+                transfer: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RaiseFeeBody"];
             };
         };
         responses: {

@@ -62,6 +62,9 @@ type Chain struct {
 	beacon  *catalyst.SimulatedBeacon
 	client  *ethclient.Client
 	faucet  Account
+	// lag is how many blocks the node's finalized block is behind its newest one; it knows
+	// none if this is below 0.
+	lag int
 }
 
 // New starts a chain. The named accounts have 100 coins each.
@@ -135,7 +138,25 @@ func (c *Chain) Mine(n int) {
 		if c.Head() != before+1 {
 			c.t.Fatal("chaintest: no block was made")
 		}
+		c.finalize()
 	}
+}
+
+// Finality sets how many blocks the node's finalized block is behind its newest one: 0
+// unless it is set. Below 0 the node knows no finalized block, as on a chain without the
+// tag.
+func (c *Chain) Finality(lag int) {
+	c.lag = lag
+	c.finalize()
+}
+
+func (c *Chain) finalize() {
+	blocks := c.eth.BlockChain()
+	if c.lag < 0 {
+		blocks.SetFinalized(nil)
+		return
+	}
+	blocks.SetFinalized(blocks.GetHeaderByNumber(uint64(max(0, int(c.Head())-c.lag)))) //nolint:gosec // not below 0
 }
 
 // Forget empties the pool of pending transactions, as if the node had never received
@@ -150,6 +171,7 @@ func (c *Chain) Unwind(n uint64) {
 	c.check(c.beacon.Fork(c.eth.BlockChain().GetCanonicalHash(c.Head() - n)))
 	c.check(c.eth.TxPool().Sync())
 	c.Forget()
+	c.finalize()
 }
 
 // Follower starts a second node of the same chain. It has no blocks yet.
@@ -173,6 +195,7 @@ func (c *Chain) CatchUp(to *Chain, number uint64) {
 		c.check(err)
 	}
 	c.check(c.eth.TxPool().Sync())
+	c.finalize()
 }
 
 // Send signs, sends and mines a transaction of the faucet.

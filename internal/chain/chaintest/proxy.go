@@ -111,6 +111,13 @@ func On(method string, f Fault) Fault {
 	return func(w http.ResponseWriter, r Request) bool { return r.Method == method && f(w, r) }
 }
 
+// WithParam limits a fault to calls that have a text among their parameters.
+func WithParam(text string, f Fault) Fault {
+	return func(w http.ResponseWriter, r Request) bool {
+		return bytes.Contains(r.Params, []byte(`"`+text+`"`)) && f(w, r)
+	}
+}
+
 // Hang does not answer until the client is gone.
 func Hang(_ http.ResponseWriter, r Request) bool {
 	select {

@@ -181,7 +181,9 @@ func (a *app) needsOfTransfers(ctx context.Context, _ *watched) ([]attention, er
 				others += ", and of another one"
 			}
 			out = append(out, attention{What: fmt.Sprintf("%s waits for the approval of someone other than %s, until %s UTC: %s", t.Transfer, others, cli.Clock(t.ExpiresAt), show.InWords(t)), Next: a.Advise("approve", t.Transfer)})
-		case t.From == domain.WalletCold && t.Status == treasury.Prepared && (last == nil || last.TxHash == ""):
+		case t.Raise != nil:
+			out = append(out, attention{What: fmt.Sprintf("%s has too low a fee, and waits for the approval of a highest fee of %s %s by someone other than %s, until %s UTC", t.Transfer, t.Raise.HighestFee, t.GasAsset, t.Raise.RequestedBy, cli.Clock(t.Raise.ExpiresAt)), Next: a.Advise("approve", t.Transfer)})
+		case t.From == domain.WalletCold && t.Status != treasury.Approved && (last == nil || last.TxHash == ""):
 			out = append(out, attention{What: t.Transfer + " waits to be signed where the key of the cold wallet is: " + show.InWords(t), Next: a.Advise("cold", "export", t.Transfer)})
 		case a.Clock()().Sub(t.RequestedAt) > transferPatience:
 			out = append(out, attention{What: fmt.Sprintf("%s was asked for at %s UTC and is not over: it is %s", t.Transfer, cli.Clock(t.RequestedAt), t.Status), Next: a.Advise("transfers", t.Transfer)})

@@ -2,6 +2,7 @@ package money
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -55,10 +56,12 @@ func (a *app) approve(ctx context.Context, id, hash, with string, yes bool) erro
 	if err != nil {
 		return err
 	}
+	lines := linesToApprove(t)
+	t = pending(t)
 	if err := a.checkShown(t, hash); err != nil {
 		return err
 	}
-	sign, err := a.ToSign(ctx, approval.KindTransfer, id, with, portfolio.TransferLines(asRequested(t)))
+	sign, err := a.ToSign(ctx, approval.KindTransfer, id, with, lines)
 	if err != nil {
 		return err
 	}
@@ -98,6 +101,16 @@ func (a *app) approve(ctx context.Context, id, hash, with string, yes bool) erro
 	p.Line("Write down its hash, for the machine with the key:")
 	p.Whole("  " + t.Hash)
 	return cli.Told(done, p.Err)
+}
+
+// linesToApprove are the lines of what waits for an approval: the transfer, or a higher fee.
+func linesToApprove(t *projections.Transfer) []string {
+	asked := asRequested(t)
+	if r := t.Raise; r != nil {
+		asked.HighestFee, asked.Hash, asked.User, asked.Reason, asked.ExpiresAt = r.HighestFee, r.Hash, r.RequestedBy, r.Reason, r.ExpiresAt
+		return portfolio.ApprovedLines(asked, r.Former)
+	}
+	return portfolio.TransferLines(asked)
 }
 
 // asRequested returns the request of a transfer, from what the server shows of it.
@@ -147,7 +160,7 @@ func (a *app) checkShown(t *projections.Transfer, hash string) error {
 	switch {
 	case hash != "" && hash != t.Hash:
 		return domain.Errorf(domain.CodeConflict, "%s has the hash %s, not the one given: look at it again (%s)", t.Transfer, t.Hash, a.Typed("transfers", t.Transfer))
-	case t.Status != treasury.Requested:
+	case !waits(t):
 		return domain.Errorf(domain.CodeConflict, "%s is %s: there is nothing to approve", t.Transfer, t.Status)
 	}
 	return nil
@@ -170,19 +183,68 @@ func (a *app) showForApproval(ctx context.Context, t *projections.Transfer) erro
 
 func (a *app) rejectCommand() *cobra.Command {
 	var reason string
+	var signed, notSigned bool
 	c := &cobra.Command{
 		Use: "reject ID --reason TEXT", Short: "End a transfer of which nothing was sent (through the server)", Args: cobra.ExactArgs(1),
+		Long: "Ends a transfer of which nothing was sent. The prepared transaction of a cold wallet may have been\n" +
+			"signed on the machine with the key: then anybody who has the signed file can send it. So it is asked,\n" +
+			"or said with --not-signed; what was signed is cancelled instead (pets transfer cancel).",
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := cli.ReasonNeeded(reason); err != nil {
 				return err
 			}
-			var answer commands.Answer
-			if err := a.ToServer(c.Context(), http.MethodPost, transferPath(args[0], "/reject"), cli.ReasonOf(a.Printable(reason)), &answer); err != nil {
-				return err
+			if signed && notSigned {
+				return cli.Usage(domain.Invalid("--signed", "does not go with --not-signed"))
 			}
-			return a.Done(answer, args[0]+" is rejected")
+			return a.reject(c.Context(), args[0], a.Printable(reason), signed, notSigned)
 		},
 	}
 	c.Flags().StringVar(&reason, "reason", "", "why; it is kept with the record")
+	c.Flags().BoolVar(&notSigned, "not-signed", false, "the prepared transaction of a cold wallet was never signed")
+	c.Flags().BoolVar(&signed, "signed", false, "it was signed: nothing is rejected, and what to do instead is said")
 	return cli.Stops(c)
+}
+
+// reject rejects a transfer. Whether one of a cold wallet was signed elsewhere only people
+// know: the server refuses it until they say so, and then they are asked.
+func (a *app) reject(ctx context.Context, id, reason string, signed, notSigned bool) error {
+	instead := func() error {
+		return domain.Errorf(domain.CodeConflict, "%s was signed: whoever has the file can send it, so it is not rejected. Bring it (%s), or cancel it (%s)",
+			id, a.Typed("cold", "import", id+".signed.json"), a.Typed("transfer", "cancel", id, "--reason", "…"))
+	}
+	if signed {
+		return instead()
+	}
+	body := commands.RejectTransfer{Reason: reason}
+	if notSigned {
+		body.Signed = new(bool)
+	}
+	answer, err := a.sendRejection(ctx, id, body)
+	if asksWhetherSigned(err) && !notSigned {
+		question := cli.Question{Text: fmt.Sprintf("Is it certain that %s was never signed on the machine with the key?", id), Flag: "--not-signed or --signed"}
+		if e := a.Agree(ctx, question); e != nil {
+			return errors.Join(e, instead())
+		}
+		body.Signed = new(bool)
+		answer, err = a.sendRejection(ctx, id, body)
+	}
+	if err != nil {
+		return err
+	}
+	return a.Done(answer, id+" is rejected")
+}
+
+func (a *app) sendRejection(ctx context.Context, id string, body commands.RejectTransfer) (answer commands.Answer, err error) {
+	sent := struct {
+		Reason string `json:"reason"`
+		Signed *bool  `json:"signed,omitempty"`
+	}{body.Reason, body.Signed}
+	err = a.ToServer(ctx, http.MethodPost, transferPath(id, "/reject"), sent, &answer)
+	return answer, err
+}
+
+// asksWhetherSigned reports whether a refusal asks whether a transaction was signed.
+func asksWhetherSigned(err error) bool {
+	var refused *domain.Error
+	return errors.As(err, &refused) && refused.Code == domain.CodeConflict && refused.Field == "signed"
 }

@@ -93,11 +93,13 @@ func (a *app) coldSign(ctx context.Context, file string, f coldFlags) error {
 	if err := explainPayment(p, registry, unsigned, prepared); err != nil {
 		return err
 	}
-	if err := sayApproved(p, file, unsigned, f.approvers); err != nil {
-		return err
-	}
-	if err := confirmRecipient(ctx, p, prepared.Says.To, f.allow); err != nil {
-		return err
+	if !unsigned.cancels() { // it goes nowhere, so there is nobody to compare, and nothing was approved
+		if err := sayApproved(p, file, unsigned, f.approvers); err != nil {
+			return err
+		}
+		if err := confirmRecipient(ctx, p, prepared.Says.To, f.allow); err != nil {
+			return err
+		}
 	}
 	signed, err := signTyped(ctx, p, signatory, unsigned, f)
 	if err != nil {
@@ -133,11 +135,17 @@ func explainPayment(p *cli.Prompter, registry *chain.Registry, f *coldUnsigned, 
 		return err
 	}
 	p.Say("Transfer %s of portfolio %s", f.Transfer, f.Portfolio)
+	if f.cancels() {
+		p.Say("  CANCELS it: nothing is paid, from the wallet to itself, and its number is used up")
+	}
 	p.Say("  pays      %s %s  (%s)", pays.Amount, asset.Symbol, asset.ID)
 	p.Say("  from      %s", pays.From)
 	p.Say("  on        %s (%s), number %d of this wallet", on.Name, on.ID, prepared.Nonce)
 	p.Say("  fee       at most %s %s", pays.HighestFee, coin.Symbol)
 	p.Say("  hash      %s", f.Hash)
+	if f.cancels() {
+		return nil
+	}
 	p.Say("Compare the hash with what the approver wrote down, digit by digit.")
 	return nil
 }
@@ -165,7 +173,7 @@ func sayApproved(p *cli.Prompter, file string, f *coldUnsigned, approvers string
 	for i, name := range names {
 		p.Say("Approved by %s: signed with key %s of %s, in %s.", name, approval.Fingerprint(f.Approvals[i].Signature.Key), approvers, f.Approvals[i].Subject.Ledger)
 	}
-	t, err := portfolio.TransferOfLines(f.Approvals[0].Subject.Lines)
+	t, _, err := portfolio.TransferOfLines(f.Approvals[0].Subject.Lines)
 	if err != nil {
 		return err
 	}

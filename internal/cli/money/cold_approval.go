@@ -22,13 +22,32 @@ type coldApproval struct {
 	Signature domain.ApprovalSignature `json:"signature"`
 }
 
-// coldApprovals returns the signed approvals of a transfer, nil if it was approved by an API
-// key alone.
-func coldApprovals(v *projections.Approval) []coldApproval {
-	if v.Signature == nil {
-		return nil
+// coldApprovals returns the signed approvals of what is prepared of a transfer, nil if it was
+// approved by an API key alone. The lines are made here, from what is shown of the transfer:
+// the server has others at hand while a higher fee waits for its approval.
+func coldApprovals(ledger, id string, t *projections.Transfer) []coldApproval {
+	subject := approval.Subject{Ledger: ledger, Portfolio: id, Kind: approval.KindTransfer, Lines: approvedLines(t)}
+	signatures := []*domain.ApprovalSignature{t.FirstSignature, t.Signature}
+	if t.Raised != nil { // the first of two has signed the former fee
+		signatures = signatures[1:]
 	}
-	return []coldApproval{{Subject: v.Subject, Signature: *v.Signature}}
+	var all []coldApproval
+	for _, g := range signatures {
+		if g != nil {
+			all = append(all, coldApproval{Subject: subject, Signature: *g})
+		}
+	}
+	return all
+}
+
+// approvedLines are the lines of what was approved last of a transfer.
+func approvedLines(t *projections.Transfer) []string {
+	asked := asRequested(t)
+	if r := t.Raised; r != nil {
+		asked.User, asked.Reason, asked.ExpiresAt = r.RequestedBy, r.Reason, r.ExpiresAt
+		return portfolio.ApprovedLines(asked, r.Former)
+	}
+	return portfolio.TransferLines(asked)
 }
 
 // checkApprovals refuses a file in which an approval is not one of exactly this transfer, or is
@@ -57,7 +76,7 @@ func (f *coldUnsigned) checkApprovals(file string) error {
 
 // differs names what an approval says otherwise than the file, or returns "".
 func (f *coldUnsigned) differs(s *approval.Subject) string {
-	t, err := portfolio.TransferOfLines(s.Lines)
+	t, former, err := portfolio.TransferOfLines(s.Lines)
 	switch {
 	case s.Portfolio != f.Portfolio:
 		return "portfolio"
@@ -74,7 +93,7 @@ func (f *coldUnsigned) differs(s *approval.Subject) string {
 	}
 	said := *t
 	said.Payment = f.Payment
-	if !slices.Equal(portfolio.TransferLines(&said), s.Lines) {
+	if !slices.Equal(portfolio.ApprovedLines(&said, former), s.Lines) {
 		return "payment"
 	}
 	if f.hashOf(t.Kind) != f.Hash {

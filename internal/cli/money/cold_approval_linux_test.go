@@ -59,6 +59,65 @@ func TestColdSignSaysWhoApproved(t *testing.T) {
 	require.NoFileExists(t, filepath.Join(s.Dir, "b.json"))
 }
 
+// The approval of a higher fee is one of exactly this transfer, with that fee; one of two
+// approvers' lines is, too.
+func TestColdSignKnowsARaise(t *testing.T) {
+	s := petstest.New(t)
+	registry, err := chain.Default()
+	require.NoError(t, err)
+	asked := func(f *money.ColdUnsigned) *domain.TransferRequested {
+		return &domain.TransferRequested{
+			Transfer: f.Transfer, Kind: domain.TransferWithdrawal, Wallet: "vault", FromPlace: domain.WalletCold, ToPlace: domain.PlaceExternal, Asset: "USDC", GasAsset: "POL",
+			Payment: f.Payment, Hash: f.Hash, User: "olga", Reason: "the rent", ApprovalFor: []string{"it leaves"}, ExpiresAt: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC),
+		}
+	}
+	check := func(lines func(f *money.ColdUnsigned) []string) error {
+		f := unsignedTransfer(t, petstest.OtherFirst)
+		subject := approval.Subject{Ledger: "ledger-1f", Portfolio: f.Portfolio, Kind: approval.KindTransfer, Lines: lines(&f)}
+		f.Version, f.Approvals = money.ColdSignedVersion, []money.ColdApproval{{Subject: subject, Signature: *approvaltest.Sign(t, subject, "bob")}}
+		read, err := money.ReadColdFile(s.Carry("raised.cold.json", f))
+		require.NoError(t, err)
+		_, err = read.Check("raised.cold.json", evm.NewSignatory(registry))
+		return err
+	}
+	require.NoError(t, check(func(f *money.ColdUnsigned) []string {
+		return portfolio.ApprovedLines(asked(f), domain.MustDecimal("0.02"))
+	}))
+	require.NoError(t, check(func(f *money.ColdUnsigned) []string {
+		ofTwo := asked(f)
+		ofTwo.Approvals = 2
+		return portfolio.TransferLines(ofTwo)
+	}))
+	require.ErrorContains(t, check(func(f *money.ColdUnsigned) []string {
+		other := asked(f)
+		other.HighestFee = domain.MustDecimal("0.02")
+		return portfolio.ApprovedLines(other, domain.MustDecimal("0.01"))
+	}), "its payment differs")
+}
+
+// What cancels a transfer pays nothing, from the wallet to itself: nobody approved it, and
+// there is no recipient to compare, also where keys and recipients are pinned.
+func TestColdSignCancels(t *testing.T) {
+	s := brokenHome(t)
+	pins := s.File("approvers.txt", "bob "+approvaltest.Public("bob")+"\n")
+	allow := s.File("allow.txt", coldTo+" the exchange\n")
+	from := petstest.OtherFirst
+	f := money.ColdUnsigned{
+		Version: money.ColdFileVersion, Portfolio: "main", Transfer: "x12",
+		Transaction: json.RawMessage(`{"chain_id":137,"from":"` + from + `","nonce":7,"to":"` + from + `","value":"0","data":"0x","gas":21000,"max_fee_per_gas":"200000000000","max_tip_per_gas":"30000000000","highest_fee":"50000000000000000"}`),
+		Payment:     domain.Payment{Chain: "eip155:137", AssetID: "eip155:137/slip44:966", From: from, To: from, Amount: domain.Zero, HighestFee: domain.MustDecimal("0.05")},
+	}
+	f.Hash = treasury.Hash("main", &domain.TransferRequested{Transfer: "x12", Kind: domain.TransferCancel, Payment: f.Payment})
+	s.Sit("cold", "sign", s.Carry("x12.cold.json", f), "--approvers", pins, "--allow", allow).WaitFor("CANCELS it: nothing is paid").
+		WaitFor("not shown: ").Types(petstest.OtherWords + "\r").WaitFor("Signed: 0x").Ends(0)
+
+	// Only what pays nothing is taken for a cancellation.
+	pays := unsignedTransfer(t, from)
+	pays.Hash = treasury.Hash("main", &domain.TransferRequested{Transfer: "x12", Kind: domain.TransferCancel, Payment: pays.Payment})
+	s.Sit("cold", "sign", s.Carry("y.cold.json", pays), "--approvers", pins, "--out", "o.json").WaitFor("holds no signature of an approver").Ends(1)
+	require.NoFileExists(t, filepath.Join(s.Dir, "o.json"))
+}
+
 // "The recipient is in the offline machine's own list (--allow FILE)": then it is not typed,
 // and no other is signed for.
 func TestColdSignAllows(t *testing.T) {

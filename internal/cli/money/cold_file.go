@@ -108,12 +108,18 @@ func (f *coldUnsigned) check(file string, signatory *evm.Signatory) (commands.Pr
 
 // intact reports whether the hash is the one of this transfer, for any kind of transfer.
 func (f *coldUnsigned) intact() bool {
-	for _, kind := range []string{domain.TransferInternal, domain.TransferRebalance, domain.TransferWithdrawal, domain.TransferSweep, domain.TransferEvacuation} {
+	for _, kind := range []string{domain.TransferInternal, domain.TransferRebalance, domain.TransferWithdrawal, domain.TransferSweep, domain.TransferEvacuation, domain.TransferCancel} {
 		if f.hashOf(kind) == f.Hash {
 			return true
 		}
 	}
 	return false
+}
+
+// cancels reports whether the transaction pays nothing, from the wallet to itself. [check] has
+// compared the payment with the transaction's own bytes.
+func (f *coldUnsigned) cancels() bool {
+	return f.Payment.From == f.Payment.To && f.Payment.Amount.IsZero() && f.hashOf(domain.TransferCancel) == f.Hash
 }
 
 // hashOf returns the hash of this transfer, as one of a kind.

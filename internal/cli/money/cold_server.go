@@ -71,6 +71,10 @@ func (a *app) coldExport(ctx context.Context, id, out string) error {
 	p.Line("")
 	showPayment(p, t, n)
 	p.Line("  nonce        %d", show.LastAttempt(t).Nonce)
+	if show.LastAttempt(t).Cancel {
+		p.Line("")
+		p.Line("the file CANCELS it: its transaction pays nothing, from the wallet to itself, for at most %s %s", file.Payment.HighestFee, t.GasAsset)
+	}
 	for i := range file.Approvals {
 		p.Line("  signed with  key %s", approval.Fingerprint(file.Approvals[i].Signature.Key))
 	}
@@ -90,8 +94,12 @@ func (a *app) unsignedOf(ctx context.Context, t *projections.Transfer) (*coldUns
 		return nil, domain.Errorf(domain.CodeConflict, "%s is not approved yet: %s", t.Transfer, a.Typed("approve", t.Transfer))
 	case t.Status == treasury.Approved:
 		return nil, domain.Errorf(domain.CodeConflict, "%s is not prepared yet: the server does it within seconds, unless another transfer of the wallet or a stop is in the way; wait, and ask again (%s)", t.Transfer, a.Typed("transfers", t.Transfer))
-	case t.Status != treasury.Prepared || last == nil || last.TxHash != "":
+	case !elsewhere(t):
 		return nil, domain.Errorf(domain.CodeConflict, "%s is %s: there is nothing to sign", t.Transfer, t.Status)
+	}
+	payment, hash := t.Payment, t.Hash
+	if last.Cancel && t.Cancel != nil {
+		payment, hash = t.Cancel.Payment, t.Cancel.Hash
 	}
 	if err := a.checkHash(t); err != nil {
 		return nil, err
@@ -101,13 +109,16 @@ func (a *app) unsignedOf(ctx context.Context, t *projections.Transfer) (*coldUns
 		return nil, err
 	}
 	file := &coldUnsigned{
-		Version: coldFileVersion, Portfolio: a.Config.Portfolio, Transfer: t.Transfer, Hash: t.Hash, Payment: t.Payment, Transaction: last.Transaction,
+		Version: coldFileVersion, Portfolio: a.Config.Portfolio, Transfer: t.Transfer, Hash: hash, Payment: payment, Transaction: last.Transaction,
 	}
 	var approved projections.Approval
 	if err := a.FromServer(ctx, "/approvals/"+approval.KindTransfer+"/"+url.PathEscape(t.Transfer), &approved); err != nil {
 		return nil, err
 	}
-	if file.Approvals = coldApprovals(&approved); len(file.Approvals) > 0 {
+	if !last.Cancel { // which nobody approves: it pays nothing
+		file.Approvals = coldApprovals(approved.Subject.Ledger, a.Config.Portfolio, t)
+	}
+	if len(file.Approvals) > 0 {
 		file.Version = coldSignedVersion
 	}
 	says, err := file.check("transfer "+t.Transfer, evm.NewSignatory(registry))

@@ -285,19 +285,24 @@ func (w *moneyWorld) refused(who string, code int, words string, args ...string)
 	require.Contains(w.t, r.Err, words, "pets %s: %s", strings.Join(args, " "), r.Out)
 }
 
+// attemptJSON holds those of one of its transactions.
+type attemptJSON struct {
+	Transaction json.RawMessage
+	Digest      string
+	Cancel      bool
+	TxHash      string `json:"tx_hash"`
+	Sent        bool
+}
+
 // transferJSON holds the fields of a transfer that the tests read.
 type transferJSON struct {
 	Transfer, Status, Hash string
+	Raise                  *struct{ Hash string }
 	Kind, From, To         string
 	Payment                domain.Payment
-	Attempts               []struct {
-		Transaction json.RawMessage
-		Digest      string
-		TxHash      string `json:"tx_hash"`
-		Sent        bool
-	}
-	Rebalance *domain.Rebalance
-	Code      string
+	Attempts               []attemptJSON
+	Rebalance              *domain.Rebalance
+	Code                   string
 }
 
 func (w *moneyWorld) transfer(id string) transferJSON {
@@ -355,13 +360,14 @@ func (w *moneyWorld) signCold(args ...string) string {
 	return w.typesWords(offline.Sit(args...), args[2])
 }
 
-// typesWords types the recipient's last characters and the words.
+// typesWords types the recipient's first and last digits and the words.
 func (w *moneyWorld) typesWords(seat *petstest.Seat, unsigned string) string {
 	w.t.Helper()
 	file, err := money.ReadColdFile(unsigned)
 	require.NoError(w.t, err)
-	to := file.Payment.To
-	seat.WaitFor("first 8 digits").Types(to[2:2+money.TypedDigits] + "\r").WaitFor("last 8 digits").Types(to[len(to)-money.TypedDigits:] + "\r")
+	if to := file.Payment.To; to != file.Payment.From { // what cancels a transfer goes to nobody
+		seat.WaitFor("first 8 digits").Types(to[2:2+money.TypedDigits] + "\r").WaitFor("last 8 digits").Types(to[len(to)-money.TypedDigits:] + "\r")
+	}
 	return seat.WaitFor("not shown: ").Types(petstest.TestWords + "\r").WaitFor("Signed: 0x").Ends(0)
 }
 

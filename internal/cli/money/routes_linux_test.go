@@ -279,7 +279,10 @@ var steps = []step{
 	{route: "GET /approvals", who: "bob", line: "approvals"},
 	{route: "POST /transfers/{transfer}/reject", who: "olga", line: "reject TRANSFER --reason drill", do: (*story).rejected},
 	{route: "POST /transfers/{transfer}/approve", who: "bob", line: "approve TRANSFER --hash HASH", do: (*story).coldTransfer},
+	{route: "POST /transfers/{transfer}/prepare", who: "olga", line: "transfer prepare TRANSFER", do: (*story).preparedAgain},
+	{route: "POST /transfers/{transfer}/raise", who: "olga", line: "transfer raise TRANSFER --highest-fee 0.8 --reason drill", do: (*story).raised},
 	{route: "POST /transfers/{transfer}/signed", who: "olga", line: "cold import FILE", do: (*story).coldSigned},
+	{route: "POST /transfers/{transfer}/cancel", who: "olga", line: "transfer cancel TRANSFER --reason drill", do: (*story).cancelled},
 	{route: "POST /wallets/{wallet}/retire", who: "bob", line: "wallet retire hot-2 --reason drill"},
 	{route: "POST /v1/emergency-stop", who: "olga", line: "stop --emergency --everywhere --reason drill"},
 	{route: "POST /import", who: "olga", line: "-p imported import --capital 100 FILE", do: (*story).imported},
@@ -362,6 +365,38 @@ func (s *story) coldTransfer() {
 	id := asked(s.t, s.does("olga", "transfer", "--from", "cold", "--to", "hot", "--amount", "7", "--highest-fee", "0.5", "--reason", "drill"))
 	s.does("bob", "approve", id, "--hash", s.transfer(id).Hash)
 	s.cold7 = id
+}
+
+func (s *story) preparedAgain() {
+	s.until(s.cold7, string(treasury.Prepared))
+	require.Contains(s.t, s.does("olga", "transfer", "prepare", s.cold7), "it is prepared again")
+}
+
+// raised asks for a higher fee; the command that approves it is what comes next.
+func (s *story) raised() {
+	said := s.does("olga", "transfer", "raise", s.cold7, "--highest-fee", "0.8", "--reason", "drill")
+	raise := s.transfer(s.cold7).Raise
+	require.NotNil(s.t, raise)
+	require.Contains(s.t, said, "pets approve "+s.cold7+" --hash "+raise.Hash)
+	require.Contains(s.t, s.does("bob", "approvals"), "its highest fee is raised from 0.5 COIN")
+}
+
+// cancelled cancels a transfer of the cold wallet that is said to have been signed, and
+// signs the transaction that cancels it.
+func (s *story) cancelled() {
+	s.confirmed(s.cold7)
+	id := asked(s.t, s.does("olga", "transfer", "--from", "cold", "--to", "hot", "--amount", "3", "--highest-fee", "0.5", "--reason", "drill"))
+	s.does("bob", "approve", id, "--hash", s.transfer(id).Hash)
+	s.until(id, string(treasury.Prepared))
+	s.refused("olga", 1, "was signed: whoever has the file can send it", "reject", id, "--reason", "drill", "--signed")
+	s.does("olga", "transfer", "cancel", id, "--reason", "drill")
+	require.Eventually(s.t, func() bool { t := s.transfer(id); return t.Attempts[len(t.Attempts)-1].Cancel }, time.Minute, 50*time.Millisecond)
+	file, signed := filepath.Join(s.dir, "cancel.json"), filepath.Join(s.dir, "cancel-signed.json")
+	require.Contains(s.t, s.does("olga", "cold", "export", id, "--out", file), "CANCELS it")
+	require.Contains(s.t, s.signCold("cold", "sign", file, "--registry", s.registry, "--out", signed), "CANCELS it")
+	s.does("olga", "cold", "import", signed)
+	s.mined(s.until(id, string(treasury.Broadcast)))
+	s.until(id, string(treasury.Failed))
 }
 
 func (s *story) coldSigned() {

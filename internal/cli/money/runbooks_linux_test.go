@@ -109,7 +109,7 @@ func (b *runbook) answer(who, command string) []string {
 	}
 	began := time.Now()
 	words := splitWords(b.t, command)
-	if slices.Contains(words, "approve") {
+	if slices.ContainsFunc(words, func(w string) bool { return w == "approve" || w == "raise" || w == "cancel" }) {
 		b.holdChain()
 	} else {
 		b.releaseChain()
@@ -254,6 +254,15 @@ func (b *runbook) step(words []string) {
 		b.confirmed(words[1])
 	case "prepared":
 		b.until(words[1], string(treasury.Prepared))
+	case "offers": // wait until the latest transaction has another highest fee, in wei
+		b.eventually(words[1], func(a attemptJSON) bool {
+			return strings.Contains(string(a.Transaction), `"highest_fee":"`+words[2]+`"`)
+		})
+	case "cancelling": // wait until the transaction that cancels it is prepared
+		b.eventually(words[1], func(a attemptJSON) bool { return a.Cancel })
+	case "cancelled": // mine blocks until it is final
+		b.mined(b.until(words[1], string(treasury.Broadcast)))
+		b.until(words[1], string(treasury.Failed))
 	case "proposed": // wait for the server's proposal
 		require.Equal(b.t, words[1], b.proposed())
 	case "arrives": // send tokens to the hot wallet
@@ -264,6 +273,17 @@ func (b *runbook) step(words []string) {
 		require.Fail(b.t, "no such step", words)
 	}
 	b.t.Logf("%s for %v", time.Since(began).Round(time.Millisecond), words)
+}
+
+// eventually waits until the latest transaction of a transfer is as wanted.
+func (b *runbook) eventually(id string, wanted func(attemptJSON) bool) {
+	b.t.Helper()
+	require.Eventually(b.t, func() bool {
+		var list struct{ Transfers []transferJSON }
+		b.get("/transfers", &list)
+		i := slices.IndexFunc(list.Transfers, func(t transferJSON) bool { return t.Transfer == id })
+		return i >= 0 && len(list.Transfers[i].Attempts) > 0 && wanted(list.Transfers[i].Attempts[len(list.Transfers[i].Attempts)-1])
+	}, 20*time.Second, 20*time.Millisecond, "%s: %s", id, b.log)
 }
 
 // splitWords splits a command as a shell does, with double quotes only.

@@ -42,6 +42,7 @@ func (a *app) transferCommand() *cobra.Command {
 	c.Flags().Var(&fee, "highest-fee", "the most that may be paid for it, in the chain's coin (max_transfer_fee by default)")
 	c.Flags().StringVar(&body.Reason, "reason", "", "why; it is kept with the record")
 	c.Flags().BoolVar(&wait, "wait", false, "follow it until it is over, as pets transfers ID --follow does")
+	c.AddCommand(a.waysOut()...)
 	return c
 }
 

@@ -125,9 +125,10 @@ func nextStep(t *projections.Transfer, inTheWay bool) (says string, command []st
 	switch {
 	case show.IsOver(t):
 		return "nothing; it is over", nil
-	case t.Status == treasury.Requested:
+	case waits(t):
+		t = pending(t)
 		who := "somebody else than " + t.RequestedBy
-		if t.FirstApprovedBy != "" {
+		if t.Status == treasury.Requested && t.FirstApprovedBy != "" {
 			who += " and " + t.FirstApprovedBy
 		}
 		return who + ", with the role approver:", []string{"approve", t.Transfer, "--hash", t.Hash}
@@ -135,8 +136,12 @@ func nextStep(t *projections.Transfer, inTheWay bool) (says string, command []st
 		return "it waits for what is said above; once that is over, the server goes on with it. To see what it waits for:", []string{"transfers", t.Transfer, "--follow"}
 	case cold && t.Status == treasury.Approved:
 		return "the server prepares the transaction; then it goes to the machine with the key:", []string{"cold", "export", t.Transfer}
-	case cold && t.Status == treasury.Prepared && unsigned:
+	case elsewhere(t) && t.Cancel != nil && !last.Cancel:
+		return "the server prepares the transaction that cancels it; then it goes to the machine with the key:", []string{"cold", "export", t.Transfer}
+	case elsewhere(t):
 		return "the machine with the key signs it:", []string{"cold", "export", t.Transfer}
+	case t.Status == treasury.Broadcast && t.Cancel == nil:
+		return "the server goes on with it by itself; for one that stays here because its fee is too low there is pets transfer raise, and pets transfer cancel. To follow it:", []string{"transfers", t.Transfer, "--follow"}
 	}
 	return "the server goes on with it by itself:", []string{"transfers", t.Transfer, "--follow"}
 }

@@ -104,7 +104,7 @@ func (a *app) listApprovals(ctx context.Context, moment string) error {
 			now = a.Clock()()
 		}
 		v.ViewHead = show.HeadOf(s)
-		v.Transfers = projections.TransfersOf(s, func(t *treasury.Transfer) bool { return t.Status == treasury.Requested && !t.Lapsed(now) })
+		v.Transfers = projections.TransfersOf(s, func(t *treasury.Transfer) bool { return t.Pending(now) != nil })
 		v.Approvals = projections.ApprovalsOf(s, ledger, now)
 		return nil
 	})
@@ -133,6 +133,7 @@ func (a *app) printApproval(p *cli.Printer, v *approvalsView, w *projections.App
 		if err != nil { // of another moment
 			break
 		}
+		t = pending(t)
 		p.Line("%s  %s, asked for by %s: %s", t.Transfer, show.InWords(t), t.RequestedBy, t.Reason)
 		for _, why := range t.ApprovalFor {
 			p.Line("     because %s", why)
@@ -185,6 +186,9 @@ func (a *app) showTransfer(ctx context.Context, id, moment string) error {
 	p := a.Printer()
 	p.Line("%s  %s", t.Transfer, show.InWords(t))
 	p.Line("%s", statusLine(t))
+	if line := cancelling(t); line != "" {
+		p.Line("%s", line)
+	}
 	p.Line("")
 	showPayment(p, t, n)
 	showApproval(p, t)
@@ -212,6 +216,9 @@ func showAttempt(p *cli.Printer, n int, at *projections.Attempt) {
 		state = at.TxHash + ", sent"
 	case at.TxHash != "":
 		state = at.TxHash + ", not sent"
+	}
+	if at.Cancel {
+		state += "; it pays nothing, and cancels the transfer"
 	}
 	p.Line("  attempt %-4d nonce %d, %s", n, at.Nonce, state)
 }

@@ -1,0 +1,162 @@
+package portfolio
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"pets/domain"
+	"pets/domain/approval"
+	"pets/domain/approval/approvaltest"
+	"pets/domain/treasury"
+)
+
+// raised is a transfer that was sent with a highest fee of 0.2, and for which 0.5 is asked.
+func (h *harness) raised(r TransferRequest) *treasury.Transfer {
+	h.t.Helper()
+	r.Amount, r.HighestFee = dec("5"), dec("0.2")
+	x := h.transfer(r)
+	h.upTo(treasury.Broadcast, x, 4)
+	h.must(func(d *Decision) error { return d.RequestRaise(x.Transfer, dec("0.5"), "stuck") })
+	return h.now1(x)
+}
+
+func (h *harness) agreeToRaise(x *treasury.Transfer) {
+	h.t.Helper()
+	hash := h.now1(x).Raise.Hash
+	h.as(domain.RoleApprover, "paul").must(func(d *Decision) error { return d.ApproveTransfer(x.Transfer, hash) })
+	h.operator()
+}
+
+func (h *harness) repriceTo(x *treasury.Transfer, fee string) func(*Decision) error {
+	return func(d *Decision) error { return d.RepriceTransfer(x.Transfer, transactionOf(h.now1(x), 4, fee)) }
+}
+
+// "Approvals of transfers … in live portfolios are signed over … the lines that were shown":
+// so is that of a higher fee, whose lines state the transfer, both fees and the new hash.
+func TestARaiseIsSigned(t *testing.T) {
+	h := funded(t)
+	x := h.raised(TransferRequest{From: "hot", To: friend})
+	a, waits := h.s.ApprovalOf("ledger-1", approval.KindTransfer, x.Transfer)
+	require.True(t, waits)
+	require.Equal(t, []Approval{a}, h.s.Approvals("ledger-1", h.now))
+	require.Empty(t, h.s.Approvals("ledger-1", x.Raise.ExpiresAt))
+	require.Contains(t, a.Subject.Lines, "raises the highest fee from: 0.2 POL")
+	require.Contains(t, a.Subject.Lines, "highest fee: 0.5 POL")
+	require.Contains(t, a.Subject.Lines, "hash: "+x.Raise.Hash)
+	require.NotContains(t, a.Subject.Lines, "hash: "+x.TransferRequested.Hash)
+	require.Contains(t, a.Subject.Lines, "to: "+x.To+", "+x.ToPlace)
+
+	s := h.s.Clone()
+	s.SignedApprovals = true
+	approve := func(g *domain.ApprovalSignature) ([]domain.Event, error) {
+		d := s.Begin(h.now, domain.Caller{User: "bob", Role: domain.RoleApprover})
+		d.Approvers(approval.Approvers{Ledger: "ledger-1", Keys: []approval.Approver{{ID: "a1", User: "bob", Key: approvaltest.Public("bob")}}})
+		d.SignedWith(g)
+		return d.events, d.ApproveTransfer(x.Transfer, x.Raise.Hash)
+	}
+	_, err := approve(nil)
+	require.ErrorContains(t, err, "signature")
+	former := a.Subject
+	former.Lines = TransferLines(&x.TransferRequested)
+	_, err = approve(approvaltest.Sign(t, former, "bob"))
+	require.Error(t, err, "the approval of the former fee")
+	signature := approvaltest.Sign(t, a.Subject, "bob")
+	_, err = approve(signature)
+	require.NoError(t, err)
+
+	s.Apply(domain.Stamp{Revision: s.Next, Time: h.now}, &domain.TransferApproved{Transfer: x.Transfer, Hash: x.Raise.Hash, User: "bob", Signature: signature})
+	done, approved := s.ApprovedTransfer("ledger-1", x.Transfer)
+	require.True(t, approved)
+	require.Equal(t, a.Subject, done.Subject, "what was signed is shown afterwards")
+	require.Equal(t, signature, s.Custody.Transfers[x.Transfer].Signature)
+}
+
+// "No first signature after expires_at": a raise under which nothing was signed in time
+// does not count, to the nanosecond, and another one can be asked for.
+func TestARaiseLapses(t *testing.T) {
+	h := funded(t)
+	x := h.raised(TransferRequest{From: "hot", To: friend})
+	ends := x.Raise.ExpiresAt
+	h.agreeToRaise(x)
+	h.at(ends.Add(-2)).must(h.repriceTo(x, "0.5"))
+	last := h.now1(x).Last()
+	sign := func(d *Decision) error {
+		return d.SignTransfer(&domain.TransferSigned{Transfer: x.Transfer, Digest: last.Digest, TxHash: hashOf(last.Digest)})
+	}
+	require.ErrorContains(t, h.at(ends).refused(domain.CodeConflict, sign), "has expired")
+	require.Equal(t, "0.2", h.now1(x).FeeAt(ends).String())
+	h.must(func(d *Decision) error { return d.RequestRaise(x.Transfer, dec("0.5"), "still stuck") })
+	h.agreeToRaise(x)
+	require.Equal(t, "0.5", h.now1(x).FeeAt(h.now).String())
+	h.must(sign)
+}
+
+// "What was signed in time goes on, repriced as well."
+func TestARaiseThatWasSignedInTimeLasts(t *testing.T) {
+	h := funded(t)
+	x := h.raised(TransferRequest{From: "hot", To: friend})
+	ends := x.Raise.ExpiresAt
+	h.agreeToRaise(x)
+	h.must(h.repriceTo(x, "0.3"))
+	h.at(ends.Add(-1)).must(func(d *Decision) error {
+		last := h.now1(x).Last()
+		return d.SignTransfer(&domain.TransferSigned{Transfer: x.Transfer, Digest: last.Digest, TxHash: hashOf(last.Digest)})
+	})
+	h.at(ends.Add(time.Hour)).must(h.repriceTo(x, "0.5"))
+}
+
+// "A stop ends everything unsigned": a raise that waits, and one that was approved and
+// under which nothing was signed. During the stop none is asked for. A retirement does the
+// same to the wallet's transfers. A cancellation goes on.
+func TestAStopEndsRaises(t *testing.T) {
+	for name, end := range map[string]func(*harness){
+		"stop":   func(h *harness) { h.stop() },
+		"retire": func(h *harness) { h.must(func(d *Decision) error { return d.RetireWallet("hot-1", "leaked") }) },
+	} {
+		t.Run(name+" while it waits", func(t *testing.T) {
+			h := funded(t)
+			x := h.raised(TransferRequest{From: "hot-1", To: friend})
+			hash := x.Raise.Hash
+			h.after(time.Second)
+			end(h)
+			require.Nil(t, h.now1(x).Raise)
+			h.as(domain.RoleApprover, "paul").refused(domain.CodeConflict, func(d *Decision) error { return d.ApproveTransfer(x.Transfer, hash) })
+			h.operator().refusedAny(func(d *Decision) error { return d.RequestRaise(x.Transfer, dec("0.5"), "stuck") })
+		})
+		t.Run(name+" once approved", func(t *testing.T) {
+			h := funded(t)
+			x := h.raised(TransferRequest{From: "hot-1", To: friend})
+			h.agreeToRaise(x)
+			h.after(time.Second)
+			end(h)
+			require.Equal(t, "0.2", h.now1(x).FeeAt(h.now).String())
+			h.must(func(d *Decision) error { return d.RequestCancel(x.Transfer, domain.Zero, "not wanted") })
+			if h.s.Stop.Engaged {
+				h.clearStop()
+				require.NotNil(t, h.now1(x).Cancel, "the way out stays")
+			}
+			p := transactionOf(h.now1(x), 4, "0.9")
+			p.Cancel, p.Says = true, h.now1(x).Cancel.Payment
+			h.must(func(d *Decision) error { return d.RepriceTransfer(x.Transfer, p) })
+		})
+	}
+}
+
+// "A cancel is a way out": what a cold wallet may have signed can be cancelled after the
+// approval has expired, and that of a sweep is signed during the stop.
+func TestACancellationHasNoEnd(t *testing.T) {
+	h := funded(t)
+	x := h.transfer(TransferRequest{From: "cold", To: friend, Amount: dec("5")})
+	h.upTo(treasury.Prepared, x, 4)
+	h.at(x.ExpiresAt.Add(time.Hour)).must(func(d *Decision) error { return d.RequestCancel(x.Transfer, domain.Zero, "signed by mistake") })
+	p := transactionOf(h.now1(x), 4, "0.9")
+	p.Cancel, p.Says, p.Digest = true, h.now1(x).Cancel.Payment, strings.Repeat("c", 64)
+	h.must(func(d *Decision) error { return d.RepriceTransfer(x.Transfer, p) })
+	h.must(func(d *Decision) error {
+		return d.SignTransfer(&domain.TransferSigned{Transfer: x.Transfer, Digest: p.Digest, TxHash: hashOf(p.Digest), Raw: "0x00"})
+	})
+	require.Equal(t, treasury.Signed, h.now1(x).Status)
+}
