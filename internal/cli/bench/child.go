@@ -55,7 +55,10 @@ type childServer struct {
 
 // startServer runs pets serve on a folder, at a free port, and waits until it is ready.
 func (a *app) startServer(ctx context.Context, dir, store string, flags ...string) (*childServer, error) {
-	args := []string{"serve", "--store", "embedded:" + store, "--listen", "127.0.0.1:0", "--metrics-listen", "off"}
+	args := []string{"serve", "--store", "embedded:" + store, "--listen", "127.0.0.1:0"}
+	if !slices.Contains(flags, "--metrics-listen") {
+		args = append(args, "--metrics-listen", "off")
+	}
 	c, err := a.childCommand(ctx, dir, append(args, flags...)...)
 	if err != nil {
 		return nil, err

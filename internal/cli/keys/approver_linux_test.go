@@ -167,7 +167,7 @@ func TestConfirmSigned(t *testing.T) {
 
 	// A stop of the live portfolio is cleared by a signature too.
 	gate := regexp.MustCompile(`main@\d+`).FindString(out)
-	olga.Ok("portfolio", "open", "real", "--mode", "live", "--gate", gate)
+	olga.Ok("portfolio", "open", "real", "--mode", "live", "--gate", gate, "--asset", "pUSD")
 	olga.Fails(1, []string{"signed already; there is no way back"}, "-p", "real", "override", "request", "signed_approvals", "--reason", "an older build")
 	olga.Ok("-p", "real", "stop", "--emergency", "--reason", "a drill")
 	asked := regexp.MustCompile(`\bc\d+\b`).FindString(olga.Ok("-p", "real", "clear", "--reason", "it was a drill"))

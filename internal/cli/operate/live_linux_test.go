@@ -1,6 +1,7 @@
 package operate_test
 
 import (
+	"fmt"
 	"path/filepath"
 	"regexp"
 	"testing"
@@ -10,10 +11,7 @@ import (
 	"pets/internal/pets/petstest"
 )
 
-var (
-	overrideID = regexp.MustCompile(`\bo\d+\b`)
-	gateOf     = regexp.MustCompile(`\bmain@\d+\b`)
-)
+var overrideID = regexp.MustCompile(`\bo\d+\b`)
 
 // "A mismatch is refused when the portfolio opens": a live portfolio whose base asset no known
 // order is paid in. A paper one may count in what it likes.
@@ -26,9 +24,7 @@ func TestALivePortfolioCountsInWhatOrdersArePaidIn(t *testing.T) {
 	asked := w.Ok(w.Bob, "events", "--type", "override", "--json")
 	require.Contains(t, asked, "override.requested")
 	id := overrideID.FindString(asked)
-	confirmed := w.Ok(w.Bob, "override", "confirm", id)
-	gate := gateOf.FindString(confirmed)
-	require.NotEmpty(t, gate, confirmed)
+	gate := fmt.Sprintf("main@%d", w.Confirms(id))
 
 	r := p.Pets(folder, w.Olga, "portfolio", "open", "real", "--mode", "live", "--gate", gate)
 	require.Equal(t, 1, r.Code)

@@ -252,13 +252,13 @@ func TestTheSameReferenceIsWarnedOf(t *testing.T) {
 func TestAnErrorSaysWhatToType(t *testing.T) {
 	s, _ := traded(t)
 	for want, args := range map[string][]string{
-		"AMOUNT has more than 18 decimals":                     {"deposit", "0.10000000000000000000"},
-		"AMOUNT is not below 10^15 in absolute value":          {"deposit", "1000000000000000"},
-		"AMOUNT must be a plain decimal number":                {"deposit", "1e3"},
-		"--capital\" flag: has more than 18 decimals":          {"bot", "add", "b", "--capital", "0.10000000000000000000"},
-		"pets override request go_live --for NAME -p PAPER":    {"portfolio", "open", "real", "--mode", "live"},
-		"must not begin with a dash: a command line takes it":  {"bot", "add", "--capital", "1", "--", "-x"},
-		"id must not begin with a dash: a command line takes ": {"portfolio", "open", "--", "-x"},
+		"AMOUNT has more than 18 decimals":                                {"deposit", "0.10000000000000000000"},
+		"AMOUNT is not below 10^15 in absolute value":                     {"deposit", "1000000000000000"},
+		"AMOUNT must be a plain decimal number":                           {"deposit", "1e3"},
+		"the value of --capital has more than 18 decimals":                {"bot", "add", "b", "--capital", "0.10000000000000000000"},
+		"pets override request go_live --for NAME --reason TEXT -p PAPER": {"portfolio", "open", "real", "--mode", "live", "--asset", "pUSD"},
+		"must not begin with a dash: a command line takes it":             {"bot", "add", "--capital", "1", "--", "-x"},
+		"id must not begin with a dash: a command line takes ":            {"portfolio", "open", "--", "-x"},
 	} {
 		r := s.Run(args...)
 		require.NotEqual(t, 0, r.Code)

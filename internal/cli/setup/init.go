@@ -249,6 +249,10 @@ func (a *app) writeEnv(path string, questions []question, keyless bool) (err err
 		return err
 	}
 	_, err = config.Load(a.Dir, nil)
+	if untrusted := (*owner.UntrustedError)(nil); errors.As(err, &untrusted) { // root, in a folder of another user
+		name, _ := owner.Other(a.Dir)
+		return domain.Errorf(domain.CodeConflict, "the folder belongs to %s, and a .env there is read only by that user, or by root once a store of that user is there. Nothing is written; run pets init as %s", name, name)
+	}
 	return err
 }
 

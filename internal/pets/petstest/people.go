@@ -1,6 +1,11 @@
 package petstest
 
-import "github.com/stretchr/testify/require"
+import (
+	"github.com/stretchr/testify/require"
+
+	"pets/domain/approval"
+	"pets/domain/approval/approvaltest"
+)
 
 // TwoPeople issues keys to an operator and an approver.
 func (p *Process) TwoPeople(folder string) *twoPeople {
@@ -31,4 +36,19 @@ func (w *twoPeople) Ok(key string, args ...string) string {
 	r := w.Pets(w.folder, key, args...)
 	require.Equal(w.T, 0, r.Code, "%v: %s", args, r.Err)
 	return r.Out
+}
+
+// Confirms has bob sign and confirm an override of main, with an approver's key that is
+// registered first. It returns the revision of the record.
+func (w *twoPeople) Confirms(id string) uint64 {
+	w.T.Helper()
+	ctx := w.T.Context()
+	require.NoError(w.T, w.Client(AdminKey).Send(ctx, "POST", "/v1/approvers", "register", map[string]any{"user": "bob", "public_key": approvaltest.Public("bob")}, nil))
+	var waits struct{ Subject approval.Subject }
+	bob := w.Client(w.Bob)
+	require.NoError(w.T, bob.Get(ctx, "/v1/portfolios/main/approvals/override/"+id, &waits))
+	var answer struct{ Revision uint64 }
+	body := map[string]any{"signature": approvaltest.Sign(w.T, waits.Subject, "bob")}
+	require.NoError(w.T, bob.Send(ctx, "POST", "/v1/portfolios/main/overrides/"+id+"/confirm", "confirm", body, &answer))
+	return answer.Revision
 }
