@@ -1,6 +1,7 @@
 package replay_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -57,7 +58,7 @@ func signedStore(t *testing.T) eventstore.Store {
 		}})
 	}
 	do("main", "olga", operator, commands.RecordDeposit{Wallet: domain.WalletHot, Amount: domain.MustDecimal("1000")})
-	transfer := do("main", "olga", operator, commands.RequestTransfer{From: "hot", To: "cold", Amount: domain.MustDecimal("10"), Reason: "too much in hot"}).ID
+	transfer := do("main", "olga", operator, commands.RequestTransfer{From: "hot", To: "cold", Amount: domain.MustDecimal("10"), HighestFee: domain.MustDecimal("0.2"), Reason: "too much in hot"}).ID
 	for rec, err := range store.ReadStream(t.Context(), "portfolio-main", 0) {
 		require.NoError(t, err)
 		if e, _ := domain.Decode(rec.Type, rec.Data); e != nil {
@@ -67,6 +68,10 @@ func signedStore(t *testing.T) eventstore.Store {
 			}
 		}
 	}
+	raise := do("main", "olga", operator, commands.RaiseFee{Transfer: transfer, HighestFee: domain.MustDecimal("0.5"), Reason: "the base fee has doubled"})
+	asks, is := raise.Decoded()[0].(*domain.TransferRaiseRequested)
+	require.True(t, is)
+	do("main", "carl", approver, commands.ApproveTransfer{Transfer: transfer, Hash: asks.Hash})
 	do("main", "olga", operator, commands.EngageStop{Kind: domain.StopManual, Reason: "smoke"})
 	do("main", "carl", approver, commands.ConfirmClear{Request: do("main", "olga", operator, commands.RequestClear{Reason: "no fire"}).ID})
 	limits := commands.RequestOverride{Kind: domain.OverrideLimits, Limits: []byte(`{"max_daily_loss_pct":"0.08"}`), Reason: "election night"}
@@ -268,4 +273,30 @@ func TestVerifyKnowsRevocations(t *testing.T) {
 	problems := revoke(at.Add(-time.Hour))
 	require.Len(t, problems, 2, "both of bob's")
 	require.Contains(t, problems[0].What, "revoked for good")
+}
+
+// "Verify checks them all": the approval of a higher fee, too. It is over the fee, the former
+// one and the hash that were asked for, by another person than the one who asked.
+func TestVerifyChecksASignedRaise(t *testing.T) {
+	store := signedStore(t)
+	const live = "portfolio-main"
+	for name, c := range map[string]struct{ eventType, old, with, says string }{
+		"another fee":     {domain.TransferRaiseRequestedType, `"highest_fee":"0.5"`, `"highest_fee":"0.6"`, "another hash"},
+		"another reason":  {domain.TransferRaiseRequestedType, "doubled", "tripled", "the approval of transfer"},
+		"by who asked":    {domain.TransferRaiseRequestedType, `"user":"olga"`, `"user":"carl"`, "who requested it"},
+		"a former fee":    {domain.TransferRequestedType, `"highest_fee":"0.2"`, `"highest_fee":"0.1"`, "hash"},
+		"by another user": {domain.TransferApprovedType, `"user":"carl"`, `"user":"bob"`, "was sent by carl"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			copied, _ := tampered(t, store, live, c.eventType, c.old, c.with)
+			found, err := replay.Verify(t.Context(), copied, live, nil)
+			require.NoError(t, err)
+			require.NotEmpty(t, found.Problems)
+			said := ""
+			for _, p := range found.Problems {
+				said += fmt.Sprintln(p)
+			}
+			require.Contains(t, said, c.says)
+		})
+	}
 }

@@ -395,12 +395,20 @@ func TestWaysOutOfATransfer(t *testing.T) {
 	require.Len(t, list.Transfers, 1)
 	raise := list.Transfers[0].Raise
 	require.Equal(t, "0.8", raise.HighestFee.String())
+	var shown, was approvalAnswer
+	r.get("auditor", real+"/approvals/transfer/"+asked.ID).into(t, &shown)
+	require.Subset(t, shown.Subject.Lines, []string{"raises the highest fee from: 0.5 " + list.Transfers[0].GasAsset, "hash: " + raise.Hash})
+	require.Empty(t, shown.ApprovedBy)
 	require.Equal(t, domain.CodeDenied, r.post("olga", at+"/approve", `{"hash":"`+raise.Hash+`"}`).code(t), "her own")
 	r.must("approver", at+"/approve", `{"hash":"`+raise.Hash+`"}`)
 	list = transfersAnswer{}
 	r.get("auditor", real+"/transfers").into(t, &list)
 	require.Equal(t, [2]string{"0.8", raise.Hash}, [2]string{list.Transfers[0].Payment.HighestFee.String(), list.Transfers[0].Hash})
 	require.Nil(t, list.Transfers[0].Raise)
+	require.Equal(t, raise, list.Transfers[0].Raised)
+	r.get("auditor", real+"/approvals/transfer/"+asked.ID).into(t, &was)
+	require.Equal(t, shown.Subject, was.Subject, "what was approved")
+	require.NotEmpty(t, was.ApprovedBy)
 
 	require.Equal(t, domain.CodeConflict, r.post("operator", at+"/cancel", `{"reason":"it holds no nonce"}`).code(t))
 	require.Equal(t, domain.CodeDenied, r.post("approver", at+"/cancel", `{"reason":"x"}`).code(t))

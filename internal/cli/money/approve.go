@@ -210,7 +210,7 @@ func (a *app) rejectCommand() *cobra.Command {
 func (a *app) reject(ctx context.Context, id, reason string, signed, notSigned bool) error {
 	instead := func() error {
 		return domain.Errorf(domain.CodeConflict, "%s was signed: whoever has the file can send it, so it is not rejected. Bring it (%s), or cancel it (%s)",
-			id, a.Typed("cold", "import", id+".signed.json"), a.Typed("transfer", "cancel", id, "--reason", "…"))
+			id, a.Typed("cold", "import", id+".signed.json"), a.Typed("transfer", "cancel", id, "--reason", cli.Unsaid))
 	}
 	if signed {
 		return instead()

@@ -114,6 +114,11 @@ func (a *app) sayNextStep(p *cli.Printer, t *projections.Transfer, ways []string
 	if command != nil {
 		a.Command(p, command...)
 	}
+	if t.Status == treasury.Broadcast && t.Cancel == nil && t.Raise == nil {
+		p.Line("if it stays here because its fee is too low, a higher one, or nothing at all with its number:")
+		a.Command(p, "transfer", "raise", t.Transfer, "--highest-fee", cli.Unsaid, "--reason", cli.Unsaid)
+		a.Command(p, "transfer", "cancel", t.Transfer, "--reason", cli.Unsaid)
+	}
 }
 
 // nextStep is the command that comes next, or what is waited for. What stands in the way is
@@ -140,8 +145,6 @@ func nextStep(t *projections.Transfer, inTheWay bool) (says string, command []st
 		return "the server prepares the transaction that cancels it; then it goes to the machine with the key:", []string{"cold", "export", t.Transfer}
 	case elsewhere(t):
 		return "the machine with the key signs it:", []string{"cold", "export", t.Transfer}
-	case t.Status == treasury.Broadcast && t.Cancel == nil:
-		return "the server goes on with it by itself; for one that stays here because its fee is too low there is pets transfer raise, and pets transfer cancel. To follow it:", []string{"transfers", t.Transfer, "--follow"}
 	}
 	return "the server goes on with it by itself:", []string{"transfers", t.Transfer, "--follow"}
 }
