@@ -70,7 +70,7 @@ func (a *App) once(c *cobra.Command) error {
 		undone = "NOT done: --"
 	}
 	for _, f := range givenTwice(c) {
-		all := f.Value.(*valued).given //nolint:forcetypeassert // givenTwice returns no other
+		all := f.Value.(*valued).given //nolint:forcetypeassert,errcheck // givenTwice returns no other
 		what := fmt.Sprintf("is given twice, with %s", strings.Join(quoted(all), " and "))
 		switch {
 		case !is(c, noteStops):
