@@ -274,7 +274,7 @@ func (s *stops) record(ctx context.Context, l *latched) {
 		if s.nowhere(ctx, l, err) {
 			return
 		}
-		_, err = s.try(ctx, p) // the portfolio may have been opened since: this error is about the bot
+		_, err = s.try(ctx, s.pending.stop(l)) // the portfolio may have been opened since: this error is about the bot
 	}
 	if err != nil && waits(err) {
 		return

@@ -142,7 +142,7 @@ func (a *App) usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 			return nil
 		case cobra.NoArgs(c, args) != nil && c.HasSubCommands():
 			return knownCommand(c, args)
-		case len(args) > 0 && strings.Contains(err.Error(), args[0]): // it may be a secret
+		case len(args) > 0 && strings.Contains(err.Error(), strconv.Quote(args[0])): // it may be a secret
 			err = fmt.Errorf("%s takes no argument, and has %d", c.CommandPath(), len(args))
 		}
 		return Usage(fmt.Errorf("%w; see %s --help", err, c.CommandPath()))

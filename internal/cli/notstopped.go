@@ -53,6 +53,8 @@ func (a *App) decided(ctx context.Context, err error) error {
 		return fmt.Errorf("NOT stopped: %w. Next: %s; name one of them with -p, or stop every one: `%s`", err, which, all)
 	case bot == "all" || bot == "everything":
 		return fmt.Errorf("NOT stopped: %w. Next: everything is stopped by `%s`", err, all)
+	case len(ids) > 0 && !slices.Contains(ids, a.meant()):
+		return fmt.Errorf("NOT stopped: %w. Next: there is no portfolio %s: %s; stop the bot where it is, such as with `%s`. Everything: `%s`", err, a.meant(), which, a.AdviseIn(ids[0], "stop", bot), all)
 	case slices.Contains(ids, bot):
 		return fmt.Errorf("NOT stopped: %w. Next: %s is a portfolio, which is stopped by `%s`", err, bot, a.AdviseIn(bot, "stop", "--emergency"))
 	}

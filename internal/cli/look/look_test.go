@@ -31,6 +31,7 @@ func TestUsageErrors(t *testing.T) {
 		{"stat", []string{`pets has no such command: did you mean`, "did you mean start or state or stats or status or stop?", "pets --help"}},
 		{"frobnicate", []string{`pets has no such command; see pets --help`, "pets --help"}},
 		{"state --foo", []string{"unknown flag: --foo", "pets state --help"}},
+		{"deposit 1 2", []string{"accepts 1 arg(s), received 2"}}, // and no word about an argument of its own
 		{"state extra", []string{"pets state takes no argument, and has 1", "pets state --help"}},
 		{"state --at yesterday", []string{"--at must be a revision such as 42 or a time such as"}},
 		{"state --at -1", []string{"--at must be"}},

@@ -95,4 +95,8 @@ func TestStatusOfWhatIsOverdue(t *testing.T) {
 	require.Contains(t, s.Ok("positions"), "open leg 4", "the command that is printed is no dead end")
 	require.Contains(t, r.Err, "8 things need a person")
 	clitest.Fits(t, 80, regexp.MustCompile(`(?m)^ *\(pets withdraw 5 --asset USDC --key \S+ -p main\);?$`).ReplaceAllString(r.Out, "  (a whole command)"))
+	// "status can lose an emergency stop": what was seen is said, though its story cannot be read.
+	answers["/state"] = `{"revision":9,"mode":"live","clock":"wall","emergency_stop":{"engaged":true,"kind":"manual","reason":"smoke","since":"` + past + `"},"breakers":[],"bots":[],"positions":[]}`
+	answers["/events"] = "no JSON"
+	require.Contains(t, s.Run("status").Out, "EMERGENCY STOP, manual")
 }

@@ -49,6 +49,7 @@ func TestRunbooks(t *testing.T) {
 				require.NoError(t, os.WriteFile(filepath.Join(b.away, "approvers.txt"), []byte("bob "+approvaltest.Public("bob")+"\n"), 0o600))
 			}
 			got := b.run(string(page))
+			require.False(t, b.fails, "nothing failed after the last <!-- run: one fails -->")
 			b.releaseChain()
 			b.leavesNothing()
 			if *petstest.Rewrite {
@@ -64,6 +65,8 @@ func TestRunbooks(t *testing.T) {
 type runbook struct {
 	*moneyWorld
 	held chan struct{} // while approvals are given, what the server asks the chain waits for it
+	// fails: one command of what follows is shown to be refused. Any other that fails fails the test.
+	fails bool
 }
 
 var (
@@ -115,6 +118,7 @@ func (b *runbook) answer(who, command string) []string {
 		b.releaseChain()
 	}
 	var text string
+	code := 0
 	switch {
 	case who == "vault": // the machine of the cold wallet, at a terminal
 		offline := &petstest.Shell{T: b.t, Dir: b.away, Ctx: b.t.Context(), Env: []string{"COLUMNS=200"}}
@@ -127,6 +131,7 @@ func (b *runbook) answer(who, command string) []string {
 			_, _ = fmt.Fprintln(screen, question+" [y/N] y")
 			return true, true
 		}, words[1:]...)
+		code = r.Code
 		text = b.actedOn(r.Err) + r.Out + petstest.Besides(r.Err)
 		if said, signs, found := strings.Cut(r.Err, "You sign, "); found { // what is read before it is signed
 			before, after, asked := strings.Cut(r.Out, "[y/N] y\n")
@@ -140,6 +145,10 @@ func (b *runbook) answer(who, command string) []string {
 		b.newKey(words, text)
 	default:
 		text = b.shell(who, command)
+	}
+	if code != 0 {
+		require.True(b.t, b.fails, "%s: exit code %d, and no <!-- run: one fails --> stands before it:\n%s", command, code, text)
+		b.fails = false
 	}
 	clitest.WholeCommands(b.t, text)
 	b.t.Logf("%s for %s", time.Since(began).Round(time.Millisecond), command)
@@ -252,6 +261,8 @@ func (b *runbook) step(words []string) {
 	switch words[0] {
 	case "confirmed": // mine blocks until the transfer is final
 		b.confirmed(words[1])
+	case "one":
+		b.fails = true
 	case "prepared":
 		b.until(words[1], string(treasury.Prepared))
 	case "offers": // wait until the latest transaction has another highest fee, in wei

@@ -195,6 +195,7 @@ func TestWhatIsNotThereSaysWhatIs(t *testing.T) {
 			{[]string{"stop", "all"}, 1, []string{"`pets stop --emergency --everywhere`"}},
 			{[]string{"stop", "--emergency", "-p", "all"}, 1, []string{"main, paper2", "`pets stop --emergency --everywhere`"}},
 			{[]string{"stop", "--emergency", "paper2"}, 2, []string{"`pets stop paper2 -p main`", "`pets stop --emergency -p paper2`"}},
+			{[]string{"stop", "gamma", "-p", "nosuch"}, 1, []string{"there is no portfolio nosuch: the portfolios are main, paper2", "`pets stop gamma -p main`"}},
 			{[]string{"stop", "--emergncy"}, 2, []string{"unknown flag"}},
 			{[]string{"stop"}, 2, []string{"`pets stop --emergency -p main`"}},
 		} {
