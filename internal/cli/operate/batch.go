@@ -1,6 +1,7 @@
 package operate
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -31,6 +32,8 @@ type batchItem struct {
 	IdempotencyKey string          `json:"idempotency_key,omitempty"`
 	Command        string          `json:"command"`
 	Body           json.RawMessage `json:"body"`
+
+	own bool // the key is of the file
 }
 
 type batchAnswer struct {
@@ -191,6 +194,9 @@ func (a *app) sendBatch(ctx context.Context, body batchFile) error {
 	if err := sameKeys(body.Commands); err != nil {
 		return err
 	}
+	for i := range body.Commands {
+		body.Commands[i].own = body.Commands[i].IdempotencyKey != ""
+	}
 	start := slices.IndexFunc(body.Commands, func(one batchItem) bool { return one.spec().GoesOn })
 	a.Starts = start >= 0
 	switch {
@@ -224,7 +230,8 @@ type tally struct{ refused, denied, before, unchanged int }
 // printBatch prints what was refused, how much was done, and how to send the rest: under
 // the same key, by which the server knows what was done.
 func (a *app) printBatch(ctx context.Context, v *batchAnswer, sent []batchItem) error {
-	p, n := a.Printer(), a.printItems(ctx, v, sent)
+	p := a.Printer()
+	n, failed := a.printItems(ctx, v, sent)
 	done := fmt.Sprintf("%d of %d are done", len(v.Results)-n.refused, len(v.Results))
 	if n.before > 0 {
 		done += fmt.Sprintf(" (%d of them were already recorded under this key; nothing was done again)", n.before)
@@ -237,9 +244,10 @@ func (a *app) printBatch(ctx context.Context, v *batchAnswer, sent []batchItem) 
 	} else {
 		p.Line("%s", done)
 	}
+	failed = cmp.Or(failed, p.Err)
 	switch {
-	case p.Err != nil:
-		return cli.Told(done, fmt.Errorf("%w; %s", p.Err, a.SendAgain()))
+	case failed != nil:
+		return cli.Told(done, fmt.Errorf("%w; %s", failed, a.SendAgain()))
 	case n.refused == 0 && n.denied > 0:
 		return &cli.ToldError{Err: fmt.Errorf("%d are denied: place no order for them", n.denied)}
 	case n.refused == 0:
@@ -262,7 +270,7 @@ func (a *app) sendTheRest(key string) string {
 }
 
 // printItems prints the commands that a person has to look at.
-func (a *app) printItems(ctx context.Context, v *batchAnswer, sent []batchItem) (n tally) {
+func (a *app) printItems(ctx context.Context, v *batchAnswer, sent []batchItem) (n tally, err error) {
 	p := a.Printer()
 	if a.JSON {
 		p = cli.Nowhere()
@@ -273,7 +281,9 @@ func (a *app) printItems(ctx context.Context, v *batchAnswer, sent []batchItem) 
 		if i < len(sent) {
 			item = sent[i]
 		}
-		if r.Replayed {
+		// Under a key of this run it is this run's own, sent twice because an answer was lost.
+		replayed := r.Replayed && (a.KeyGiven || item.own)
+		if replayed {
 			n.before++
 		}
 		if r.Problem != nil {
@@ -284,14 +294,14 @@ func (a *app) printItems(ctx context.Context, v *batchAnswer, sent []batchItem) 
 			}
 			continue
 		}
-		one := done{command: item, replayed: r.Replayed}
+		one := done{command: item, replayed: replayed, short: r.Short}
 		if json.Unmarshal(r.Answer, &one.answer) != nil {
 			continue
 		}
 		all[i] = one
 		switch permit, is := permitOf(r.Answer); {
 		case is:
-			permit.Replayed = r.Replayed
+			permit.Replayed = replayed
 			if !permit.Allowed {
 				n.denied++
 			}
@@ -301,10 +311,9 @@ func (a *app) printItems(ctx context.Context, v *batchAnswer, sent []batchItem) 
 			n.unchanged++
 		}
 	}
-	if err := a.warnOfBatch(ctx, all); err != nil {
-		p.Err = err
-	}
-	return n
+	unchanged, err := a.warnOfBatch(ctx, all)
+	n.unchanged += unchanged
+	return n, cmp.Or(p.Err, err)
 }
 
 // permitOf is an answer, if it is that to a request for a permit.
