@@ -78,11 +78,12 @@ const (
 	voids   = `{"command":"void_fill","body":{"bot":"alpha","trade_id":"typo-1"}}`
 	settles = `{"command":"settle_market","body":{"market":"rian","outcome":"YES","payout":"1"}}`
 	fills   = `{"command":"record_fill","body":{"bot":"alpha","market":"m","outcome":"NO","side":"sell","quantity":"10","price":"0.5","trade_id":"v-1"}}`
-	trades  = `{"command":"record_trade","body":{"bot":"alpha","market":"m","pnl":"-1","trade_id":"t-1"}}`
+	trades  = `{"command":"record_trade","body":{"bot":"alpha","market":"m","pnl":"-900","trade_id":"t-1"}}`
 )
 
 // "An answer with "short":true has no reasons and events": what its command would have said is
-// read by its revision, also where the command changed nothing.
+// read by its revision, also where the command changed nothing, and where it tripped a breaker, so
+// that its last record is not the one that is sought.
 func TestAShortAnswerIsLookedAt(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func([]map[string]any){
@@ -103,6 +104,7 @@ func TestAShortAnswerIsLookedAt(t *testing.T) {
 				require.Contains(t, plain(r.Out), want)
 			}
 			require.NotContains(t, r.Out, "6  record_fill")
+			require.NotEmpty(t, s.EventsOf("breaker.tripped"))
 			require.NotContains(t, r.Out, "not looked at")
 		})
 	}
