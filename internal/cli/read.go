@@ -154,10 +154,10 @@ func ledgerOf(ctx context.Context, store eventstore.Store) (string, error) {
 			return err
 		}
 		ledger = approval.LedgerID(rec.Time, first)
-		return errEnough
+		return ErrEnough
 	})
 	var none *eventstore.NotFound
-	if errors.Is(err, errEnough) || errors.As(err, &none) {
+	if errors.Is(err, ErrEnough) || errors.As(err, &none) {
 		return ledger, nil
 	}
 	return ledger, err

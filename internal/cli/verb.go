@@ -268,16 +268,16 @@ func (a *App) Recorded(ctx context.Context, answer commands.Answer, eventType st
 			return domain.Errorf(domain.CodeDenied, "this key is not shown revision %d", revision)
 		}
 		event, err = domain.Decode(line.Type, line.Data)
-		return cmp.Or(err, errEnough)
+		return cmp.Or(err, ErrEnough)
 	})
-	if errors.Is(err, errEnough) {
+	if errors.Is(err, ErrEnough) {
 		err = nil
 	}
 	return event, err
 }
 
-// errEnough ends the reading of events.
-var errEnough = errors.New("that is enough")
+// ErrEnough ends the reading of events, for one who has seen enough.
+var ErrEnough = errors.New("that is enough")
 
 // DecimalFlag is an amount on the command line.
 type DecimalFlag struct{ domain.Decimal }

@@ -8,9 +8,6 @@ import (
 	"pets/internal/cli"
 )
 
-// errEnough stops reading once --limit events are shown.
-var errEnough = errors.New("enough")
-
 // askEvents prints the part of the history that the server shows to the key.
 func (a *app) askEvents(ctx context.Context, f eventFilter) error {
 	shown, last := 0, uint64(max(f.After, 0))
@@ -23,7 +20,7 @@ func (a *app) askEvents(ctx context.Context, f eventFilter) error {
 			return err
 		}
 		if shown++; shown == f.Limit {
-			return errEnough
+			return cli.ErrEnough
 		}
 		return nil
 	}
@@ -32,7 +29,7 @@ func (a *app) askEvents(ctx context.Context, f eventFilter) error {
 		err = a.followEvents(ctx, last, show)
 	}
 	switch {
-	case errors.Is(err, errEnough), f.follow && err != nil && ctx.Err() != nil:
+	case errors.Is(err, cli.ErrEnough), f.follow && err != nil && ctx.Err() != nil:
 		return nil // following ends by an interruption
 	}
 	if err == nil {

@@ -129,9 +129,6 @@ func (a *app) needsOfState(ctx context.Context, v *watched) ([]attention, error)
 	return out, err
 }
 
-// mostOrders is how many orders are listed one by one.
-const mostOrders = 5
-
 // needsOfPermits lists placed orders that may still be filled although nothing is to be traded,
 // or that are past their own expiry, because a clock jumped. Whether they rest at the venue, only
 // a person can find out.
@@ -142,7 +139,7 @@ func (a *app) needsOfPermits(ctx context.Context, now *watched) ([]attention, er
 	}
 	var out []attention
 	resting := show.Resting(v.Permits, now.EmergencyStop, now.Bots)
-	if len(resting) > mostOrders {
+	if len(resting) > show.MostPrinted {
 		out = append(out, attention{What: fmt.Sprintf("%d orders of stopped bots rest and may still be filled: a stop does not reach a venue. Cancel them there, then release their permits", len(resting)), Next: a.Advise("permits")})
 		resting = nil
 	}

@@ -63,7 +63,14 @@ func loses(t *testing.T, p *petstest.Process, lost func()) (address string, losi
 // plain is a text without its lines.
 func plain(text string) string { return strings.Join(strings.Fields(text), " ") }
 
+// withKey is a command with an idempotency_key of its own.
+func withKey(key, command string) string {
+	return strings.Replace(command, "{", `{"idempotency_key":"`+key+`",`, 1)
+}
+
 const deposit7 = `{"command":"record_deposit","body":{"wallet":"hot","amount":"7"}}`
+
+var deposit8 = strings.ReplaceAll(deposit7, "7", "8")
 
 const withAStart = `{"commands":[` + deposit7 + `,{"command":"start_bot","body":{"bot":"alpha"}}]}`
 
@@ -79,12 +86,12 @@ func TestALostBatchIsSentAgainUnderItsKey(t *testing.T) {
 	s, p := traded(t)
 	address, losing := loses(t, p, func() {})
 	losing.Store(true)
-	r := s.RunWith(func(a *cli.App) { a.Patience, a.Within = time.Second, time.Second }, "--server", address, "batch", batchOf(s, deposit7, deposit7))
+	r := s.RunWith(func(a *cli.App) { a.Patience, a.Within = time.Second, time.Second }, "--server", address, "batch", batchOf(s, deposit7, deposit8))
 	require.Equal(t, 1, r.Code, r.Out)
 	require.Contains(t, r.Err, "to send it again safely, add --key ")
 	require.Contains(t, r.Err, ", as the same user")
 	key := keyOf(t, r.Err)
-	require.Contains(t, plain(s.Ok("batch", batchOf(s, deposit7, deposit7), "--key", key)), "2 of 2 are done (2 of them were already recorded under this key; nothing was done again)")
+	require.Contains(t, plain(s.Ok("batch", batchOf(s, deposit8, deposit7), "--key", key)), "2 of 2 are done (2 of them were already recorded under this key; nothing was done again)")
 	require.Len(t, s.EventsOf("deposit.recorded"), 3)
 }
 
@@ -146,50 +153,113 @@ func TestABatchInPartIsSentAgainUnderItsKey(t *testing.T) {
 	require.Equal(t, keyOf(t, r.Err), v.Key)
 }
 
-// "A command that is sent again as it was happens once, wherever it stands", under any key: a
-// row is taken out, the rows are put into another order, and one is written otherwise. What
-// stands there twice happens twice.
+// "A command that says what it said happens once, wherever it stands in the file", under any key:
+// a row is taken out, the rows are put into another order, and one is written otherwise. "One
+// that was done and then changed is another command, and happens as well."
 func TestARowHappensOnceWhereverItStands(t *testing.T) {
 	const bad, withdraw = `{"command":"allocate_capital","body":{"bot":"nobody","amount":"1"}}`, `{"command":"record_withdrawal","body":{"wallet":"hot","amount":"3"}}`
-	const own = "5d0ea9f4-97e9-4e9b-a1a0-2d1d3b7c1c4e"
+	const own, other = "5d0ea9f4-97e9-4e9b-a1a0-2d1d3b7c1c4e", "6d0ea9f4-97e9-4e9b-a1a0-2d1d3b7c1c4e"
+	keyed := withKey(other, deposit8)
 	for name, given := range map[string][]string{"a key of the user": {"--key", own}, "a key that pets made": nil} {
 		t.Run(name, func(t *testing.T) {
 			s, _ := traded(t)
-			r := s.Run(append([]string{"batch", batchOf(s, bad, deposit7, withdraw, deposit7)}, given...)...)
+			r := s.Run(append([]string{"batch", batchOf(s, bad, deposit7, withdraw, keyed)}, given...)...)
 			require.Equal(t, 1, r.Code)
 			key := keyOf(t, r.Err)
-			s.Ok("batch", batchOf(s, deposit7, withdraw, deposit7), "--key", key)
-			s.Ok("batch", batchOf(s, withdraw, deposit7, deposit7, strings.ReplaceAll(bad, "nobody", "alpha")), "--key", key)
+			s.Ok("batch", batchOf(s, keyed, withdraw, deposit7), "--key", key)
+			s.Ok("batch", batchOf(s, withdraw, deposit7, strings.ReplaceAll(bad, "nobody", "alpha"), keyed), "--key", key)
 			s.Ok("batch", batchOf(s, `{"body":{"amount":"7.0", "wallet":"hot"}, "command":"record_deposit"}`), "--key", key)
 			require.Len(t, s.EventsOf("deposit.recorded"), 3, "the first, and these two")
 			require.Len(t, s.EventsOf("withdrawal.recorded"), 1)
-			s.Ok("batch", batchOf(s, strings.ReplaceAll(deposit7, "7", "8")), "--key", key)
+			s.Ok("batch", batchOf(s, strings.ReplaceAll(deposit7, "7", "9")), "--key", key)
 			require.Len(t, s.EventsOf("deposit.recorded"), 4, "a row that is changed is another")
+			r = s.Run("batch", batchOf(s, strings.ReplaceAll(keyed, `"8"`, `"10"`)), "--key", key)
+			require.Contains(t, plain(r.Out), "something else was done under its key, and stays so; if this is to happen as well, give it another idempotency_key")
+			require.Contains(t, plain(r.Err), "what was done and is changed happens as well, or is refused if it has an idempotency_key of its own")
+			require.Len(t, s.EventsOf("deposit.recorded"), 4)
 		})
 	}
 }
 
+// "A file with two commands that say the same is refused before anything is sent, unless each has
+// an idempotency_key of its own": the first allocation is refused, the second is done, and the
+// first is corrected; the second is not to be taken for the first, and done again.
+func TestTwoRowsThatSayTheSameHaveKeysOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	const first, second = "5d0ea9f4-97e9-4e9b-a1a0-2d1d3b7c1c4e", "6d0ea9f4-97e9-4e9b-a1a0-2d1d3b7c1c4e"
+	const allocate = `{"command":"allocate_capital","body":{"bot":"alpha","amount":"12000"}}`
+	deposit := strings.ReplaceAll(deposit7, `"7"`, `"9000"`)
+	s, _ := traded(t)
+	for name, c := range map[string]struct {
+		rows []string
+		key  []string
+		want string
+	}{
+		"none has a key":      {[]string{allocate, deposit, allocate}, nil, "has commands 1 and 3 that say the same; give each an idempotency_key of its own, so that sending the file again does each once"},
+		"written otherwise":   {[]string{allocate, deposit, strings.ReplaceAll(allocate, "12000", "12000.0")}, nil, "has commands 1 and 3 that say the same; give each"},
+		"the first has none":  {[]string{allocate, withKey(second, allocate)}, nil, "has commands 1 and 2 that say the same; give each"},
+		"the second has none": {[]string{withKey(first, allocate), allocate}, nil, "has commands 1 and 2 that say the same; give each"},
+		"under a key":         {[]string{allocate, deposit, allocate}, []string{"--key", first}, "--key does not tell which of them was done: look (pets events -p main), take out of the file what was done, and give each that is still to happen an idempotency_key of its own"},
+	} {
+		r := s.Run(append([]string{"batch", batchOf(s, c.rows...)}, c.key...)...)
+		require.Equal(t, 2, r.Code, name)
+		require.Contains(t, plain(r.Err), c.want, name)
+	}
+	require.Len(t, s.EventsOf("deposit.recorded"), 1, "nothing was sent")
+
+	r := s.Run("batch", batchOf(s, withKey(first, allocate), deposit, withKey(second, allocate)))
+	require.Equal(t, 1, r.Code)
+	require.Contains(t, r.Out, "2 of 3 are done")
+	key := keyOf(t, r.Err)
+	corrected := withKey(first, strings.ReplaceAll(allocate, "12000", "1200"))
+	require.Contains(t, plain(s.Ok("batch", batchOf(s, corrected, deposit, withKey(second, allocate)), "--key", key)), "3 of 3 are done (2 of them")
+	require.Len(t, s.EventsOf("bot.capital_allocated"), 3, "one with the bot, and these two")
+	require.Len(t, s.EventsOf("deposit.recorded"), 2)
+}
+
+// "Stops may stand there twice": no stop waits for the mending of a file.
+func TestStopsMayStandInAFileTwice(t *testing.T) {
+	t.Parallel()
+	s, _ := traded(t)
+	s.Ok("start", "alpha")
+	const stop = `{"command":"stop_bot","body":{"bot":"alpha","reason":"it lies"}}`
+	require.Contains(t, s.Ok("batch", batchOf(s, stop, deposit7, stop)), "3 of 3 are done")
+	require.Len(t, s.EventsOf("bot.stopped"), 1)
+}
+
 // What an older version sent under a key that it made is found: its commands had their keys by
-// their places, and the key says of how many commands the file was.
+// their places, and the key says of how many commands the file was. A file with a start cannot
+// be sent again under it, as it is or without the start, and both say what is possible.
 func TestAKeyOfAnOlderVersionIsKnown(t *testing.T) {
 	s, _ := traded(t)
 	const key = "5d0ea9f4-97e9-8e9b-a1a0-2d1d3b7c0002"
-	keyed := strings.Replace(deposit7, "{", `{"idempotency_key":"`+uuid.NewSHA1(uuid.MustParse(key), []byte("0")).String()+`",`, 1)
-	s.Ok("batch", batchOf(s, keyed))
+	s.Ok("batch", batchOf(s, withKey(uuid.NewSHA1(uuid.MustParse(key), []byte("0")).String(), deposit7)))
 	require.Contains(t, plain(s.Ok("batch", batchOf(s, deposit7, deposit7), "--key", key)), "2 of 2 are done (1 of them were already recorded")
-	r := s.Run("batch", batchOf(s, deposit7), "--key", key)
+	r := s.Run("batch", batchOf(s, deposit8, deposit7), "--key", key)
+	require.Equal(t, 1, r.Code)
+	require.Contains(t, r.Out, "1  record_deposit  REFUSED")
+	require.Contains(t, plain(r.Err), "each command in its place: what was done is not done again; what was done and is changed is refused")
+	require.NotContains(t, r.Err, "happens as well")
+
+	const rest = "send the rest without --key"
+	r = s.Run("batch", batchOf(s, deposit7), "--key", key)
 	require.Equal(t, 2, r.Code)
 	require.Contains(t, plain(r.Err), "was made by an older version for a file of 2 commands, and this one has 1")
+	require.Contains(t, plain(r.Err), "look what was done (pets events -p main), take that out as well, and "+rest)
+	r = s.Run("batch", s.File("start.json", withAStart), "--key", key)
+	require.Equal(t, 2, r.Code)
+	require.Contains(t, plain(r.Err), "lets trading go on (start_bot, its command 2), and --key was made by an older version")
+	require.Contains(t, plain(r.Err), "take that and what lets trading go on out of the file, and "+rest)
+	require.NotContains(t, r.Err, "send the rest with --key")
+	require.Len(t, s.EventsOf("deposit.recorded"), 3)
+	require.Empty(t, s.EventsOf("bot.started"))
 }
 
 // "Each happens once under a key of its own": a file that has one twice is not sent.
 func TestAFileHasNoKeyTwice(t *testing.T) {
 	s, _ := traded(t)
-	row := func(key string) string {
-		return strings.Replace(deposit7, "{", `{"idempotency_key":"`+key+`",`, 1)
-	}
 	const key = "5d0ea9f4-97e9-4e9b-a1a0-2d1d3b7c1c4e"
-	r := s.Run("batch", batchOf(s, row(key), deposit7, row(strings.ToUpper(key))))
+	r := s.Run("batch", batchOf(s, withKey(key, deposit7), deposit7, withKey(strings.ToUpper(key), deposit7)))
 	require.Equal(t, 2, r.Code)
 	require.Contains(t, r.Err, "has one idempotency_key twice, in its commands 1 and 3")
 	require.Len(t, s.EventsOf("deposit.recorded"), 1)

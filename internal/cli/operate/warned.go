@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -49,8 +48,12 @@ func flagged(flags []string) string {
 	return "FLAGGED: " + explained(flags)
 }
 
-// warnedTypes are the records of which there may be something to say.
-var warnedTypes = []string{domain.FillRecordedType, domain.TradeClosedType, domain.FillVoidedType, domain.MarketSettledType}
+// warnedTypes are the records of which there may be something to say, by the commands that
+// record them.
+var warnedTypes = map[string]string{
+	"record_fill": domain.FillRecordedType, "record_trade": domain.TradeClosedType,
+	"void_fill": domain.FillVoidedType, "settle_market": domain.MarketSettledType,
+}
 
 // postWarned is Post for a command of which a record is read back: say words what was done, with
 // nil where the record cannot be read. What it could have said is unread then.
@@ -95,25 +98,31 @@ type done struct {
 	command  batchItem
 	answer   commands.Answer
 	replayed bool
+	short    bool // its answer has no events
 }
 
-// warnOfBatch says of the commands that were done what each would have said by itself. What
-// all of them lead to is said once.
-func (a *app) warnOfBatch(ctx context.Context, all map[int]done) error {
-	events, err := a.recordsOf(ctx, all)
-	if err != nil {
-		err = a.warn("", fmt.Sprintf("how fills were flagged, and what was voided or settled, cannot be read: %v; see %s", err, a.Typed("events")))
-	}
+// warnOfBatch says of the commands that were done what each would have said by itself, and of how
+// many it does not know that. What all of them lead to is said once. It counts the commands with
+// short answers that changed nothing.
+func (a *app) warnOfBatch(ctx context.Context, all map[int]done) (unchanged int, err error) {
+	known := a.recordsOf(ctx, all)
 	before := func(i int) string { return fmt.Sprintf("%d  %s  ", i+1, all[i].command.Command) }
 	places := slices.Sorted(maps.Keys(all))
 	for _, i := range places {
-		for _, e := range all[i].answer.Events {
-			if one := events[e.Revision]; one != nil {
-				err = cmp.Or(err, a.warn(before(i), warned(one)))
+		for _, e := range known.of[i] {
+			if _, noted := e.(*domain.CommandNoted); noted {
+				unchanged++
 			}
+			err = cmp.Or(err, a.warn(before(i), warned(e)))
 		}
 	}
-	err = cmp.Or(err, a.warnOfMoney(ctx, all))
+	if known.missed > 0 {
+		err = cmp.Or(err, a.warn("", fmt.Sprintf("not looked at: %d: how fills were flagged, and what was voided or settled, cannot be read: %v; see %s", known.missed, known.why, a.Typed("events"))))
+	}
+	if known.before > 0 {
+		err = cmp.Or(err, a.warn("", fmt.Sprintf("not looked at: %d that were recorded before: how fills were flagged, and what was voided or settled, is in %s", known.before, a.Typed("events"))))
+	}
+	a.warnOfMoney(ctx, all)
 	said := map[string]bool{}
 	for _, i := range places {
 		for _, d := range all[i].answer.Directives {
@@ -123,54 +132,12 @@ func (a *app) warnOfBatch(ctx context.Context, all map[int]done) error {
 			}
 		}
 	}
-	return err
-}
-
-// recordsOf reads the records of which there may be something to say, in one go.
-func (a *app) recordsOf(ctx context.Context, all map[int]done) (map[uint64]domain.Event, error) {
-	wanted := map[uint64]bool{}
-	for _, one := range all {
-		for _, e := range one.answer.Events {
-			if slices.ContainsFunc(warnedTypes, func(t string) bool { return domain.EventName(t) == domain.EventName(e.Type) }) {
-				wanted[e.Revision] = true
-			}
-		}
-	}
-	read := map[uint64]domain.Event{}
-	if len(wanted) == 0 {
-		return read, nil
-	}
-	revisions := slices.Sorted(maps.Keys(wanted))
-	names := make([]string, len(warnedTypes))
-	for i, t := range warnedTypes {
-		names[i] = domain.EventName(t)
-	}
-	enough := errors.New("enough")
-	err := a.EachEvent(ctx, cli.EventQuery{After: int64(revisions[0]) - 1, Types: names}, func(line cli.EventLine) error { //nolint:gosec // no stream is that long
-		if wanted[line.Revision] {
-			e, err := domain.Decode(line.Type, line.Data)
-			if err != nil {
-				return err
-			}
-			read[line.Revision] = e
-		}
-		if line.Revision >= revisions[len(revisions)-1] {
-			return enough
-		}
-		return nil
-	})
-	if errors.Is(err, enough) {
-		err = nil
-	}
-	if err == nil && len(read) < len(wanted) {
-		err = domain.Errorf(domain.CodeDenied, "this key is not shown all of them")
-	}
-	return read, err
+	return unchanged, err
 }
 
 // warnOfMoney warns of references that were recorded before, and of accounts that the money of
 // the batch has left in doubt.
-func (a *app) warnOfMoney(ctx context.Context, all map[int]done) error {
+func (a *app) warnOfMoney(ctx context.Context, all map[int]done) {
 	moved := map[string][]show.Flow{}
 	var assets []string
 	for _, one := range all {
@@ -195,5 +162,4 @@ func (a *app) warnOfMoney(ctx context.Context, all map[int]done) error {
 	if len(assets) > 0 {
 		show.WarnOfMoney(ctx, a.App, assets...)
 	}
-	return nil
 }

@@ -12,8 +12,8 @@ import (
 	"pets/projections"
 )
 
-// lookFor bounds how long a warning is looked for: what it warns of is done already.
-const lookFor = 5 * time.Second
+// LookFor bounds how long a warning is looked for: what it warns of is done already.
+const LookFor = 5 * time.Second
 
 // Flow is a deposit or a withdrawal that was recorded, with its reference.
 type Flow struct {
@@ -24,7 +24,7 @@ type Flow struct {
 // WarnOfSameTx warns where the reference of a deposit or a withdrawal was recorded before: what
 // is typed twice counts twice.
 func WarnOfSameTx(ctx context.Context, a *cli.App, eventType string, all ...Flow) {
-	ctx, cancel := context.WithTimeout(ctx, lookFor)
+	ctx, cancel := context.WithTimeout(ctx, LookFor)
 	defer cancel()
 	_ = a.EachEvent(ctx, cli.EventQuery{After: -1, Types: []string{eventType}}, func(line cli.EventLine) error { // what cannot be read is not warned of
 		var before struct{ Amount, Tx string }
@@ -43,7 +43,7 @@ func WarnOfSameTx(ctx context.Context, a *cli.App, eventType string, all ...Flow
 // WarnOfMoney warns where money of these assets, "" for the base asset, has left an account in
 // doubt.
 func WarnOfMoney(ctx context.Context, a *cli.App, assets ...string) {
-	ctx, cancel := context.WithTimeout(ctx, lookFor)
+	ctx, cancel := context.WithTimeout(ctx, LookFor)
 	defer cancel()
 	var v projections.State
 	if a.View(ctx, "", "/state", nil, &v) != nil { // what cannot be read is not warned of

@@ -115,7 +115,7 @@ func sayResting(a *cli.App, p *cli.Printer, n nextSteps) {
 		return
 	}
 	p.Say(2, "Orders of stopped bots may still be filled: a stop does not reach a venue. Cancel them there, then release their permits:")
-	if len(resting) > mostPrinted {
+	if len(resting) > MostPrinted {
 		a.Command(p, "permits")
 		a.Command(p, "permit", "release", "PERMIT")
 		return
@@ -125,8 +125,8 @@ func sayResting(a *cli.App, p *cli.Printer, n nextSteps) {
 	}
 }
 
-// mostPrinted is how many commands that differ in a name only are printed.
-const mostPrinted = 5
+// MostPrinted is how many commands that differ in a name only are printed.
+const MostPrinted = 5
 
 // sayWayOut prints the commands that lead out of a stop, in the order in which they work:
 // breakers first, because the emergency stop cannot be cleared while a breaker that engages it
@@ -230,7 +230,7 @@ func sayStarts(a *cli.App, p *cli.Printer, bots []projections.Bot) {
 	switch {
 	case len(stopped) == 0:
 		return
-	case len(stopped) > mostPrinted:
+	case len(stopped) > MostPrinted:
 		p.Say(2, "The bots stay stopped until an operator starts them, one by one:")
 		a.Command(p, "start", "BOT")
 	default:

@@ -1,0 +1,142 @@
+package operate
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"maps"
+	"slices"
+
+	"pets/domain"
+	"pets/internal/cli"
+	"pets/internal/cli/show"
+)
+
+// mostRead bounds how many records are read to say what a batch has led to, and farBack how far
+// before a short answer without a neighbour the reading begins.
+const mostRead, farBack = 10_000, 1_000
+
+// records are those of the commands of a batch of which there may be something to say.
+type records struct {
+	of     map[int][]domain.Event
+	missed int // commands whose records were not read
+	why    error
+	before int // commands that were recorded before
+}
+
+// sought is a record that is looked for: the last of its type, or a note, after one revision and
+// up to another. What a command records stands together, so the last is its own.
+type sought struct {
+	place       int
+	after, upto uint64
+	eventType   string
+}
+
+// seek says what is looked for. A short answer has no events: only the revision of the last one
+// is known of it. It returns how many commands are left out, as they were recorded before.
+func seek(all map[int]done) (wanted []sought, before int) {
+	var ends []uint64
+	for _, one := range all {
+		if !one.replayed {
+			ends = append(ends, one.answer.Revision)
+		}
+	}
+	slices.Sort(ends)
+	for _, i := range slices.Sorted(maps.Keys(all)) {
+		one := all[i]
+		eventType, may := warnedTypes[one.command.Command]
+		switch {
+		case !may:
+		case one.replayed:
+			before++
+		case one.short:
+			upto := one.answer.Revision
+			after := upto - min(upto, farBack)
+			if at, _ := slices.BinarySearch(ends, upto); at > 0 {
+				after = ends[at-1]
+			}
+			wanted = append(wanted, sought{i, after, upto, eventType})
+		default:
+			for _, e := range one.answer.Events {
+				if domain.EventName(e.Type) == domain.EventName(eventType) {
+					wanted = append(wanted, sought{i, e.Revision - 1, e.Revision, eventType})
+				}
+			}
+		}
+	}
+	return wanted, before
+}
+
+// recordsOf reads the records of which there may be something to say.
+func (a *app) recordsOf(ctx context.Context, all map[int]done) (known records) {
+	wanted, before := seek(all)
+	known.of, known.before = map[int][]domain.Event{}, before
+	if len(wanted) == 0 {
+		return known
+	}
+	lines, upto, failed := a.readFor(ctx, wanted)
+	missed := map[int]bool{}
+	for _, w := range wanted {
+		e, err := w.in(lines)
+		switch {
+		case w.upto > upto:
+			missed[w.place], known.why = true, failed
+		case err != nil:
+			missed[w.place], known.why = true, cmp.Or(known.why, err)
+		default:
+			known.of[w.place] = append(known.of[w.place], e)
+		}
+	}
+	known.missed = len(missed)
+	return known
+}
+
+// in finds the record in lines, which are in order.
+func (w sought) in(lines []cli.EventLine) (domain.Event, error) {
+	at, _ := slices.BinarySearchFunc(lines, w.upto+1, func(line cli.EventLine, revision uint64) int { return cmp.Compare(line.Revision, revision) })
+	for _, line := range slices.Backward(lines[:at]) {
+		if line.Revision <= w.after {
+			break
+		}
+		if name := domain.EventName(line.Type); name == domain.EventName(w.eventType) || name == domain.EventName(domain.CommandNotedType) {
+			return domain.Decode(line.Type, line.Data)
+		}
+	}
+	return nil, domain.Errorf(domain.CodeDenied, "this key is not shown all of them")
+}
+
+// readFor reads the events from the first of those that are wanted to the last, in one go, as far
+// as that is soon done: what they say is done already. It returns up to where it came.
+func (a *app) readFor(ctx context.Context, wanted []sought) (lines []cli.EventLine, upto uint64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, show.LookFor)
+	defer cancel()
+	first, last := wanted[0].after, uint64(0)
+	for _, w := range wanted {
+		first, last = min(first, w.after), max(last, w.upto)
+	}
+	names := []string{domain.EventName(domain.CommandNotedType)}
+	for _, t := range warnedTypes {
+		names = append(names, domain.EventName(t))
+	}
+	slices.Sort(names)
+	err = a.EachEvent(ctx, cli.EventQuery{After: int64(first), Types: names}, func(line cli.EventLine) error { //nolint:gosec // no stream is that long
+		switch {
+		case line.Revision > last:
+			return cli.ErrEnough
+		case len(lines) == mostRead:
+			return domain.Errorf(domain.CodeTooLarge, "too much was recorded meanwhile")
+		}
+		lines, upto = append(lines, line), line.Revision
+		if upto == last {
+			return cli.ErrEnough
+		}
+		return nil
+	})
+	switch {
+	case err == nil, errors.Is(err, cli.ErrEnough):
+		return lines, last, nil
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		err = domain.Errorf(domain.CodeUnavailable, "reading it takes too long")
+	}
+	return lines, upto, err
+}
