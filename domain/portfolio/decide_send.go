@@ -272,7 +272,7 @@ func (d *Decision) SignTransfer(e *domain.TransferSigned) error {
 	case last == nil || !t.UnderWay():
 		return domain.Errorf(domain.CodeConflict, "the transfer is %s: there is nothing to sign", d.statusOf(t))
 	case last.Cancel: // a way out has no end
-	case t.Status == treasury.Prepared && !d.now.Before(t.ExpiresAt):
+	case !t.EverSigned() && !d.now.Before(t.ExpiresAt): // whatever its status says
 		return d.expiredUnsigned(t)
 	case last.TxHash == "" && t.RaiseLapsed(d.now):
 		return domain.Errorf(domain.CodeConflict, "the approval of a highest fee of %s %s has expired before anything was signed under it, or a stop has ended it. Destroy what was signed; ask for the higher fee again, or cancel the transfer", t.HighestFee, t.GasAsset)
