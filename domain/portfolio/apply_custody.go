@@ -127,7 +127,7 @@ func (s *State) applyTransfer(at domain.Stamp, event domain.Event) {
 			case t.Status == treasury.Requested:
 				t.Approve(e)
 			case t.Raise != nil && e.Hash == t.Raise.Hash:
-				t.ApproveRaise(e, at.Time)
+				t.ApproveRaise(e)
 			}
 		})
 	case *domain.TransferRejected:

@@ -238,7 +238,7 @@ func (d *Decision) RepriceTransfer(id string, p PreparedTransaction) error {
 		return domain.Errorf(domain.CodeConflict, "the transfer is %s: there is nothing to reprice", d.statusOf(t))
 	case p.Cancel != (t.Cancel != nil):
 		return domain.Errorf(domain.CodeConflict, "a transfer that is being cancelled gets transactions that cancel it, and no other does")
-	case last.TxHash == "" && last.Digest != p.Digest && !cold && last.Cancel == p.Cancel:
+	case last.TxHash == "" && last.Digest != p.Digest && !cold && last.Cancel == p.Cancel && !t.RaiseLapsed(d.now):
 		return domain.Errorf(domain.CodeConflict, "the replacement of the stuck transaction is not signed yet")
 	case !t.AttemptsLeft():
 		return domain.Errorf(domain.CodeConflict, "the transfer has had %d transactions, which is the limit: raise its fee or cancel it", len(t.Attempts))
@@ -251,7 +251,7 @@ func (d *Decision) RepriceTransfer(id string, p PreparedTransaction) error {
 	if err := d.sendable(t); err != nil {
 		return err
 	}
-	if t.HasDigest(p.Digest) {
+	if t.HasDigest(p.Digest) && !t.RaiseLapsed(d.now) { // then it is made again, under what is approved now
 		d.Note(domain.NotedUnchanged, "the transfer already has this transaction")
 		return nil
 	}

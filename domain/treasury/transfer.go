@@ -48,6 +48,9 @@ type Attempt struct {
 	// Raise says under which approval of a higher fee it was made; 0 is that of the
 	// transfer itself.
 	Raise int `json:"raise,omitempty"`
+	// MadeUnder is the highest fee of that approval, kept once another raise was approved
+	// before anything was signed under it.
+	MadeUnder domain.Decimal `json:"made_under,omitzero"`
 }
 
 // Transfer is the folded state of a transfer.
