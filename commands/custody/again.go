@@ -36,7 +36,7 @@ func (c *Custodian) PrepareAgain(ctx context.Context, id string, r commands.Requ
 	if t.Status == treasury.Prepared && t.Cancel == nil {
 		cmd.Prepared, err = c.o.Chain.Prepare(ctx, c.paymentOf(t), Making{WholeFee: true, Nonce: &t.Last().Nonce})
 	} else {
-		cmd.Prepared, err = c.o.Chain.Reprice(ctx, t.Last().Transaction, c.paymentOf(t), Making{WholeFee: true})
+		cmd.Prepared, err = c.o.Chain.Reprice(ctx, c.outbid(t), c.paymentOf(t), Making{WholeFee: true})
 	}
 	if err != nil {
 		return commands.Answer{}, err

@@ -23,7 +23,7 @@ func TestAStormOfReorganisationsAndWaysOut(t *testing.T) {
 			t.Parallel()
 			s := newWorld(t).inMemory()
 			st := &mendStorm{server: s, r: rand.New(rand.NewPCG(seed, 7)), start: s.node.Head()}
-			for range 100 {
+			for range 120 {
 				st.step()
 			}
 			st.calm()
@@ -36,6 +36,7 @@ func TestAStormOfReorganisationsAndWaysOut(t *testing.T) {
 			}
 			t.Logf("%v, %d reopened, %d deep reorganisations", ended, reopened, st.unwound)
 			require.Positive(t, ended[treasury.Confirmed])
+			require.Positive(t, st.settled, "nobody made up an outcome")
 			s.agrees()
 		})
 	}
@@ -46,6 +47,7 @@ type mendStorm struct {
 	r       *rand.Rand
 	start   uint64 // the block that no reorganisation reaches
 	unwound int
+	settled int // outcomes that were made up
 }
 
 // open returns the open transfers.
@@ -61,7 +63,7 @@ func (m *mendStorm) any() *treasury.Transfer {
 }
 
 func (m *mendStorm) step() {
-	switch m.r.IntN(16) {
+	switch m.r.IntN(17) {
 	case 0, 1:
 		m.request()
 	case 2, 3, 4, 5, 6:
@@ -86,6 +88,23 @@ func (m *mendStorm) step() {
 		m.signAny()
 	case 15:
 		_, _ = m.custody.Recheck(m.ctx(), main)
+	case 16:
+		m.settleAny()
+	}
+}
+
+// settleAny has two people record an outcome that is made up, past the custodian, as when
+// the endpoints are silent.
+func (m *mendStorm) settleAny() {
+	x := m.any()
+	if x == nil {
+		return
+	}
+	outcome := []string{"confirmed", "failed"}[m.r.IntN(2)]
+	asked, err := m.do(olga, commands.RequestOverride{Kind: domain.OverrideTransfer, Reason: "a storm", Limits: settlement(x.Transfer, outcome, madeUp, 1, "0.5")})
+	if err == nil {
+		m.must(paul, commands.ConfirmOverride{Override: asked.ID})
+		m.settled++
 	}
 }
 

@@ -281,3 +281,29 @@ func TestAnOverrideThatContradictsTheChain(t *testing.T) {
 	s.until(id, treasury.Confirmed)
 	s.agrees()
 }
+
+// "Ledger = chain": two people record an outcome of a cold transfer by a made-up hash while
+// the endpoints are silent. The end is taken back, the transfer is signed and sent, and the
+// payment is in the ledger once.
+func TestAMadeUpOutcomeOfAColdTransfer(t *testing.T) {
+	t.Parallel()
+	for _, outcome := range []string{"confirmed", "failed"} {
+		t.Run(outcome, func(t *testing.T) {
+			t.Parallel()
+			s := newWorld(t).inMemory()
+			block, equity := s.node.Head(), s.state().Equity()
+			id := s.ask(commands.RequestTransfer{From: "cold", To: s.partner.Hex(), Amount: dec("5")})
+			s.idle()
+			s.byHand(id, outcome, madeUp, 1, "0")
+			s.node.Mine(1)
+			s.rechecked(1)
+			require.Equal(t, treasury.Prepared, s.transfer(id).Status)
+			require.Equal(t, equity, s.state().Equity())
+			s.refused(domain.CodeConflict, olga, commands.RejectTransfer{Transfer: id, Reason: "not wanted"})
+			s.agrees()
+			s.until(id, treasury.Confirmed)
+			require.Len(t, s.sent(s.cold.Address, block), 1)
+			s.agrees()
+		})
+	}
+}

@@ -285,7 +285,7 @@ func (c *Custodian) transfer(ctx context.Context, id, name string) (*treasury.Tr
 		if found == nil {
 			return &domain.Error{Code: domain.CodeNotFound, Field: "transfer", Message: "is not a transfer of this portfolio"}
 		}
-		t = copyOf(found)
+		t = onWall(s, copyOf(found))
 		return nil
 	})
 	return t, err
@@ -307,7 +307,7 @@ func (c *Custodian) sendable(ctx context.Context, id, name string) (*treasury.Tr
 		if err := s.Sendable(name); err != nil {
 			return err
 		}
-		t = copyOf(s.Custody.Transfers[name])
+		t = onWall(s, copyOf(s.Custody.Transfers[name]))
 		return nil
 	})
 	return t, c.stopIfTampered(ctx, id, name, err)
@@ -328,6 +328,9 @@ func (c *Custodian) signed(ctx context.Context, id string, t *treasury.Transfer)
 		return SignedTransaction{}, errNoChain
 	}
 	last := t.Last()
+	if last.TxHash == "" && t.RaiseLapsed(c.engine.WallClock()) { // too late, and no breach
+		return SignedTransaction{}, domain.Errorf(domain.CodeConflict, "the transaction was made under the approval of a higher fee that has lapsed: ask for the higher fee again, or cancel the transfer")
+	}
 	says, err := c.o.Chain.Read(last.Transaction)
 	if err != nil {
 		return SignedTransaction{}, err

@@ -2,6 +2,7 @@ package custody
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 	"time"
@@ -181,7 +182,8 @@ func (c *Custodian) prepareAgain(ctx context.Context, id string, t *treasury.Tra
 func cold(t *treasury.Transfer) bool { return t.FromPlace == domain.WalletCold }
 
 // outdated reports whether the latest transaction is not the one that people want by now:
-// the transfer is to be cancelled, or a higher fee was approved. A hot wallet offers a
+// the transfer is to be cancelled, a higher fee was approved, or the one that it was made
+// under has lapsed and another one was approved. A hot wallet offers a
 // higher fee once its transaction is stuck.
 func (c *Custodian) outdated(t *treasury.Transfer) (bool, error) {
 	last := t.Last()
@@ -189,6 +191,8 @@ func (c *Custodian) outdated(t *treasury.Transfer) (bool, error) {
 	case last == nil || !t.AttemptsLeft():
 		return false, nil
 	case last.Cancel != (t.Cancel != nil):
+		return true, nil
+	case t.RaiseReplaced(c.engine.WallClock()):
 		return true, nil
 	case !cold(t):
 		return false, nil
@@ -400,10 +404,23 @@ func (c *Custodian) reprice(ctx context.Context, id string, t *treasury.Transfer
 	if _, err := c.sendable(ctx, id, t.Transfer); err != nil {
 		return false, err
 	}
-	p, err := c.o.Chain.Reprice(ctx, t.Last().Transaction, c.paymentOf(t), Making{WholeFee: cold(t)})
+	p, err := c.o.Chain.Reprice(ctx, c.outbid(t), c.paymentOf(t), Making{WholeFee: cold(t)})
 	if err != nil {
 		return false, err
 	}
 	err = c.stopIfTampered(ctx, id, t.Transfer, c.act(ctx, id, commands.RepriceTransfer{Transfer: t.Transfer, Prepared: p}))
 	return err == nil, err
+}
+
+// outbid is the transaction that a replacement has to outbid: the latest, or the latest that
+// was signed if the latest may not be signed any more. A cancellation outbids what a cold
+// wallet may have signed all the same.
+func (c *Custodian) outbid(t *treasury.Transfer) json.RawMessage {
+	last := t.Last()
+	if last.TxHash == "" && t.RaiseLapsed(c.engine.WallClock()) && (t.Cancel == nil || !cold(t)) {
+		if signed := signedOf(t); len(signed) > 0 {
+			return signed[len(signed)-1].Transaction
+		}
+	}
+	return last.Transaction
 }

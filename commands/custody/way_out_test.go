@@ -362,3 +362,67 @@ func TestASweepIsCancelledDuringTheStop(t *testing.T) {
 	s.until(s.ask(sweep), treasury.Confirmed)
 	s.agrees()
 }
+
+// "It lapses unless something was signed under it before": a transaction that was made under
+// a higher fee that has lapsed is signed nowhere, and made again under the next one, which is
+// lower. It is no breach: nobody changed anything.
+func TestALapsedRaiseIsReplacedByTheNext(t *testing.T) {
+	t.Parallel()
+	for _, from := range []string{"hot", "cold"} {
+		t.Run(from, func(t *testing.T) {
+			t.Parallel()
+			s := newWorld(t).inMemory()
+			block, sender := s.node.Head(), s.hot
+			s.node.Mine(60) // the base fee falls to next to nothing
+			ask := commands.RequestTransfer{From: from, To: "hot", Asset: coin, Amount: dec("1"), HighestFee: dec("0.000027")}
+			if from == "hot" {
+				ask.To = "cold"
+			} else {
+				sender = s.cold.Address
+			}
+			id := s.ask(ask)
+			s.idle()
+			if from == "cold" {
+				s.bring(id)
+			}
+			s.refuseAll()
+			s.idle()
+			s.raised(id, "0.9")
+			s.later(time.Hour)
+			for n := 0; !s.transfer(id).Unsigned(); n++ {
+				require.Less(t, n, 20)
+				_, _ = s.custody.Work(s.ctx(), main)
+			}
+			lapsed := s.transfer(id).Attempts
+			old := ""
+			if from == "cold" {
+				old = s.signedElsewhere(id)
+			}
+			s.later(24 * time.Hour)
+			s.raised(id, "0.001")
+			cmd := commands.SignTransfer{Transfer: id, Raw: old}
+			var err error
+			if from == "cold" {
+				_, err = s.custody.ImportSigned(s.ctx(), main, by(olga, cmd))
+			} else {
+				_, _, err = s.custody.SignTransfer(s.ctx(), main, by(olga, cmd))
+			}
+			s.code(domain.CodeConflict, err)
+			require.False(t, s.state().Stop.Engaged, "no breach")
+			s.idle()
+			require.False(t, s.state().Stop.Engaged, "no breach")
+			require.Greater(t, len(s.transfer(id).Attempts), len(lapsed), "made again")
+			if from == "cold" {
+				require.NotEqual(t, lapsed[len(lapsed)-1].Digest, s.transfer(id).Last().Digest)
+				s.bring(id)
+			}
+			s.acceptAll()
+			s.idle()
+			s.node.Mine(4)
+			done := s.until(id, treasury.Confirmed)
+			require.False(t, dec("0.001").Less(done.Fee))
+			require.Len(t, s.sent(sender, block), 1)
+			s.agrees()
+		})
+	}
+}

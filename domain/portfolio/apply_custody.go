@@ -127,7 +127,7 @@ func (s *State) applyTransfer(at domain.Stamp, event domain.Event) {
 			case t.Status == treasury.Requested:
 				t.Approve(e)
 			case t.Raise != nil && e.Hash == t.Raise.Hash:
-				t.ApproveRaise(e, at.Time)
+				t.ApproveRaise(e)
 			}
 		})
 	case *domain.TransferRejected:
@@ -190,14 +190,16 @@ func applySigned(t *treasury.Transfer, e *domain.TransferSigned) {
 }
 
 // applyBroadcast moves the money out of its place with the first transaction that
-// may be on its way: "broadcast moves place → transit".
+// may be on its way: "broadcast moves place → transit". The transaction of a settlement by
+// people may be none of the attempts; the money has moved all the same.
 func (s *State) applyBroadcast(at domain.Stamp, t *treasury.Transfer, e *domain.TransferBroadcast) {
-	first := !t.Sent()
+	first, known := !t.Moved(), false
 	for i := range t.Attempts {
 		if t.Attempts[i].TxHash == e.TxHash {
-			t.Attempts[i].Sent = true
+			t.Attempts[i].Sent, known = true, true
 		}
 	}
+	t.MovedElsewhere = t.MovedElsewhere || !known
 	t.Status, t.SentAt = treasury.Broadcast, at.Time
 	if first {
 		s.post(ledger.Move(ledger.Transit(t.Asset, t.Transfer), ledger.Wallet(t.Asset, t.FromPlace), t.Amount)...)

@@ -45,21 +45,38 @@ func (s *State) endRaises(of func(*treasury.Transfer) bool) {
 }
 
 // applyReopened reverses the postings of a transfer's end: what arrived or came back is
-// in transit again, what left is a flow again, and the fee was not paid.
+// in transit again, what left is a flow again, and the fee was not paid. Where only people
+// said that it was sent, and nothing that is known here was, it was not: the amount is back
+// in its place, and the transfer stands where it stood before they said so.
 func (s *State) applyReopened(at domain.Stamp, t *treasury.Transfer) {
 	if t.Fee.Sign() > 0 {
 		s.post(ledger.Move(ledger.Wallet(t.GasAsset, t.FromPlace), ledger.Gas(t.GasAsset), t.Fee)...)
 		s.effects.Performed = true
 	}
-	after := treasury.Signed
-	if t.Sent() {
+	if t.Moved() {
 		s.returnToTransit(t)
-		after, t.SentAt = treasury.Broadcast, at.Time
 	}
-	t.Status = after
+	switch {
+	case t.Sent():
+		t.Status, t.SentAt = treasury.Broadcast, at.Time
+	case t.MovedElsewhere:
+		s.post(ledger.Move(ledger.Wallet(t.Asset, t.FromPlace), ledger.Transit(t.Asset, t.Transfer), t.Amount)...)
+		t.Status, t.SentAt = unsent(t), time.Time{}
+	default:
+		t.Status = unsent(t)
+	}
+	t.MovedElsewhere = false
 	t.TxHash, t.Block, t.Fee, t.Code, t.Detail = "", 0, domain.Zero, "", ""
 	t.Reopened++
 	s.Custody.reopen(t)
+}
+
+// unsent is the status of a transfer with a transaction, none of which was sent.
+func unsent(t *treasury.Transfer) treasury.Status {
+	if t.EverSigned() {
+		return treasury.Signed
+	}
+	return treasury.Prepared // perhaps signed where the key is
 }
 
 // returnToTransit moves the amount of a transfer from where its recorded end had put it.

@@ -160,3 +160,79 @@ func TestACancellationHasNoEnd(t *testing.T) {
 	})
 	require.Equal(t, treasury.Signed, h.now1(x).Status)
 }
+
+// signLast signs the latest transaction, as a machine elsewhere does or this server.
+func (h *harness) signLast(x *treasury.Transfer, raw string) func(*Decision) error {
+	return func(d *Decision) error {
+		digest := h.now1(x).Last().Digest
+		return d.SignTransfer(&domain.TransferSigned{Transfer: x.Transfer, Digest: digest, TxHash: hashOf(digest), Raw: raw})
+	}
+}
+
+func (h *harness) raiseAgain(x *treasury.Transfer, fee string) {
+	h.t.Helper()
+	h.must(func(d *Decision) error { return d.RequestRaise(x.Transfer, dec(fee), "still stuck") })
+	h.agreeToRaise(x)
+}
+
+// "It lapses unless something was signed under it before", or a stop ends it: what was made
+// under it does not count again because another, lower fee is approved. It is made again.
+func TestALapsedRaiseIsNotRevived(t *testing.T) {
+	for _, from := range []string{"hot-1", "cold"} {
+		for name, end := range map[string]func(*harness, time.Time){
+			"lapsed":  func(h *harness, ends time.Time) { h.at(ends) },
+			"stopped": func(h *harness, _ time.Time) { h.after(time.Second).stop(); h.clearStop() },
+		} {
+			for _, made := range []string{"0.5", "0.25"} { // above the next fee, and not
+				t.Run(from+" "+name+" "+made, func(t *testing.T) {
+					h := funded(t)
+					raw := ""
+					if from == "cold" {
+						raw = "0x00"
+					}
+					x := h.raised(TransferRequest{From: from, To: friend})
+					ends := x.Raise.ExpiresAt
+					h.agreeToRaise(x)
+					h.must(h.repriceTo(x, made))
+					end(h, ends)
+					h.raiseAgain(x, "0.3")
+					require.True(t, h.now1(x).RaiseReplaced(h.now))
+					err := h.refused(domain.CodeConflict, h.signLast(x, raw))
+					require.NotErrorIs(t, err, ErrTampered)
+					h.refused(domain.CodeDenied, h.repriceTo(x, "0.31"))
+					h.must(h.repriceTo(x, "0.25"))
+					require.False(t, h.now1(x).RaiseLapsed(h.now))
+					h.must(h.signLast(x, raw))
+					require.Equal(t, "0.3", h.now1(x).FeeAt(h.now.Add(20*24*time.Hour)).String(), "signed under, so it lasts")
+				})
+			}
+		}
+	}
+}
+
+// "The former highest fee is in force again": the last one under which something was signed.
+// A raise that was never used is not made permanent by the next one.
+func TestAnUnusedRaiseEndsWithTheNext(t *testing.T) {
+	for name, sign := range map[string]bool{"unused": false, "used late": true} {
+		t.Run(name, func(t *testing.T) {
+			h := funded(t)
+			x := h.raised(TransferRequest{From: "hot", To: friend})
+			h.agreeToRaise(x)
+			want := "0.2"
+			h.must(h.repriceTo(x, "0.4"))
+			h.raiseAgain(x, "0.9")
+			require.Equal(t, "0.9", h.now1(x).FeeAt(h.now).String())
+			if sign {
+				h.must(h.signLast(x, ""))
+				want = "0.5"
+			}
+			h.after(time.Second)
+			h.stop()
+			require.Equal(t, want, h.now1(x).FeeAt(h.now).String())
+			require.Equal(t, want, h.now1(x).FeeAt(h.now.Add(20*24*time.Hour)).String())
+			h.clearStop()
+			require.Equal(t, !sign, h.now1(x).RaiseLapsed(h.now))
+			h.refusedAny(h.repriceTo(x, "0.6"))
+		})
+	}
+}

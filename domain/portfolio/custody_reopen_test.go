@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pets/domain"
+	"pets/domain/ledger"
 	"pets/domain/treasury"
 )
 
@@ -161,4 +162,79 @@ func TestRaiseIsANewApproval(t *testing.T) {
 	h.operator()
 	h.refused(domain.CodeDenied, func(d *Decision) error { return d.RepriceTransfer(x.Transfer, transactionOf(h.now1(x), 4, "0.61")) })
 	h.must(func(d *Decision) error { return d.RepriceTransfer(x.Transfer, transactionOf(h.now1(x), 4, "0.6")) })
+}
+
+// "Reopened: each of the end's postings, the other way round": also where two people recorded
+// an outcome by a hash that is none of the transfer's. The money has not left, the transfer
+// stands where it stood, and what it pays is booked once.
+func TestReopeningWhatOnlyPeopleSaidWasSent(t *testing.T) {
+	for _, outcome := range []string{"confirmed", "failed"} {
+		for _, to := range []string{friend, "hot-1"} {
+			t.Run(outcome+" "+to, func(t *testing.T) {
+				h := funded(t)
+				h.depositIn(domain.WalletCold, "POL", "10")
+				x := h.transfer(TransferRequest{From: "cold", To: to, Asset: "USDC", Amount: dec("5")})
+				p, _ := h.upTo(treasury.Prepared, x, 4)
+				before, equity, peak := maps.Clone(h.s.Book), h.s.Equity(), h.s.Refs.Peak
+				h.byTwo(settlement(x.Transfer, outcome, "0.5"))
+				h.reopen(x)
+
+				open := h.now1(x)
+				require.Equal(t, treasury.Prepared, open.Status, "nothing of it is known to be signed")
+				require.True(t, open.SentAt.IsZero())
+				require.Equal(t, nonZero(before), nonZero(h.s.Book))
+				require.Equal(t, [2]domain.Decimal{equity, peak}, [2]domain.Decimal{h.s.Equity(), h.s.Refs.Peak})
+
+				h.must(func(d *Decision) error {
+					return d.SignTransfer(&domain.TransferSigned{Transfer: x.Transfer, Digest: p.Digest, TxHash: hashOf(p.Digest), Raw: "0x00"})
+				})
+				h.broadcast(x, hashOf(p.Digest))
+				require.Equal(t, dec("5"), h.s.Book[ledger.Transit("USDC", x.Transfer)])
+				h.arrive(x, hashOf(p.Digest), "0")
+				if to == friend {
+					equity = equity.Sub(dec("5"))
+				}
+				require.Equal(t, equity, h.s.Equity(), "booked once")
+				require.Empty(t, h.s.Book.TrialBalance())
+				h.reopen(x) // once more, and now it was sent
+				require.Equal(t, treasury.Broadcast, h.now1(x).Status)
+				require.Equal(t, dec("5"), h.s.Book[ledger.Transit("USDC", x.Transfer)])
+			})
+		}
+	}
+}
+
+// "What signs it counts until it expires", and "rejecting a prepared cold transfer asks
+// whether it was signed": the end that was taken back changes neither.
+func TestAReopenedColdTransferIsStillUnsigned(t *testing.T) {
+	h := funded(t)
+	x := h.send("cold", friend, "500")
+	p, _ := h.upTo(treasury.Prepared, x, 4)
+	h.byTwo(settlement(x.Transfer, "confirmed", "0"))
+	h.reopen(x)
+	h.at(x.ExpiresAt.Add(20 * 24 * time.Hour))
+	require.ErrorContains(t, h.refused(domain.CodeConflict, func(d *Decision) error {
+		return d.SignTransfer(&domain.TransferSigned{Transfer: x.Transfer, Digest: p.Digest, TxHash: hashOf(p.Digest), Raw: "0x00"})
+	}), "has expired")
+	h.refused(domain.CodeConflict, func(d *Decision) error { return d.RejectTransfer(x.Transfer, "not wanted") })
+	h.must(func(d *Decision) error { return d.RejectUnsigned(x.Transfer, "not wanted") })
+	require.True(t, lastOf[*domain.TransferRejected](h).NotSigned)
+	h.lies("2500", "7500", "0")
+}
+
+// A hot wallet's replacement waits for its signature, the first transaction was never sent,
+// and people name a third: reopened, it is signed and not sent, and can be rejected.
+func TestReopeningASignedTransferThatWasNotSent(t *testing.T) {
+	h := funded(t)
+	x := h.send("hot", friend, "5")
+	h.upTo(treasury.Signed, x, 4)
+	h.must(h.repriceTo(x, "0.15"))
+	equity := h.s.Equity()
+	h.byTwo(settlement(x.Transfer, "confirmed", "0"))
+	require.False(t, h.now1(x).Withdrawable())
+	h.reopen(x)
+	require.Equal(t, treasury.Signed, h.now1(x).Status)
+	require.Equal(t, equity, h.s.Equity())
+	h.must(func(d *Decision) error { return d.RejectTransfer(x.Transfer, "not wanted") })
+	h.lies("2500", "7500", "0")
 }

@@ -98,7 +98,7 @@ func (d *Decision) reject(id, reason string, notSigned bool) error {
 	case !t.Waiting() && !t.Withdrawable() || t.Lapsed(d.now):
 		return domain.Errorf(domain.CodeConflict, "the transfer is %s, and cannot be rejected", d.statusOf(t))
 	}
-	elsewhere := t.Status == treasury.Prepared && t.FromPlace == domain.WalletCold
+	elsewhere := t.UnderWay() && t.FromPlace == domain.WalletCold
 	if elsewhere && !notSigned {
 		return &domain.Error{Code: domain.CodeConflict, Field: "signed", Message: "must say whether the prepared transaction was signed on the machine with the key. If it was not, say signed: false. If it was, it can still be sent by whoever has it: bring it, or cancel the transfer"}
 	}

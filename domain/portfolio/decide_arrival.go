@@ -26,7 +26,7 @@ func (d *Decision) ConfirmTransfer(e *domain.TransferConfirmed) error {
 	case e.Fee.Sign() < 0:
 		return domain.Invalid("fee", "must not be negative")
 	}
-	if !t.Sent() {
+	if !t.Moved() {
 		d.emit(&domain.TransferBroadcast{Transfer: t.Transfer, TxHash: e.TxHash})
 	}
 	d.fact(e)

@@ -238,7 +238,7 @@ func (d *Decision) RepriceTransfer(id string, p PreparedTransaction) error {
 		return domain.Errorf(domain.CodeConflict, "the transfer is %s: there is nothing to reprice", d.statusOf(t))
 	case p.Cancel != (t.Cancel != nil):
 		return domain.Errorf(domain.CodeConflict, "a transfer that is being cancelled gets transactions that cancel it, and no other does")
-	case last.TxHash == "" && last.Digest != p.Digest && !cold && last.Cancel == p.Cancel:
+	case last.TxHash == "" && last.Digest != p.Digest && !cold && last.Cancel == p.Cancel && !t.RaiseLapsed(d.now):
 		return domain.Errorf(domain.CodeConflict, "the replacement of the stuck transaction is not signed yet")
 	case !t.AttemptsLeft():
 		return domain.Errorf(domain.CodeConflict, "the transfer has had %d transactions, which is the limit: raise its fee or cancel it", len(t.Attempts))
@@ -251,7 +251,7 @@ func (d *Decision) RepriceTransfer(id string, p PreparedTransaction) error {
 	if err := d.sendable(t); err != nil {
 		return err
 	}
-	if t.HasDigest(p.Digest) {
+	if t.HasDigest(p.Digest) && !t.RaiseLapsed(d.now) { // then it is made again, under what is approved now
 		d.Note(domain.NotedUnchanged, "the transfer already has this transaction")
 		return nil
 	}
@@ -272,7 +272,7 @@ func (d *Decision) SignTransfer(e *domain.TransferSigned) error {
 	case last == nil || !t.UnderWay():
 		return domain.Errorf(domain.CodeConflict, "the transfer is %s: there is nothing to sign", d.statusOf(t))
 	case last.Cancel: // a way out has no end
-	case t.Status == treasury.Prepared && !d.now.Before(t.ExpiresAt):
+	case !t.EverSigned() && !d.now.Before(t.ExpiresAt): // whatever its status says
 		return d.expiredUnsigned(t)
 	case last.TxHash == "" && t.RaiseLapsed(d.now):
 		return domain.Errorf(domain.CodeConflict, "the approval of a highest fee of %s %s has expired before anything was signed under it, or a stop has ended it. Destroy what was signed; ask for the higher fee again, or cancel the transfer", t.HighestFee, t.GasAsset)

@@ -53,7 +53,7 @@ func (d *Decision) settlementOf(portfolio string, raw json.RawMessage) (s Transf
 
 // settleTransfer ends a transfer on the confirmation of two people.
 func (d *Decision) settleTransfer(s TransferSettlement, t *treasury.Transfer) {
-	if !t.Sent() {
+	if !t.Moved() {
 		hash := t.Last().TxHash
 		if hash == "" { // a cold wallet signed it, and the bytes were never imported
 			hash = s.TxHash

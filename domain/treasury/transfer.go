@@ -48,6 +48,9 @@ type Attempt struct {
 	// Raise says under which approval of a higher fee it was made; 0 is that of the
 	// transfer itself.
 	Raise int `json:"raise,omitempty"`
+	// MadeUnder is the highest fee of that approval, kept once another raise was approved
+	// before anything was signed under it.
+	MadeUnder domain.Decimal `json:"made_under,omitzero"`
 }
 
 // Transfer is the folded state of a transfer.
@@ -65,6 +68,9 @@ type Transfer struct {
 	// Signature is the last approver's, in a portfolio with signed approvals.
 	Signature *domain.ApprovalSignature `json:"signature,omitempty"`
 	Attempts  []Attempt                 `json:"attempts,omitempty"`
+	// MovedElsewhere: a transaction that is none of the attempts is recorded as sent, on the
+	// word of two people. The money has moved all the same: see Moved.
+	MovedElsewhere bool `json:"moved_elsewhere,omitempty"`
 	// SentAt is when the latest attempt was first sent.
 	SentAt time.Time `json:"sent_at,omitzero"`
 	// TxHash, Block, Fee, Code and Detail describe its end.
@@ -155,7 +161,8 @@ func (t *Transfer) Last() *Attempt {
 	return &t.Attempts[len(t.Attempts)-1]
 }
 
-// Sent reports whether any attempt may be on its way.
+// Sent reports whether any attempt may be on its way. Whether the money has moved is
+// another question: see Moved.
 func (t *Transfer) Sent() bool {
 	for i := range t.Attempts {
 		if t.Attempts[i].Sent {
@@ -163,6 +170,15 @@ func (t *Transfer) Sent() bool {
 		}
 	}
 	return false
+}
+
+// Moved reports whether its amount has left its place, whichever transaction took it. An
+// end that gives the amount back does not change it.
+func (t *Transfer) Moved() bool { return t.MovedElsewhere || t.Sent() }
+
+// EverSigned reports whether a signature of any attempt is known here.
+func (t *Transfer) EverSigned() bool {
+	return slices.ContainsFunc(t.Attempts, func(a Attempt) bool { return a.TxHash != "" })
 }
 
 // AttemptsLeft reports whether the transfer may have another transaction. Each raise of
@@ -315,7 +331,7 @@ func (t *Transfer) Claims(asset string) domain.Decimal {
 // left the process; one signed elsewhere may have been sent.
 func (t *Transfer) Withdrawable() bool {
 	if t.Status == Signed {
-		return !t.Sent() && !slices.ContainsFunc(t.Attempts, func(a Attempt) bool { return a.Raw != "" })
+		return !t.Moved() && !slices.ContainsFunc(t.Attempts, func(a Attempt) bool { return a.Raw != "" })
 	}
 	return t.Status == Approved || t.Status == Prepared
 }

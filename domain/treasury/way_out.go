@@ -26,7 +26,8 @@ type Raised struct {
 	Signed bool `json:"signed,omitempty"`
 	// Ended: a stop, or the retirement of a wallet, came before anything was signed.
 	Ended bool `json:"ended,omitempty"`
-	// Else is the highest fee if it does not last.
+	// Else is the highest fee if it does not last: the last one under which something was
+	// signed, or that of the transfer's own approval.
 	Else domain.Decimal `json:"else"`
 }
 
@@ -48,7 +49,16 @@ func (t *Transfer) FeeAt(now time.Time) domain.Decimal {
 // approval has lapsed since: it is not signed any more.
 func (t *Transfer) RaiseLapsed(now time.Time) bool {
 	last := t.Last()
-	return last != nil && !last.Cancel && last.Raise > 0 && last.Raise == t.Raises && t.Raised.lapsed(now)
+	if last == nil || last.Cancel || last.Raise == 0 {
+		return false
+	}
+	return last.Raise == t.Raises && t.Raised.lapsed(now) || t.FeeAt(now).Less(last.MadeUnder)
+}
+
+// RaiseReplaced reports whether the latest transaction is such a one, and another higher fee
+// is in force, under which it can be made again.
+func (t *Transfer) RaiseReplaced(now time.Time) bool {
+	return t.Unsigned() && t.RaiseLapsed(now) && !t.Raised.lapsed(now)
 }
 
 // Made folds a transaction.
@@ -61,21 +71,49 @@ func (t *Transfer) Made(a Attempt, now time.Time) {
 
 // ApproveRaise folds the approval of a higher fee. What is approved from now on is the
 // transfer with that fee.
-func (t *Transfer) ApproveRaise(e *domain.TransferApproved, now time.Time) {
-	t.Raised = &Raised{Raise: *t.Raise, Else: t.FeeAt(now)}
+func (t *Transfer) ApproveRaise(e *domain.TransferApproved) {
+	t.supersede()
+	t.Raised = &Raised{Raise: *t.Raise, Else: t.lasting()}
 	t.HighestFee, t.TransferRequested.Hash = t.Raise.HighestFee, e.Hash
 	t.ApprovedBy, t.ApprovedHash, t.Signature = e.User, e.Hash, e.Signature
 	t.Raise = nil
 	t.Raises++
 }
 
-// UseRaise folds a first signature under an approved raise.
-func (t *Transfer) UseRaise(a *Attempt) {
-	if t.Raised != nil && a.Raise > 0 && a.Raise == t.Raises {
-		used := *t.Raised
-		used.Signed = true
-		t.Raised = &used
+// lasting is the highest fee that no lapse takes back.
+func (t *Transfer) lasting() domain.Decimal {
+	if t.Raised == nil || t.Raised.Signed {
+		return t.HighestFee
 	}
+	return t.Raised.Else
+}
+
+// supersede notes in the unsigned transactions of an approved raise which fee they were made
+// under: once another raise has taken its place, nothing else says so.
+func (t *Transfer) supersede() {
+	if t.Raised == nil || t.Raised.Signed {
+		return
+	}
+	for i := range t.Attempts {
+		if a := &t.Attempts[i]; a.TxHash == "" && a.Raise > 0 && a.Raise == t.Raises {
+			a.MadeUnder = t.HighestFee
+		}
+	}
+}
+
+// UseRaise folds a first signature under an approved raise. One under a former raise lasts
+// as well: that is the fee then if the latest raise does not.
+func (t *Transfer) UseRaise(a *Attempt) {
+	if t.Raised == nil || a.Raise == 0 {
+		return
+	}
+	used := *t.Raised
+	if a.Raise == t.Raises {
+		used.Signed = true
+	} else {
+		used.Else = used.Else.Max(a.MadeUnder)
+	}
+	t.Raised = &used
 }
 
 // EndRaise ends the request for a higher fee, and an approval of one under which nothing
