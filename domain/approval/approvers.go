@@ -87,8 +87,21 @@ const Underway = time.Minute
 // counts, in the order of the log: clocks alone may have been set right in between.
 func (a *Approvers) CheckRecorded(g *domain.ApprovalSignature, s Subject, user string, at time.Time, follows func(id string) bool) error {
 	revoked := func(k *Approver) bool { return k.RevokedAt != nil && at.After(k.RevokedAt.Add(Underway)) }
-	early := func(k *Approver) bool { return at.Before(k.CountsFrom) && !(k.atOnce() && follows(k.ID)) }
+	early := func(k *Approver) bool { return k.earlyThen(at, follows) }
 	return a.check(g, s, user, revoked, early)
+}
+
+// CountedAt reports whether the signatures of any key counted for a record at a time in the
+// past; see [Approvers.CheckRecorded].
+func (a *Approvers) CountedAt(at time.Time, follows func(id string) bool) bool {
+	return slices.ContainsFunc(a.Keys, func(k Approver) bool {
+		return follows(k.ID) && !k.earlyThen(at, follows) && !(k.RevokedAt != nil && !at.Before(*k.RevokedAt))
+	})
+}
+
+// earlyThen reports whether the key still waited at a time in the past.
+func (a *Approver) earlyThen(at time.Time, follows func(id string) bool) bool {
+	return at.Before(a.CountsFrom) && !(a.atOnce() && follows(a.ID))
 }
 
 func (a *Approvers) check(g *domain.ApprovalSignature, s Subject, user string, revoked, early func(*Approver) bool) error {

@@ -127,9 +127,27 @@ func (t *Transfer) Urgent() bool {
 // NeedsApproval reports whether a second person has to approve.
 func (t *Transfer) NeedsApproval() bool { return len(t.ApprovalFor) > 0 }
 
-// Approve folds an approval. With two approvers needed, the first is remembered.
+// ApprovalsNeeded is how many people have to approve the transfer.
+func (t *Transfer) ApprovalsNeeded() int {
+	switch {
+	case t.Approvals >= approvalsToNew:
+		return approvalsToNew
+	case t.NeedsApproval() || t.AlwaysApproved():
+		return 1
+	}
+	return 0
+}
+
+// AlwaysApproved reports whether a transfer of its kind needs approval whatever its value.
+// An attacker who can change a transfer can also remove the reason for its approval.
+func (t *Transfer) AlwaysApproved() bool {
+	return t.Kind != domain.TransferInternal || t.FromPlace == domain.WalletCold || t.ToPlace == domain.WalletCold
+}
+
+// Approve folds an approval. With two approvers needed, the first is remembered, and the
+// same user again is not the second.
 func (t *Transfer) Approve(e *domain.TransferApproved) {
-	if t.Status == Requested && t.Approvals >= approvalsToNew && t.FirstApprovedBy == "" {
+	if t.Status == Requested && t.Approvals >= approvalsToNew && (t.FirstApprovedBy == "" || domain.SameUser(t.FirstApprovedBy, e.User)) {
 		t.FirstApprovedBy, t.FirstSignature = e.User, e.Signature
 		return
 	}
@@ -228,10 +246,7 @@ func (t *Transfer) Intact(portfolio string) bool {
 	if hash != t.TransferRequested.Hash {
 		return false
 	}
-	// An attacker who can change a transfer can also remove the reason for its
-	// approval.
-	always := t.Kind != domain.TransferInternal || t.FromPlace == domain.WalletCold || t.ToPlace == domain.WalletCold
-	return t.Status == Requested || !always && !t.NeedsApproval() || t.ApprovedHash == hash
+	return t.Status == Requested || !t.AlwaysApproved() && !t.NeedsApproval() || t.ApprovedHash == hash
 }
 
 // Matches compares a payment, read from the bytes to be signed or sent, with the
