@@ -23,7 +23,7 @@ func (v *verifier) checkTransfer(event domain.Event) {
 		}
 	case *domain.TransferApproved:
 		t := v.state.Custody.Transfers[e.Transfer]
-		if t != nil && t.Status == treasury.Requested && t.FirstApprovedBy != "" && domain.SameUser(t.FirstApprovedBy, e.User) {
+		if t != nil && t.Status == treasury.Requested && !e.First && t.FirstApprovedBy != "" && domain.SameUser(t.FirstApprovedBy, e.User) {
 			v.problem("transfer %s is approved by %s twice: it needs two people", e.Transfer, e.User)
 		}
 	case *domain.TransferPrepared:

@@ -41,8 +41,8 @@ func goldenHistory(t *testing.T) []recorded {
 // hash here.
 func TestGoldenHistory(t *testing.T) {
 	const (
-		version = 10
-		hash    = "9e168273e144d14e2533e5f6c6f6e39dcc1d68af4a95ee1efc16a89b1109e62f"
+		version = 11
+		hash    = "5642e14ab273a29469ccc68568b77a8b3f9a34e5f4853381710fdedca71ad6b1"
 	)
 	s := New()
 	for _, r := range goldenHistory(t) {
