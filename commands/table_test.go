@@ -83,7 +83,8 @@ func TestColumnsOfTheTable(t *testing.T) {
 		"own bot":         {func(s Spec) bool { return s.own }, "ask_permit confirm_fill record_fee record_fill record_trade void_fill"},
 		"of a bot":        {func(s Spec) bool { return s.bot != nil }, "ask_permit confirm_fill record_fee record_fill record_trade reset_breaker start_bot void_fill"},
 		"confirms":        {func(s Spec) bool { return s.confirms != nil }, "approve_transfer confirm_clear confirm_override"},
-		"approvers":       {func(s Spec) bool { return s.approvers }, "approve_transfer confirm_clear confirm_override open_portfolio request_override"},
+		"approvers": {func(s Spec) bool { return s.approvers }, `approve_transfer broadcast_transfer confirm_clear confirm_override open_portfolio
+			prepare_again prepare_transfer raise_fee reprice_transfer request_override sign_transfer`},
 		"of no stream": {func(s Spec) bool { _, is := s.Blank.(PortfolioCommand); return !is }, `accept_rollback bootstrap_api_key claim_wallet complete_key_rotation
 			issue_api_key record_denials record_reencrypted register_approver revoke_api_key revoke_approver rotate_api_key start_key_rotation vouch_approver`},
 	} {

@@ -86,6 +86,9 @@ type TransferApproved struct {
 	User     string `json:"user"`
 	// Signature is User's over what was shown, in a portfolio with signed approvals.
 	Signature *ApprovalSignature `json:"signature,omitempty"`
+	// First: of two approvals it is the first once more, because the earlier one does not
+	// count any more.
+	First bool `json:"first,omitempty"`
 }
 
 // TransferRejected ends a transfer of which nothing was sent.

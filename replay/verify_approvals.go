@@ -68,7 +68,7 @@ func (v *verifier) checkSigned(ctx context.Context, rec eventstore.Record, meta 
 	var a approved
 	switch e := event.(type) {
 	case *domain.PortfolioOpened:
-		v.checkGate(ctx, e)
+		v.checkGate(ctx, rec, meta, e)
 		return
 	case *domain.TransferApproved:
 		a = v.approvedTransfer(e)
@@ -100,8 +100,7 @@ func (v *verifier) checkSigned(ctx context.Context, rec eventstore.Record, meta 
 		v.problem("%s %s is approved by %s, but the command was sent by %s", a.kind, a.id, a.user, meta.Actor)
 	}
 	at := v.state.SignedAt(rec.Time, meta.ClockBehind)
-	follows := func(key string) bool { return rec.Position.Compare(v.approvers.from[key]) > 0 }
-	if err := v.approvers.CheckRecorded(a.signature, what.Subject, a.user, at, follows); err != nil {
+	if err := v.approvers.CheckRecorded(a.signature, what.Subject, a.user, at, v.follows(rec)); err != nil {
 		v.problem("the approval of %s %s by %s: %v", a.kind, a.id, a.user, err)
 	}
 }
@@ -143,24 +142,6 @@ func (v *verifier) approvedOverride(e *domain.OverrideRecorded) approved {
 		a.differs = "offset"
 	}
 	return a
-}
-
-// checkGate requires that a portfolio with signed approvals was opened on an override
-// that is signed too. That override's signature is checked with its own stream.
-func (v *verifier) checkGate(ctx context.Context, e *domain.PortfolioOpened) {
-	if !e.SignedApprovals || e.Gate == nil {
-		return
-	}
-	found, err := v.recordOf(ctx, "portfolio-"+e.Gate.Portfolio, e.Gate.Revision)
-	o, is := found.(*domain.OverrideRecorded)
-	switch {
-	case err != nil:
-		v.problem("the override that it was opened on cannot be read: %v", err)
-	case !is || o.Kind != domain.OverrideGoLive || o.Portfolio != e.Portfolio:
-		v.problem("revision %d of portfolio %s is no override that allows it to open", e.Gate.Revision, e.Gate.Portfolio)
-	case o.Signature == nil:
-		v.problem("the override that it was opened on, revision %d of portfolio %s, has no signature", e.Gate.Revision, e.Gate.Portfolio)
-	}
 }
 
 func (v *verifier) recordOf(ctx context.Context, stream string, revision uint64) (domain.Event, error) {

@@ -86,9 +86,33 @@ const Underway = time.Minute
 // the keys of today. follows reports whether its record follows the one from which a key
 // counts, in the order of the log: clocks alone may have been set right in between.
 func (a *Approvers) CheckRecorded(g *domain.ApprovalSignature, s Subject, user string, at time.Time, follows func(id string) bool) error {
-	revoked := func(k *Approver) bool { return k.RevokedAt != nil && at.After(k.RevokedAt.Add(Underway)) }
-	early := func(k *Approver) bool { return at.Before(k.CountsFrom) && !(k.atOnce() && follows(k.ID)) }
+	revoked := func(k *Approver) bool { return k.revokedBefore(at) }
+	early := func(k *Approver) bool { return k.earlyThen(at, follows) }
 	return a.check(g, s, user, revoked, early)
+}
+
+// CheckSince is Check for an approval of the past that is used now: a revocation since then
+// does not matter. The order of the log is not known here, so that the first key and those
+// with a word count whenever they were registered.
+func (a *Approvers) CheckSince(g *domain.ApprovalSignature, s Subject, user string, at time.Time) error {
+	return a.check(g, s, user, func(k *Approver) bool { return k.revokedBefore(at) }, func(k *Approver) bool { return k.early(at) })
+}
+
+func (a *Approver) revokedBefore(at time.Time) bool {
+	return a.RevokedAt != nil && at.After(a.RevokedAt.Add(Underway))
+}
+
+// CountedAt reports whether the signatures of any key counted for a record at a time in the
+// past; see [Approvers.CheckRecorded].
+func (a *Approvers) CountedAt(at time.Time, follows func(id string) bool) bool {
+	return slices.ContainsFunc(a.Keys, func(k Approver) bool {
+		return follows(k.ID) && !k.earlyThen(at, follows) && !(k.RevokedAt != nil && !at.Before(*k.RevokedAt))
+	})
+}
+
+// earlyThen reports whether the key still waited at a time in the past.
+func (a *Approver) earlyThen(at time.Time, follows func(id string) bool) bool {
+	return at.Before(a.CountsFrom) && !(a.atOnce() && follows(a.ID))
 }
 
 func (a *Approvers) check(g *domain.ApprovalSignature, s Subject, user string, revoked, early func(*Approver) bool) error {

@@ -125,9 +125,9 @@ func (s *State) applyTransfer(at domain.Stamp, event domain.Event) {
 		s.onTransfer(e.Transfer, func(t *treasury.Transfer) {
 			switch {
 			case t.Status == treasury.Requested:
-				t.Approve(e)
+				t.Approve(e, s.SignedAt(at.Time, 0))
 			case t.Raise != nil && e.Hash == t.Raise.Hash:
-				t.ApproveRaise(e)
+				t.ApproveRaise(e, s.SignedAt(at.Time, 0))
 			}
 		})
 	case *domain.TransferRejected:

@@ -50,6 +50,7 @@ func TestARaiseIsSigned(t *testing.T) {
 	require.Contains(t, a.Subject.Lines, "to: "+x.To+", "+x.ToPlace)
 
 	s := h.s.Clone()
+	s.approvedEarlier()
 	s.SignedApprovals = true
 	approve := func(g *domain.ApprovalSignature) ([]domain.Event, error) {
 		d := s.Begin(h.now, domain.Caller{User: "bob", Role: domain.RoleApprover})

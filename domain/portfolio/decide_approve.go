@@ -19,6 +19,7 @@ func (d *Decision) ApproveTransfer(id, hash string) error {
 	if t.Raise != nil && hash == t.Raise.Hash {
 		return d.approveRaise(t)
 	}
+	first := d.firstCounts(t)
 	switch {
 	case domain.SameUser(t.User, d.caller.User):
 		return domain.Errorf(domain.CodeDenied, "the user who requested a transfer cannot approve it; it takes two people")
@@ -35,14 +36,14 @@ func (d *Decision) ApproveTransfer(id, hash string) error {
 		return nil
 	case t.Status != treasury.Requested:
 		return domain.Errorf(domain.CodeConflict, "the transfer is %s; an approval is used once", t.Status)
-	case t.FirstApprovedBy != "" && domain.SameUser(t.FirstApprovedBy, d.caller.User):
+	case first && domain.SameUser(t.FirstApprovedBy, d.caller.User):
 		d.Note(domain.NotedUnchanged, "you have approved it already; it needs the approval of another user, too")
 		return nil
 	}
 	if err := d.requireLiving(t.User); err != nil {
 		return err
 	}
-	if t.FirstApprovedBy != "" {
+	if first {
 		if err := d.requireLiving(t.FirstApprovedBy); err != nil {
 			return err
 		}
@@ -50,7 +51,9 @@ func (d *Decision) ApproveTransfer(id, hash string) error {
 	if err := d.checkApproval(approval.KindTransfer, id); err != nil {
 		return err
 	}
-	d.emit(&domain.TransferApproved{Transfer: id, Hash: hash, User: d.caller.User, Signature: d.signature})
+	d.emit(&domain.TransferApproved{
+		Transfer: id, Hash: hash, User: d.caller.User, Signature: d.signature, First: t.FirstApprovedBy != "" && !first,
+	})
 	return nil
 }
 

@@ -234,6 +234,9 @@ func (s *State) recordOverride(at domain.Stamp, e *domain.OverrideRecorded) {
 	case domain.OverrideClock:
 		s.ClockOffset = e.Offset
 	case domain.OverrideSigned:
+		if !s.SignedApprovals {
+			s.approvedEarlier()
+		}
 		s.SignedApprovals = true
 	}
 }

@@ -21,7 +21,7 @@ func (d *Decision) RequestRaise(id string, fee domain.Decimal, reason string) er
 	if err := domain.CheckReason("reason", reason); err != nil {
 		return err
 	}
-	if err := d.intact(t); err != nil {
+	if err := d.agreed(t); err != nil {
 		return err
 	}
 	former := t.FeeAt(d.now)
@@ -83,7 +83,7 @@ func (d *Decision) approveRaise(t *treasury.Transfer) error {
 	case t.RaisedHash(d.s.Portfolio, raise.HighestFee) != raise.Hash:
 		return tampered("hash")
 	}
-	if err := d.intact(t); err != nil {
+	if err := d.agreed(t); err != nil {
 		return err
 	}
 	if err := d.requireLiving(raise.User); err != nil {

@@ -204,7 +204,7 @@ func (s *State) covers(t *treasury.Transfer) bool {
 // checkTransaction compares a transaction with the approved payment, field by
 // field.
 func (d *Decision) checkTransaction(t *treasury.Transfer, p PreparedTransaction) error {
-	if err := d.intact(t); err != nil {
+	if err := d.agreedUnless(p.Cancel, t); err != nil {
 		return err
 	}
 	if field := t.Differs(p.Cancel, p.Says); field != "" {
@@ -277,7 +277,7 @@ func (d *Decision) SignTransfer(e *domain.TransferSigned) error {
 	case last.TxHash == "" && t.RaiseLapsed(d.now):
 		return domain.Errorf(domain.CodeConflict, "the approval of a highest fee of %s %s has expired before anything was signed under it, or a stop has ended it. Destroy what was signed; ask for the higher fee again, or cancel the transfer", t.HighestFee, t.GasAsset)
 	}
-	if err := d.intact(t); err != nil {
+	if err := d.agreedUnless(last.Cancel, t); err != nil {
 		return err
 	}
 	switch {
@@ -344,7 +344,7 @@ func (d *Decision) BroadcastTransfer(id, hash string) error {
 	case hash != last.TxHash: // Another server may have signed another one since.
 		return domain.Errorf(domain.CodeConflict, "the transaction is not the one signed last")
 	}
-	if err := d.intact(t); err != nil {
+	if err := d.agreedUnless(last.Cancel, t); err != nil {
 		return err
 	}
 	if err := d.ofCancel(t); err != nil {

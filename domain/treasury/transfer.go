@@ -62,12 +62,20 @@ type Transfer struct {
 	// signature; the transfer waits for the second.
 	FirstApprovedBy string                    `json:"first_approved_by,omitempty"`
 	FirstSignature  *domain.ApprovalSignature `json:"first_signature,omitempty"`
+	// FirstSignedAt is when the key of FirstSignature had to count.
+	FirstSignedAt time.Time `json:"first_signed_at,omitzero"`
 	// ApprovedBy and ApprovedHash say who approved which hash, the last of them.
 	ApprovedBy   string `json:"approved_by,omitempty"`
 	ApprovedHash string `json:"approved_hash,omitempty"`
 	// Signature is the last approver's, in a portfolio with signed approvals.
 	Signature *domain.ApprovalSignature `json:"signature,omitempty"`
-	Attempts  []Attempt                 `json:"attempts,omitempty"`
+	// SignedAt is when the key of Signature had to count.
+	SignedAt time.Time `json:"signed_at,omitzero"`
+	// Before is the signed approval of the transfer itself, once a higher fee is approved.
+	Before *SignedApproval `json:"before,omitempty"`
+	// Earlier: it was approved without a signature before the portfolio had signed approvals.
+	Earlier  bool      `json:"approved_earlier,omitempty"`
+	Attempts []Attempt `json:"attempts,omitempty"`
 	// MovedElsewhere: a transaction that is none of the attempts is recorded as sent, on the
 	// word of two people. The money has moved all the same: see Moved.
 	MovedElsewhere bool `json:"moved_elsewhere,omitempty"`
@@ -90,6 +98,14 @@ type Transfer struct {
 	Cancel *Cancel `json:"cancel,omitempty"`
 	// Reopened counts how often its recorded end was taken back.
 	Reopened int `json:"reopened,omitempty"`
+}
+
+// SignedApproval is a person's signature for a transfer with a highest fee.
+type SignedApproval struct {
+	User       string                    `json:"user"`
+	Signature  *domain.ApprovalSignature `json:"signature"`
+	SignedAt   time.Time                 `json:"signed_at"`
+	HighestFee domain.Decimal            `json:"highest_fee"`
 }
 
 // Open reports whether the transfer has not ended.
@@ -133,13 +149,40 @@ func (t *Transfer) Urgent() bool {
 // NeedsApproval reports whether a second person has to approve.
 func (t *Transfer) NeedsApproval() bool { return len(t.ApprovalFor) > 0 }
 
-// Approve folds an approval. With two approvers needed, the first is remembered.
-func (t *Transfer) Approve(e *domain.TransferApproved) {
-	if t.Status == Requested && t.Approvals >= approvalsToNew && t.FirstApprovedBy == "" {
-		t.FirstApprovedBy, t.FirstSignature = e.User, e.Signature
+// ApprovalsNeeded is how many people have to approve the transfer.
+func (t *Transfer) ApprovalsNeeded() int {
+	switch {
+	case t.Approvals >= approvalsToNew:
+		return approvalsToNew
+	case t.NeedsApproval() || t.AlwaysApproved():
+		return 1
+	}
+	return 0
+}
+
+// AlwaysApproved reports whether a transfer of its kind needs approval whatever its value.
+// An attacker who can change a transfer can also remove the reason for its approval.
+func (t *Transfer) AlwaysApproved() bool {
+	return t.Kind != domain.TransferInternal || t.FromPlace == domain.WalletCold || t.ToPlace == domain.WalletCold
+}
+
+// Approve folds an approval, for which a key had to count at a time. With two approvers
+// needed, the first is remembered, and the same user again is not the second.
+func (t *Transfer) Approve(e *domain.TransferApproved, at time.Time) {
+	if e.Signature == nil {
+		at = time.Time{}
+	}
+	if t.Status == Requested && t.Approvals >= approvalsToNew && (t.FirstApprovedBy == "" || e.First || domain.SameUser(t.FirstApprovedBy, e.User)) {
+		t.FirstApprovedBy, t.FirstSignature, t.FirstSignedAt = e.User, e.Signature, at
+		t.Earlier = t.Earlier && !e.First
 		return
 	}
-	t.Status, t.ApprovedBy, t.ApprovedHash, t.Signature = Approved, e.User, e.Hash, e.Signature
+	t.Status = Approved
+	t.approve(e, at)
+}
+
+func (t *Transfer) approve(e *domain.TransferApproved, at time.Time) {
+	t.ApprovedBy, t.ApprovedHash, t.Signature, t.SignedAt = e.User, e.Hash, e.Signature, at
 }
 
 // ApprovedTimes is how many people have approved the transfer.
@@ -244,10 +287,7 @@ func (t *Transfer) Intact(portfolio string) bool {
 	if hash != t.TransferRequested.Hash {
 		return false
 	}
-	// An attacker who can change a transfer can also remove the reason for its
-	// approval.
-	always := t.Kind != domain.TransferInternal || t.FromPlace == domain.WalletCold || t.ToPlace == domain.WalletCold
-	return t.Status == Requested || !always && !t.NeedsApproval() || t.ApprovedHash == hash
+	return t.Status == Requested || !t.AlwaysApproved() && !t.NeedsApproval() || t.ApprovedHash == hash
 }
 
 // Matches compares a payment, read from the bytes to be signed or sent, with the

@@ -251,3 +251,16 @@ func TestWithdrawable(t *testing.T) {
 	require.False(t, (&Transfer{Status: Signed, Attempts: []Attempt{{Raw: "0x02"}, {}}}).Withdrawable())
 	require.False(t, (&Transfer{Status: Signed, Attempts: []Attempt{{Sent: true}, {}}}).Withdrawable())
 }
+
+// "A transfer to a new address takes two approvers", two different users: the same user
+// twice is one.
+func TestTheSameUserTwiceIsOneApprover(t *testing.T) {
+	x := Transfer{Status: Requested, TransferRequested: domain.TransferRequested{Approvals: 2, ApprovalFor: []string{"new"}}}
+	for _, user := range []string{"bob", "bob", "Bob"} {
+		x.Approve(&domain.TransferApproved{User: user}, noon)
+		require.Equal(t, Requested, x.Status)
+	}
+	require.Equal(t, [2]int{1, 2}, [2]int{x.ApprovedTimes(), x.ApprovalsNeeded()})
+	x.Approve(&domain.TransferApproved{User: "carl"}, noon)
+	require.Equal(t, Approved, x.Status)
+}

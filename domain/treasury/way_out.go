@@ -70,12 +70,18 @@ func (t *Transfer) Made(a Attempt, now time.Time) {
 }
 
 // ApproveRaise folds the approval of a higher fee. What is approved from now on is the
-// transfer with that fee.
-func (t *Transfer) ApproveRaise(e *domain.TransferApproved) {
+// transfer with that fee. at is when the key that signed it had to count.
+func (t *Transfer) ApproveRaise(e *domain.TransferApproved, at time.Time) {
+	if t.Raised == nil && t.Signature != nil {
+		t.Before = &SignedApproval{User: t.ApprovedBy, Signature: t.Signature, SignedAt: t.SignedAt, HighestFee: t.HighestFee}
+	}
+	if e.Signature == nil {
+		at = time.Time{}
+	}
 	t.supersede()
 	t.Raised = &Raised{Raise: *t.Raise, Else: t.lasting()}
 	t.HighestFee, t.TransferRequested.Hash = t.Raise.HighestFee, e.Hash
-	t.ApprovedBy, t.ApprovedHash, t.Signature = e.User, e.Hash, e.Signature
+	t.approve(e, at)
 	t.Raise = nil
 	t.Raises++
 }

@@ -1,0 +1,108 @@
+package portfolio
+
+import (
+	"time"
+
+	"pets/domain"
+	"pets/domain/approval"
+	"pets/domain/treasury"
+)
+
+// firstCounts reports whether the first of two approvals counts now: a key that was revoked
+// since, or an approval without a signature where approvals are signed, is none. The second
+// approver then is the first once more.
+func (d *Decision) firstCounts(t *treasury.Transfer) bool {
+	switch {
+	case t.FirstApprovedBy == "":
+		return false
+	case !d.approversKnown:
+		return true
+	case t.FirstSignature == nil:
+		return !d.s.SignedApprovals
+	}
+	a, waits := d.s.ApprovalOf(d.approvers.Ledger, approval.KindTransfer, t.Transfer)
+	return waits && d.approvers.Check(t.FirstSignature, a.Subject, t.FirstApprovedBy, d.s.SignedAt(d.now, domain.Duration(d.still.Behind))) == nil
+}
+
+// word is one approval of a transfer: whose it is, who asked for it, and what was signed.
+type word struct {
+	by, asked string
+	signature *domain.ApprovalSignature
+	at        time.Time
+	lines     []string
+}
+
+// agreed reports whether a transfer is what was approved, by people whose signatures verify
+// with the keys that counted then. The ledger's own records are not believed: whoever can
+// write to the store can write an approval, but cannot sign it.
+func (d *Decision) agreed(t *treasury.Transfer) error {
+	if err := d.intact(t); err != nil {
+		return err
+	}
+	if !d.approversKnown || !d.s.SignedApprovals || t.Status == treasury.Requested {
+		return nil
+	}
+	for _, w := range words(d.s.Portfolio, t) {
+		if w.signature == nil && t.Earlier {
+			continue
+		}
+		if domain.SameUser(w.by, w.asked) {
+			return unsound("is of the user who asked for it")
+		}
+		subject := approval.Subject{Ledger: d.approvers.Ledger, Portfolio: d.s.Portfolio, Kind: approval.KindTransfer, Lines: w.lines}
+		if err := d.approvers.CheckSince(w.signature, subject, w.by, w.at); err != nil {
+			return unsound("of the approval does not verify: " + err.Error())
+		}
+	}
+	return nil
+}
+
+// agreedUnless is agreed for a transaction that pays. One that only cancels moves no money,
+// and is a way out of a transfer whose approval is not sound.
+func (d *Decision) agreedUnless(cancels bool, t *treasury.Transfer) error {
+	if cancels {
+		return d.intact(t)
+	}
+	return d.agreed(t)
+}
+
+func unsound(what string) error {
+	return &domain.Error{Code: domain.CodeDenied, Field: "signature", Message: what, Cause: ErrTampered}
+}
+
+// words returns the approvals that a transfer needed: those of the transfer itself, and
+// that of the higher fee.
+func words(portfolio string, t *treasury.Transfer) []word {
+	var all []word
+	if n := t.ApprovalsNeeded(); n > 0 {
+		asked := t.TransferRequested
+		last := word{by: t.ApprovedBy, signature: t.Signature, at: t.SignedAt}
+		if t.Raised != nil { // t has the higher fee, and the signature is that for it
+			last = word{}
+			if b := t.Before; b != nil {
+				last = word{by: b.User, signature: b.Signature, at: b.SignedAt}
+				asked.HighestFee, asked.Hash = b.HighestFee, t.RaisedHash(portfolio, b.HighestFee)
+			}
+		}
+		last.asked, last.lines = asked.User, TransferLines(&asked)
+		if n > 1 {
+			all = append(all, word{by: t.FirstApprovedBy, asked: asked.User, signature: t.FirstSignature, at: t.FirstSignedAt, lines: last.lines})
+		}
+		all = append(all, last)
+	}
+	if r := t.Raised; r != nil {
+		all = append(all, word{by: t.ApprovedBy, asked: r.User, signature: t.Signature, at: t.SignedAt, lines: raised(t, &r.Raise)})
+	}
+	return all
+}
+
+// approvedEarlier marks what was approved by API key alone, before approvals were signed:
+// it lacks a signature for that reason, and not because nobody approved it. A first of two
+// approvals is marked, too: an older build took it with a signed second one.
+func (s *State) approvedEarlier() {
+	for _, t := range s.Custody.Transfers {
+		if t.ApprovedBy != "" && t.Signature == nil || t.FirstApprovedBy != "" && t.FirstSignature == nil {
+			t.Earlier = true
+		}
+	}
+}
