@@ -31,7 +31,7 @@ func TestAnApprovalThatWasWrittenIntoTheStoreIsABreach(t *testing.T) {
 	require.NoError(t, err)
 	head, err := s.truth.Head(t.Context(), commands.Stream(main))
 	require.NoError(t, err)
-	_, err = s.truth.Append(t.Context(), commands.Stream(main), eventstore.Expected(int64(head)), []eventstore.Proposed{{ //nolint:gosec // small
+	_, err = s.truth.Append(t.Context(), commands.Stream(main), eventstore.Expected(int64(head)), []eventstore.Proposed{{
 		ID: uuid.New(), Type: domain.TransferApprovedType, Time: s.state().Time, Metadata: meta, Data: data,
 	}})
 	require.NoError(t, err)

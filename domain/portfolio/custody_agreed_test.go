@@ -17,7 +17,7 @@ func signers(h *harness) approval.Approvers {
 	all := approval.Approvers{Ledger: "ledger-1"}
 	for i, user := range []string{"bob", "carl", "petra"} {
 		all.Keys = append(all.Keys, approval.Approver{
-			ID: domain.ApproverName(uint64(i)), User: user, Key: approvaltest.Public(user), RegisteredAt: h.now.Add(-90 * 24 * time.Hour), CountsFrom: h.now.Add(-80 * 24 * time.Hour), //nolint:gosec // small
+			ID: domain.ApproverName(uint64(i)), User: user, Key: approvaltest.Public(user), RegisteredAt: h.now.Add(-90 * 24 * time.Hour), CountsFrom: h.now.Add(-80 * 24 * time.Hour),
 		})
 	}
 	return all
