@@ -30,6 +30,15 @@ type Raised struct {
 	Else domain.Decimal `json:"else"`
 }
 
+// Approval is what two approvers agreed to before the highest fee was first raised, and the
+// last of them. The machine of a cold wallet asks for both signatures after a raise, too.
+type Approval struct {
+	HighestFee domain.Decimal            `json:"highest_fee"`
+	Hash       string                    `json:"hash"`
+	User       string                    `json:"user"`
+	Signature  *domain.ApprovalSignature `json:"signature,omitempty"`
+}
+
 // lapsed reports whether nothing was signed under an approved raise in time.
 func (r *Raised) lapsed(now time.Time) bool {
 	return r != nil && !r.Signed && (r.Ended || !now.Before(r.ExpiresAt))
@@ -62,6 +71,9 @@ func (t *Transfer) Made(a Attempt, now time.Time) {
 // ApproveRaise folds the approval of a higher fee. What is approved from now on is the
 // transfer with that fee.
 func (t *Transfer) ApproveRaise(e *domain.TransferApproved, now time.Time) {
+	if t.Approvals >= approvalsToNew && t.BeforeRaises == nil {
+		t.BeforeRaises = &Approval{t.HighestFee, t.TransferRequested.Hash, t.ApprovedBy, t.Signature}
+	}
 	t.Raised = &Raised{Raise: *t.Raise, Else: t.FeeAt(now)}
 	t.HighestFee, t.TransferRequested.Hash = t.Raise.HighestFee, e.Hash
 	t.ApprovedBy, t.ApprovedHash, t.Signature = e.User, e.Hash, e.Signature
