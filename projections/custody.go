@@ -114,6 +114,8 @@ type Transfer struct {
 	// was approved last.
 	Raise  *Raise `json:"raise,omitempty"`
 	Raised *Raise `json:"raised,omitempty"`
+	// BeforeRaises is what two approvers agreed to before the fee was raised.
+	BeforeRaises *EarlierApproval `json:"before_raises,omitempty"`
 	// Cancel says what cancels the transfer, once somebody has asked for that.
 	Cancel *Cancel `json:"cancel,omitempty"`
 	// Reopened counts how often its recorded end was taken back, because the chain did not
@@ -130,6 +132,15 @@ type Raise struct {
 	Reason      string         `json:"reason"`
 	RequestedBy string         `json:"requested_by"`
 	ExpiresAt   time.Time      `json:"expires_at"`
+}
+
+// EarlierApproval is the approval of a transfer with its first highest fee.
+type EarlierApproval struct {
+	HighestFee domain.Decimal `json:"highest_fee"`
+	Hash       string         `json:"hash"`
+	ApprovedBy string         `json:"approved_by"`
+	// Signature is that of approved_by. The one of first_approved_by is first_signature.
+	Signature *domain.ApprovalSignature `json:"signature,omitempty"`
 }
 
 // Cancel is a request to use the nonce of a transfer for nothing.
@@ -193,6 +204,9 @@ func TransferOf(t *treasury.Transfer, now time.Time) Transfer {
 	}
 	if r := t.Raised; r != nil {
 		v.Raised = raiseOf(&r.Raise)
+	}
+	if b := t.BeforeRaises; b != nil {
+		v.BeforeRaises = &EarlierApproval{b.HighestFee, b.Hash, b.User, b.Signature}
 	}
 	if c := t.Cancel; c != nil {
 		v.Cancel = &Cancel{c.Payment, c.Hash, c.Reason, c.User}

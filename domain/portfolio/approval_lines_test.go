@@ -24,6 +24,8 @@ func TestTransferOfLines(t *testing.T) {
 	}
 	ofTwo, raised := *asked, *asked
 	ofTwo.Approvals, raised.HighestFee = 2, domain.MustDecimal("0.1")
+	raisedOfTwo := raised
+	raisedOfTwo.Approvals = 2
 	for name, c := range map[string]struct {
 		asked  *domain.TransferRequested
 		former domain.Decimal
@@ -31,6 +33,7 @@ func TestTransferOfLines(t *testing.T) {
 		"a transfer":        {asked, domain.Zero},
 		"two approvers":     {&ofTwo, domain.Zero},
 		"a highest fee":     {&raised, domain.MustDecimal("0.05")},
+		"one of two":        {&raisedOfTwo, domain.MustDecimal("0.05")},
 		"a lower one, read": {asked, domain.MustDecimal("0.1")},
 	} {
 		t.Run(name, func(t *testing.T) { readsBack(t, c.asked, c.former) })

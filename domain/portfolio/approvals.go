@@ -163,14 +163,13 @@ func raised(t *treasury.Transfer, r *treasury.Raise) []string {
 
 // ApprovedLines are the lines that an approver is shown and signs: those of a transfer, or,
 // with its highest fee before a raise, those of the raise: the whole transfer with the new
-// fee, and the former one after its name.
+// fee, and the former one after its name. A raise takes one approver; its lines still say how
+// many the transfer took, so that who has nothing but the lines can ask for all of them.
 func ApprovedLines(t *domain.TransferRequested, former domain.Decimal) []string {
 	if former.IsZero() {
 		return TransferLines(t)
 	}
-	asked := *t
-	asked.Approvals = 0 // a raise takes one
-	return slices.Insert(TransferLines(&asked), 1, line(raisesFee, former.String()+" "+t.GasAsset))
+	return slices.Insert(TransferLines(t), 1, line(raisesFee, former.String()+" "+t.GasAsset))
 }
 
 // raisesFee is the name of the line that only a raise has.

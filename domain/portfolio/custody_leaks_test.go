@@ -1,6 +1,7 @@
 package portfolio
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -318,16 +319,21 @@ func TestOldMarksDoNotCount(t *testing.T) {
 }
 
 // “evacuate: two people, to an address of the book, … also in a breach”: while a breaker
-// is tripped and ledger and chain differ, too, and from a retired wallet.
+// is tripped and ledger and chain differ, too. Somebody has stopped before, or retired the wallet.
 func TestAnEvacuation(t *testing.T) {
 	evacuate := func(to, amount string) TransferRequest {
 		return TransferRequest{From: "cold-1", To: to, Amount: dec(amount), Reason: "the words leaked", Evacuate: true}
 	}
 	for name, with := range map[string]func(*harness){
-		"nothing else":   func(*harness) {},
-		"a stop":         func(h *harness) { h.stop() },
-		"a trip":         func(h *harness) { h.trips(domain.DailyLoss, "") },
-		"a difference":   func(h *harness) { h.reconcile(but(h.readings(), "cold-1", "-5")) },
+		"a stop": func(h *harness) { h.stop() },
+		"a trip": func(h *harness) {
+			h.retire("cold-1")
+			h.trips(domain.DailyLoss, "")
+		},
+		"a difference": func(h *harness) {
+			h.reconcile(but(h.readings(), "cold-1", "-5"))
+			h.retire("cold-1")
+		},
 		"a retired cold": func(h *harness) { h.retire("cold-1") },
 		"another under way": func(h *harness) {
 			h.upTo(treasury.Prepared, h.send("cold", friend, "7"), 1)
@@ -349,6 +355,7 @@ func TestAnEvacuation(t *testing.T) {
 
 func TestEvacuationRefusals(t *testing.T) {
 	h := funded(t)
+	h.stop()
 	evacuate := func(r TransferRequest) func(*Decision) error {
 		r.Reason, r.Evacuate = "x", true
 		return func(d *Decision) error { return d.RequestTransfer(r) }
@@ -363,6 +370,8 @@ func TestEvacuationRefusals(t *testing.T) {
 		return d.RemoveAddress(&domain.AddressRemoved{Chain: polygon, Address: friend, Reason: "x"})
 	})
 	h.refused(domain.CodeDenied, h.stepsOf(x)["approved"])
+	h.must(func(d *Decision) error { return d.RejectTransfer(x.Transfer, "x") })
+	h.clearStop()
 	// In a stop only to what was known before it, to the nanosecond.
 	h.stop()
 	h.contact(stranger)
@@ -373,8 +382,68 @@ func TestEvacuationRefusals(t *testing.T) {
 	h.wallet(walletOf("cold-2", domain.WalletCold))
 	h.refused(domain.CodeDenied, evacuate(TransferRequest{From: "cold-1", To: "cold-2"}))
 	h.clearStop()
+	h.retire("cold-1")
 	// To another cold wallet of ours the money stays in cold.
 	moved := h.transfer(TransferRequest{From: "cold-1", To: "cold-2", Amount: dec("100"), Evacuate: true})
 	h.upTo(treasury.Confirmed, moved, 1)
 	h.lies("2500", "7500", "0")
+}
+
+// "It is no way around breakers, differences and checks": nobody evacuates a wallet that is
+// in use while nothing is stopped, nor more than is held, by the ledger or the chain.
+func TestAnEvacuationIsNoWayAround(t *testing.T) {
+	evacuate := func(asset, amount string) func(*Decision) error {
+		return func(d *Decision) error {
+			return d.RequestTransfer(TransferRequest{From: "cold-1", To: friend, Asset: asset, Amount: dec(amount), Reason: "x", Evacuate: true})
+		}
+	}
+	h := funded(t)
+	h.refused(domain.CodeConflict, evacuate("", "5"))
+	h.refused(domain.CodeConflict, evacuate("", "0"))
+	h.trips(domain.DailyLoss, "")
+	h.refused(domain.CodeConflict, evacuate("", "5"))
+	h.retire("cold-1")
+	h.refused(domain.CodeInvalid, evacuate("", "9999"))
+	h.refused(domain.CodeInvalid, evacuate("", "7500.000001"))
+	h.must(evacuate("", "7000"))
+	h.refused(domain.CodeInvalid, evacuate("", "500.000001"))
+	h.must(evacuate("", "500"))
+
+	h = funded(t)
+	h.reconcile(but(h.readings(), "cold-1", "20")) // somebody has sent 20 more there
+	h.stop()
+	h.refused(domain.CodeInvalid, evacuate("", "7520.000001"))
+	h.must(evacuate("", "7520"))
+
+	// One that was asked for in a stop goes on when that is cleared; two people saw it.
+	h = funded(t)
+	h.stop()
+	x := h.transfer(TransferRequest{From: "cold-1", To: friend, Amount: dec("5"), Reason: "x", Evacuate: true})
+	h.clearStop()
+	h.upTo(treasury.Confirmed, x, 1)
+}
+
+// "Nothing is sent to a retired wallet": its key is the same on every chain, so its address
+// is no partner's on another one, whether it comes into the book before or after.
+func TestARetiredAddressOnAnotherChain(t *testing.T) {
+	h := funded(t)
+	address := h.s.Custody.Wallets["hot-2"].Address
+	other := walletOf("cold-eth", domain.WalletCold)
+	other.Chain, other.Address = "eip155:1", "0x7777777777777777777777777777777777777777"
+	for i := range other.Assets {
+		other.Assets[i].ID = strings.Replace(other.Assets[i].ID, polygon, "eip155:1", 1)
+	}
+	h.wallet(other)
+	enter := func(chain string) func(*Decision) error {
+		return func(d *Decision) error {
+			return d.AddAddress(&domain.AddressAdded{Chain: chain, Address: address, Label: "partner"})
+		}
+	}
+	h.must(enter("eip155:1"))
+	send := TransferRequest{From: "cold-eth", To: address, Amount: dec("1"), Reason: "x"}
+	x := h.transfer(send)
+	h.retire("hot-2")
+	require.Equal(t, treasury.Rejected, h.now1(x).Status)
+	h.refused(domain.CodeDenied, func(d *Decision) error { return d.RequestTransfer(send) })
+	h.refused(domain.CodeDenied, enter("eip155:10"))
 }

@@ -75,6 +75,29 @@ func TestARaiseIsSigned(t *testing.T) {
 	require.Equal(t, signature, s.Custody.Transfers[x.Transfer].Signature)
 }
 
+// "Its lines still say how many the transfer took", and what two people agreed to before it is
+// kept, for whoever asks for all of them: the first fee, its hash and both signatures.
+func TestARaiseKeepsTwoApprovals(t *testing.T) {
+	h := funded(t)
+	h.contact(stranger) // a new address
+	x := h.transfer(TransferRequest{From: "cold", To: stranger, Amount: dec("5"), HighestFee: dec("0.2"), Reason: "x"})
+	require.Equal(t, 2, x.Approvals)
+	first, second := &domain.ApprovalSignature{Key: "k1"}, &domain.ApprovalSignature{Key: "k2"}
+	h.apply(&domain.TransferApproved{Transfer: x.Transfer, Hash: x.Hash, User: "bob", Signature: first})
+	h.apply(&domain.TransferApproved{Transfer: x.Transfer, Hash: x.Hash, User: "carl", Signature: second})
+	hash := h.now1(x).TransferRequested.Hash
+	for i, fee := range []string{"0.5", "0.9"} {
+		h.must(func(d *Decision) error { return d.RequestRaise(x.Transfer, dec(fee), "stuck") })
+		a, _ := h.s.ApprovalOf("ledger-1", approval.KindTransfer, x.Transfer)
+		require.Contains(t, a.Subject.Lines, "approvals: 2")
+		h.apply(&domain.TransferApproved{Transfer: x.Transfer, Hash: h.now1(x).Raise.Hash, User: "bob", Signature: &domain.ApprovalSignature{Key: "k3"}})
+		now := h.now1(x)
+		require.Equal(t, i+1, now.Raises)
+		require.Equal(t, &treasury.Approval{HighestFee: dec("0.2"), Hash: hash, User: "carl", Signature: second}, now.BeforeRaises)
+		require.Equal(t, first, now.FirstSignature)
+	}
+}
+
 // "No first signature after expires_at": a raise under which nothing was signed in time
 // does not count, to the nanosecond, and another one can be asked for.
 func TestARaiseLapses(t *testing.T) {

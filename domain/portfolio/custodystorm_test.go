@@ -242,18 +242,19 @@ func (s *custodyStorm) anySweep() {
 
 func (s *custodyStorm) anyEvacuation() {
 	from, to := among(s, "from", "cold", "cold", "cold-1", "hot"), among(s, "to", friend, friend, stranger, "hot-2")
-	n := among(s, "amount", int64(0), 0, 10_000_000)
-	amount := n
-	if n == 0 {
-		amount = s.m.cold
-		for _, x := range s.m.transfers {
-			if x.kind == "evacuation" && x.open() && x.status != "broadcast" && !x.late(s.now) {
-				amount -= x.amount
-			}
+	n := among(s, "amount", int64(0), 0, 10_000_000, 9_999_000_000)
+	held := s.m.cold
+	for _, x := range s.m.transfers {
+		if x.kind == "evacuation" && x.open() && x.status != "broadcast" && !x.late(s.now) {
+			held -= x.amount
 		}
 	}
+	amount := n
+	if n == 0 {
+		amount = held
+	}
 	target := &modelTransfer{kind: "evacuation", to: placeOf(to), address: to}
-	ok := placeOf(from) == "cold" && placeOf(to) != "hot" && s.m.maySend(target) && amount > 0
+	ok := placeOf(from) == "cold" && placeOf(to) != "hot" && s.m.stopped && s.m.maySend(target) && amount > 0 && amount <= held+max(s.m.off["cold"], 0)
 	s.does("evacuation", ok, func(d *Decision) error {
 		return d.RequestTransfer(TransferRequest{From: from, To: to, Amount: dec(text(n)), Reason: "x", Evacuate: true})
 	}, func() { s.asked("evacuation", mainOf(from), to, amount) })

@@ -27,7 +27,7 @@ func (d *Decision) RetireWallet(wallet, reason string) error {
 		return nil
 	}
 	d.emit(&domain.WalletRetired{Wallet: wallet, Reason: reason, User: d.caller.User, TransfersEnded: d.s.endedBy(func(t *treasury.Transfer) bool {
-		return t.Wallet == wallet && !t.Urgent() || t.Chain == w.Chain && treasury.SameAddress(t.To, w.Address)
+		return t.Wallet == wallet && !t.Urgent() || treasury.SameAddress(t.To, w.Address)
 	})})
 	return nil
 }
@@ -56,31 +56,49 @@ func (d *Decision) notRetired(t *treasury.Transfer) error {
 	if from := d.s.Custody.Wallets[t.Wallet]; from != nil && from.Retired() && !t.Urgent() {
 		return domain.Errorf(domain.CodeDenied, "wallet %s is retired; money leaves it by a sweep or an evacuation only", from.Wallet)
 	}
-	if to := d.s.ownAddress(t.Chain, t.To); to != nil && to.Retired() {
+	if to := d.s.retiredAt(t.To); to != nil {
 		return domain.Errorf(domain.CodeDenied, "the receiving wallet %s is retired", to.Wallet)
+	}
+	return nil
+}
+
+// retiredAt finds a retired wallet of an address, on any chain: its key is the same on all.
+func (s *State) retiredAt(address string) *treasury.Wallet {
+	for _, w := range s.Custody.SortedWallets() {
+		if w.Retired() && treasury.SameAddress(w.Address, address) {
+			return w
+		}
 	}
 	return nil
 }
 
 // evacuate takes money out of a cold wallet whose words may have leaked. Like every
 // transfer from cold it takes two people, and is signed by hand. Unlike others it
-// does not wait for a stop, a breaker or a difference, because a thief does not.
+// does not wait for a breaker or a difference, because a thief does not. So that it is
+// no way around them, somebody has to have stopped, or retired the wallet.
 func (d *Decision) evacuate(e *domain.TransferRequested) error {
 	switch {
 	case e.FromPlace != domain.WalletCold:
 		return domain.Invalid("from", "of an evacuation must be a cold wallet; a hot one is swept")
 	case e.ToPlace == domain.WalletHot:
 		return domain.Invalid("to", "of an evacuation must be an address of the book, or another cold wallet")
+	case !d.s.Stop.Engaged && !d.s.Custody.Wallets[e.Wallet].Retired():
+		return domain.Errorf(domain.CodeConflict, "an evacuation needs an engaged emergency stop, or a retired wallet: retire %s first if its words may have leaked, and otherwise request a transfer", e.Wallet)
 	}
 	e.Kind = domain.TransferEvacuation
 	if err := d.evacuationAllowed(e); err != nil {
 		return err
 	}
+	all := d.evacuable(e)
 	if e.Amount.IsZero() {
-		e.Amount = d.evacuable(e)
+		e.Amount = all
 	}
 	if e.Amount.Sign() <= 0 || !e.Amount.InRange() {
 		return domain.Invalid("amount", "is missing, and the ledger has no %s in the cold wallet", e.Asset)
+	}
+	// What the chain was found to have above the ledger can be saved, too.
+	if most := all.Add(d.s.Custody.Differences[differenceKey(domain.WalletCold, e.Asset)].Max(domain.Zero)); most.Less(e.Amount) {
+		return domain.Invalid("amount", "is more than the %s %s that is in cold, less other evacuations and the fee", most, e.Asset)
 	}
 	d.request(e)
 	return nil

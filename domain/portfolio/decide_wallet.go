@@ -230,6 +230,9 @@ func (d *Decision) AddAddress(e *domain.AddressAdded) error {
 			return err
 		}
 	}
+	if w := d.s.retiredAt(e.Address); w != nil {
+		return &domain.Error{Code: domain.CodeDenied, Field: "address", Message: "is the address of wallet " + w.Wallet + ", which is retired: whoever has its key has what is sent there, on every chain"}
+	}
 	switch own := d.s.ownAddress(e.Chain, e.Address); {
 	case own != nil:
 		return &domain.Error{Code: domain.CodeConflict, Field: "address", Message: "is the address of wallet " + own.Wallet + ", which needs no entry"}

@@ -94,6 +94,8 @@ type Transfer struct {
 	Raise  *Raise  `json:"raise,omitempty"`
 	Raised *Raised `json:"raised,omitempty"`
 	Raises int     `json:"raises,omitempty"`
+	// BeforeRaises is what two approvers agreed to, once the fee was raised.
+	BeforeRaises *Approval `json:"before_raises,omitempty"`
 	// Cancel is set once somebody has asked for it to be cancelled.
 	Cancel *Cancel `json:"cancel,omitempty"`
 	// Reopened counts how often its recorded end was taken back.

@@ -2118,6 +2118,16 @@ export interface components {
              */
             trough: string;
         };
+        EarlierApproval: {
+            approved_by: string;
+            hash: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            highest_fee: string;
+            signature?: components["schemas"]["ApprovalSignature"];
+        };
         EmergencyStop: {
             engaged: boolean;
             kind: string | null;
@@ -3827,6 +3837,7 @@ export interface components {
             /** @description The asset, such as USDC */
             asset: string;
             attempts: components["schemas"]["Attempt"][];
+            before_raises?: components["schemas"]["EarlierApproval"];
             /** Format: int64 */
             block?: number;
             cancel?: components["schemas"]["Cancel"];

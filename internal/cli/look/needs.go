@@ -68,7 +68,7 @@ func (a *app) lookAfter(ctx context.Context, s *status, one show.ListedPortfolio
 	var failed error
 	for _, look := range []func(context.Context, *watched) ([]attention, error){a.needsOfState, a.needsOfPermits, a.needsOfTransfers, a.needsOfTreasury, a.needsOfOverrides} {
 		more, err := look(ctx, &v)
-		found = append(found, more...) // also what was seen before the error
+		found = append(found, more...)               // also what was seen before the error
 		if client.CodeOf(err) == domain.CodeDenied { // the key may not see it
 			s.Unseen = append(s.Unseen, fmt.Sprintf("of %s, what the role of the key does not show: %v", one.Portfolio, err))
 			continue

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -43,8 +44,9 @@ func (a *app) coldSignCommand() *cobra.Command {
 			"typed words give. It opens no store, reads no .env, speaks to no network and keeps no key. The signed\n" +
 			"file goes back with pets cold import: anyone who has it can send that transfer, and no other.\n" +
 			"Anybody can make such a file. With --approvers it has to be signed by an approver whose key is in that\n" +
-			"list: a name and a public key (pets-approver-…) per line, and a line with ledger and its id, if there is\n" +
-			"only one. The first and last 8 digits of the recipient are typed from paper, unless --allow has it: an\n" +
+			"list: the approver's user name and a public key (pets-approver-…) per line, and a line with ledger and its\n" +
+			"id, if there is only one. It takes as many different names as the signed lines say, and none of them is\n" +
+			"who asked for it. After the approval has expired, by the clock of this machine, it asks first. The first and last 8 digits of the recipient are typed from paper, unless --allow has it: an\n" +
 			"address and a label per line; then no other recipient is signed for.",
 		Example: "  pets cold sign x12.cold.json --approvers approvers.txt\n  pets cold sign x12.cold.json --approvers approvers.txt --allow recipients.txt --out x12.signed.json",
 		// The machine of a cold wallet has no configuration, so none is read.
@@ -95,6 +97,9 @@ func (a *app) coldSign(ctx context.Context, file string, f coldFlags) error {
 	}
 	if !unsigned.cancels() { // it goes nowhere, so there is nobody to compare, and nothing was approved
 		if err := sayApproved(p, file, unsigned, f.approvers); err != nil {
+			return err
+		}
+		if err := a.askLate(ctx, p, unsigned); err != nil {
 			return err
 		}
 		if err := confirmRecipient(ctx, p, prepared.Says.To, f.allow); err != nil {
@@ -180,6 +185,28 @@ func sayApproved(p *cli.Prompter, file string, f *coldUnsigned, approvers string
 	p.Say("  asked for by %s, because %s", t.User, t.Reason)
 	p.Say("  a %s; the approval was to be used before %s", t.Kind, cli.Clock(t.ExpiresAt)+" UTC")
 	return nil
+}
+
+// askLate asks before it signs what was to be signed earlier. It is a question, because nobody
+// corrects the clock of a machine without a network. Without a terminal nothing is signed.
+func (a *app) askLate(ctx context.Context, p *cli.Prompter, f *coldUnsigned) error {
+	if len(f.Approvals) == 0 {
+		return nil // such a file says no time
+	}
+	t, _, err := portfolio.TransferOfLines(f.Approvals[0].Subject.Lines)
+	if err != nil {
+		return err
+	}
+	now := time.Now
+	if a.Wall != nil {
+		now = a.Wall
+	}
+	if now().Before(t.ExpiresAt) {
+		return nil
+	}
+	p.Say("THE APPROVAL HAS EXPIRED, by the clock of this machine: it was to be used before %s UTC, and here it is %s UTC.", cli.Clock(t.ExpiresAt), cli.Clock(now()))
+	p.Say("If the clock is right, ask the approver first whether it is still wanted.")
+	return a.Agree(ctx, cli.Question{Text: "Sign it all the same?", At: p})
 }
 
 // typedDigits is how many digits of the recipient's address have to be typed at either end. An

@@ -11,6 +11,7 @@ import (
 	"pets/domain"
 	"pets/domain/approval"
 	"pets/domain/portfolio"
+	"pets/domain/treasury"
 	"pets/internal/chain"
 	"pets/internal/vault"
 	"pets/projections"
@@ -24,18 +25,26 @@ type coldApproval struct {
 
 // coldApprovals returns the signed approvals of what is prepared of a transfer, nil if it was
 // approved by an API key alone. The lines are made here, from what is shown of the transfer:
-// the server has others at hand while a higher fee waits for its approval.
+// the server has others at hand while a higher fee waits for its approval. After a raise the
+// approvals of two people who agreed to the first fee follow that of the raise.
 func coldApprovals(ledger, id string, t *projections.Transfer) []coldApproval {
-	subject := approval.Subject{Ledger: ledger, Portfolio: id, Kind: approval.KindTransfer, Lines: approvedLines(t)}
-	signatures := []*domain.ApprovalSignature{t.FirstSignature, t.Signature}
-	if t.Raised != nil { // the first of two has signed the former fee
-		signatures = signatures[1:]
-	}
 	var all []coldApproval
-	for _, g := range signatures {
-		if g != nil {
-			all = append(all, coldApproval{Subject: subject, Signature: *g})
+	add := func(lines []string, signatures ...*domain.ApprovalSignature) {
+		for _, g := range signatures {
+			if g != nil {
+				all = append(all, coldApproval{approval.Subject{Ledger: ledger, Portfolio: id, Kind: approval.KindTransfer, Lines: lines}, *g})
+			}
 		}
+	}
+	if t.Raised == nil {
+		add(approvedLines(t), t.FirstSignature, t.Signature)
+		return all
+	}
+	add(approvedLines(t), t.Signature)
+	if b := t.BeforeRaises; b != nil && len(all) > 0 {
+		asked := asRequested(t)
+		asked.HighestFee, asked.Hash = b.HighestFee, b.Hash
+		add(portfolio.TransferLines(asked), t.FirstSignature, b.Signature)
 	}
 	return all
 }
@@ -56,7 +65,7 @@ func (f *coldUnsigned) checkApprovals(file string) error {
 	seen := map[string]bool{}
 	for i := range f.Approvals {
 		a := &f.Approvals[i]
-		if field := f.differs(&a.Subject); field != "" {
+		if field := f.differs(i); field != "" {
 			return domain.Errorf(domain.CodeConflict, "%s: what was approved is not this transfer: its %s differs. Do not sign it, and find out who changed it", file, field)
 		}
 		key, err := approval.ParsePublicKey(file+": approvals.signature.key", a.Signature.Key)
@@ -66,33 +75,42 @@ func (f *coldUnsigned) checkApprovals(file string) error {
 		if err := approval.Verify(a.Signature, a.Subject, key); err != nil {
 			return domain.Errorf(domain.CodeConflict, "%s: an approval is not signed with the key that it names. Do not sign it, and find out who changed it", file)
 		}
-		if seen[a.Signature.Key] || a.Subject.Ledger != f.Approvals[0].Subject.Ledger {
+		once := strings.Join(append([]string{a.Signature.Key}, a.Subject.Lines...), "\n")
+		if seen[once] || a.Subject.Ledger != f.Approvals[0].Subject.Ledger {
 			return domain.Invalid(file+": approvals", "are of one key twice, or of two ledgers")
 		}
-		seen[a.Signature.Key] = true
+		seen[once] = true
 	}
 	return nil
 }
 
-// differs names what an approval says otherwise than the file, or returns "".
-func (f *coldUnsigned) differs(s *approval.Subject) string {
+// differs names what an approval says otherwise than the file, or returns "". The first one is
+// of what is paid now. If that is a raise, later ones may be of the lower fee before it.
+func (f *coldUnsigned) differs(i int) string {
+	s := &f.Approvals[i].Subject
 	t, former, err := portfolio.TransferOfLines(s.Lines)
+	if err != nil {
+		return "form"
+	}
+	pays, hash := f.Payment, f.Hash
+	if i > 0 && former.IsZero() && f.raises() && t.HighestFee.Less(pays.HighestFee) {
+		pays.HighestFee = t.HighestFee
+		hash = treasury.Hash(f.Portfolio, &domain.TransferRequested{Transfer: f.Transfer, Kind: t.Kind, Payment: pays})
+	}
 	switch {
 	case s.Portfolio != f.Portfolio:
 		return "portfolio"
 	case s.Kind != approval.KindTransfer:
 		return "kind"
-	case err != nil:
-		return "form"
 	case t.Transfer != f.Transfer:
 		return "transfer"
-	case t.Hash != f.Hash:
+	case t.Hash != hash:
 		return "hash"
 	case t.FromPlace != domain.WalletCold:
 		return "wallet"
 	}
 	said := *t
-	said.Payment = f.Payment
+	said.Payment = pays
 	if !slices.Equal(portfolio.ApprovedLines(&said, former), s.Lines) {
 		return "payment"
 	}
@@ -100,6 +118,12 @@ func (f *coldUnsigned) differs(s *approval.Subject) string {
 		return "kind"
 	}
 	return ""
+}
+
+// raises reports whether what is paid now was approved as a raise.
+func (f *coldUnsigned) raises() bool {
+	_, former, err := portfolio.TransferOfLines(f.Approvals[0].Subject.Lines)
+	return err == nil && !former.IsZero()
 }
 
 // pinned is what the machine of a cold wallet knows by itself: whose key is whose.
@@ -141,12 +165,14 @@ func readPinned(file string) (*pinned, error) {
 }
 
 // signers returns who has approved a transfer, by the keys that are pinned. It refuses a file
-// that nobody has signed, or somebody whom this machine does not know.
+// that nobody has signed, or somebody whom this machine does not know, or who asked for it, or
+// fewer people than the signed lines say. Two keys of one name are one person.
 func (p *pinned) signers(file string, f *coldUnsigned) ([]string, error) {
 	if len(f.Approvals) == 0 {
 		return nil, domain.Errorf(domain.CodeDenied, "%s holds no signature of an approver, so anybody can have made it; nothing was signed. A portfolio with signed approvals exports them", file)
 	}
-	var names []string
+	var names, now, before []string
+	needed := 1
 	for i := range f.Approvals {
 		a := &f.Approvals[i]
 		name, known := p.users[a.Signature.Key]
@@ -156,9 +182,37 @@ func (p *pinned) signers(file string, f *coldUnsigned) ([]string, error) {
 		if p.ledger != "" && a.Subject.Ledger != p.ledger {
 			return nil, domain.Errorf(domain.CodeDenied, "%s is approved in ledger %s, and %s has another one; nothing was signed", file, a.Subject.Ledger, p.file)
 		}
+		t, _, err := portfolio.TransferOfLines(a.Subject.Lines)
+		if err != nil {
+			return nil, err
+		}
+		if domain.SameUser(name, t.User) {
+			return nil, domain.Errorf(domain.CodeDenied, "%s is approved by %s, who asked for it; it takes another person, and nothing was signed", file, name)
+		}
+		needed = max(needed, t.Approvals)
 		names = append(names, name)
+		if t.Hash == f.Hash {
+			now = append(now, strings.ToLower(name))
+		} else {
+			before = append(before, strings.ToLower(name))
+		}
 	}
-	return names, nil
+	if f.raises() { // it takes one, after all who agreed to the first fee
+		if needed > 1 {
+			return names, p.enough(file+", before its fee was raised,", before, needed)
+		}
+		return names, nil
+	}
+	return names, p.enough(file, now, needed)
+}
+
+// enough refuses fewer different names than are needed.
+func (p *pinned) enough(what string, names []string, needed int) error {
+	slices.Sort(names)
+	if has := len(slices.Compact(names)); has < needed {
+		return domain.Errorf(domain.CodeDenied, "%s takes the approvals of %d people, and has those of %d by the names in %s; nothing was signed. Export it again, and find out why one is missing", what, needed, has, p.file)
+	}
+	return nil
 }
 
 // readAllowed reads a list of recipients: one per line, an address and a label.

@@ -18,9 +18,11 @@ import (
 	"pets/domain/portfolio"
 	"pets/domain/treasury"
 	"pets/internal/chain"
+	"pets/internal/cli"
 	"pets/internal/cli/money"
 	"pets/internal/evm"
 	"pets/internal/pets/petstest"
+	"pets/projections"
 )
 
 // approvedTransfer is unsignedTransfer with the signature of a user.
@@ -35,10 +37,21 @@ func approvedTransfer(t testing.TB, from, user string) money.ColdUnsigned {
 // approvalOf signs a transfer as it stands in a file.
 func approvalOf(t testing.TB, f *money.ColdUnsigned, user string) money.ColdApproval {
 	t.Helper()
-	s := approval.Subject{Ledger: "ledger-1f", Portfolio: f.Portfolio, Kind: approval.KindTransfer, Lines: portfolio.TransferLines(&domain.TransferRequested{
+	return approvalBy(t, f, user, portfolio.TransferLines(askedFor(f)))
+}
+
+// askedFor is the request of a transfer in a file, which lasts longer than these tests.
+func askedFor(f *money.ColdUnsigned) *domain.TransferRequested {
+	return &domain.TransferRequested{
 		Transfer: f.Transfer, Kind: domain.TransferWithdrawal, Wallet: "vault", FromPlace: domain.WalletCold, ToPlace: domain.PlaceExternal, Asset: "USDC", GasAsset: "POL",
-		Payment: f.Payment, Hash: f.Hash, User: "olga", Reason: "the rent", ApprovalFor: []string{"it leaves"}, ExpiresAt: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC),
-	})}
+		Payment: f.Payment, Hash: f.Hash, User: "olga", Reason: "the rent", ApprovalFor: []string{"it leaves"}, ExpiresAt: time.Date(2226, 3, 2, 9, 0, 0, 0, time.UTC),
+	}
+}
+
+// approvalBy signs lines.
+func approvalBy(t testing.TB, f *money.ColdUnsigned, user string, lines []string) money.ColdApproval {
+	t.Helper()
+	s := approval.Subject{Ledger: "ledger-1f", Portfolio: f.Portfolio, Kind: approval.KindTransfer, Lines: lines}
 	return money.ColdApproval{Subject: s, Signature: *approvaltest.Sign(t, s, user)}
 }
 
@@ -93,6 +106,119 @@ func TestColdSignKnowsARaise(t *testing.T) {
 		other.HighestFee = domain.MustDecimal("0.02")
 		return portfolio.ApprovedLines(other, domain.MustDecimal("0.01"))
 	}), "its payment differs")
+}
+
+// "It takes as many different names as the signed lines say, and none of them is who asked for
+// it": two keys of one name are one person, and a raise needs all who agreed to the first fee.
+func TestColdSignTakesAllApprovers(t *testing.T) {
+	s := brokenHome(t)
+	s.Env = append(s.Env, "COLUMNS=900") // no message is cut in two
+	pins := s.File("approvers.txt", "bob "+approvaltest.Public("bob"), "Bob "+approvaltest.Public("bob's other key"), "carl "+approvaltest.Public("carl"))
+	n := 0
+	sits := func(sign func(*money.ColdUnsigned) []money.ColdApproval) *petstest.Seat {
+		f := unsignedTransfer(t, petstest.OtherFirst)
+		f.Version, f.Approvals = money.ColdSignedVersion, sign(&f)
+		n++
+		return s.Sit("cold", "sign", s.Carry(fmt.Sprintf("x%d.cold.json", n), f), "--approvers", pins, "--out", "o.json")
+	}
+	// by returns approvals of a transfer for two people; or, of a raise of its fee, one more before.
+	by := func(raised string, users ...string) func(f *money.ColdUnsigned) []money.ColdApproval {
+		return func(f *money.ColdUnsigned) (all []money.ColdApproval) {
+			asked := askedFor(f)
+			asked.Approvals = 2
+			if raised != "" {
+				all = append(all, approvalBy(t, f, raised, portfolio.ApprovedLines(asked, domain.MustDecimal("0.02"))))
+				asked.HighestFee = domain.MustDecimal("0.02")
+				asked.Hash = treasury.Hash(f.Portfolio, asked)
+			}
+			for _, user := range users {
+				all = append(all, approvalBy(t, f, user, portfolio.TransferLines(asked)))
+			}
+			return all
+		}
+	}
+	for name, c := range map[string]struct {
+		raised string
+		users  []string
+		says   string
+	}{
+		"one of two":                  {"", []string{"bob"}, "takes the approvals of 2 people, and has those of 1"},
+		"two keys of one":             {"", []string{"bob", "bob's other key"}, "takes the approvals of 2 people, and has those of 1"},
+		"two":                         {"", []string{"bob", "carl"}, "first 8 digits"},
+		"a raise alone":               {"bob", nil, "before its fee was raised, takes the approvals of 2 people, and has those of 0"},
+		"a raise, and one before":     {"carl", []string{"bob"}, "before its fee was raised, takes the approvals of 2 people, and has those of 1"},
+		"a raise, and two before":     {"bob", []string{"bob", "carl"}, "first 8 digits"},
+		"a raise of somebody unknown": {"mallory", []string{"bob", "carl"}, "which is not in"},
+	} {
+		t.Log(name)
+		seat := sits(by(c.raised, c.users...)).WaitFor(c.says)
+		if strings.HasPrefix(c.says, "first") { // it goes on
+			seat.Types("\x03")
+		}
+		seat.Ends(1)
+	}
+	sits(func(f *money.ColdUnsigned) []money.ColdApproval {
+		asked := askedFor(f)
+		asked.User = "bob"
+		return []money.ColdApproval{approvalBy(t, f, "bob", portfolio.TransferLines(asked))}
+	}).WaitFor("is approved by bob, who asked for it").Ends(1)
+	// What was approved before has to be this transfer, with a lower fee.
+	sits(func(f *money.ColdUnsigned) []money.ColdApproval {
+		other := *f
+		other.Payment.Amount, other.Payment.HighestFee = domain.MustDecimal("1"), domain.MustDecimal("0.02")
+		other.Hash = treasury.Hash(f.Portfolio, askedFor(&other))
+		return append(by("bob")(f), by("", "bob", "carl")(&other)...)
+	}).WaitFor("its hash differs").Ends(1)
+	require.NoFileExists(t, filepath.Join(s.Dir, "o.json"))
+}
+
+// "After the approval has expired, by the clock of this machine, it asks first": no is the
+// answer of who types nothing, and without a terminal nothing is signed.
+func TestColdSignAsksAfterExpiry(t *testing.T) {
+	s := brokenHome(t)
+	f := approvedTransfer(t, petstest.OtherFirst, "bob")
+	file := s.Carry("x12.cold.json", f)
+	pins := s.File("approvers.txt", "bob "+approvaltest.Public("bob"))
+	at := func(now time.Time, more ...string) *petstest.Seat {
+		return s.SitWith(t.Context(), func(a *cli.App) { a.Wall = func() time.Time { return now } }, append([]string{"cold", "sign", file, "--out", "o.json"}, more...)...)
+	}
+	ends := askedFor(&f).ExpiresAt
+	out := at(ends.Add(-time.Nanosecond), "--approvers", pins).WaitFor("first 8 digits").Types("\x03").Ends(1)
+	require.NotContains(t, out, "EXPIRED")
+	for _, more := range [][]string{{"--approvers", pins}, nil} {
+		at(ends, more...).WaitFor("THE APPROVAL HAS EXPIRED, by the clock of this machine").WaitFor("Sign it all the same? [y/N] ").Types("\r").Ends(1)
+		at(ends, more...).WaitFor("Sign it all the same? [y/N] ").Types("y\r").WaitFor("first 8 digits").Types("\x03").Ends(1)
+	}
+	require.Equal(t, 2, s.Run("cold", "sign", file, "--approvers", pins, "--out", "o.json").Code, "there is nobody to ask")
+	require.NoFileExists(t, filepath.Join(s.Dir, "o.json"))
+}
+
+// What is exported after a raise has the approvals of the first fee, too.
+func TestColdExportKeepsTheFirstApprovals(t *testing.T) {
+	registry, err := chain.Default()
+	require.NoError(t, err)
+	f := unsignedTransfer(t, petstest.OtherFirst)
+	first := *askedFor(&f)
+	first.Approvals, first.HighestFee = 2, domain.MustDecimal("0.02")
+	first.Hash = treasury.Hash(f.Portfolio, &first)
+	raised := *askedFor(&f)
+	raised.Approvals, raised.User, raised.Reason = 2, "oscar", "it waits"
+	signed := func(user string, lines []string) *domain.ApprovalSignature {
+		a := approvalBy(t, &f, user, lines)
+		return &a.Signature
+	}
+	v := projections.Transfer{
+		Transfer: f.Transfer, Kind: first.Kind, Wallet: first.Wallet, From: first.FromPlace, To: first.ToPlace, Asset: first.Asset, GasAsset: first.GasAsset,
+		Payment: f.Payment, Hash: f.Hash, Reason: first.Reason, ApprovalFor: first.ApprovalFor, RequestedBy: first.User, ExpiresAt: first.ExpiresAt, Approvals: 2,
+		FirstSignature: signed("bob", portfolio.TransferLines(&first)),
+		Signature:      signed("bob", portfolio.ApprovedLines(&raised, first.HighestFee)),
+		Raised:         &projections.Raise{HighestFee: f.Payment.HighestFee, Former: first.HighestFee, Hash: f.Hash, Reason: raised.Reason, RequestedBy: raised.User, ExpiresAt: raised.ExpiresAt},
+		BeforeRaises:   &projections.EarlierApproval{HighestFee: first.HighestFee, Hash: first.Hash, ApprovedBy: "carl", Signature: signed("carl", portfolio.TransferLines(&first))},
+	}
+	f.Version, f.Approvals = money.ColdSignedVersion, money.ColdApprovals("ledger-1f", f.Portfolio, &v)
+	require.Len(t, f.Approvals, 3)
+	_, err = f.Check("x12.cold.json", evm.NewSignatory(registry))
+	require.NoError(t, err)
 }
 
 // What cancels a transfer pays nothing, from the wallet to itself: nobody approved it, and

@@ -16,8 +16,9 @@ func (a *app) coldEvacuateCommand() *cobra.Command {
 		Short: "Empty the cold wallets whose words may have leaked, each transfer with an approval and signed by hand (through the server)",
 		Long: "Reads from the chain what the cold wallets hold, prints what would be moved, asks, and requests one\n" +
 			"transfer for each asset, the coin that fees are paid in last. Each takes two people, and is signed by hand:\n" +
-			"pets cold export, sign, import. It waits for no emergency stop, breaker or difference. The recipient is an\n" +
-			"address of the book or another cold wallet; during a stop one that was known before it.",
+			"pets cold export, sign, import. It needs an emergency stop or a retired wallet, and then waits for no breaker\n" +
+			"or difference. The recipient is an address of the book or another cold wallet; during a stop one that was\n" +
+			"known before it.",
 		Example: "  pets cold evacuate --to 0x… --reason \"the safe was opened\"\n  pets cold evacuate --wallet vault-1 --to vault-2 --reason \"the safe was opened\"",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if o.to == "" {

@@ -24,6 +24,7 @@ const (
 var (
 	ReadColdFile   = readColdFile
 	ReadColdSigned = readColdSigned
+	ColdApprovals  = coldApprovals
 )
 
 // Check refuses a file whose parts disagree.

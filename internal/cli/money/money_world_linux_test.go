@@ -357,7 +357,7 @@ func (w *moneyWorld) confirmed(id string) {
 func (w *moneyWorld) signCold(args ...string) string {
 	w.t.Helper()
 	offline := &petstest.Shell{T: w.t, Dir: w.t.TempDir()}
-	return w.typesWords(offline.Sit(args...), args[2])
+	return w.typesWords(offline.SitWith(w.t.Context(), func(a *cli.App) { a.Wall = w.wall }, args...), args[2])
 }
 
 // typesWords types the recipient's first and last digits and the words.

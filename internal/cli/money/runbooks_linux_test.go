@@ -121,8 +121,15 @@ func (b *runbook) answer(who, command string) []string {
 	code := 0
 	switch {
 	case who == "vault": // the machine of the cold wallet, at a terminal
-		offline := &petstest.Shell{T: b.t, Dir: b.away, Ctx: b.t.Context(), Env: []string{"COLUMNS=200"}}
-		text = strings.ReplaceAll(b.typesWords(offline.AtSeat(b.t, words[1:]...).Seat, filepath.Join(b.away, words[3])), "\r", "")
+		offline := &petstest.Shell{T: b.t, Dir: b.away, Env: []string{"COLUMNS=900"}}
+		args := slices.Clone(words[1:])
+		for i, arg := range args { // this process is in another folder than that machine's person
+			if strings.Contains(arg, ".") {
+				args[i] = filepath.Join(b.away, arg)
+			}
+		}
+		seat := offline.SitWith(b.t.Context(), func(a *cli.App) { a.Wall = b.wall }, args...)
+		text = strings.NewReplacer("\r", "", b.away+"/", "").Replace(b.typesWords(seat, args[2]))
 	case words[0] == "pets" && words[1] == "cold" && words[2] != "evacuate": // it names its files as they lie in the person's folder
 		r := b.petsApart(who, words[1:]...)
 		text = b.actedOn(r.Err) + r.Out + petstest.Besides(r.Err)
