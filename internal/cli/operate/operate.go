@@ -70,6 +70,7 @@ func (a *app) clearCommand() *cobra.Command {
 		Example: "  pets clear --reason \"the feed is back\"\n  pets clear --confirm c812",
 		RunE: func(c *cobra.Command, _ []string) error {
 			var answer commands.Answer
+			a.Once = confirm != ""
 			if err := a.sayGoesOn(c.Context()); err != nil {
 				return err
 			}
@@ -78,7 +79,6 @@ func (a *app) clearCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				a.Once = true // what was read before lets nothing go on
 				body := cli.Signed{Signature: signature}
 				if err := a.ToServer(c.Context(), http.MethodPost, "/emergency-stop/clear/"+url.PathEscape(confirm)+"/confirm", body, &answer); err != nil {
 					return err
@@ -106,9 +106,9 @@ func (a *app) sayGoesOn(ctx context.Context) error {
 	if a.JSON {
 		return nil
 	}
-	if a.Patience == 0 && a.Within == 0 {
-		a.Patience, a.Within = listWithin, listWithin
-		defer func() { a.Patience, a.Within = 0, 0 }()
+	if a.Patience == 0 {
+		a.Patience = listWithin
+		defer func() { a.Patience = 0 }()
 	}
 	var v show.TransfersView
 	err := a.ToServer(ctx, http.MethodGet, "/emergency-stop/goes-on", nil, &v)

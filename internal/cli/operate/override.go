@@ -152,11 +152,11 @@ func (a *app) confirmOverrideCommand() *cobra.Command {
 			"signed are shown, and the passphrase of your approver's key is asked for.",
 		Example: "  pets override confirm o57",
 		RunE: func(c *cobra.Command, args []string) error {
+			a.Once = true
 			signature, err := a.signed(c.Context(), approval.KindOverride, args[0], with)
 			if err != nil {
 				return err
 			}
-			a.Once = true
 			body := cli.Signed{Signature: signature}
 			var answer commands.Answer
 			if err := a.ToServer(c.Context(), http.MethodPost, "/overrides/"+url.PathEscape(args[0])+"/confirm", body, &answer); err != nil {
