@@ -372,7 +372,8 @@ func (d Decimal) Int() int {
 	return int(n)
 }
 
-// Float returns the nearest float64, for charts and sparklines only.
+// Float returns the nearest float64, for charts and metrics only: internal/archtest
+// keeps it out of the packages that money and ratios go through.
 func (d Decimal) Float() float64 { return d.d.InexactFloat64() }
 
 // AppendText implements encoding.TextAppender with the canonical text.

@@ -205,7 +205,7 @@ func TransferOf(t *treasury.Transfer, now time.Time) Transfer {
 	if r := t.Raised; r != nil {
 		v.Raised = raiseOf(&r.Raise)
 	}
-	if b := t.BeforeRaises; b != nil {
+	if b := t.BeforeRaises; b != nil && t.Approvals > 1 {
 		v.BeforeRaises = &EarlierApproval{b.HighestFee, b.Hash, b.User, b.Signature}
 	}
 	if c := t.Cancel; c != nil {

@@ -85,7 +85,8 @@ func TestARaiseKeepsTwoApprovals(t *testing.T) {
 	first, second := &domain.ApprovalSignature{Key: "k1"}, &domain.ApprovalSignature{Key: "k2"}
 	h.apply(&domain.TransferApproved{Transfer: x.Transfer, Hash: x.Hash, User: "bob", Signature: first})
 	h.apply(&domain.TransferApproved{Transfer: x.Transfer, Hash: x.Hash, User: "carl", Signature: second})
-	hash := h.now1(x).TransferRequested.Hash
+	hash, signed := h.now1(x).TransferRequested.Hash, h.now1(x).SignedAt
+	require.NotZero(t, signed)
 	for i, fee := range []string{"0.5", "0.9"} {
 		h.must(func(d *Decision) error { return d.RequestRaise(x.Transfer, dec(fee), "stuck") })
 		a, _ := h.s.ApprovalOf("ledger-1", approval.KindTransfer, x.Transfer)
@@ -93,7 +94,7 @@ func TestARaiseKeepsTwoApprovals(t *testing.T) {
 		h.apply(&domain.TransferApproved{Transfer: x.Transfer, Hash: h.now1(x).Raise.Hash, User: "bob", Signature: &domain.ApprovalSignature{Key: "k3"}})
 		now := h.now1(x)
 		require.Equal(t, i+1, now.Raises)
-		require.Equal(t, &treasury.Approval{HighestFee: dec("0.2"), Hash: hash, User: "carl", Signature: second}, now.BeforeRaises)
+		require.Equal(t, &treasury.Approval{HighestFee: dec("0.2"), Hash: hash, User: "carl", Signature: second, SignedAt: signed}, now.BeforeRaises)
 		require.Equal(t, first, now.FirstSignature)
 	}
 }

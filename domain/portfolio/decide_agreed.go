@@ -79,9 +79,9 @@ func words(portfolio string, t *treasury.Transfer) []word {
 		last := word{by: t.ApprovedBy, signature: t.Signature, at: t.SignedAt}
 		if t.Raised != nil { // t has the higher fee, and the signature is that for it
 			last = word{}
-			if b := t.Before; b != nil {
+			if b := t.BeforeRaises; b != nil {
 				last = word{by: b.User, signature: b.Signature, at: b.SignedAt}
-				asked.HighestFee, asked.Hash = b.HighestFee, t.RaisedHash(portfolio, b.HighestFee)
+				asked.HighestFee, asked.Hash = b.HighestFee, t.RaisedHash(portfolio, b.HighestFee) // the hash is computed: what is recorded is not believed
 			}
 		}
 		last.asked, last.lines = asked.User, TransferLines(&asked)

@@ -71,8 +71,6 @@ type Transfer struct {
 	Signature *domain.ApprovalSignature `json:"signature,omitempty"`
 	// SignedAt is when the key of Signature had to count.
 	SignedAt time.Time `json:"signed_at,omitzero"`
-	// Before is the signed approval of the transfer itself, once a higher fee is approved.
-	Before *SignedApproval `json:"before,omitempty"`
 	// Earlier: it was approved without a signature before the portfolio had signed approvals.
 	Earlier  bool      `json:"approved_earlier,omitempty"`
 	Attempts []Attempt `json:"attempts,omitempty"`
@@ -94,20 +92,13 @@ type Transfer struct {
 	Raise  *Raise  `json:"raise,omitempty"`
 	Raised *Raised `json:"raised,omitempty"`
 	Raises int     `json:"raises,omitempty"`
-	// BeforeRaises is what two approvers agreed to, once the fee was raised.
+	// BeforeRaises is the approval of the transfer itself, once a higher fee is approved, if
+	// it was signed or took two people.
 	BeforeRaises *Approval `json:"before_raises,omitempty"`
 	// Cancel is set once somebody has asked for it to be cancelled.
 	Cancel *Cancel `json:"cancel,omitempty"`
 	// Reopened counts how often its recorded end was taken back.
 	Reopened int `json:"reopened,omitempty"`
-}
-
-// SignedApproval is a person's signature for a transfer with a highest fee.
-type SignedApproval struct {
-	User       string                    `json:"user"`
-	Signature  *domain.ApprovalSignature `json:"signature"`
-	SignedAt   time.Time                 `json:"signed_at"`
-	HighestFee domain.Decimal            `json:"highest_fee"`
 }
 
 // Open reports whether the transfer has not ended.

@@ -31,13 +31,16 @@ type Raised struct {
 	Else domain.Decimal `json:"else"`
 }
 
-// Approval is what two approvers agreed to before the highest fee was first raised, and the
-// last of them. The machine of a cold wallet asks for both signatures after a raise, too.
+// Approval is what was approved before the highest fee was first raised, and the last who
+// did. Its signature is still verified before anything is signed, and the machine of a cold
+// wallet asks for those of both approvers after a raise, too.
 type Approval struct {
 	HighestFee domain.Decimal            `json:"highest_fee"`
 	Hash       string                    `json:"hash"`
 	User       string                    `json:"user"`
 	Signature  *domain.ApprovalSignature `json:"signature,omitempty"`
+	// SignedAt is when the key of Signature had to count.
+	SignedAt time.Time `json:"signed_at,omitzero"`
 }
 
 // lapsed reports whether nothing was signed under an approved raise in time.
@@ -81,11 +84,8 @@ func (t *Transfer) Made(a Attempt, now time.Time) {
 // ApproveRaise folds the approval of a higher fee. What is approved from now on is the
 // transfer with that fee. at is when the key that signed it had to count.
 func (t *Transfer) ApproveRaise(e *domain.TransferApproved, at time.Time) {
-	if t.Approvals >= approvalsToNew && t.BeforeRaises == nil {
-		t.BeforeRaises = &Approval{t.HighestFee, t.TransferRequested.Hash, t.ApprovedBy, t.Signature}
-	}
-	if t.Raised == nil && t.Signature != nil {
-		t.Before = &SignedApproval{User: t.ApprovedBy, Signature: t.Signature, SignedAt: t.SignedAt, HighestFee: t.HighestFee}
+	if t.Raised == nil && (t.Signature != nil || t.Approvals >= approvalsToNew) {
+		t.BeforeRaises = &Approval{t.HighestFee, t.TransferRequested.Hash, t.ApprovedBy, t.Signature, t.SignedAt}
 	}
 	if e.Signature == nil {
 		at = time.Time{}
