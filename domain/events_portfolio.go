@@ -88,6 +88,17 @@ type MarketRegistered struct {
 	// Tokens are the on-chain ids of the outcomes' tokens, in decimal. An order
 	// can be signed only if it names the token of its permit's outcome.
 	Tokens map[string]string `json:"tokens,omitempty"`
+	// Exclusive reports that one share of each outcome pays 1 together.
+	Exclusive bool `json:"exclusive,omitempty"`
+	// Changes are the changes of equity by a registration that came after marks and
+	// fills. They count as flows.
+	Changes []ScopeChange `json:"changes,omitempty"`
+}
+
+// ScopeChange is a change of equity of a bot, or of the portfolio if Bot is empty.
+type ScopeChange struct {
+	Bot    string  `json:"bot,omitempty"`
+	Amount Decimal `json:"amount"`
 }
 
 // BotRegistered introduces a bot; it cannot trade until it is started.
@@ -124,6 +135,8 @@ type BotStarted struct {
 type BotStopped struct {
 	Bot    string `json:"bot"`
 	Reason string `json:"reason,omitempty"`
+	// Full reports that the bot may not even reduce what it holds.
+	Full bool `json:"full,omitempty"`
 }
 
 // The event types of this file.

@@ -30,6 +30,14 @@ const (
 	ReasonInventoryCap     ReasonCode = "inventory_cap"
 	ReasonLegsInvalid      ReasonCode = "legs_invalid"
 	ReasonLegsUnprofitable ReasonCode = "legs_not_profitable"
+
+	ReasonRegisteredOnly  ReasonCode = "registered_only"
+	ReasonMarkUnconfirmed ReasonCode = "mark_unconfirmed"
+	ReasonUnreconciled    ReasonCode = "unreconciled"
+	ReasonMaxMarket       ReasonCode = "max_market"
+	ReasonOrdersPerDay    ReasonCode = "orders_per_day"
+	ReasonMarketCooldown  ReasonCode = "market_cooldown"
+	ReasonArbitrageOpen   ReasonCode = "arbitrage_open"
 )
 
 // ReasonCodes lists all reason codes, in the order in which answers show them.
@@ -38,7 +46,8 @@ func ReasonCodes() []ReasonCode {
 		ReasonEmergencyStop, ReasonBreakerTripped, ReasonLimitReached, ReasonBotUnknown, ReasonBotStopped, ReasonMarketMismatch,
 		ReasonMarketSettled, ReasonZoneBlocked, ReasonInsufficientCash, ReasonMaxOrder, ReasonMaxPosition, ReasonMaxOpenPositions,
 		ReasonBotCapital, ReasonCategoryExposure, ReasonOrderRate, ReasonStaleMark, ReasonNotReducing, ReasonLegsInvalid,
-		ReasonLegsUnprofitable, ReasonInventoryCap,
+		ReasonLegsUnprofitable, ReasonInventoryCap, ReasonRegisteredOnly, ReasonMarkUnconfirmed, ReasonUnreconciled,
+		ReasonMaxMarket, ReasonOrdersPerDay, ReasonMarketCooldown, ReasonArbitrageOpen,
 	}
 }
 
@@ -78,7 +87,23 @@ type Order struct {
 	// PaperFill reports that the engine fills the order itself, in a paper
 	// portfolio.
 	PaperFill bool `json:"paper_fill,omitempty"`
+	// Group joins orders of which only one is to be filled, such as a take-profit
+	// and a stop: they count as the largest.
+	Group string `json:"group,omitempty"`
+	// TimeInForce is "" for good till cancelled, or gtd, ioc, fok.
+	TimeInForce TimeInForce `json:"time_in_force,omitempty"`
 }
+
+// TimeInForce says how long an order rests.
+type TimeInForce string
+
+// The times in force. What an order of GoodTillCancelled is stored without.
+const (
+	GoodTillCancelled TimeInForce = "gtc"
+	GoodTillDate      TimeInForce = "gtd"
+	ImmediateOrCancel TimeInForce = "ioc"
+	FillOrKill        TimeInForce = "fok"
+)
 
 // PermitGranted records that an order may be placed until ExpiresAt. Its worst
 // case is reserved from then on.

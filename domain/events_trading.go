@@ -31,7 +31,15 @@ const (
 	FlagMarketSettled  = "market_settled"  // filled after the outcome was settled
 	FlagVoided         = "voided"          // voided before it arrived: posts nothing
 	FlagLegLate        = "leg_late"        // fill of a leg after its arbitrage timed out: directional
+	FlagPriceOff       = "price_off"       // notional ÷ quantity is no price of an outcome share: marks nothing
+	FlagFeeExceeded    = "fee_exceeded"    // a higher fee than the permit reserved
+	FlagFeeUnpriced    = "fee_unpriced"    // a fee in an asset without a mark: it counts 0
+	FlagOutcomeUnknown = "outcome_unknown" // of an outcome that the registered market does not have
+	FlagReportedTwice  = "reported_twice"  // the same fill under a second bot, or beside a reported trade
 )
+
+// FeeShares is the fee asset of a fee in the shares that were bought.
+const FeeShares = "shares"
 
 // FillRecorded records that an order was filled, wholly or in part. A fill is a
 // fact and is never refused for a rule.
@@ -47,6 +55,11 @@ type FillRecorded struct {
 	Fee      Decimal `json:"fee"`
 	Permit   string  `json:"permit,omitempty"`
 	Status   string  `json:"status"`
+	// FeeAsset is what the fee was paid in: "" for the base asset, another asset, or
+	// FeeShares, which the venue kept of what was bought. FeeValue is a fee in
+	// another asset at its mark.
+	FeeAsset string  `json:"fee_asset,omitempty"`
+	FeeValue Decimal `json:"fee_value,omitzero"`
 	// EffectiveAt is the time of the fill as the bot or the chain reports it.
 	EffectiveAt *time.Time `json:"effective_at,omitempty"`
 	// Mark is the price at which the fill marks the instrument, or nil if it does
@@ -55,16 +68,19 @@ type FillRecorded struct {
 	Flags []string `json:"flags,omitempty"`
 }
 
-// FillConfirmed makes a provisional fill final.
+// FillConfirmed makes a provisional fill final. Market is set where the identity of
+// fills includes it.
 type FillConfirmed struct {
 	FillID
+	Market string `json:"market,omitempty"`
 }
 
 // FillVoided reverses a provisional fill. Unknown is set for a fill that has not
 // arrived yet; when it arrives, it posts nothing.
 type FillVoided struct {
 	FillID
-	Unknown bool `json:"unknown,omitempty"`
+	Market  string `json:"market,omitempty"`
+	Unknown bool   `json:"unknown,omitempty"`
 }
 
 // MarketSettled records that an outcome paid out. The instrument is marked at the
@@ -107,6 +123,8 @@ type Mark struct {
 	Outcome string  `json:"outcome,omitempty"`
 	Asset   string  `json:"asset,omitempty"`
 	Price   Decimal `json:"price"`
+	// Waits reports that the mark is beyond the collar: it prices nothing yet.
+	Waits bool `json:"waits,omitempty"`
 }
 
 // Result is the sign of a closed trade's P&L; |P&L| ≤ loss_dust is neutral.
@@ -123,6 +141,8 @@ const (
 const (
 	ClosedByFill       = "fill"
 	ClosedBySettlement = "settlement"
+	ClosedBySets       = "sets"
+	ClosedByRefund     = "refund" // the market was void
 	ClosedByReport     = "report"
 	ClosedByVoid       = "void"
 )
@@ -164,6 +184,13 @@ type TradeClosed struct {
 	EffectiveAt *time.Time `json:"effective_at,omitempty"`
 	// Flags holds "halted" for a reported trade whose bot should not have traded.
 	Flags []string `json:"flags,omitempty"`
+	// ResultID names the result that the trade is part of, if that is more than the
+	// trade: r<revision of its first trade.closed>. Wins, losses and streaks count
+	// results.
+	ResultID string `json:"result_id,omitempty"`
+	// Deferred reports that the trade counts with the bot's next result in the
+	// market.
+	Deferred bool `json:"deferred,omitempty"`
 }
 
 // TradeRevised corrects a closed trade after a void. The trade gets other
@@ -173,8 +200,8 @@ type TradeRevised struct {
 	Trade string `json:"trade"`
 	Bot   string `json:"bot"`
 	Instrument
-	// Fill is the voided fill.
-	Fill FillID `json:"fill"`
+	// Fill is the voided fill. It is empty where a settlement was corrected.
+	Fill FillID `json:"fill,omitzero"`
 	// Direction is the direction of the trade after the revision; a void can
 	// reverse it.
 	Direction string `json:"direction,omitempty"`
@@ -185,6 +212,11 @@ type TradeRevised struct {
 	After  *TradeFigures `json:"after,omitempty"`
 	Open   bool          `json:"open,omitempty"`
 	Void   bool          `json:"void,omitempty"`
+	// ResultID is the result that the trade is part of; see TradeClosed. Repaid
+	// reports that a void market was corrected, so that its result is no longer
+	// neutral.
+	ResultID string `json:"result_id,omitempty"`
+	Repaid   bool   `json:"repaid,omitempty"`
 }
 
 // The event types of this file.

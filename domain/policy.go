@@ -82,11 +82,67 @@ type Policy struct {
 	MaxCategoryExposurePct Decimal `json:"max_category_exposure_pct,omitzero"`
 	// MaxOrdersPerMinute limits the permits that a bot is granted within 60 s.
 	MaxOrdersPerMinute int `json:"max_orders_per_minute,omitzero"`
+
+	// Rules is the edition of the rules that the portfolio lives by: 2 is the
+	// second, in which risk lives in markets; absent is the first. It never goes
+	// back. A key below that is absent has the meaning from before it existed.
+	Rules int `json:"rules,omitzero"`
+	// MaxMarketUSD limits the sum of the bots' exposures in one market.
+	MaxMarketUSD Decimal `json:"max_market_usd,omitzero"`
+	// MaxOrdersPerDay limits the permits that a bot is granted in one calendar day.
+	MaxOrdersPerDay int `json:"max_orders_per_day,omitzero"`
+	// MarketCooldown is how long a bot may not open anything in a market after a
+	// losing result there.
+	MarketCooldown Duration `json:"market_cooldown,omitzero"`
+	// PositionDustUSD is the worth below which what is left of a position is not
+	// an open one.
+	PositionDustUSD Decimal `json:"position_dust_usd,omitzero"`
+	// WhileTripped says what a tripped breaker leaves permitted: WhileReduce or
+	// WhileNothing. Absent, ClosePositionsOnTrip decides.
+	WhileTripped string `json:"while_tripped,omitzero"`
+	// MarkCollar is how far a market mark may be from the one in force without
+	// waiting: absolute for outcomes, a fraction elsewhere. MarkConfirmAfter is how
+	// long it waits.
+	MarkCollar       Decimal  `json:"mark_collar,omitzero"`
+	MarkConfirmAfter Duration `json:"mark_confirm_after,omitzero"`
+	// MinCapital is the equity below which a scope sleeps, in base asset.
+	MinCapital Decimal `json:"min_capital,omitzero"`
+	// RegisteredOnly denies permits that open in a market that is not registered.
+	RegisteredOnly bool `json:"registered_only,omitzero"`
+}
+
+// The values of WhileTripped.
+const (
+	WhileReduce  = "reduce"
+	WhileNothing = "nothing"
+)
+
+// SecondRules is the edition in which risk lives in markets.
+const SecondRules = 2
+
+// Second reports whether the second edition of the rules is in force.
+func (p *Policy) Second() bool { return p.Rules >= SecondRules }
+
+// confirmAfter is how long a mark beyond the collar waits if the policy does not say.
+const confirmAfter = 10 * time.Second
+
+// ConfirmAfter returns how long a mark beyond the collar waits.
+func (p *Policy) ConfirmAfter() time.Duration {
+	if p.MarkConfirmAfter > 0 {
+		return time.Duration(p.MarkConfirmAfter)
+	}
+	return confirmAfter
 }
 
 // maxOrdersPerMinute is the highest configurable rate, because each permit of the
 // last minute is remembered.
 const maxOrdersPerMinute = 10_000
+
+// Limits of the keys of the second edition.
+const (
+	maxOrdersPerDay = 1_000_000
+	maxCooldown     = 30 * 24 * time.Hour
+)
 
 // DefaultPolicy returns the default policy of a portfolio of the given mode.
 func DefaultPolicy(mode Mode) Policy {
@@ -172,6 +228,9 @@ func (p *Policy) validateOptional() error {
 	case p.MaxOrdersPerMinute < 0 || p.MaxOrdersPerMinute > maxOrdersPerMinute:
 		return Invalid("max_orders_per_minute", "must be 0 to %d; 0 is no limit", maxOrdersPerMinute)
 	}
+	if err := p.validateSecond(); err != nil {
+		return err
+	}
 	for _, r := range []ratio{
 		{"max_bot_daily_loss_pct", p.MaxBotDailyLossPct},
 		{"max_rolling_loss_pct", p.MaxRollingLossPct},
@@ -184,6 +243,33 @@ func (p *Policy) validateOptional() error {
 		if err := checkRatio(r.field, r.value); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// validateSecond checks the keys of the second edition.
+func (p *Policy) validateSecond() error {
+	switch {
+	case p.Rules < 0 || p.Rules > SecondRules:
+		return Invalid("rules", "must be 1 or 2, the edition of the rules")
+	case p.MaxMarketUSD.Sign() < 0:
+		return Invalid("max_market_usd", "must not be negative; 0 is no limit")
+	case p.MaxOrdersPerDay < 0 || p.MaxOrdersPerDay > maxOrdersPerDay:
+		return Invalid("max_orders_per_day", "must be 0 to %d; 0 is no limit", maxOrdersPerDay)
+	case p.MarketCooldown < 0 || p.MarketCooldown > Duration(maxCooldown):
+		return Invalid("market_cooldown", "must be between 0s, which is none, and %s", maxCooldown)
+	case p.PositionDustUSD.Sign() < 0:
+		return Invalid("position_dust_usd", "must not be negative")
+	case p.WhileTripped != "" && p.WhileTripped != WhileReduce && p.WhileTripped != WhileNothing:
+		return Invalid("while_tripped", "must be \"reduce\" or \"nothing\"")
+	case p.MarkCollar.Sign() < 0 || p.MarkCollar.AtLeast(One):
+		return Invalid("mark_collar", "must be at least 0, which is off, and below 1")
+	case p.MarkConfirmAfter < 0 || p.MarkConfirmAfter > Duration(time.Hour):
+		return Invalid("mark_confirm_after", "must be between 1s and 1h, or 0s for 10s")
+	case p.MarkConfirmAfter > 0 && p.MarkConfirmAfter < Duration(time.Second):
+		return Invalid("mark_confirm_after", "must be between 1s and 1h, or 0s for 10s")
+	case p.MinCapital.Sign() < 0:
+		return Invalid("min_capital", "must not be negative")
 	}
 	return nil
 }

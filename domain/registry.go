@@ -23,7 +23,7 @@ var registry = []row{
 	partly(PortfolioOpenedType, ownOpening),
 	public[LimitsChanged](LimitsChangedType),
 	seenIf(CommandNotedType, func(_ *CommandNoted, v Viewer) bool { return v.Asked }),
-	public[MarketRegistered](MarketRegisteredType),
+	partly(MarketRegisteredType, ownRegistration),
 	ofBot(BotRegisteredType, func(e *BotRegistered) string { return e.Bot }),
 	ofBot(BotCapitalAllocatedType, func(e *BotCapitalAllocated) string { return e.Bot }),
 	ofBot(BotStartedType, func(e *BotStarted) string { return e.Bot }),
@@ -47,13 +47,38 @@ var registry = []row{
 	ofBot(FillConfirmedType, func(e *FillConfirmed) string { return e.Bot }),
 	ofBot(FillVoidedType, func(e *FillVoided) string { return e.Bot }),
 	partly(MarketSettledType, ownSettlement),
+	partly(MarketPaidOutType, ownPayouts),
+	partly(MarketCorrectedType, ownCorrection),
+	ofBot(SetsChangedType, func(e *SetsChanged) string { return e.Bot }),
+	ofBot(FundingRecordedType, func(e *FundingRecorded) string { return e.Bot }),
+	ofBot(FillReinstatedType, func(e *FillReinstated) string { return e.Bot }),
 	partly(PriceMarkedType, ownMarks),
+	public[MarkConfirmed](MarkConfirmedType),
 	ofBot(TradeClosedType, func(e *TradeClosed) string { return e.Bot }),
 	ofBot(TradeRevisedType, func(e *TradeRevised) string { return e.Bot }),
+	partly(TradesClosedType, func(e *TradesClosed, v Viewer) *TradesClosed {
+		if own := ofViewer(e.Rows, func(t *TradeClosed) bool { return t.Bot == v.Bot }); own != nil {
+			return &TradesClosed{Rows: own}
+		}
+		return nil
+	}),
+	partly(TradesRevisedType, func(e *TradesRevised, v Viewer) *TradesRevised {
+		if own := ofViewer(e.Rows, func(t *TradeRevised) bool { return t.Bot == v.Bot }); own != nil {
+			return &TradesRevised{Rows: own}
+		}
+		return nil
+	}),
 
 	hidden[DayOpened](DayOpenedType),
 	seenIf(BreakerWarnedType, func(e *BreakerWarned, v Viewer) bool { return !v.elsewhere(e.Bot) }),
 	partly(BreakerTrippedType, ownTrip),
+	partly(BreakersTrippedType, ownTrips),
+	partly(BreakersWarnedType, func(e *BreakersWarned, v Viewer) *BreakersWarned {
+		if own := ofViewer(e.Rows, func(w *BreakerWarned) bool { return !v.elsewhere(w.Bot) }); own != nil {
+			return &BreakersWarned{Rows: own}
+		}
+		return nil
+	}),
 	partly(BreakerResetType, ownReset),
 	partly(EmergencyStopEngagedType, ownStop),
 	hidden[EmergencyStopClearRequested](EmergencyStopClearRequestedType),

@@ -81,6 +81,60 @@ func ownSettlement(e *MarketSettled, v Viewer) *MarketSettled {
 	return &c
 }
 
+// ownRegistration shows a market to a bot, and of what its registration changed only
+// its own.
+func ownRegistration(e *MarketRegistered, v Viewer) *MarketRegistered {
+	c := *e
+	c.Changes = ofViewer(e.Changes, func(s *ScopeChange) bool { return s.Bot != "" && s.Bot == v.Bot })
+	return &c
+}
+
+// ownPayouts shows what a market paid, what the bot held of it, and which of its
+// permits ended.
+func ownPayouts(e *MarketPaidOut, v Viewer) *MarketPaidOut {
+	c := *e
+	c.Holders = ofViewer(e.Holders, func(h *OutcomeHolder) bool { return h.Bot == v.Bot })
+	c.PermitsReleased, c.Finding, c.Override = v.ownPermits(e.PermitsReleased), false, ""
+	if v.elsewhere(e.Bot) {
+		if len(c.PermitsReleased) == 0 {
+			return nil
+		}
+		c.Bot = ""
+	}
+	return &c
+}
+
+// ownCorrection shows the payouts to a bot, and not who corrected them or why.
+func ownCorrection(e *MarketCorrected, _ Viewer) *MarketCorrected {
+	c := *e
+	c.User, c.Reason, c.Override = "", "", ""
+	return &c
+}
+
+func ownTrips(e *BreakersTripped, v Viewer) *BreakersTripped {
+	var own []BreakerTripped
+	for i := range e.Rows {
+		if t := ownTrip(&e.Rows[i], v); t != nil {
+			own = append(own, *t)
+		}
+	}
+	if own == nil {
+		return nil
+	}
+	return &BreakersTripped{Rows: own}
+}
+
+// ofViewer returns the rows that a viewer sees, or nil for none.
+func ofViewer[T any](rows []T, sees func(*T) bool) []T {
+	var own []T
+	for i := range rows {
+		if sees(&rows[i]) {
+			own = append(own, rows[i])
+		}
+	}
+	return own
+}
+
 // ownTrip shows a trip of the bot's own breaker, or of the portfolio's without
 // its amounts. Of another bot's trip it shows only the effect on this bot,
 // without that bot's name or figures, or nothing if there was no effect.

@@ -25,6 +25,8 @@ type Holding struct {
 type Closing struct {
 	Number int            `json:"number"`
 	Dust   domain.Decimal `json:"dust,omitzero"`
+	// Result names the result that the trade is part of, if that is more than it.
+	Result string `json:"result,omitempty"`
 }
 
 // Fact is one remembered fill or settlement.

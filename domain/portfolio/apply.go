@@ -29,7 +29,7 @@ func (s *State) Apply(at domain.Stamp, event domain.Event) {
 		}
 		s.rearm()
 	case *domain.MarketRegistered:
-		s.Markets[e.Market] = &Market{Kind: e.Kind, Outcomes: e.Outcomes, Category: e.Category, Tokens: e.Tokens}
+		s.register(e)
 	case *domain.BotRegistered:
 		s.Bots[e.Bot] = &Bot{ID: e.Bot, Strategy: e.Strategy, Kind: e.Kind, InventoryCap: e.InventoryCap, Status: Registered}
 	case *domain.BotStarted:
@@ -199,6 +199,7 @@ func (s *State) instrument(i domain.Instrument) *Instrument {
 	if in == nil {
 		in = &Instrument{Instrument: i}
 		s.Instruments[i] = in
+		s.byMarket[i.Market] = append(s.byMarket[i.Market], in)
 	}
 	return in
 }

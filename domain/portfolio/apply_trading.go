@@ -133,15 +133,16 @@ func permits(o *domain.Order, e *domain.FillRecorded) bool {
 // revalue values every holding of an instrument at its mark, and forgets holdings
 // that are empty and remember nothing.
 func (s *State) revalue(in *Instrument) {
+	together := s.exclusive(in.Market) != nil
 	for n := 0; n < len(in.Holdings); {
 		h := in.Holdings[n]
 		b := s.bot(h.Bot)
 		if value := in.worth(h); value != h.Value {
 			delta := value.Sub(h.Value)
 			h.Value = value
-			b.Value = b.Value.Add(delta)
-			s.Value = s.Value.Add(delta)
-			s.moved(h.Bot)
+			if !together {
+				s.revalued(b, delta)
+			}
 		}
 		if h.IsFlat() && len(h.Tail) == 0 {
 			in.drop(h.Bot)
@@ -151,6 +152,7 @@ func (s *State) revalue(in *Instrument) {
 		s.countPositions(b, h)
 	}
 	s.bound(s.Value)
+	s.revalueMarket(in.Market, "")
 }
 
 // countPositions keeps Bot.Positions in step with one holding.
@@ -283,37 +285,30 @@ func (s *State) markAsset(at domain.Stamp, m domain.Mark) {
 // own: cash by P&L, income by P&L + fee, fees by fee.
 func (s *State) applyTradeClosed(at domain.Stamp, e *domain.TradeClosed) {
 	b := s.bot(e.Bot)
+	number := s.countTrade(b, e)
 	if e.ClosedBy == domain.ClosedByReport {
 		id := domain.FillID{Bot: e.Bot, TradeID: e.TradeID, Leg: domain.ReportedLeg}
 		s.Fills[id] = FillRef{Revision: at.Revision, Content: contentOfTrade(e), Status: Confirmed}
 		s.postBot(b, ledger.Account{}, ledger.Money{Cash: e.PnL, Income: e.PnL.Add(e.Fee), Fee: e.Fee})
 	} else if in := s.Instruments[e.Instrument]; in != nil {
 		if h := in.Holding(e.Bot); h != nil {
-			h.Closed(e.Trade, ledger.Closing{Number: b.Closings, Dust: s.Policy.LossDust})
+			h.Closed(e.Trade, ledger.Closing{Number: number, Dust: s.Policy.LossDust, Result: e.ResultID})
 		}
 	}
 	s.boundFigures(e.TradeFigures)
-	b.Closings++
-	b.count(e.Result, 1)
-	b.Streak.Close(e.Result)
 	s.moved(e.Bot)
 }
 
 func (s *State) applyTradeRevised(e *domain.TradeRevised) {
 	b := s.bot(e.Bot)
-	b.count(e.Before.Result, -1)
-	now := domain.Result("")
 	if e.After != nil {
 		s.boundFigures(*e.After)
-		now = e.After.Result
-		b.count(now, 1)
 	}
-	b.Streak.Revise(e.Number, now)
+	s.reviseTrade(b, e)
 	s.moved(e.Bot)
 }
 
 func (b *Bot) count(r domain.Result, n int) {
-	b.Trades += n
 	switch r {
 	case domain.Win:
 		b.Wins += n

@@ -16,7 +16,7 @@ func (s *State) Clone() *State {
 	c.Book = maps.Clone(s.Book)
 	c.Assets = eachCopied(s.Assets, nil) // marks of feeds are replaced, never changed
 	c.Bots = eachCopied(s.Bots, (*Bot).own)
-	c.Markets = maps.Clone(s.Markets)
+	c.Markets = eachCopied(s.Markets, func(m *Market) { m.Held = slices.Clone(m.Held) })
 	c.Permits = eachCopied(s.Permits, nil)
 	c.Arbitrages = eachCopied(s.Arbitrages, ownLegs)
 	c.Overrides = eachCopied(s.Overrides, nil)
@@ -27,6 +27,7 @@ func (s *State) Clone() *State {
 	c.Breakers = eachCopied(s.Breakers, nil)
 	c.effects = Effects{}
 	c.indexPermits()
+	c.indexMarkets()
 	return &c
 }
 
@@ -47,11 +48,14 @@ func eachCopied[K comparable, V any](m map[K]*V, own func(*V)) map[K]*V {
 func (b *Bot) own() {
 	b.Refs = b.Refs.Clone()
 	b.Streak.Results = slices.Clone(b.Streak.Results)
+	if b.Results != nil {
+		b.Results = eachCopied(b.Results, nil)
+	}
 	b.Denied, b.Granted = slices.Clone(b.Denied), slices.Clone(b.Granted)
 }
 
 func (i *Instrument) own() {
-	i.Marks, i.Holdings = slices.Clone(i.Marks), slices.Clone(i.Holdings)
+	i.Marks, i.Own, i.Holdings = slices.Clone(i.Marks), slices.Clone(i.Own), slices.Clone(i.Holdings)
 	for n, h := range i.Holdings {
 		copied := *h
 		copied.Tail, copied.Closings = slices.Clone(h.Tail), maps.Clone(h.Closings)

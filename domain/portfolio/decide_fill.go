@@ -242,13 +242,6 @@ func (d *Decision) improvesUnpermitted(e *domain.FillRecorded, in *Instrument, m
 	return held.Sign()*price.Sub(m.Price).Sign() > 0
 }
 
-// closeTrades emits one trade.closed for each episode that ended.
-func (d *Decision) closeTrades(episodes []ClosedEpisode, by string) {
-	for _, c := range episodes {
-		d.emit(d.tradeClosed(c, by))
-	}
-}
-
 func (d *Decision) tradeClosed(c ClosedEpisode, by string) *domain.TradeClosed {
 	opened := c.OpenedAt
 	return &domain.TradeClosed{
@@ -349,7 +342,7 @@ func (d *Decision) revised(id domain.FillID) []domain.Event {
 	for _, r := range refold.Revised {
 		was := h.Closings[r.Before.Trade]
 		e := &domain.TradeRevised{
-			Trade: r.Before.Trade, Bot: id.Bot, Instrument: in.Instrument, Fill: id, Number: was.Number,
+			Trade: r.Before.Trade, Bot: id.Bot, Instrument: in.Instrument, Fill: id, Number: was.Number, ResultID: was.Result,
 			Before: r.Before.Figures(was.Dust), Open: r.Open, Void: !r.Open && r.After == nil,
 		}
 		if r.After != nil {

@@ -16,7 +16,9 @@ type Instrument struct {
 	// Marks ends with the current mark. Earlier ones are kept only behind marks
 	// that can still be voided.
 	Marks []MarkEntry `json:"marks,omitempty"`
-	// Payout is set by the settlement and final.
+	// Own are the prices by which single bots value what they hold, sorted by bot.
+	Own []OwnMark `json:"own,omitempty"`
+	// Payout is set by the settlement and final, unless a correction replaces it.
 	Payout *domain.Decimal `json:"payout,omitempty"`
 	// Holdings are sorted by bot; none is empty.
 	Holdings []*Holding `json:"holdings,omitempty"`
@@ -43,6 +45,25 @@ type MarkEntry struct {
 	Source string `json:"source"`
 	// Provisional marks are removed when their fill is voided.
 	Provisional bool `json:"provisional,omitempty"`
+}
+
+// OwnMark is the price of an instrument for one bot's holding: the bot's word,
+// which prices nothing of another bot. A mark of the market overrides it.
+type OwnMark struct {
+	Bot string `json:"bot"`
+	MarkEntry
+}
+
+// priceFor returns the price at which a bot's holding is valued. It returns false if
+// the instrument has none.
+func (i *Instrument) priceFor(bot string) (domain.Decimal, bool) {
+	if n, ok := slices.BinarySearchFunc(i.Own, bot, func(m OwnMark, id string) int { return strings.Compare(m.Bot, id) }); ok {
+		return i.Own[n].Price, true
+	}
+	if m := i.Mark(); m != nil {
+		return m.Price, true
+	}
+	return domain.Zero, false
 }
 
 // Sources of marks that do not come from a role.
@@ -112,8 +133,8 @@ func (i *Instrument) drop(bot string) {
 
 // worth values a holding at the current mark.
 func (i *Instrument) worth(h *Holding) domain.Decimal {
-	if m := i.Mark(); m != nil {
-		return h.Quantity.Mul(m.Price)
+	if price, ok := i.priceFor(h.Bot); ok {
+		return h.Quantity.Mul(price)
 	}
 	return h.Cost
 }

@@ -110,6 +110,7 @@ func Restore(b []byte) (*State, error) {
 		s.Breakers[b.Key] = &breaker
 	}
 	s.indexPermits()
+	s.indexMarkets()
 	return s, nil
 }
 

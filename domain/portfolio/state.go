@@ -69,7 +69,10 @@ type State struct {
 	Provisional map[domain.FillID]domain.Instrument `json:"-"`
 	Breakers    map[risk.Key]*risk.Breaker          `json:"-"`
 
-	permits    permitIndex
+	permits permitIndex
+	// byMarket is an index of Instruments, in the order in which they appeared. It is
+	// no part of a snapshot.
+	byMarket   map[string][]*Instrument
 	effects    Effects
 	overflowed bool
 	strained   bool
@@ -141,13 +144,15 @@ type Bot struct {
 	Refs      risk.References `json:"refs"`
 	Streak    risk.Streak     `json:"streak"`
 
-	// Closings counts every trade.closed; the others count the trades that still
-	// stand.
+	// Closings counts every result. Trades counts the trades that still stand, the
+	// others their results.
 	Closings int `json:"closings"`
 	Trades   int `json:"trades"`
 	Wins     int `json:"wins"`
 	Losses   int `json:"losses"`
 	Neutral  int `json:"neutral"`
+	// Results are those of several trades, by name.
+	Results map[string]*Result `json:"results,omitempty"`
 
 	Denied []Denial `json:"denied,omitempty"`
 	// Granted holds the times of the permits of the last minute, oldest first,
@@ -164,15 +169,6 @@ type Denial struct {
 
 // Equity of the bot: its cash and its positions at their marks.
 func (b *Bot) Equity() domain.Decimal { return b.Cash.Add(b.Value) }
-
-// Market is a market as the operator registered it.
-type Market struct {
-	Kind     domain.MarketKind `json:"kind"`
-	Outcomes []string          `json:"outcomes,omitempty"`
-	Category string            `json:"category,omitempty"`
-	// Tokens are the ids of the outcomes' tokens on the chain.
-	Tokens map[string]string `json:"tokens,omitempty"`
-}
 
 // Stop is the emergency stop.
 type Stop struct {
@@ -237,7 +233,7 @@ func New() *State {
 		Book: ledger.Book{}, Assets: map[string]*Asset{}, Bots: map[string]*Bot{}, Markets: map[string]*Market{},
 		Permits: map[string]*risk.Permit{}, Arbitrages: map[string]*risk.Arbitrage{}, Overrides: map[string]*Override{}, Instruments: map[domain.Instrument]*Instrument{},
 		Fills: map[domain.FillID]FillRef{}, Provisional: map[domain.FillID]domain.Instrument{},
-		Breakers: map[risk.Key]*risk.Breaker{}, Custody: newCustody(),
+		Breakers: map[risk.Key]*risk.Breaker{}, Custody: newCustody(), byMarket: map[string][]*Instrument{},
 	}
 }
 

@@ -94,6 +94,17 @@ type Config struct {
 	MaxCategoryExposurePct *domain.Decimal `env:"MAX_CATEGORY_EXPOSURE_PCT" envDefault:"" rule:"a fraction above 0 and below 1, such as 0.2 for 20 %, or nothing for no limit" doc:"The most exposure of all bots in the markets of one category, as a fraction of the portfolio's equity."`
 	MaxOrdersPerMinute     int             `env:"MAX_ORDERS_PER_MINUTE" envDefault:"0" rule:"a whole number, 0 to 10000; 0 is no limit" doc:"How many permits a bot may be granted in 60 seconds."`
 
+	Rules            int             `env:"RULES" envDefault:"0" rule:"1 or 2" doc:"The edition of the rules that a new portfolio lives by. In the second, risk lives in markets."`
+	MaxMarketUSD     domain.Decimal  `env:"MAX_MARKET_USD" envDefault:"0" rule:"an amount of the base asset, not negative; 0 is no limit" doc:"The most exposure of all bots in one market."`
+	MaxOrdersPerDay  int             `env:"MAX_ORDERS_PER_DAY" envDefault:"0" rule:"a whole number, 0 to 1000000; 0 is no limit" doc:"How many permits a bot may be granted in one calendar day."`
+	MarketCooldown   domain.Duration `env:"MARKET_COOLDOWN" envDefault:"0s" rule:"a duration up to 720h, or 0s for none" doc:"How long a bot may open nothing in a market after a losing result there."`
+	PositionDustUSD  *domain.Decimal `env:"POSITION_DUST_USD" envDefault:"" rule:"an amount of the base asset, not negative" doc:"What is left of a position below this worth is not an open one."`
+	WhileTripped     string          `env:"WHILE_TRIPPED" envDefault:"" rule:"reduce or nothing" doc:"What a bot may do while a breaker is tripped."`
+	MarkCollar       *domain.Decimal `env:"MARK_COLLAR" envDefault:"" rule:"at least 0, which is off, and below 1" doc:"A market mark further than this from the one in force waits to be confirmed: absolute for outcomes, a fraction elsewhere."`
+	MarkConfirmAfter domain.Duration `env:"MARK_CONFIRM_AFTER" envDefault:"0s" rule:"a duration from 1s to 1h, or 0s for 10s" doc:"How long a mark beyond the collar waits."`
+	MinCapital       *domain.Decimal `env:"MIN_CAPITAL" envDefault:"" rule:"an amount of the base asset, not negative" doc:"A scope with less equity sleeps: its ratios stay, and trip nothing."`
+	RegisteredOnly   *bool           `env:"REGISTERED_ONLY" envDefault:"" rule:"true or false" doc:"Whether exposure may be opened only in registered markets."`
+
 	// EnvFile is the .env file that was read, or "". It holds secrets, so a live
 	// server refuses one that others can read.
 	EnvFile string `env:"-"`
@@ -387,6 +398,17 @@ func (c Config) Policy(mode domain.Mode) (domain.Policy, error) {
 	p.PaperSlippageBPS = c.PaperSlippageBPS
 	p.MaxOrderUSD, p.MaxPositionUSD = c.MaxOrderUSD, c.MaxPositionUSD
 	p.MaxOpenPositions, p.MaxOrdersPerMinute = c.MaxOpenPositions, c.MaxOrdersPerMinute
+	p.Rules, p.MaxMarketUSD, p.MaxOrdersPerDay = c.Rules, c.MaxMarketUSD, c.MaxOrdersPerDay
+	p.MarketCooldown, p.MarkConfirmAfter = c.MarketCooldown, c.MarkConfirmAfter
+	if c.WhileTripped != "" {
+		p.WhileTripped = c.WhileTripped
+	}
+	if c.RegisteredOnly != nil {
+		p.RegisteredOnly = *c.RegisteredOnly
+	}
+	setIf(&p.PositionDustUSD, c.PositionDustUSD)
+	setIf(&p.MarkCollar, c.MarkCollar)
+	setIf(&p.MinCapital, c.MinCapital)
 	setIf(&p.MaxBotDailyLossPct, c.MaxBotDailyLossPct)
 	setIf(&p.MaxRollingLossPct, c.MaxRollingLossPct)
 	setIf(&p.MaxBotCapitalPct, c.MaxBotCapitalPct)

@@ -1,0 +1,187 @@
+package domain
+
+// MarketPaidOut records that a market settled: what each outcome paid, or that it
+// was void, so that every holder got his cost back. It is the settlement of a market
+// under the second edition of the rules; market.settled is that of one outcome.
+type MarketPaidOut struct {
+	Market string `json:"market"`
+	// Payouts are per share, by outcome. In a market of which outcomes were settled
+	// one by one, they are those that this record settles.
+	Payouts map[string]Decimal `json:"payouts,omitempty"`
+	// Void gives back the cost; the results are neutral.
+	Void bool `json:"void,omitempty"`
+	// Bot limits the settlement to one bot, in imports and in markets that are not
+	// exclusive.
+	Bot string `json:"bot,omitempty"`
+	// Holders are in the order of bots, then of outcomes.
+	Holders []OutcomeHolder `json:"holders,omitempty"`
+	// PermitsReleased lists the permits in the market that ended with it.
+	PermitsReleased []string `json:"permits_released,omitempty"`
+	// Finding is set if no bot held the market, or if the reported quantities differ
+	// from the held ones. Reconciliation has to explain it.
+	Finding bool `json:"finding,omitempty"`
+	// Override allowed payouts of an exclusive market that do not sum to 1.
+	Override string `json:"override,omitempty"`
+}
+
+// OutcomeHolder is what one bot held of one outcome in a settlement.
+type OutcomeHolder struct {
+	Bot      string  `json:"bot"`
+	Outcome  string  `json:"outcome"`
+	Quantity Decimal `json:"quantity"`
+}
+
+// MarketCorrected replaces the payouts of a settled market. Each trade that the
+// settlement closed changes by its quantity times the difference; the revisions
+// follow in the same append.
+type MarketCorrected struct {
+	Market  string             `json:"market"`
+	Payouts map[string]Decimal `json:"payouts,omitempty"`
+	Void    bool               `json:"void,omitempty"`
+	Reason  string             `json:"reason"`
+	// Rebase makes the equity after it the peak, the day-open and the hours of all
+	// that it moved.
+	Rebase bool   `json:"rebase,omitempty"`
+	User   string `json:"user"`
+	// Override is the confirmed request of two people, in a live portfolio.
+	Override string `json:"override,omitempty"`
+}
+
+// The changes of complete sets.
+const (
+	SplitSets = "split"
+	MergeSets = "merge"
+)
+
+// SetsChanged records that a bot bought complete sets of an exclusive market for 1
+// each (split), or gave them back for 1 each (merge).
+type SetsChanged struct {
+	Bot      string  `json:"bot"`
+	Market   string  `json:"market"`
+	Action   string  `json:"action"`
+	Quantity Decimal `json:"quantity"`
+	Fee      Decimal `json:"fee,omitzero"`
+	SetID    string  `json:"set_id"`
+	// Parts say, by outcome, how much of the cash is the cost of a split's shares,
+	// or what a merge paid for them. They sum to the quantity.
+	Parts []SetPart `json:"parts"`
+}
+
+// SetPart is the cash of one outcome in a set.
+type SetPart struct {
+	Outcome string  `json:"outcome"`
+	Cash    Decimal `json:"cash"`
+}
+
+// FundingRecorded records what holding a position paid (positive) or cost. It is in
+// the P&L of the open episode; without one it is the bot's, and of no trade.
+type FundingRecorded struct {
+	Bot string `json:"bot"`
+	Instrument
+	Amount    Decimal `json:"amount"`
+	FundingID string  `json:"funding_id"`
+}
+
+// MarkConfirmed puts a mark into force that had waited beyond the collar.
+type MarkConfirmed struct {
+	Instrument
+	Price Decimal `json:"price"`
+}
+
+// FillReinstated records that a voided fill was reported again as confirmed. It
+// holds the new content, and takes a new place in the order of the fills.
+type FillReinstated struct {
+	FillRecorded
+}
+
+// TradesClosed holds the trades of one command beyond the first 100, at most
+// [RowsPerRecord]. Readers see them one by one; see [Flatten].
+type TradesClosed struct {
+	Rows []TradeClosed `json:"rows"`
+}
+
+// TradesRevised is the same for revisions.
+type TradesRevised struct {
+	Rows []TradeRevised `json:"rows"`
+}
+
+// BreakersTripped is the same for trips.
+type BreakersTripped struct {
+	Rows []BreakerTripped `json:"rows"`
+}
+
+// BreakersWarned is the same for warnings.
+type BreakersWarned struct {
+	Rows []BreakerWarned `json:"rows"`
+}
+
+// RowsPerRecord is the most rows of one of these records.
+const RowsPerRecord = 250
+
+// Flatten returns the single events that a record of many stands for, or the event
+// itself.
+func Flatten(e Event) []Event {
+	switch e := e.(type) {
+	case *TradesClosed:
+		return rows[TradeClosed](e.Rows)
+	case *TradesRevised:
+		return rows[TradeRevised](e.Rows)
+	case *BreakersTripped:
+		return rows[BreakerTripped](e.Rows)
+	case *BreakersWarned:
+		return rows[BreakerWarned](e.Rows)
+	}
+	return []Event{e}
+}
+
+func rows[T any, P eventOf[T]](list []T) []Event {
+	all := make([]Event, len(list))
+	for i := range list {
+		all[i] = P(&list[i])
+	}
+	return all
+}
+
+// The event types of this file.
+const (
+	MarketPaidOutType   = "market.paid_out.v1"
+	MarketCorrectedType = "market.corrected.v1"
+	SetsChangedType     = "sets.changed.v1"
+	FundingRecordedType = "funding.recorded.v1"
+	MarkConfirmedType   = "mark.confirmed.v1"
+	FillReinstatedType  = "fill.reinstated.v1"
+	TradesClosedType    = "trades.closed.v1"
+	TradesRevisedType   = "trades.revised.v1"
+	BreakersTrippedType = "breakers.tripped.v1"
+	BreakersWarnedType  = "breakers.warned.v1"
+)
+
+// EventType implements Event.
+func (e *MarketPaidOut) EventType() string { return typeOf(e) }
+
+// EventType implements Event.
+func (e *MarketCorrected) EventType() string { return typeOf(e) }
+
+// EventType implements Event.
+func (e *SetsChanged) EventType() string { return typeOf(e) }
+
+// EventType implements Event.
+func (e *FundingRecorded) EventType() string { return typeOf(e) }
+
+// EventType implements Event.
+func (e *MarkConfirmed) EventType() string { return typeOf(e) }
+
+// EventType implements Event.
+func (e *FillReinstated) EventType() string { return typeOf(e) }
+
+// EventType implements Event.
+func (e *TradesClosed) EventType() string { return typeOf(e) }
+
+// EventType implements Event.
+func (e *TradesRevised) EventType() string { return typeOf(e) }
+
+// EventType implements Event.
+func (e *BreakersTripped) EventType() string { return typeOf(e) }
+
+// EventType implements Event.
+func (e *BreakersWarned) EventType() string { return typeOf(e) }

@@ -1,0 +1,254 @@
+package portfolio
+
+import (
+	"slices"
+	"strings"
+
+	"pets/domain"
+	"pets/domain/payoff"
+)
+
+// Market is a market as the operator registered it, with what it is worth to the
+// bots if it is exclusive.
+type Market struct {
+	Kind     domain.MarketKind `json:"kind"`
+	Outcomes []string          `json:"outcomes,omitempty"`
+	Category string            `json:"category,omitempty"`
+	// Tokens are the ids of the outcomes' tokens on the chain.
+	Tokens map[string]string `json:"tokens,omitempty"`
+	// Exclusive reports that one share of each outcome pays 1 together.
+	Exclusive bool `json:"exclusive,omitempty"`
+	// Held are the holders of an exclusive market, sorted by bot.
+	Held []Held `json:"held,omitempty"`
+}
+
+// Held is what one bot's holdings in an exclusive market are worth together.
+type Held struct {
+	Bot   string         `json:"bot"`
+	Value domain.Decimal `json:"value"`
+}
+
+// complement begins the name of an instrument that pays 1 unless its outcome wins.
+const complement = "!"
+
+// exclusive returns a market in which the outcomes exclude each other, or nil.
+func (s *State) exclusive(market string) *Market {
+	if m := s.Markets[market]; m != nil && m.Exclusive {
+		return m
+	}
+	return nil
+}
+
+// Named returns the instrument that a request means: in an exclusive market of two
+// outcomes, the complement of one is the other.
+func (s *State) Named(i domain.Instrument) domain.Instrument {
+	base, is := strings.CutPrefix(i.Outcome, complement)
+	if m := s.exclusive(i.Market); is && m != nil && len(m.Outcomes) == 2 {
+		if n := slices.Index(m.Outcomes, base); n >= 0 {
+			i.Outcome = m.Outcomes[1-n]
+		}
+	}
+	return i
+}
+
+// has reports whether an outcome, or the complement of one, is a market's.
+func (m *Market) has(outcome string) bool {
+	if slices.Contains(m.Outcomes, outcome) {
+		return true
+	}
+	base, is := strings.CutPrefix(outcome, complement)
+	return is && m.Exclusive && len(m.Outcomes) > 2 && slices.Contains(m.Outcomes, base)
+}
+
+// instrumentsOf returns all instruments of a market that were ever traded or marked.
+func (s *State) instrumentsOf(market string) []*Instrument { return s.byMarket[market] }
+
+// held returns what a bot holds in an exclusive market, over the outcomes that may
+// still win.
+func (s *State) held(m *Market, market, bot string) payoff.Holding {
+	h := payoff.New(s.alive(m, market))
+	for _, in := range s.instrumentsOf(market) {
+		if own := in.Holding(bot); own != nil && !own.IsFlat() {
+			h.Add(in.Outcome, own.Quantity)
+		}
+	}
+	return h
+}
+
+// alive returns the outcomes of an exclusive market that have not been settled at 0
+// one by one. A market that is settled as a whole keeps all of them.
+func (s *State) alive(m *Market, market string) []string {
+	var dead []string
+	for _, in := range s.instrumentsOf(market) {
+		if in.Payout != nil && in.Payout.IsZero() && slices.Contains(m.Outcomes, in.Outcome) {
+			dead = append(dead, in.Outcome)
+		}
+	}
+	if len(dead) == 0 || len(dead) >= len(m.Outcomes)-1 {
+		return m.Outcomes
+	}
+	return slices.DeleteFunc(slices.Clone(m.Outcomes), func(o string) bool { return slices.Contains(dead, o) })
+}
+
+// prices returns the mark of each outcome for a bot: its own where that counts, or
+// the market's.
+func (s *State) prices(outcomes []string, market, bot string) []payoff.Mark {
+	marks := make([]payoff.Mark, len(outcomes))
+	for n, outcome := range outcomes {
+		if in := s.Instruments[domain.Instrument{Market: market, Outcome: outcome}]; in != nil {
+			marks[n].Price, marks[n].Known = in.priceFor(bot)
+		}
+	}
+	return marks
+}
+
+// revalueMarket values what bots hold in an exclusive market together. only limits
+// it to one bot.
+func (s *State) revalueMarket(market string, only string) {
+	m := s.exclusive(market)
+	if m == nil {
+		return
+	}
+	for _, bot := range s.holdersOf(m, market) {
+		if only == "" || only == bot {
+			s.revalueHeld(m, market, bot)
+		}
+	}
+	s.bound(s.Value)
+}
+
+// holdersOf lists the bots that hold something of a market, or did at its last
+// valuation, in the order of their ids.
+func (s *State) holdersOf(m *Market, market string) []string {
+	bots := make([]string, 0, len(m.Held))
+	for _, h := range m.Held {
+		bots = append(bots, h.Bot)
+	}
+	for _, in := range s.instrumentsOf(market) {
+		for _, h := range in.Holdings {
+			bots = append(bots, h.Bot)
+		}
+	}
+	slices.Sort(bots)
+	return slices.Compact(bots)
+}
+
+func (s *State) revalueHeld(m *Market, market, bot string) {
+	h := s.held(m, market, bot)
+	value := domain.Zero
+	if !h.Empty() {
+		value = h.Value(s.prices(h.Outcomes(), market, bot))
+	}
+	n, ok := slices.BinarySearchFunc(m.Held, bot, func(h Held, id string) int { return strings.Compare(h.Bot, id) })
+	before := domain.Zero
+	if ok {
+		before = m.Held[n].Value
+	}
+	switch {
+	case h.Empty() && ok:
+		m.Held = slices.Delete(m.Held, n, n+1)
+	case h.Empty():
+		return
+	case ok:
+		m.Held[n].Value = value
+	default:
+		m.Held = slices.Insert(m.Held, n, Held{Bot: bot, Value: value})
+	}
+	s.revalued(s.bot(bot), value.Sub(before))
+}
+
+// revalued changes the value of what a bot holds.
+func (s *State) revalued(b *Bot, delta domain.Decimal) {
+	if delta.IsZero() {
+		return
+	}
+	b.Value = b.Value.Add(delta)
+	s.Value = s.Value.Add(delta)
+	s.moved(b.ID)
+}
+
+// MarketFigures are what one bot holds in one exclusive market. The positions alone
+// do not add up to its equity.
+type MarketFigures struct {
+	Market    string         `json:"market"`
+	PayoffMin domain.Decimal `json:"payoff_min"`
+	PayoffMax domain.Decimal `json:"payoff_max"`
+	Value     domain.Decimal `json:"value"`
+	Cost      domain.Decimal `json:"cost"`
+	Exposure  domain.Decimal `json:"exposure"`
+}
+
+// Figures returns what a bot holds in an exclusive market, or false if it holds
+// nothing of it.
+func (s *State) Figures(bot, market string) (f MarketFigures, ok bool) {
+	m := s.exclusive(market)
+	if m == nil {
+		return f, false
+	}
+	h := s.held(m, market, bot)
+	if h.Empty() {
+		return f, false
+	}
+	f = MarketFigures{Market: market, PayoffMin: h.Min(), PayoffMax: h.Max(), Cost: s.costIn(market, bot)}
+	if n, ok := slices.BinarySearchFunc(m.Held, bot, func(h Held, id string) int { return strings.Compare(h.Bot, id) }); ok {
+		f.Value = m.Held[n].Value
+	}
+	f.Exposure = h.Exposure(f.Cost, f.Value)
+	return f, true
+}
+
+// costIn returns what a bot's holdings in a market cost.
+func (s *State) costIn(market, bot string) domain.Decimal {
+	cost := domain.Zero
+	for _, in := range s.instrumentsOf(market) {
+		if h := in.Holding(bot); h != nil {
+			cost = cost.Add(h.Cost)
+		}
+	}
+	return cost
+}
+
+// register records a market, again when its tokens become known. A market that is
+// registered after it was traded is valued anew: that change is a flow.
+func (s *State) register(e *domain.MarketRegistered) {
+	m := &Market{Kind: e.Kind, Outcomes: e.Outcomes, Category: e.Category, Tokens: e.Tokens, Exclusive: e.Exclusive}
+	old := s.Markets[e.Market]
+	s.Markets[e.Market] = m
+	switch {
+	case old != nil && old.Exclusive && m.Exclusive:
+		m.Held = old.Held
+	case m.Exclusive:
+		s.beginTogether(e.Market, m)
+	}
+}
+
+// beginTogether values the holdings of a market together that were valued one by
+// one. What that changes scales the references as a flow does.
+func (s *State) beginTogether(market string, m *Market) {
+	all := s.Equity()
+	for _, bot := range s.holdersOf(m, market) {
+		b := s.bot(bot)
+		before, positions := b.Equity(), domain.Zero
+		for _, in := range s.instrumentsOf(market) {
+			if h := in.Holding(bot); h != nil {
+				positions = positions.Add(h.Value)
+			}
+		}
+		b.Value, s.Value = b.Value.Sub(positions), s.Value.Sub(positions)
+		s.revalueHeld(m, market, bot)
+		if flow := b.Equity().Sub(before); !flow.IsZero() {
+			b.Refs.Flow(before, flow, b.Positions > 0)
+			s.effects.Flows = append(s.effects.Flows, Flow{Bot: bot, Amount: flow})
+		}
+	}
+	s.effects.Moved, s.effects.Performed = s.effects.Moved[:0], false
+	s.flow(all)
+}
+
+// indexMarkets rebuilds the index of a restored or copied state.
+func (s *State) indexMarkets() {
+	s.byMarket = map[string][]*Instrument{}
+	for _, in := range s.SortedInstruments() {
+		s.byMarket[in.Market] = append(s.byMarket[in.Market], in)
+	}
+}

@@ -1,0 +1,173 @@
+package portfolio
+
+import (
+	"strconv"
+
+	"pets/domain"
+	"pets/domain/ledger"
+)
+
+// Result is what wins, losses and streaks count: a trade, or several trades of one
+// bot in one exclusive market that one command closed, as their sum. Only results of
+// several trades are kept.
+type Result struct {
+	Market string         `json:"market"`
+	PnL    domain.Decimal `json:"pnl"`
+	Dust   domain.Decimal `json:"dust,omitzero"`
+	// Trades counts those that stand.
+	Trades int `json:"trades"`
+	// Counted reports that the bot's counters and streak have it, at this number. A
+	// result that waits for the bot's next one in the market is not counted yet.
+	Counted bool `json:"counted,omitempty"`
+	Number  int  `json:"number,omitempty"`
+	// Refunded reports that the market was void: the result is neutral.
+	Refunded bool `json:"refunded,omitempty"`
+}
+
+// of returns what the sum comes to, or "" if no trade of it stands.
+func (r *Result) of() domain.Result {
+	switch {
+	case r.Trades == 0:
+		return ""
+	case r.Refunded:
+		return domain.Neutral
+	}
+	return ledger.ResultOf(r.PnL, r.Dust)
+}
+
+// resultName returns the name of a result: r and the revision of its first
+// trade.closed.
+func resultName(revision uint64) string { return "r" + strconv.FormatUint(revision, 10) }
+
+// waiting returns the result of a bot in a market that waits for its next trade, or "".
+func (b *Bot) waiting(market string) string {
+	for id, r := range b.Results {
+		if r.Market == market && !r.Counted && r.Trades > 0 {
+			return id
+		}
+	}
+	return ""
+}
+
+// countTrade counts a closed trade as a result, or as a part of one. It returns the
+// number of the result among the bot's.
+func (s *State) countTrade(b *Bot, e *domain.TradeClosed) int {
+	b.Trades++
+	if e.ResultID == "" {
+		number := b.Closings
+		s.countResult(b, e.TradeFigures.Result)
+		return number
+	}
+	r := b.Results[e.ResultID]
+	if r == nil {
+		if b.Results == nil {
+			b.Results = map[string]*Result{}
+		}
+		r = &Result{Market: e.Market, Dust: s.Policy.LossDust}
+		b.Results[e.ResultID] = r
+	}
+	before := r.of()
+	r.PnL, r.Trades = r.PnL.Add(e.PnL), r.Trades+1
+	r.Refunded = r.Refunded || e.ClosedBy == domain.ClosedByRefund
+	switch {
+	case r.Counted:
+		b.recount(r, before)
+	case !e.Deferred:
+		r.Counted, r.Number = true, b.Closings
+		s.countResult(b, r.of())
+	}
+	return r.Number
+}
+
+// countResult counts the next result of a bot.
+func (s *State) countResult(b *Bot, r domain.Result) {
+	b.Closings++
+	b.count(r, 1)
+	b.Streak.Close(r)
+}
+
+// recount replaces a counted result by what it comes to now.
+func (b *Bot) recount(r *Result, before domain.Result) {
+	now := r.of()
+	b.count(before, -1)
+	b.count(now, 1)
+	b.Streak.Revise(r.Number, now)
+}
+
+// reviseTrade counts the revision of a closed trade.
+func (s *State) reviseTrade(b *Bot, e *domain.TradeRevised) {
+	now := domain.Result("")
+	if e.After == nil {
+		b.Trades--
+	} else {
+		now = e.After.Result
+	}
+	r := b.Results[e.ResultID]
+	if r == nil {
+		b.count(e.Before.Result, -1)
+		b.count(now, 1)
+		b.Streak.Revise(e.Number, now)
+		return
+	}
+	before := r.of()
+	r.PnL, r.Trades = r.PnL.Sub(e.Before.PnL), r.Trades-1
+	if e.After != nil {
+		r.PnL, r.Trades = r.PnL.Add(e.After.PnL), r.Trades+1
+	}
+	if r.Refunded = r.Refunded && !e.Repaid; r.Counted {
+		b.recount(r, before)
+	}
+}
+
+// closing is one trade that a command closed, as it is to be recorded.
+type closing struct {
+	ClosedEpisode
+	by string
+}
+
+// closeTrades records the trades that a command closed: one trade.closed for each,
+// and one result for all of one bot in one exclusive market.
+func (d *Decision) closeTrades(episodes []ClosedEpisode, by string) {
+	trades := make([]closing, len(episodes))
+	for i, c := range episodes {
+		trades[i] = closing{c, by}
+	}
+	d.recordClosed(trades)
+}
+
+func (d *Decision) recordClosed(trades []closing) {
+	type key struct{ bot, market string }
+	together := map[key]int{}
+	for _, c := range trades {
+		if d.s.exclusive(c.Market) != nil {
+			together[key{c.Bot, c.Market}]++
+		}
+	}
+	named := map[key]string{}
+	for _, c := range trades {
+		e, k := d.tradeClosed(c.ClosedEpisode, c.by), key{c.Bot, c.Market}
+		if n := together[k]; n > 0 {
+			id, known := named[k]
+			if !known {
+				if id = d.s.Bots[c.Bot].waiting(c.Market); id == "" && (n > 1 || d.defers(c)) {
+					id = resultName(d.s.Next)
+				}
+				named[k] = id
+			}
+			e.ResultID, e.Deferred = id, id != "" && d.defers(c)
+		}
+		d.emit(e)
+	}
+}
+
+// defers reports that a trade was closed because one of several outcomes was settled,
+// while the bot still holds something of the market: it counts with the bot's next
+// result there.
+func (d *Decision) defers(c closing) bool {
+	m := d.s.exclusive(c.Market)
+	if m == nil || c.by != domain.ClosedBySettlement || d.s.settled(c.Market) {
+		return false
+	}
+	h := d.s.held(m, c.Market, c.Bot)
+	return !h.Empty()
+}
