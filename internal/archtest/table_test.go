@@ -29,6 +29,7 @@ var table = []allowance{
 	{pkg: "domain"},
 	{pkg: "domain/ledger", may: []string{"domain"}},
 	{pkg: "domain/risk", may: []string{"domain"}},
+	{pkg: "domain/payoff", may: []string{"domain"}},
 	{pkg: "domain/treasury", may: []string{"domain"}},
 	{pkg: "domain/keys", may: []string{"domain"}},
 	{pkg: "domain/approval", may: []string{"domain"}},

@@ -1,0 +1,142 @@
+package payoff
+
+import "pets/domain"
+
+// Order is an order, or what is left of one, in an exclusive market.
+type Order struct {
+	Outcome  string // or a complement
+	Side     domain.Side
+	Quantity domain.Decimal // not negative
+}
+
+// Signed returns the change of quantity if the order is filled.
+func (o Order) Signed() domain.Decimal {
+	if o.Side == domain.Sell {
+		return o.Quantity.Neg()
+	}
+	return o.Quantity
+}
+
+// SurePayout returns what legs pay in the worst outcome of a market: the smallest of
+// their payoffs. It returns false if a leg is of an outcome that the market does not
+// have, or that is settled.
+func SurePayout(registered, live []string, legs []Order) (domain.Decimal, bool) {
+	h := New(registered, live)
+	for _, l := range legs {
+		if !h.Add(l.Outcome, l.Signed()) {
+			return domain.Zero, false
+		}
+	}
+	return h.Min(), true
+}
+
+// Reducing returns how much of an order reduces the holding; the rest opens. live are
+// the reducing parts, not filled yet, of the bot's other live orders in the market.
+//
+// In a market registered with two outcomes, with D = q(YES) − q(NO), selling the
+// larger side (at most what is held of it) or buying the smaller reduces, up to |D|
+// less what the live orders take.
+//
+// In a market of more outcomes, buying back what is short reduces. Selling what is
+// held reduces as far as the smallest payoff, with all live sales filled, is not
+// below what it is now. Any other purchase opens, and so does all that is of an
+// outcome that the market does not have, or that is settled.
+func (h Holding) Reducing(o Order, live []Order) domain.Decimal {
+	at, against, ok := h.find(o.Outcome)
+	switch {
+	case !ok || o.Quantity.Sign() <= 0:
+		return domain.Zero
+	case h.Pair && len(h.Shares) == 2:
+		return o.Quantity.Min(h.closesGap(at, o.Side, live))
+	case o.Side == domain.Sell:
+		return o.Quantity.Min(h.keepsWorst(at, against, live))
+	}
+	return o.Quantity.Min(h.own(at, against, o.Side, live))
+}
+
+// ReducingForOperator returns how much of an operator's order reduces during a halt:
+// in addition to [Holding.Reducing], the sale of what is held and the purchase of
+// what is short, whatever it uncovers, as far as live orders do not take it.
+func (h Holding) ReducingForOperator(o Order, live []Order) domain.Decimal {
+	at, against, ok := h.find(o.Outcome)
+	if !ok || o.Quantity.Sign() <= 0 {
+		return domain.Zero
+	}
+	return h.Reducing(o, live).Max(o.Quantity.Min(h.own(at, against, o.Side, live)))
+}
+
+// own returns what an order may close of the instrument itself: what is held if it
+// sells, what is short if it buys, less what live orders on the same side take of it.
+func (h Holding) own(at int, against bool, side domain.Side, live []Order) domain.Decimal {
+	free := h.Shares[at].of(against)
+	if side == domain.Buy {
+		free = free.Neg()
+	}
+	for _, l := range live {
+		if i, complement, ok := h.find(l.Outcome); ok && i == at && complement == against && l.Side == side {
+			free = free.Sub(l.Quantity)
+		}
+	}
+	return free.Max(domain.Zero)
+}
+
+// closesGap returns how much of one of two outcomes may be traded toward equal
+// quantities of both.
+func (h Holding) closesGap(at int, side domain.Side, live []Order) domain.Decimal {
+	this, other := h.Shares[at].For, h.Shares[1-at].For
+	gap := other.Sub(this)
+	if side == domain.Sell {
+		gap = gap.Neg()
+	}
+	for _, l := range live {
+		gap = gap.Sub(l.Quantity)
+	}
+	if side == domain.Sell {
+		gap = gap.Min(this)
+	}
+	return gap.Max(domain.Zero)
+}
+
+// keepsWorst returns how much of an instrument may be sold. A sale of A lowers P(A)
+// alone, and a sale of !A every other payoff, each by the quantity sold. So what may
+// be sold is the smallest distance of a payoff that it lowers, with all live sales
+// filled, from the smallest payoff now, and at most what is held and not promised.
+// Nothing may be sold while the live sales reach below the smallest payoff by
+// themselves, as they do after a purchase raised it.
+func (h Holding) keepsWorst(at int, against bool, live []Order) domain.Decimal {
+	free := h.own(at, against, domain.Sell, live)
+	if free.IsZero() {
+		return domain.Zero
+	}
+	var room [few]domain.Decimal
+	payoffs := h.Payoffs(room[:0])
+	worst := smallest(payoffs)
+	for _, l := range live {
+		if i, complement, ok := h.find(l.Outcome); ok && l.Side == domain.Sell {
+			lower(payoffs, i, complement, l.Quantity)
+		}
+	}
+	for j, p := range payoffs {
+		above := p.Sub(worst)
+		if above.Sign() < 0 {
+			return domain.Zero
+		}
+		if lowers(at, against, j) {
+			free = free.Min(above)
+		}
+	}
+	return free
+}
+
+// lowers reports whether a sale of an instrument lowers what is paid if outcome j
+// wins.
+func lowers(at int, against bool, j int) bool { return (j == at) != against }
+
+// lower takes the sale of an instrument from the payoffs.
+func lower(payoffs []domain.Decimal, at int, against bool, quantity domain.Decimal) {
+	for j := range payoffs {
+		if lowers(at, against, j) {
+			payoffs[j] = payoffs[j].Sub(quantity)
+		}
+	}
+}
