@@ -13,6 +13,8 @@ type DepositRecorded struct {
 	Asset  string  `json:"asset"`
 	Amount Decimal `json:"amount"`
 	Tx     string  `json:"tx,omitempty"`
+	// Leg tells apart movements of one asset in one transaction.
+	Leg int `json:"leg,omitempty"`
 }
 
 // WithdrawalRecorded records that money went out. It is a flow of the portfolio.
@@ -21,6 +23,8 @@ type WithdrawalRecorded struct {
 	Asset  string  `json:"asset"`
 	Amount Decimal `json:"amount"`
 	Tx     string  `json:"tx,omitempty"`
+	// Leg tells apart movements of one asset in one transaction.
+	Leg int `json:"leg,omitempty"`
 }
 
 // Kinds of fees.
@@ -48,6 +52,10 @@ type AdjustmentPosted struct {
 	Asset   string  `json:"asset"`
 	Amount  Decimal `json:"amount"`
 	Reason  string  `json:"reason"`
+	// Flow reports that it corrects the deposit or withdrawal that revision Of
+	// recorded: it counts as a flow.
+	Flow bool    `json:"flow,omitempty"`
+	Of   *uint64 `json:"of,omitempty"`
 }
 
 // The event types of this file.

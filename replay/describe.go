@@ -85,7 +85,7 @@ func describeTrading(event domain.Event) string {
 	case *domain.TradeRevised:
 		return fmt.Sprintf("%s: trade %s of %s revised to %s", e.Bot, e.Trade, Signed(e.Before.PnL), revision(e))
 	default:
-		return describeRisk(event)
+		return describeMarket(event)
 	}
 }
 

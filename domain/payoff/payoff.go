@@ -105,6 +105,11 @@ func (h Holding) find(outcome string) (at int, against, ok bool) {
 	return at, against, true
 }
 
+// Empty reports that nothing is held.
+func (h Holding) Empty() bool {
+	return !slices.ContainsFunc(h.Shares, func(s Shares) bool { return !s.For.IsZero() || !s.Against.IsZero() })
+}
+
 // few is the number of outcomes up to which nothing is allocated.
 const few = 8
 

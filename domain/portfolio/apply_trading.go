@@ -133,7 +133,7 @@ func permits(o *domain.Order, e *domain.FillRecorded) bool {
 // revalue values every holding of an instrument at its mark, and forgets holdings
 // that are empty and remember nothing.
 func (s *State) revalue(in *Instrument) {
-	together := s.exclusive(in.Market) != nil
+	together := s.together(in.Instrument) != nil
 	for n := 0; n < len(in.Holdings); {
 		h := in.Holdings[n]
 		b := s.bot(h.Bot)

@@ -28,9 +28,6 @@ type Held struct {
 	Value domain.Decimal `json:"value"`
 }
 
-// complement begins the name of an instrument that pays 1 unless its outcome wins.
-const complement = "!"
-
 // exclusive returns a market in which the outcomes exclude each other, or nil.
 func (s *State) exclusive(market string) *Market {
 	if m := s.Markets[market]; m != nil && m.Exclusive {
@@ -42,11 +39,8 @@ func (s *State) exclusive(market string) *Market {
 // Named returns the instrument that a request means: in an exclusive market of two
 // outcomes, the complement of one is the other.
 func (s *State) Named(i domain.Instrument) domain.Instrument {
-	base, is := strings.CutPrefix(i.Outcome, complement)
-	if m := s.exclusive(i.Market); is && m != nil && len(m.Outcomes) == 2 {
-		if n := slices.Index(m.Outcomes, base); n >= 0 {
-			i.Outcome = m.Outcomes[1-n]
-		}
+	if m := s.exclusive(i.Market); m != nil {
+		i.Outcome = payoff.Canonical(m.Outcomes, i.Outcome)
 	}
 	return i
 }
@@ -56,8 +50,17 @@ func (m *Market) has(outcome string) bool {
 	if slices.Contains(m.Outcomes, outcome) {
 		return true
 	}
-	base, is := strings.CutPrefix(outcome, complement)
+	base, is := strings.CutPrefix(outcome, payoff.Not)
 	return is && m.Exclusive && len(m.Outcomes) > 2 && slices.Contains(m.Outcomes, base)
+}
+
+// together returns the exclusive market whose outcomes an instrument is valued with,
+// or nil. An outcome that the registered market does not have is valued by itself.
+func (s *State) together(i domain.Instrument) *Market {
+	if m := s.exclusive(i.Market); m != nil && m.has(i.Outcome) {
+		return m
+	}
+	return nil
 }
 
 // instrumentsOf returns all instruments of a market that were ever traded or marked.
@@ -66,7 +69,7 @@ func (s *State) instrumentsOf(market string) []*Instrument { return s.byMarket[m
 // held returns what a bot holds in an exclusive market, over the outcomes that may
 // still win.
 func (s *State) held(m *Market, market, bot string) payoff.Holding {
-	h := payoff.New(s.alive(m, market))
+	h := payoff.New(m.Outcomes, s.alive(m, market))
 	for _, in := range s.instrumentsOf(market) {
 		if own := in.Holding(bot); own != nil && !own.IsFlat() {
 			h.Add(in.Outcome, own.Quantity)
@@ -88,6 +91,20 @@ func (s *State) alive(m *Market, market string) []string {
 		return m.Outcomes
 	}
 	return slices.DeleteFunc(slices.Clone(m.Outcomes), func(o string) bool { return slices.Contains(dead, o) })
+}
+
+// decided reports whether every outcome of a market has been settled.
+func (s *State) decided(market string) bool {
+	m := s.Markets[market]
+	if m == nil || len(m.Outcomes) == 0 {
+		return false
+	}
+	for _, outcome := range m.Outcomes {
+		if in := s.Instruments[domain.Instrument{Market: market, Outcome: outcome}]; in == nil || in.Payout == nil {
+			return false
+		}
+	}
+	return true
 }
 
 // prices returns the mark of each outcome for a bot: its own where that counts, or
@@ -135,9 +152,10 @@ func (s *State) holdersOf(m *Market, market string) []string {
 
 func (s *State) revalueHeld(m *Market, market, bot string) {
 	h := s.held(m, market, bot)
+	holds := !h.Empty()
 	value := domain.Zero
-	if !h.Empty() {
-		value = h.Value(s.prices(h.Outcomes(), market, bot))
+	if holds {
+		value = worth(h, s.prices(h.Outcomes, market, bot))
 	}
 	n, ok := slices.BinarySearchFunc(m.Held, bot, func(h Held, id string) int { return strings.Compare(h.Bot, id) })
 	before := domain.Zero
@@ -145,9 +163,9 @@ func (s *State) revalueHeld(m *Market, market, bot string) {
 		before = m.Held[n].Value
 	}
 	switch {
-	case h.Empty() && ok:
+	case !holds && ok:
 		m.Held = slices.Delete(m.Held, n, n+1)
-	case h.Empty():
+	case !holds:
 		return
 	case ok:
 		m.Held[n].Value = value
@@ -155,6 +173,19 @@ func (s *State) revalueHeld(m *Market, market, bot string) {
 		m.Held = slices.Insert(m.Held, n, Held{Bot: bot, Value: value})
 	}
 	s.revalued(s.bot(bot), value.Sub(before))
+}
+
+// worth values a holding. Where no outcome has a mark, each has an equal part of 1.
+func worth(h payoff.Holding, marks []payoff.Mark) domain.Decimal {
+	if value, ok := h.Value(marks); ok {
+		return value
+	}
+	equal := domain.One.Div(domain.FromInt(int64(len(marks))))
+	for i := range marks {
+		marks[i] = payoff.Mark{Price: equal, Known: true}
+	}
+	value, _ := h.Value(marks)
+	return value
 }
 
 // revalued changes the value of what a bot holds.
@@ -189,19 +220,21 @@ func (s *State) Figures(bot, market string) (f MarketFigures, ok bool) {
 	if h.Empty() {
 		return f, false
 	}
-	f = MarketFigures{Market: market, PayoffMin: h.Min(), PayoffMax: h.Max(), Cost: s.costIn(market, bot)}
+	p := h.Payoff()
+	f = MarketFigures{Market: market, PayoffMin: p.Min, PayoffMax: p.Max, Cost: s.costIn(market, bot)}
 	if n, ok := slices.BinarySearchFunc(m.Held, bot, func(h Held, id string) int { return strings.Compare(h.Bot, id) }); ok {
 		f.Value = m.Held[n].Value
 	}
-	f.Exposure = h.Exposure(f.Cost, f.Value)
+	f.Exposure = p.Exposure(f.Cost, f.Value)
 	return f, true
 }
 
 // costIn returns what a bot's holdings in a market cost.
 func (s *State) costIn(market, bot string) domain.Decimal {
 	cost := domain.Zero
+	m := s.Markets[market]
 	for _, in := range s.instrumentsOf(market) {
-		if h := in.Holding(bot); h != nil {
+		if h := in.Holding(bot); h != nil && m.has(in.Outcome) {
 			cost = cost.Add(h.Cost)
 		}
 	}
@@ -230,7 +263,7 @@ func (s *State) beginTogether(market string, m *Market) {
 		b := s.bot(bot)
 		before, positions := b.Equity(), domain.Zero
 		for _, in := range s.instrumentsOf(market) {
-			if h := in.Holding(bot); h != nil {
+			if h := in.Holding(bot); h != nil && m.has(in.Outcome) {
 				positions = positions.Add(h.Value)
 			}
 		}

@@ -165,7 +165,7 @@ func (d *Decision) recordClosed(trades []closing) {
 // result there.
 func (d *Decision) defers(c closing) bool {
 	m := d.s.exclusive(c.Market)
-	if m == nil || c.by != domain.ClosedBySettlement || d.s.settled(c.Market) {
+	if m == nil || c.by != domain.ClosedBySettlement || d.s.decided(c.Market) {
 		return false
 	}
 	h := d.s.held(m, c.Market, c.Bot)

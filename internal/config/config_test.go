@@ -80,6 +80,8 @@ func TestEveryVariableReachesThePolicy(t *testing.T) {
 		"ZONE_BOUNDS": "0.1, 0.2,0.3,0.4,0.5,0.6", "BLOCKED_ZONES": "1, 5", "PERMIT_TTL": "45s",
 		"MARK_MAX_AGE": "20m", "FEE_BPS": "12.5", "PAPER_SLIPPAGE_BPS": "15", "MAX_ORDER_USD": "100", "MAX_POSITION_USD": "200.5", "MAX_OPEN_POSITIONS": "7",
 		"MAX_BOT_CAPITAL_PCT": "0.2", "MAX_CATEGORY_EXPOSURE_PCT": "0.3", "MAX_ORDERS_PER_MINUTE": "60",
+		"RULES": "2", "MAX_MARKET_USD": "300", "MAX_ORDERS_PER_DAY": "500", "MARKET_COOLDOWN": "1h", "POSITION_DUST_USD": "0.2",
+		"WHILE_TRIPPED": "nothing", "MARK_COLLAR": "0.3", "MARK_CONFIRM_AFTER": "20s", "MIN_CAPITAL": "5", "REGISTERED_ONLY": "true",
 	}
 	var environ []string
 	for name, value := range set {
@@ -98,6 +100,9 @@ func TestEveryVariableReachesThePolicy(t *testing.T) {
 		MarkMaxAge: domain.Duration(20 * time.Minute), FeeBPS: d("12.5"), PaperSlippageBPS: d("15"),
 		MaxOrderUSD: d("100"), MaxPositionUSD: d("200.5"), MaxOpenPositions: 7,
 		MaxBotCapitalPct: d("0.2"), MaxCategoryExposurePct: d("0.3"), MaxOrdersPerMinute: 60,
+		Rules: domain.SecondRules, MaxMarketUSD: d("300"), MaxOrdersPerDay: 500, MarketCooldown: domain.Duration(time.Hour),
+		PositionDustUSD: d("0.2"), WhileTripped: domain.WhileNothing, MarkCollar: d("0.3"), MarkConfirmAfter: domain.Duration(20 * time.Second),
+		MinCapital: d("5"), RegisteredOnly: true,
 	}
 	defaults, wanted := reflect.ValueOf(domain.DefaultPolicy(domain.ModePaper)), reflect.ValueOf(want)
 	for f, value := range defaults.Fields() {

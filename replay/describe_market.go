@@ -1,0 +1,73 @@
+package replay
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"pets/domain"
+)
+
+// describeMarket describes the events of markets as a whole, and the records that
+// stand for several events.
+func describeMarket(event domain.Event) string {
+	switch e := event.(type) {
+	case *domain.MarketPaidOut:
+		return fmt.Sprintf("%s %s for %s%s", e.Market, paid(e.Payouts, e.Void), outcomeHolders(e.Holders), list("; released ", e.PermitsReleased))
+	case *domain.MarketCorrected:
+		return fmt.Sprintf("%s corrected: %s: %s", e.Market, paid(e.Payouts, e.Void), e.Reason)
+	case *domain.SetsChanged:
+		if e.Action == domain.MergeSets {
+			return fmt.Sprintf("%s merged %s sets of %s, fee %s", e.Bot, e.Quantity, e.Market, e.Fee)
+		}
+		return fmt.Sprintf("%s split %s into sets of %s, fee %s", e.Bot, e.Quantity, e.Market, e.Fee)
+	case *domain.FundingRecorded:
+		return fmt.Sprintf("%s funding %s of %s", e.Bot, Signed(e.Amount), Short(e.Instrument))
+	case *domain.MarkConfirmed:
+		return fmt.Sprintf("%s is priced at %s: the mark that waited is confirmed", Short(e.Instrument), e.Price)
+	case *domain.FillReinstated:
+		return "a voided fill lives again: " + Describe(&e.FillRecorded)
+	default:
+		return describeMany(event)
+	}
+}
+
+func describeMany(event domain.Event) string {
+	all := domain.Flatten(event)
+	if len(all) == 0 || all[0] == event {
+		return describeRisk(event)
+	}
+	lines := make([]string, len(all))
+	for i, e := range all {
+		lines[i] = Describe(e)
+	}
+	return strings.Join(lines, "\n")
+}
+
+func paid(payouts map[string]domain.Decimal, void bool) string {
+	if void {
+		return "is void: every holder gets the cost back"
+	}
+	parts := make([]string, 0, len(payouts))
+	for _, outcome := range slices.Sorted(maps.Keys(payouts)) {
+		parts = append(parts, outcome+" "+payouts[outcome].String())
+	}
+	return "pays " + strings.Join(parts, ", ")
+}
+
+func outcomeHolders(all []domain.OutcomeHolder) string {
+	if len(all) == 0 {
+		return "no bot"
+	}
+	const most = 10
+	parts := make([]string, 0, most+1)
+	for i, h := range all {
+		if i == most {
+			parts = append(parts, fmt.Sprintf("%d more", len(all)-most))
+			break
+		}
+		parts = append(parts, fmt.Sprintf("%s %s × %s", h.Bot, h.Quantity, h.Outcome))
+	}
+	return strings.Join(parts, ", ")
+}
