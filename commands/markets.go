@@ -14,13 +14,19 @@ type RegisterMarket struct {
 	// Tokens are the decimal ids of the outcomes' tokens on the chain. Without them no
 	// order of the market is signed. They may be added later.
 	Tokens map[string]string `json:"tokens,omitempty"`
+	// Exclusive: one share of each outcome pays 1 together. Under the second edition
+	// of the rules it is the default of a market with two or more outcomes.
+	Exclusive *bool `json:"exclusive,omitempty"`
 }
 
 func (RegisterMarket) spec() *Spec { return registerMarket }
 
 // Decide implements PortfolioCommand.
 func (c RegisterMarket) Decide(d *portfolio.Decision) error {
-	return d.RegisterMarket(&domain.MarketRegistered{Market: c.Market, Kind: c.Kind, Outcomes: c.Outcomes, Category: c.Category, Tokens: c.Tokens})
+	return d.RegisterMarket(&domain.MarketRegistered{
+		Market: c.Market, Kind: c.Kind, Outcomes: c.Outcomes, Category: c.Category, Tokens: c.Tokens,
+		Exclusive: d.Exclusive(c.Exclusive, c.Market, c.Kind, c.Outcomes),
+	})
 }
 
 // MarkPrices values instruments and assets.
@@ -35,18 +41,25 @@ func (c MarkPrices) Decide(d *portfolio.Decision) error {
 	return d.MarkPrices(c.Marks)
 }
 
-// SettleMarket pays out one outcome of a market to its holders.
+// SettleMarket pays out a market to its holders: by the payouts of all outcomes, as
+// void, or one outcome.
 type SettleMarket struct {
 	domain.Instrument
 	Payout domain.Decimal `json:"payout"`        // 0..1 per share
 	Bot    string         `json:"bot,omitempty"` // only this holder
+	// Payouts are those of every outcome of a registered market, instead of outcome
+	// and payout. Void gives every holder the cost back.
+	Payouts map[string]domain.Decimal `json:"payouts,omitempty"`
+	Void    bool                      `json:"void,omitempty"`
 }
 
 func (SettleMarket) spec() *Spec { return settleMarket }
 
 // Decide implements PortfolioCommand.
 func (c SettleMarket) Decide(d *portfolio.Decision) error {
-	return d.Settle(&domain.MarketSettled{Instrument: c.Instrument, Payout: c.Payout, Bot: c.Bot})
+	return d.SettleMarket(portfolio.Settlement{
+		Market: c.Market, Outcome: c.Outcome, Payout: c.Payout, Payouts: c.Payouts, Void: c.Void, Bot: c.Bot,
+	})
 }
 
 // RedeemPosition settles the one open outcome of a market that a bot holds, as a wallet's ledger reports it.

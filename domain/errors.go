@@ -21,6 +21,9 @@ const (
 	CodeWouldRetrip         Code = "would_retrip"         // the reset would leave value ≥ limit
 	CodeTradeIDConflict     Code = "trade_id_conflict"    // an existing identity with different content
 	CodeIdempotencyMismatch Code = "idempotency_mismatch" // an existing Idempotency-Key with a different request
+	CodePayoutsSum          Code = "payouts_sum"          // payouts of an exclusive market do not sum to 1
+	CodeNotHeld             Code = "not_held"             // more than what is recorded as held
+	CodeVoided              Code = "voided"               // the fill was voided, and is reported as provisional again
 	CodeHalted              Code = "halted"               // a breaker or an emergency stop forbids it
 	CodeTooLarge            Code = "too_large"            // over a size limit
 	CodeRateLimited         Code = "rate_limited"         // over a rate limit
@@ -33,7 +36,7 @@ const (
 func Codes() []Code {
 	return []Code{
 		CodeInvalid, CodeUnauthenticated, CodeKeyExpired, CodeDenied, CodeNotFound, CodeConflict, CodeWouldRetrip, CodeTradeIDConflict,
-		CodeIdempotencyMismatch, CodeHalted, CodeTooLarge, CodeRateLimited, CodeClock, CodeUnavailable, CodeInternal,
+		CodeIdempotencyMismatch, CodePayoutsSum, CodeNotHeld, CodeVoided, CodeHalted, CodeTooLarge, CodeRateLimited, CodeClock, CodeUnavailable, CodeInternal,
 	}
 }
 

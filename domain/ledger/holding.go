@@ -35,10 +35,12 @@ type Fact struct {
 	Fill        domain.FillID   `json:"fill,omitzero"`
 	Provisional bool            `json:"provisional,omitempty"`
 	Payout      *domain.Decimal `json:"payout,omitempty"`
-	Side        domain.Side     `json:"side,omitempty"`
-	Quantity    domain.Decimal  `json:"quantity,omitzero"`
-	Notional    domain.Decimal  `json:"notional,omitzero"`
-	Fee         domain.Decimal  `json:"fee,omitzero"`
+	// Refund reports a settlement that gives back the cost instead of the payout.
+	Refund   bool           `json:"refund,omitempty"`
+	Side     domain.Side    `json:"side,omitempty"`
+	Quantity domain.Decimal `json:"quantity,omitzero"`
+	Notional domain.Decimal `json:"notional,omitzero"`
+	Fee      domain.Decimal `json:"fee,omitzero"`
 	// Revision is the position of the record in the stream, At its time.
 	Revision uint64    `json:"revision"`
 	At       time.Time `json:"at"`
@@ -51,6 +53,9 @@ type Fact struct {
 // trade returns the change that the fact makes to the position before it. A
 // settlement of a flat position is no trade.
 func (f *Fact) trade(p Position) (Trade, bool) {
+	if f.Refund {
+		return p.Refund(f.At), !p.IsFlat()
+	}
 	if f.Payout != nil {
 		return p.Settlement(*f.Payout, f.At), !p.IsFlat()
 	}

@@ -184,6 +184,13 @@ func (p Position) reduce(t Trade) Effect {
 	return e
 }
 
+// Refund returns the trade that gives back what the position cost.
+func (p Position) Refund(at time.Time) Trade {
+	t := p.Settlement(domain.Zero, at)
+	t.Notional = p.Cost.Abs()
+	return t
+}
+
 // Settlement returns the trade that sells (or buys back) everything at a payout,
 // without a fee.
 func (p Position) Settlement(payout domain.Decimal, at time.Time) Trade {

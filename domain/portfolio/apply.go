@@ -77,6 +77,8 @@ func (s *State) applyMore(at domain.Stamp, event domain.Event) {
 		s.applyTradeClosed(at, e)
 	case *domain.TradeRevised:
 		s.applyTradeRevised(e)
+	case *domain.MarketPaidOut:
+		s.applyPaidOut(at, e)
 	default:
 		s.applyRisk(at, event)
 	}

@@ -222,10 +222,8 @@ func (s *State) applyVoid(at domain.Stamp, e *domain.FillVoided) {
 // holders have left at that price, without a fee.
 func (s *State) applySettlement(at domain.Stamp, e *domain.MarketSettled) {
 	in := s.instrument(e.Instrument)
-	payout := e.Payout
-	in.Payout = &payout
-	in.push(MarkEntry{Price: payout, Revision: at.Revision, Time: at.Time, Source: MarkedBySettlement})
-	fact := ledger.Fact{Payout: &payout, Revision: at.Revision, At: at.Time}
+	in.settle(at, e.Payout, false)
+	fact := ledger.Fact{Payout: in.Payout, Revision: at.Revision, At: at.Time}
 	for _, h := range in.Holdings {
 		// A later void may show that this bot, flat now by a provisional fill,
 		// held some.
@@ -234,16 +232,7 @@ func (s *State) applySettlement(at domain.Stamp, e *domain.MarketSettled) {
 		}
 	}
 	for _, holder := range e.Holders {
-		h := in.Holding(holder.Bot)
-		if h == nil || h.IsFlat() {
-			continue
-		}
-		effect := h.Record(fact)
-		b := s.bot(holder.Bot)
-		s.postBot(b, ledger.PositionOf(s.BaseAsset, b.ID, e.Instrument), effect.Money)
-		h.Oversold = false
-		s.closed(b, in, effect.Closed)
-		s.moved(b.ID)
+		s.payHolder(in, holder.Bot, fact)
 	}
 	for _, id := range e.PermitsReleased {
 		s.dropPermit(id)

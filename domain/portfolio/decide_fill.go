@@ -244,10 +244,14 @@ func (d *Decision) improvesUnpermitted(e *domain.FillRecorded, in *Instrument, m
 
 func (d *Decision) tradeClosed(c ClosedEpisode, by string) *domain.TradeClosed {
 	opened := c.OpenedAt
-	return &domain.TradeClosed{
+	e := &domain.TradeClosed{
 		Trade: c.Trade, Bot: c.Bot, Instrument: c.Instrument, Direction: c.Direction(), ClosedBy: by,
 		OpenedAt: &opened, TradeFigures: c.Figures(d.s.Policy.LossDust),
 	}
+	if by == domain.ClosedByRefund {
+		e.TradeFigures.Result = domain.Neutral
+	}
+	return e
 }
 
 // ConfirmFill makes a provisional fill final.

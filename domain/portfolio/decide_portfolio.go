@@ -3,8 +3,6 @@ package portfolio
 import (
 	"encoding/json"
 	"errors"
-	"maps"
-	"math/big"
 	"slices"
 	"strings"
 
@@ -109,130 +107,6 @@ func quiet(err error) error {
 		return domain.Invalid(t.Field, "has the wrong type")
 	}
 	return err
-}
-
-// RegisterMarket records a market's kind, outcomes and category. They are final,
-// because what was traded under one kind cannot become another.
-func (d *Decision) RegisterMarket(e *domain.MarketRegistered) error {
-	if err := d.requireOpen(); err != nil {
-		return err
-	}
-	if err := checkMarket(e); err != nil {
-		return err
-	}
-	if err := d.tokensAreFree(e.Market, e.Tokens); err != nil && !d.registered(e) {
-		return err
-	}
-	if m := d.s.Markets[e.Market]; m != nil {
-		same := m.Kind == e.Kind && slices.Equal(m.Outcomes, e.Outcomes) && m.Category == e.Category
-		switch {
-		case same && maps.Equal(m.Tokens, e.Tokens):
-			d.Note(domain.NotedUnchanged, "market is already registered like this")
-			return nil
-		case same && len(m.Tokens) == 0: // tokens may become known later than the market
-			d.emit(e)
-			return nil
-		}
-		if same {
-			return &domain.Error{Code: domain.CodeConflict, Field: "tokens", Message: "are already registered differently; two people mend them, by an override of kind market_tokens"}
-		}
-		return &domain.Error{Code: domain.CodeConflict, Field: "market", Message: "is already registered differently"}
-	}
-	if e.Kind != domain.KindOutcome && d.tradedAsOutcome(e.Market) {
-		return &domain.Error{Code: domain.CodeConflict, Field: "market", Message: "is already traded as kind outcome"}
-	}
-	d.emit(e)
-	return nil
-}
-
-// registered reports whether a market is registered with exactly these tokens.
-func (d *Decision) registered(e *domain.MarketRegistered) bool {
-	m := d.s.Markets[e.Market]
-	return m != nil && maps.Equal(m.Tokens, e.Tokens)
-}
-
-// tokensAreFree refuses a token that belongs to another market: an order for the one would be
-// signed under a permit for the other.
-func (d *Decision) tokensAreFree(market string, tokens map[string]string) error {
-	if len(tokens) == 0 {
-		return nil
-	}
-	taken := ""
-	for id, m := range d.s.Markets {
-		if id == market || taken != "" && taken < id {
-			continue
-		}
-		for _, token := range m.Tokens {
-			for _, wanted := range tokens {
-				if token == wanted {
-					taken = id
-				}
-			}
-		}
-	}
-	if taken == "" {
-		return nil
-	}
-	return &domain.Error{Code: domain.CodeConflict, Field: "tokens", Message: "has a token of market " + taken + ", and a token belongs to one market; if it is wrong there, two people mend it by an override of kind market_tokens"}
-}
-
-func checkMarket(e *domain.MarketRegistered) error {
-	if err := domain.CheckText("market", e.Market); err != nil {
-		return err
-	}
-	switch e.Kind {
-	case domain.KindOutcome, domain.KindSpot, domain.KindPerp:
-	default:
-		return domain.Invalid("kind", "must be outcome, spot or perp")
-	}
-	if len(e.Outcomes) > 100 {
-		return domain.Invalid("outcomes", "may hold at most 100")
-	}
-	for i, o := range e.Outcomes {
-		if err := domain.CheckText("outcomes", o); err != nil {
-			return err
-		}
-		if slices.Contains(e.Outcomes[:i], o) {
-			return domain.Invalid("outcomes", "names an outcome twice")
-		}
-	}
-	if err := checkTokens(e); err != nil {
-		return err
-	}
-	return domain.CheckOptionalText("category", e.Category)
-}
-
-// checkTokens requires that each token is a number of at most 256 bits, belongs
-// to an outcome of the market, and to only one.
-func checkTokens(e *domain.MarketRegistered) error {
-	seen := map[string]bool{}
-	for outcome, token := range e.Tokens {
-		n, ok := new(big.Int).SetString(token, 10)
-		switch {
-		case !slices.Contains(e.Outcomes, outcome):
-			return domain.Invalid("tokens", "names an outcome that the market does not have")
-		case !ok || n.Sign() <= 0 || n.BitLen() > 256 || n.String() != token:
-			return domain.Invalid("tokens", "must be decimal numbers of at most 256 bits")
-		case seen[token]:
-			return domain.Invalid("tokens", "has one token for two outcomes")
-		}
-		seen[token] = true
-	}
-	return nil
-}
-
-func (d *Decision) tradedAsOutcome(market string) bool {
-	for i := range d.s.Instruments {
-		if i.Market == market {
-			return true
-		}
-	}
-	for _, p := range d.s.Permits { // checked and reserved as one, too
-		if p.Market == market && p.Live(d.now) {
-			return true
-		}
-	}
-	return false
 }
 
 // RegisterBot registers a bot with its capital, moved from hot:treasury. start

@@ -30,7 +30,7 @@ func (d *Decision) tokensOf(portfolio string, raw json.RawMessage) (*domain.Mark
 	case maps.Equal(m.Tokens, t.Tokens):
 		return nil, domain.Errorf(domain.CodeConflict, "the market has these tokens already")
 	}
-	e := &domain.MarketRegistered{Market: t.Market, Kind: m.Kind, Outcomes: m.Outcomes, Category: m.Category, Tokens: t.Tokens}
+	e := &domain.MarketRegistered{Market: t.Market, Kind: m.Kind, Outcomes: m.Outcomes, Category: m.Category, Tokens: t.Tokens, Exclusive: m.Exclusive}
 	if err := checkTokens(e); err != nil {
 		return nil, err
 	}

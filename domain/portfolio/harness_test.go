@@ -1,6 +1,7 @@
 package portfolio
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -60,7 +61,9 @@ type harness struct {
 
 // botFacts are what the log alone says about a bot's trades.
 type botFacts struct {
-	order          []string // trades by closing
+	order          []string            // results in the order in which they counted
+	parts          map[string][]string // trades by result
+	refunded       map[string]bool     // results of a void market
 	figures        map[string]*domain.TradeFigures
 	reset          int            // closings before the last reset of the streak
 	fees           domain.Decimal // fees booked without a fill or trade
@@ -530,7 +533,7 @@ func (h *harness) reasons() []domain.ReasonCode {
 func (h *harness) follow(e domain.Event) {
 	of := func(bot string) *botFacts {
 		if h.facts[bot] == nil {
-			h.facts[bot] = &botFacts{figures: map[string]*domain.TradeFigures{}, reports: map[string]bool{}, short: map[string]bool{}, revised: map[string]bool{}}
+			h.facts[bot] = &botFacts{parts: map[string][]string{}, refunded: map[string]bool{}, figures: map[string]*domain.TradeFigures{}, reports: map[string]bool{}, short: map[string]bool{}, revised: map[string]bool{}}
 		}
 		return h.facts[bot]
 	}
@@ -543,7 +546,16 @@ func (h *harness) follow(e domain.Event) {
 		f := of(e.Bot)
 		require.NotContains(h.t, f.figures, e.Trade, "trade closed twice")
 		figures := e.TradeFigures
-		f.order, f.figures[e.Trade] = append(f.order, e.Trade), &figures
+		f.figures[e.Trade] = &figures
+		result := cmp.Or(e.ResultID, e.Trade)
+		if e.ResultID == "" {
+			f.parts[result] = nil // it opened again and closed once more
+		}
+		if !e.Deferred && (e.ResultID == "" || !slices.Contains(f.order, result)) {
+			f.order = append(f.order, result)
+		}
+		f.parts[result] = append(f.parts[result], e.Trade)
+		f.refunded[result] = f.refunded[result] || e.ResultID != "" && e.ClosedBy == domain.ClosedByRefund
 		f.reports[e.Trade], f.short[e.Trade] = e.ClosedBy == domain.ClosedByReport, e.Direction == domain.Short
 	case *domain.TradeRevised:
 		f := of(e.Bot)
@@ -551,11 +563,13 @@ func (h *harness) follow(e domain.Event) {
 		require.NotNil(h.t, f.figures[e.Trade], "a void trade was revised")
 		require.Equal(h.t, *f.figures[e.Trade], e.Before, "before is what was recorded")
 		// A trade that opened again and closed once more stands twice in the order.
-		require.Equal(h.t, e.Trade, f.order[e.Number], "a revised trade keeps its place")
+		require.Equal(h.t, cmp.Or(e.ResultID, e.Trade), f.order[e.Number], "a revised trade keeps its place")
 		f.figures[e.Trade], f.revised[e.Trade] = e.After, true
 		if e.After == nil {
 			delete(f.figures, e.Trade)
-			f.order[e.Number] = ""
+			if e.ResultID == "" {
+				f.order[e.Number] = ""
+			}
 		}
 	case *domain.BreakerReset:
 		if e.Breaker == domain.ConsecutiveLosses {
@@ -634,15 +648,28 @@ func (h *harness) checkCaches() {
 			account := ledger.PositionOf(s.BaseAsset, held.Bot, in.Instrument)
 			require.Equal(h.t, s.Book[account], held.Cost, "%s is carried at cost", account)
 			want := held.Cost
-			if m := in.Mark(); m != nil {
-				want = held.Quantity.Mul(m.Price)
+			if price, ok := in.priceFor(held.Bot); ok {
+				want = held.Quantity.Mul(price)
 			}
 			require.Equal(h.t, want, held.Value, "%s is valued at its mark", account)
-			value = value.Add(want)
-			botCost[held.Bot], botValue[held.Bot] = botCost[held.Bot].Add(held.Cost), botValue[held.Bot].Add(want)
+			botCost[held.Bot] = botCost[held.Bot].Add(held.Cost)
+			if s.together(in.Instrument) == nil {
+				value = value.Add(want)
+				botValue[held.Bot] = botValue[held.Bot].Add(want)
+			}
 			if !held.IsFlat() {
 				positions[held.Bot]++
 			}
+		}
+	}
+	for name, m := range s.Markets {
+		if !m.Exclusive {
+			require.Empty(h.t, m.Held)
+		}
+		for _, held := range m.Held {
+			require.Equal(h.t, s.valueOf(m, name, held.Bot), held.Value, "what %s holds of %s is valued together", held.Bot, name)
+			value = value.Add(held.Value)
+			botValue[held.Bot] = botValue[held.Bot].Add(held.Value)
 		}
 	}
 	require.Equal(h.t, cash, s.Cash, "Cash is the sum of the cash accounts")
@@ -670,12 +697,9 @@ func (h *harness) checkTrades(b *Bot) {
 		f = &botFacts{}
 	}
 	var sum domain.Decimal
-	trades, wins, losses, streak := 0, 0, 0, 0
-	for n, trade := range f.order {
-		figures := f.figures[trade]
-		if trade == "" || figures == nil {
-			continue
-		}
+	trades, wins, losses, neutral, streak := 0, 0, 0, 0, 0
+	for trade, figures := range f.figures {
+		trades++
 		sum = sum.Add(figures.PnL)
 		if !f.reports[trade] {
 			gross, net := figures.ExitNotional.Sub(figures.EntryNotional), figures.PnL.Add(figures.Fee)
@@ -685,9 +709,11 @@ func (h *harness) checkTrades(b *Bot) {
 			// A void may turn a trade round: what sold first now buys first.
 			require.True(h.t, net == gross || (f.revised[trade] && net == gross.Neg()), "P&L is net of every fee in the episode")
 		}
-		trades++
+	}
+	for n, name := range f.order {
+		result := h.resultOf(b, f, name)
 		count := n >= f.reset
-		switch figures.Result {
+		switch result {
 		case domain.Win:
 			wins++
 			if count {
@@ -699,9 +725,10 @@ func (h *harness) checkTrades(b *Bot) {
 				streak++
 			}
 		case domain.Neutral:
+			neutral++
 		}
 	}
-	require.Equal(h.t, []int{trades, wins, losses, trades - wins - losses}, []int{b.Trades, b.Wins, b.Losses, b.Neutral}, "bot %s: trades, wins, losses, neutral", b.ID)
+	require.Equal(h.t, []int{trades, wins, losses, neutral}, []int{b.Trades, b.Wins, b.Losses, b.Neutral}, "bot %s: trades, wins, losses, neutral", b.ID)
 	require.Equal(h.t, streak, b.Streak.Losses, "bot %s: streak", b.ID)
 	for _, in := range h.s.Instruments {
 		if held := in.Holding(b.ID); held != nil {
@@ -713,4 +740,28 @@ func (h *harness) checkTrades(b *Bot) {
 	income := h.s.Book[ledger.TradingIncome(h.s.BaseAsset, b.ID)].Neg()
 	fees := h.s.Book[ledger.Fees(h.s.BaseAsset, b.ID)].Sub(f.fees)
 	require.Equal(h.t, income.Sub(fees).String(), sum.String(), "bot %s: trades and open episodes add up to income less fees", b.ID)
+}
+
+// resultOf returns what the trades of a result come to, or "" if none stands.
+func (h *harness) resultOf(b *Bot, f *botFacts, name string) domain.Result {
+	h.t.Helper()
+	var sum domain.Decimal
+	var single domain.Result
+	n := 0
+	for _, trade := range f.parts[name] {
+		if figures := f.figures[trade]; figures != nil {
+			sum, single, n = sum.Add(figures.PnL), figures.Result, n+1
+		}
+	}
+	r := b.Results[name]
+	switch {
+	case n == 0:
+		return ""
+	case r == nil:
+		return single
+	case f.refunded[name]:
+		return domain.Neutral
+	}
+	require.Equal(h.t, sum, r.PnL, "the result %s of %s is the sum of its trades", name, b.ID)
+	return ledger.ResultOf(sum, r.Dust)
 }

@@ -20,6 +20,8 @@ type Instrument struct {
 	Own []OwnMark `json:"own,omitempty"`
 	// Payout is set by the settlement and final, unless a correction replaces it.
 	Payout *domain.Decimal `json:"payout,omitempty"`
+	// Refunded reports that its market was void: holders got the cost back.
+	Refunded bool `json:"refunded,omitempty"`
 	// Holdings are sorted by bot; none is empty.
 	Holdings []*Holding `json:"holdings,omitempty"`
 }

@@ -151,12 +151,7 @@ func (s *State) holdersOf(m *Market, market string) []string {
 }
 
 func (s *State) revalueHeld(m *Market, market, bot string) {
-	h := s.held(m, market, bot)
-	holds := !h.Empty()
-	value := domain.Zero
-	if holds {
-		value = worth(h, s.prices(h.Outcomes, market, bot))
-	}
+	holds, value := s.heldWorth(m, market, bot)
 	n, ok := slices.BinarySearchFunc(m.Held, bot, func(h Held, id string) int { return strings.Compare(h.Bot, id) })
 	before := domain.Zero
 	if ok {
@@ -173,6 +168,22 @@ func (s *State) revalueHeld(m *Market, market, bot string) {
 		m.Held = slices.Insert(m.Held, n, Held{Bot: bot, Value: value})
 	}
 	s.revalued(s.bot(bot), value.Sub(before))
+}
+
+// heldWorth returns whether a bot holds something of an exclusive market, and what it
+// is worth.
+func (s *State) heldWorth(m *Market, market, bot string) (holds bool, value domain.Decimal) {
+	h := s.held(m, market, bot)
+	if h.Empty() {
+		return false, domain.Zero
+	}
+	return true, worth(h, s.prices(h.Outcomes, market, bot))
+}
+
+// valueOf returns what a bot's holdings would be worth together.
+func (s *State) valueOf(m *Market, market, bot string) domain.Decimal {
+	_, value := s.heldWorth(m, market, bot)
+	return value
 }
 
 // worth values a holding. Where no outcome has a mark, each has an equal part of 1.

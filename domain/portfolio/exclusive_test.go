@@ -1,0 +1,132 @@
+package portfolio
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"pets/domain"
+)
+
+// second opens a paper portfolio under the second edition of the rules.
+func second(t testingT, capital string, change ...func(*domain.Policy)) *harness {
+	t.Helper()
+	return paper(t, capital, append([]func(*domain.Policy){func(p *domain.Policy) { p.Rules = domain.SecondRules }}, change...)...)
+}
+
+// exclusive registers a market in which one share of each outcome pays 1 together.
+func (h *harness) exclusive(name string, outcomes ...string) {
+	h.t.Helper()
+	h.must(func(d *Decision) error {
+		return d.RegisterMarket(&domain.MarketRegistered{Market: name, Kind: domain.KindOutcome, Outcomes: outcomes, Exclusive: true})
+	})
+}
+
+// payouts settles a market by the payouts of its outcomes, in their order.
+func (h *harness) payouts(market string, prices ...string) {
+	h.t.Helper()
+	m := map[string]domain.Decimal{}
+	for i, outcome := range h.s.Markets[market].Outcomes {
+		m[outcome] = dec(prices[i])
+	}
+	h.must(func(d *Decision) error { return d.SettleMarket(Settlement{Market: market, Payouts: m}) })
+}
+
+// settleOne settles one outcome of a market.
+func (h *harness) settleOne(market, outcome, payout string) {
+	h.t.Helper()
+	h.must(func(d *Decision) error {
+		return d.SettleMarket(Settlement{Market: market, Outcome: outcome, Payout: dec(payout)})
+	})
+}
+
+func (h *harness) equityOf(bot string) string { return h.s.Bots[bot].Equity().String() }
+
+// "Worked: 5,000 YES and 3,000 NO, marks .30 and .49: 3,000 + 2,000 × .30 = 3,600."
+func TestWhatAMarketIsWorth(t *testing.T) {
+	h := second(t, "10000", quietPolicy)
+	h.exclusive("rain", "YES", "NO")
+	h.fill("a", "rain", "YES", buy, "5000", "0.30")
+	h.fill("a", "rain", "NO", buy, "3000", "0.49")
+	f, ok := h.s.Figures("a", "rain")
+	require.True(t, ok)
+	h.equal("3600", f.Value)
+	h.equal("3000", f.PayoffMin)
+	h.equal("5000", f.PayoffMax)
+	h.equal("2970", f.Cost)
+	h.equal("600", f.Exposure) // max(2,970, 3,600) − 3,000
+}
+
+// "a riskless pair bought for 980 that pays 1,000 tripped the emergency stop because
+// the losing half was settled first"
+func TestARisklessPairTripsNothing(t *testing.T) {
+	for _, first := range []string{"YES", "NO"} {
+		h := second(t, "1000", func(p *domain.Policy) { p.MaxConsecutiveLosses = 1 })
+		h.exclusive("rain", "YES", "NO")
+		h.fill("a", "rain", "YES", buy, "1000", "0.49")
+		h.fill("a", "rain", "NO", buy, "1000", "0.49")
+		require.Equal(t, "1020", h.equityOf("a"))
+		payout := map[string]string{"YES": "0", "NO": "1"}[first]
+		h.settleOne("rain", first, payout)
+		require.Equal(t, []string{"market.paid_out", "trade.closed", "trade.closed"}, h.types(), "it settles both, and nothing trips")
+		require.Equal(t, "1020", h.equityOf("a"))
+		b := h.botOf("a")
+		require.Equal(t, []int{2, 1, 0, 0}, []int{b.Trades, b.Wins, b.Losses, b.Neutral}, "two trades are one result")
+		require.Equal(t, 0, b.Streak.Losses)
+	}
+}
+
+// "with more, it takes 0 or 1: 1 settles all others at 0; an outcome settled at 0 pays 1 on
+// its complement; … What that closes counts with the bot's next result in the market, at
+// once if it holds nothing more there."
+func TestOutcomesAreSettledOneByOne(t *testing.T) {
+	h := second(t, "1000", quietPolicy)
+	h.exclusive("cup", "A", "B", "C")
+	h.fill("a", "cup", "A", buy, "100", "0.30")
+	h.fill("a", "cup", "B", buy, "100", "0.30")
+	h.settleOne("cup", "A", "0")
+	b := h.botOf("a")
+	require.Equal(t, 0, b.Losses, "it counts with the next result")
+	h.settleOne("cup", "B", "1")
+	require.Equal(t, []int{2, 1, 0}, []int{b.Trades, b.Wins, b.Losses}, "60 paid, 100 came back")
+	require.Equal(t, "1040", h.equityOf("a"))
+
+	h = second(t, "1000", quietPolicy)
+	h.exclusive("cup", "A", "B", "C")
+	h.fill("a", "cup", "A", buy, "100", "0.30")
+	h.fill("a", "cup", "!B", buy, "10", "0.60")
+	h.settleOne("cup", "B", "0")
+	require.Equal(t, "970", h.s.Bots["a"].Cash.Add(dec("6")).Sub(dec("10")).String(), "10 × !B are paid 1 each")
+	b = h.botOf("a")
+	require.Equal(t, []int{1, 0}, []int{b.Trades, b.Wins}, "A is still held")
+	h.payouts("cup", "0", "0", "1")
+	require.Equal(t, []int{2, 0, 1}, []int{b.Trades, b.Wins, b.Losses}, "4 − 30")
+}
+
+// "In an exclusive market payouts sum to 1 (payouts_sum …)" — limit − 1, limit, limit + 1.
+func TestPayoutsSumToOne(t *testing.T) {
+	for _, tc := range []struct{ yes, no string }{{"0.999999", "0"}, {"1", "0.000001"}} {
+		h := second(t, "1000", quietPolicy)
+		h.exclusive("rain", "YES", "NO")
+		h.refused(domain.CodePayoutsSum, func(d *Decision) error {
+			return d.SettleMarket(Settlement{Market: "rain", Payouts: map[string]domain.Decimal{"YES": dec(tc.yes), "NO": dec(tc.no)}})
+		})
+		h.payouts("rain", "0.4", "0.6")
+	}
+}
+
+// "{market, void:true} gives every holder his cost back (P&L as it is; the result is
+// neutral)."
+func TestAVoidMarketGivesBackTheCost(t *testing.T) {
+	h := second(t, "1000", quietPolicy)
+	h.exclusive("rain", "YES", "NO")
+	h.fill("a", "rain", "YES", buy, "100", "0.40", withFee("1"))
+	h.mark("rain", "YES", "0.9")
+	h.must(func(d *Decision) error { return d.SettleMarket(Settlement{Market: "rain", Void: true}) })
+	require.Equal(t, "999", h.equityOf("a"), "the fee is lost")
+	b := h.botOf("a")
+	require.Equal(t, []int{1, 0, 0, 1}, []int{b.Trades, b.Wins, b.Losses, b.Neutral})
+	closed := lastOf[*domain.TradeClosed](h)
+	h.equal("-1", closed.PnL)
+	require.Equal(t, domain.Neutral, closed.TradeFigures.Result)
+}
