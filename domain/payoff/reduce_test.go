@@ -32,6 +32,7 @@ func TestReducingTwoOutcomes(t *testing.T) {
 	reduces(t, "0", h, sell("NO", "1"))
 	reduces(t, "0", h, buy("YES", "1"))
 	reduces(t, "0", h, sell("YES", "0"))
+	reduces(t, "0", h, sell("YES", "-1"))
 
 	short := held(t, yesNo, "YES", "5", "NO", "-3") // D = 8
 	reduces(t, "4", short, sell("YES", "4"))
@@ -144,6 +145,7 @@ func TestReducingForOperator(t *testing.T) {
 	reduces("1", h, sell("NO", "4"), sell("NO", "2"))
 	reduces("0", h, sell("NO", "4"), sell("NO", "3"))
 	reduces("0", h, sell("NO", "0"))
+	reduces("0", h, sell("NO", "-1"))
 
 	shorts := held(t, yesNo, "YES", "-3", "NO", "-3")
 	reduces("2", shorts, buy("YES", "2"))
