@@ -68,8 +68,9 @@ bench: ## Measure the store against the disk, pebble and SQLite, as ratios
 # What reads bytes from outside, on bytes that nobody would send.
 FUZZTIME ?= 60s
 .PHONY: fuzz
-fuzz: ## Fuzz every reader of input for FUZZTIME each
+fuzz: ## Fuzz every reader of input, and the arithmetic of markets, for FUZZTIME each
 	go test ./domain -run '^$$' -fuzz FuzzDecode -fuzztime $(FUZZTIME)
+	go test ./domain/payoff -run '^$$' -fuzz FuzzHolding -fuzztime $(FUZZTIME)
 	go test ./eventstore/embedded -run '^$$' -fuzz FuzzDecode -fuzztime $(FUZZTIME)
 	go test ./internal/strict -run '^$$' -fuzz FuzzDecode -fuzztime $(FUZZTIME)
 	go test ./internal/httpapi -run '^$$' -fuzz FuzzBodies -fuzztime $(FUZZTIME)

@@ -29,14 +29,14 @@ func Payouts(live []string, named map[string]domain.Decimal) ([]Payout, error) {
 		}
 		payouts = append(payouts, Payout{outcome, price})
 	}
-	if len(named) == len(live) {
-		return payouts, nil
-	}
-	unknown := make([]string, 0, len(named))
+	var unknown []string
 	for outcome := range named {
 		if !slices.Contains(live, outcome) {
 			unknown = append(unknown, outcome)
 		}
+	}
+	if len(unknown) == 0 {
+		return payouts, nil
 	}
 	// The same one every time, so that a repeat is refused in the same words.
 	return nil, domain.Invalid("payouts", "name %q, which is no outcome of the market, or is settled; name %s", slices.Min(unknown), list(live))

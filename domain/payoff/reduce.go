@@ -31,7 +31,12 @@ func SurePayout(registered, live []string, legs []Order) (domain.Decimal, bool) 
 }
 
 // Reducing returns how much of an order reduces the holding; the rest opens. live are
-// the reducing parts, not filled yet, of the bot's other live orders in the market.
+// the reducing parts, not filled yet, of the bot's other live orders in the market. Of
+// orders that exclude each other, hand in the largest; but in a market of more than two
+// outcomes all of them if they do not sell the same instrument.
+//
+// Orders granted one after another, each as far as this allows, never lower the
+// smallest payoff, in whichever order and however far they are filled.
 //
 // In a market registered with two outcomes, with D = q(YES) − q(NO), selling the
 // larger side (at most what is held of it) or buying the smaller reduces, up to |D|
@@ -56,7 +61,8 @@ func (h Holding) Reducing(o Order, live []Order) domain.Decimal {
 
 // ReducingForOperator returns how much of an operator's order reduces during a halt:
 // in addition to [Holding.Reducing], the sale of what is held and the purchase of
-// what is short, whatever it uncovers, as far as live orders do not take it.
+// what is short, whatever it uncovers. What live orders already take of it is not
+// taken twice: if they were both filled, the second would open.
 func (h Holding) ReducingForOperator(o Order, live []Order) domain.Decimal {
 	at, against, ok := h.find(o.Outcome)
 	if !ok || o.Quantity.Sign() <= 0 {
