@@ -88,6 +88,13 @@ type FillID struct {
 // fills.
 const ReportedLeg = -1
 
+// SetLeg and FundingLeg do the same for the ids of changes of complete sets, and of
+// funding.
+const (
+	SetLeg     = -2
+	FundingLeg = -3
+)
+
 // String returns the id in readable form: bot/trade, with venue and leg if they
 // are set.
 func (id FillID) String() string {
@@ -114,6 +121,15 @@ func (i Instrument) String() string { return i.Market + " / " + i.Outcome }
 // TradeName returns the name of the position episode that a record opened, and of
 // the trade it becomes: t and the revision.
 func TradeName(revision uint64) string { return recordName("t", revision) }
+
+// TradePartName returns the name of an episode that a record opened beside others, as
+// a split of complete sets does: t, the revision and its place from the second on.
+func TradePartName(revision uint64, part int) string {
+	if part == 0 {
+		return TradeName(revision)
+	}
+	return fmt.Sprintf("%s.%d", TradeName(revision), part+1)
+}
 
 // PermitName returns the name of the permit granted by a record: p and the
 // revision.

@@ -44,6 +44,8 @@ type Fact struct {
 	// Revision is the position of the record in the stream, At its time.
 	Revision uint64    `json:"revision"`
 	At       time.Time `json:"at"`
+	// Part tells apart the facts of one record, from 0.
+	Part int `json:"part,omitempty"`
 	// In is the episode that the fact found open, Opened the one it began.
 	// Refolding keeps their names.
 	In     string `json:"in,omitempty"`
@@ -68,7 +70,7 @@ func (h *Holding) Preview(f Fact) Effect {
 	if !ok {
 		return Effect{After: h.Position}
 	}
-	t.Opens = domain.TradeName(f.Revision)
+	t.Opens = domain.TradePartName(f.Revision, f.Part)
 	return h.Position.Apply(t)
 }
 
@@ -233,7 +235,7 @@ func rename(base Position, facts []Fact) {
 	p := base
 	for i := range facts {
 		f := &facts[i]
-		names := []string{f.In, f.Opened, domain.TradeName(f.Revision)}
+		names := []string{f.In, f.Opened, domain.TradePartName(f.Revision, f.Part)}
 		f.In, f.Opened = p.Episode.Trade, ""
 		t, ok := f.trade(p)
 		if !ok {

@@ -79,6 +79,8 @@ func (s *State) applyMore(at domain.Stamp, event domain.Event) {
 		s.applyTradeRevised(e)
 	case *domain.MarketPaidOut:
 		s.applyPaidOut(at, e)
+	case *domain.SetsChanged:
+		s.applySets(at, e)
 	default:
 		s.applyRisk(at, event)
 	}
