@@ -137,6 +137,9 @@ type BotStopped struct {
 	Reason string `json:"reason,omitempty"`
 	// Full reports that the bot may not even reduce what it holds.
 	Full bool `json:"full,omitempty"`
+	// CancelOrders lists the permits of its resting orders that open, which it has to
+	// cancel.
+	CancelOrders []string `json:"cancel_orders,omitempty"`
 }
 
 // The event types of this file.

@@ -186,6 +186,9 @@ type BreakerTripped struct {
 	// ClosePositions reports that the policy asks the bots to close their
 	// positions.
 	ClosePositions bool `json:"close_positions,omitempty"`
+	// CancelOrders lists the permits of resting orders that open, which the stopped
+	// bots have to cancel.
+	CancelOrders []string `json:"cancel_orders,omitempty"`
 }
 
 // BreakerReset records a person's decision to resume after a trip.
@@ -236,6 +239,9 @@ type EmergencyStopEngaged struct {
 	// TransfersEnded are the transfers that were not signed yet: no approval from
 	// before a stop is used after it. Older streams lack it, and ended none.
 	TransfersEnded []string `json:"transfers_ended,omitempty"`
+	// ClosePositions and CancelOrders are as those of a trip.
+	ClosePositions bool     `json:"close_positions,omitempty"`
+	CancelOrders   []string `json:"cancel_orders,omitempty"`
 }
 
 // EmergencyStopClearRequested records the request of the first person.

@@ -140,9 +140,9 @@ func ofViewer[T any](rows []T, sees func(*T) bool) []T {
 // without that bot's name or figures, or nothing if there was no effect.
 func ownTrip(e *BreakerTripped, v Viewer) *BreakerTripped {
 	c := *e
-	c.BotsStopped, c.PermitsRevoked = v.only(e.BotsStopped), v.ownPermits(e.PermitsRevoked)
+	c.BotsStopped, c.PermitsRevoked, c.CancelOrders = v.only(e.BotsStopped), v.ownPermits(e.PermitsRevoked), v.ownPermits(e.CancelOrders)
 	if v.elsewhere(e.Bot) {
-		if len(c.BotsStopped)+len(c.PermitsRevoked) == 0 {
+		if len(c.BotsStopped)+len(c.PermitsRevoked)+len(c.CancelOrders) == 0 {
 			return nil
 		}
 		c.Bot, c.Value, c.Limit, c.Cause = "", Zero, Zero, 0
@@ -156,6 +156,7 @@ func ownTrip(e *BreakerTripped, v Viewer) *BreakerTripped {
 func ownStop(e *EmergencyStopEngaged, v Viewer) *EmergencyStopEngaged {
 	c := *e
 	c.BotsStopped, c.PermitsRevoked, c.TransfersEnded = v.only(e.BotsStopped), v.ownPermits(e.PermitsRevoked), nil
+	c.CancelOrders = v.ownPermits(e.CancelOrders)
 	return &c
 }
 

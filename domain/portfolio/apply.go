@@ -34,10 +34,10 @@ func (s *State) Apply(at domain.Stamp, event domain.Event) {
 		s.Bots[e.Bot] = &Bot{ID: e.Bot, Strategy: e.Strategy, Kind: e.Kind, InventoryCap: e.InventoryCap, Status: Registered}
 	case *domain.BotStarted:
 		b := s.bot(e.Bot)
-		b.Status, b.Halted = Running, false
+		b.Status, b.Halted, b.Full = Running, false, false
 	case *domain.BotStopped:
 		b := s.bot(e.Bot)
-		b.Status, b.Halted = Stopped, false
+		b.Status, b.Halted, b.Full = Stopped, false, e.Full
 	case *domain.DayOpened:
 		s.openDay(e)
 		s.rearm()

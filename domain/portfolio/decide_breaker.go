@@ -140,6 +140,8 @@ func (d *Decision) engage(kind, reason string) {
 	if e.Kind != kind {
 		e.RequestedKind = kind
 	}
+	e.CancelOrders = d.s.toCancel("", d)
+	e.ClosePositions = d.s.Policy.Second() && d.s.Policy.ClosePositionsOnTrip && leavesStop(e.Kind)
 	d.emit(e)
 }
 

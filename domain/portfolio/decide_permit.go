@@ -263,27 +263,39 @@ func (d *Decision) pendingReduction(o domain.Order) domain.Decimal {
 	return sum
 }
 
-// checkHalted checks the emergency stop, the breakers, the limits, and that the
-// bot is started. While a breaker halts, an order that only closes passes if the
-// policy asks bots to close. It does not pass for a bot that a person stopped,
-// whatever else is tripped.
+// checkHalted checks the emergency stop, the breakers, the limits, and that the bot is
+// started. An order that only reduces passes where a halt leaves that.
 func (d *Decision) checkHalted(c *orderCheck) {
-	s, o := d.s, c.order
-	if s.Stop.Engaged {
-		c.fail(domain.ReasonEmergencyStop, s.Stop.Kind, "", "the emergency stop is engaged")
-	}
-	b := s.Bots[o.Bot]
-	tripped := s.haltedBy(o.Bot)
-	closing := c.reducing() && s.Policy.ClosePositionsOnTrip
-	if !closing {
-		for _, key := range tripped {
-			value, limit := s.display(key)
-			c.fail(domain.ReasonBreakerTripped, value, limit, "breaker %s is tripped until a person resets it", key)
+	halts := d.s.Halts(c.order.Bot)
+	for _, h := range halts {
+		if h.Kind != HaltBot && !d.passes(c, h) {
+			d.failHalted(c, h)
 		}
-		d.checkLimits(c, b)
 	}
-	if b != nil && b.Status != Running && (!closing || len(tripped) == 0 || !b.Halted) {
-		c.fail(domain.ReasonBotStopped, string(b.Status), "", "the bot is %s; an operator has to start it", b.Status)
+	if !c.reducing() || !d.mayClose() {
+		d.checkLimits(c, d.s.Bots[c.order.Bot])
+	}
+	for _, h := range halts {
+		if h.Kind == HaltBot && !d.passes(c, h) {
+			d.failHalted(c, h)
+		}
+	}
+}
+
+// passes reports whether a halt leaves the order permitted to the caller.
+func (d *Decision) passes(c *orderCheck, h Halt) bool {
+	return c.reducing() && h.For(d.byOperator()) == LeaveReduce
+}
+
+func (d *Decision) failHalted(c *orderCheck, h Halt) {
+	switch h.Kind {
+	case HaltEmergency:
+		c.fail(domain.ReasonEmergencyStop, h.Of, "", "the emergency stop is engaged")
+	case HaltBreaker:
+		value, limit := d.s.display(h.breaker)
+		c.fail(domain.ReasonBreakerTripped, value, limit, "breaker %s is tripped until a person resets it", h.breaker)
+	case HaltBot:
+		c.fail(domain.ReasonBotStopped, h.Of, "", "the bot is %s; an operator has to start it", h.Of)
 	}
 }
 

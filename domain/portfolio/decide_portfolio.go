@@ -203,8 +203,14 @@ func (d *Decision) StartBot(id string) error {
 	return nil
 }
 
-// StopBot stops a bot and revokes its permits that are not placed yet.
-func (d *Decision) StopBot(id, reason string) error {
+// StopBot stops a bot and revokes its permits that are not placed yet. Under the second
+// edition of the rules it may still reduce what it holds.
+func (d *Decision) StopBot(id, reason string) error { return d.stopBot(id, reason, false) }
+
+// StopBotFully stops a bot so that it may not even reduce.
+func (d *Decision) StopBotFully(id, reason string) error { return d.stopBot(id, reason, true) }
+
+func (d *Decision) stopBot(id, reason string, full bool) error {
 	b, err := d.requireBot(id)
 	if err != nil {
 		return err
@@ -215,11 +221,11 @@ func (d *Decision) StopBot(id, reason string) error {
 		}
 	}
 	// A bot stopped by a trip may still close; a stop by a person ends that too.
-	if b.Status == Stopped && !b.Halted {
+	if b.Status == Stopped && !b.Halted && (b.Full || !full) {
 		d.Note(domain.NotedUnchanged, "bot is already stopped")
 		return nil
 	}
-	d.emit(&domain.BotStopped{Bot: id, Reason: reason})
+	d.emit(&domain.BotStopped{Bot: id, Reason: reason, Full: full, CancelOrders: d.s.toCancel(id, d)})
 	for _, p := range d.s.unplacedPermits(id, d) {
 		d.emit(&domain.PermitReleased{Permit: p, Reason: "bot stopped"})
 	}

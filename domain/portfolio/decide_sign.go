@@ -98,10 +98,10 @@ func (d *Decision) signObstacles(r SignRequest, p *risk.Permit) []domain.Signatu
 	if s.Mode != domain.ModeLive {
 		found.add(domain.SignPaper, "", "", "orders of a paper portfolio are never signed")
 	}
-	if s.Stop.Engaged {
-		found.add(domain.SignEmergencyStop, s.Stop.Kind, "", "the emergency stop is engaged")
-	}
 	if p == nil || !p.Live(d.now) || (d.caller.Role == domain.RoleBot && p.Bot != d.caller.Bot) {
+		if s.Stop.Engaged {
+			found.add(domain.SignEmergencyStop, s.Stop.Kind, "", "the emergency stop is engaged")
+		}
 		found.add(domain.SignPermitUnknown, "", "", "the permit is not a live permit of this bot: it was used up, released or revoked, or has expired")
 		return found
 	}
@@ -127,20 +127,25 @@ func (d *Decision) signObstacles(r SignRequest, p *risk.Permit) []domain.Signatu
 	return found
 }
 
-// signHalted: "While a breaker is tripped only reducing permits sign, if the policy
-// allows closing."
+// signHalted: "While a breaker is tripped only reducing permits sign", where the halt
+// leaves that to the caller.
 func (d *Decision) signHalted(found *obstacles, p *risk.Permit) {
 	s := d.s
-	b := s.Bots[p.Bot]
-	tripped := s.haltedBy(p.Bot)
-	closing := p.OpeningLeft.IsZero() && s.Policy.ClosePositionsOnTrip
-	if !closing {
-		for _, key := range tripped {
-			value, limit := s.display(key)
-			found.add(domain.SignBreakerTripped, value, limit, "breaker %s is tripped until a person resets it", key)
+	for _, h := range s.Halts(p.Bot) {
+		if p.OpeningLeft.IsZero() && h.For(d.byOperator()) == LeaveReduce {
+			continue
+		}
+		switch h.Kind {
+		case HaltEmergency:
+			found.add(domain.SignEmergencyStop, h.Of, "", "the emergency stop is engaged")
+		case HaltBreaker:
+			value, limit := s.display(h.breaker)
+			found.add(domain.SignBreakerTripped, value, limit, "breaker %s is tripped until a person resets it", h.breaker)
+		case HaltBot:
+			found.add(domain.SignBotStopped, "", "", "the bot is not running; an operator has to start it")
 		}
 	}
-	if b == nil || b.Status != Running && (!closing || len(tripped) == 0 || !b.Halted) {
+	if s.Bots[p.Bot] == nil {
 		found.add(domain.SignBotStopped, "", "", "the bot is not running; an operator has to start it")
 	}
 }

@@ -136,6 +136,8 @@ type Bot struct {
 	// Halted reports that a trip or the emergency stop stopped the bot, and that
 	// no person has started or stopped it since.
 	Halted bool `json:"halted,omitempty"`
+	// Full reports that a person stopped it so that it may not even reduce.
+	Full bool `json:"full,omitempty"`
 
 	Cash      domain.Decimal  `json:"cash"`
 	Cost      domain.Decimal  `json:"cost"`

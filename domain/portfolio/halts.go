@@ -1,0 +1,151 @@
+package portfolio
+
+import (
+	"pets/domain"
+	"pets/domain/risk"
+)
+
+// Leave is what a halt leaves permitted.
+type Leave string
+
+// What may be permitted, from the strictest.
+const (
+	LeaveNothing Leave = "nothing"
+	LeaveReduce  Leave = "reduce"
+	LeaveAll     Leave = "all"
+)
+
+// Halt is one thing that keeps a bot from trading freely, with what it leaves
+// permitted to the bot, and to an operator for it.
+type Halt struct {
+	// Kind is breaker, bot_stopped or emergency_stop.
+	Kind string `json:"kind"`
+	// Of is the breaker, the bot's status, or the kind of the emergency stop.
+	Of       string `json:"of"`
+	Bot      Leave  `json:"bot"`
+	Operator Leave  `json:"operator"`
+
+	breaker risk.Key
+}
+
+// The kinds of halts.
+const (
+	HaltBreaker   = "breaker"
+	HaltBot       = "bot_stopped"
+	HaltEmergency = "emergency_stop"
+)
+
+// Halts lists what halts a bot now. Of several, the strictest holds: see [State.Leaves].
+//
+// It is the table of halts: what a breaker leaves is the policy's while_tripped; a bot
+// that a person stopped may reduce, unless it was stopped fully; a manual emergency
+// stop, and that of a drawdown, leave reducing to operators, and to bots where the
+// policy tells them to close; a breach or a system error leave nothing. A portfolio of
+// the first edition leaves only what close_positions_on_trip does.
+func (s *State) Halts(bot string) []Halt {
+	var all []Halt
+	if s.Stop.Engaged {
+		all = append(all, s.haltOfStop())
+	}
+	tripped := s.haltedBy(bot)
+	for _, key := range tripped {
+		all = append(all, Halt{HaltBreaker, key.String(), s.leavesTripped(false), s.leavesTripped(true), key})
+	}
+	if b := s.Bots[bot]; b != nil && b.Status != Running {
+		all = append(all, s.haltOfBot(b, len(tripped) > 0))
+	}
+	return all
+}
+
+func (s *State) haltOfStop() Halt {
+	h := Halt{Kind: HaltEmergency, Of: s.Stop.Kind, Bot: LeaveNothing, Operator: LeaveNothing}
+	if s.Policy.Second() && leavesStop(s.Stop.Kind) {
+		h.Operator = LeaveReduce
+		if s.Policy.ClosePositionsOnTrip {
+			h.Bot = LeaveReduce
+		}
+	}
+	return h
+}
+
+// leavesStop reports whether an emergency stop leaves a way out of positions: one that
+// doubts the keys or the machine does not.
+func leavesStop(kind string) bool {
+	return kind == domain.StopManual || kind == domain.StopPortfolioDrawdown
+}
+
+// leavesTripped is what a tripped breaker leaves.
+func (s *State) leavesTripped(operator bool) Leave {
+	p := &s.Policy
+	switch {
+	case operator && p.Second(), p.WhileTripped == domain.WhileReduce:
+		return LeaveReduce
+	case p.WhileTripped == "" && p.ClosePositionsOnTrip:
+		return LeaveReduce
+	}
+	return LeaveNothing
+}
+
+func (s *State) haltOfBot(b *Bot, tripped bool) Halt {
+	h := Halt{Kind: HaltBot, Of: string(b.Status), Bot: LeaveNothing, Operator: LeaveNothing}
+	switch {
+	case s.Policy.Second():
+		h.Operator = LeaveReduce
+		if !b.Full {
+			h.Bot = LeaveReduce
+		}
+	case tripped && b.Halted: // the trip stopped it, and it leaves what the breaker does
+		h.Bot, h.Operator = s.leavesTripped(false), s.leavesTripped(false)
+	}
+	return h
+}
+
+// Leaves returns what is permitted to a bot now, or to an operator for it.
+func (s *State) Leaves(bot string, operator bool) Leave {
+	leave := LeaveAll
+	for _, h := range s.Halts(bot) {
+		leave = stricter(leave, h.For(operator))
+	}
+	return leave
+}
+
+// For returns what the halt leaves to a bot, or to an operator.
+func (h Halt) For(operator bool) Leave {
+	if operator {
+		return h.Operator
+	}
+	return h.Bot
+}
+
+func stricter(a, b Leave) Leave {
+	if a == LeaveNothing || b == LeaveNothing {
+		return LeaveNothing
+	}
+	if a == LeaveReduce || b == LeaveReduce {
+		return LeaveReduce
+	}
+	return LeaveAll
+}
+
+// byOperator reports whether the caller is a person acting for a bot.
+func (d *Decision) byOperator() bool { return d.caller.Role != domain.RoleBot }
+
+// mayClose reports whether an order that only reduces passes the breakers and the
+// limits.
+func (d *Decision) mayClose() bool { return d.s.leavesTripped(d.byOperator()) == LeaveReduce }
+
+// toCancel lists the resting orders that open, of one bot or of all, oldest first: a
+// halt directs bots to cancel them. The first edition does not.
+func (s *State) toCancel(only string, d *Decision) []string {
+	if !s.Policy.Second() {
+		return nil
+	}
+	return s.permitIDs(func(p *risk.Permit) bool {
+		return p.Working && p.Live(d.now) && p.ReducingLeft.Less(p.Left) && (only == "" || only == p.Bot)
+	})
+}
+
+// ToCancel lists the resting orders of a bot that open, as of the last record.
+func (s *State) ToCancel(bot string) []string {
+	return s.toCancel(bot, &Decision{s: s, now: s.Time})
+}
