@@ -113,6 +113,9 @@ type PermitGranted struct {
 	// Reducing is the part of the quantity that only closes what is held. The
 	// rest opens exposure.
 	Reducing Decimal `json:"reducing"`
+	// Covered is the part of a sell in an exclusive market that is of shares which the
+	// bot holds.
+	Covered Decimal `json:"covered,omitzero"`
 	// Reserved is the cash set aside, in base asset. Mark is the price that it
 	// was calculated at, if that is not the limit price (an opening sell of a
 	// perp).

@@ -75,10 +75,9 @@ func (s *State) usePermit(at domain.Stamp, e *domain.FillRecorded) {
 		return
 	}
 	x, before := s.execution(e), p.OpeningLeft
-	opens := p.Opens(x)
 	p.Fill(x, s.KindOf(e.Market))
 	s.fillLeg(p, e)
-	s.handOn(at, p, p.Unused(before, opens))
+	s.handOn(at, p, p.Unused(before, x.Opens))
 	if p.Left.IsZero() {
 		s.forgetPermit(p)
 	}
@@ -95,33 +94,6 @@ func (s *State) handOn(at domain.Stamp, from *risk.Permit, unused domain.Decimal
 		return p != from && p.Instrument == from.Instrument && p.Live(at.Time)
 	}) {
 		unused = unused.Sub(s.Permits[id].Inherit(from, unused))
-	}
-}
-
-// execution returns a fill that is not booked yet, as its permit sees it.
-func (s *State) execution(e *domain.FillRecorded) risk.Execution {
-	x := risk.Execution{Quantity: e.Quantity, Price: e.Price, Fee: e.Fee}
-	if in := s.Instruments[e.Instrument]; in != nil {
-		if h := in.Holding(e.Bot); h != nil {
-			x.Held = h.Quantity
-		}
-	}
-	return x
-}
-
-// reclaim limits what live permits will close to what is held, the oldest permit
-// first. A fill of another order, or a void, may have changed the holding.
-func (s *State) reclaim(at domain.Stamp, bot string, in *Instrument) {
-	held := domain.Zero
-	if h := in.Holding(bot); h != nil {
-		held = h.Quantity
-	}
-	free := map[domain.Side]domain.Decimal{domain.Sell: held.Max(domain.Zero), domain.Buy: held.Neg().Max(domain.Zero)}
-	for _, id := range idsOf(s.permitsOf(bot), func(p *risk.Permit) bool {
-		return p.Instrument == in.Instrument && p.Live(at.Time)
-	}) {
-		p := s.Permits[id]
-		free[p.Side] = free[p.Side].Sub(p.Claim(free[p.Side], s.KindOf(in.Market)))
 	}
 }
 

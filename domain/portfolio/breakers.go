@@ -122,6 +122,9 @@ func (s *State) passHours() {
 // equity is taken from the record.
 func (s *State) openDay(e *domain.DayOpened) {
 	s.Day = e.Date
+	for _, b := range s.Bots {
+		b.Today = 0
+	}
 	for r := range risk.Rules() {
 		if r.Day != nil && r.IsOn(&s.Policy) {
 			s.each(r, func(subject risk.Subject) {

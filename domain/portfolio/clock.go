@@ -181,13 +181,7 @@ func (d *Decision) PermitRefusedByClock(r PermitRequest) error {
 	if err != nil || d.still.Behind == 0 {
 		return nil //nolint:nilerr // the decision refuses it with the reason
 	}
-	held := domain.Zero
-	if in := d.s.Instruments[o.Instrument]; in != nil {
-		if h := in.Holding(o.Bot); h != nil {
-			held = h.Quantity
-		}
-	}
-	if risk.Split(o, held, d.pendingReduction(o)).Opening.IsZero() {
+	if d.split(o).Opening.IsZero() {
 		return nil
 	}
 	return d.RefusedByClock()

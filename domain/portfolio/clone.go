@@ -48,6 +48,7 @@ func eachCopied[K comparable, V any](m map[K]*V, own func(*V)) map[K]*V {
 func (b *Bot) own() {
 	b.Refs = b.Refs.Clone()
 	b.Streak.Results = slices.Clone(b.Streak.Results)
+	b.Lost = maps.Clone(b.Lost)
 	if b.Results != nil {
 		b.Results = eachCopied(b.Results, nil)
 	}

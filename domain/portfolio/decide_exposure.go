@@ -2,9 +2,11 @@ package portfolio
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"pets/domain"
+	"pets/domain/payoff"
 	"pets/domain/risk"
 )
 
@@ -27,12 +29,12 @@ func (d *Decision) checkOptional(c *orderCheck, b *Bot) {
 	}
 	if limit := p.MaxPositionUSD; !limit.IsZero() {
 		if all := d.exposureIn(b.ID, c.order.Instrument).Add(order); limit.Less(all) {
-			c.fail(domain.ReasonMaxPosition, all.String(), limit.String(), "the bot's exposure in the outcome would be above max_position_usd")
+			c.fail(domain.ReasonMaxPosition, all.String(), limit.String(), "%s would be above max_position_usd", d.where(c))
 		}
 	}
 	if limit := p.MaxOpenPositions; limit > 0 {
 		if open := d.openWith(b.ID, c.order.Instrument); open > limit {
-			c.fail(domain.ReasonMaxOpenPositions, domain.FromInt(int64(open)).String(), domain.FromInt(int64(limit)).String(), "the bot would have exposure in more outcomes than max_open_positions")
+			c.fail(domain.ReasonMaxOpenPositions, domain.FromInt(int64(open)).String(), domain.FromInt(int64(limit)).String(), "the bot would have exposure in more %s than max_open_positions", d.places())
 		}
 	}
 	if limit := p.MaxBotCapitalPct; !limit.IsZero() {
@@ -41,6 +43,7 @@ func (d *Decision) checkOptional(c *orderCheck, b *Bot) {
 	if limit, category := p.MaxCategoryExposurePct, d.s.categoryOf(c.order.Market); !limit.IsZero() && category != "" {
 		d.checkShare(c, domain.ReasonCategoryExposure, d.exposureOfCategory(category).Add(order), limit, "the exposure of all bots in the category would be above max_category_exposure_pct of the portfolio's equity")
 	}
+	d.checkSecond(c, b)
 	if limit := p.MaxOrdersPerMinute; limit > 0 {
 		if n := d.s.ordersWithin(b, d.now) + len(d.legs) + 1; n > limit {
 			c.fail(domain.ReasonOrderRate, domain.FromInt(int64(n)).String(), domain.FromInt(int64(limit)).String(), "the bot would be granted more permits in 60 s than max_orders_per_minute")
@@ -77,29 +80,41 @@ func (s *State) pending(p *risk.Permit) domain.Decimal {
 	return opening(p.Order, p.Left.Sub(p.ReducingLeft), s.KindOf(p.Market), p.Mark)
 }
 
-// exposureIn returns the exposure of a bot in one outcome.
+// exposureIn returns the exposure of a bot where an order would open: in the whole of
+// an exclusive market, else in the one outcome. Live permits that open count at their
+// worst case.
 func (d *Decision) exposureIn(bot string, i domain.Instrument) domain.Decimal {
+	together := d.s.together(i) != nil
 	sum := domain.Zero
-	if in := d.s.Instruments[i]; in != nil {
-		if h := in.Holding(bot); h != nil {
-			sum = d.s.exposureOf(in, bot)
-		}
+	if together {
+		sum = d.s.exposureTogether(bot, i.Market)
+	} else if in := d.s.Instruments[i]; in != nil {
+		sum = d.s.exposureOf(in, bot)
 	}
 	for p := range d.livePermits(bot) {
-		if p.Instrument == i {
+		if p.Instrument == i || together && p.Market == i.Market && d.s.together(p.Instrument) != nil {
 			sum = sum.Add(d.s.pending(p))
 		}
 	}
 	return sum
 }
 
-// exposureOf returns what a holding can still lose: its cost if it is long; if it
-// is short, its cover less what its sale brought in.
+// exposureTogether returns what a bot can still lose in an exclusive market.
+func (s *State) exposureTogether(bot, market string) domain.Decimal {
+	f, _ := s.Figures(bot, market)
+	return f.Exposure
+}
+
+// exposureOf returns what a holding can still lose: its cost if it is long, or its
+// value if that is higher and the second edition is in force; if it is short, its cover
+// less what its sale brought in. What is held of an exclusive market counts there.
 func (s *State) exposureOf(in *Instrument, bot string) domain.Decimal {
 	h := in.Holding(bot)
 	switch {
-	case h == nil || h.IsFlat():
+	case h == nil || h.IsFlat() || s.together(in.Instrument) != nil:
 		return domain.Zero
+	case h.Quantity.Sign() > 0 && s.Policy.Second():
+		return h.Cost.Max(h.Value)
 	case h.Quantity.Sign() > 0:
 		return h.Cost
 	default:
@@ -107,12 +122,34 @@ func (s *State) exposureOf(in *Instrument, bot string) domain.Decimal {
 	}
 }
 
+// exposureHeld sums what holdings can still lose, of one bot or of all, in the markets
+// that are asked for.
+func (s *State) exposureHeld(bot string, in func(market string) bool) domain.Decimal {
+	sum := domain.Zero
+	for i, instrument := range s.Instruments {
+		if !in(i.Market) {
+			continue
+		}
+		for _, h := range instrument.Holdings {
+			if bot == "" || bot == h.Bot {
+				sum = sum.Add(s.exposureOf(instrument, h.Bot))
+			}
+		}
+	}
+	for name, m := range s.Markets {
+		for _, h := range m.Held {
+			if in(name) && (bot == "" || bot == h.Bot) {
+				sum = sum.Add(s.exposureTogether(h.Bot, name))
+			}
+		}
+	}
+	return sum
+}
+
 func (d *Decision) exposureOfBot(bot string) domain.Decimal {
 	sum := domain.Zero
 	if d.s.Bots[bot].Positions > 0 {
-		for _, in := range d.s.Instruments {
-			sum = sum.Add(d.s.exposureOf(in, bot))
-		}
+		sum = d.s.exposureHeld(bot, func(string) bool { return true })
 	}
 	for p := range d.livePermits(bot) {
 		sum = sum.Add(d.s.pending(p))
@@ -121,17 +158,14 @@ func (d *Decision) exposureOfBot(bot string) domain.Decimal {
 }
 
 func (d *Decision) exposureOfCategory(category string) domain.Decimal {
-	sum := domain.Zero
-	for i, in := range d.s.Instruments {
-		if d.s.categoryOf(i.Market) != category {
-			continue
-		}
-		for _, h := range in.Holdings {
-			sum = sum.Add(d.s.exposureOf(in, h.Bot))
-		}
-	}
+	return d.exposureOfAll(func(market string) bool { return d.s.categoryOf(market) == category })
+}
+
+// exposureOfAll returns the exposure of all bots in the markets that are asked for.
+func (d *Decision) exposureOfAll(in func(market string) bool) domain.Decimal {
+	sum := d.s.exposureHeld("", in)
 	for p := range d.live(d.s.Permits) {
-		if d.s.categoryOf(p.Market) == category {
+		if in(p.Market) {
 			sum = sum.Add(d.s.pending(p))
 		}
 	}
@@ -146,23 +180,47 @@ func (s *State) categoryOf(market string) string {
 	return ""
 }
 
-// openWith counts the outcomes in which a bot has, or may get, exposure,
-// including one more.
+// openWith counts where a bot has, or may get, exposure, including one more: markets
+// under the second edition, outcomes under the first.
 func (d *Decision) openWith(bot string, with domain.Instrument) int {
-	open := map[domain.Instrument]bool{with: true}
+	open := map[domain.Instrument]bool{d.s.counted(with): true}
 	if d.s.Bots[bot].Positions > 0 {
 		for i, in := range d.s.Instruments {
-			if h := in.Holding(bot); h != nil && !h.IsFlat() {
-				open[i] = true
+			if h := in.Holding(bot); h != nil && !h.IsFlat() && !d.s.isDust(bot, in) {
+				open[d.s.counted(i)] = true
 			}
 		}
 	}
 	for p := range d.livePermits(bot) {
 		if p.ReducingLeft.Less(p.Left) {
-			open[p.Instrument] = true
+			open[d.s.counted(p.Instrument)] = true
 		}
 	}
 	return len(open)
+}
+
+// counted is what an open position is counted as.
+func (s *State) counted(i domain.Instrument) domain.Instrument {
+	if s.Policy.Second() {
+		i.Outcome = ""
+	}
+	return i
+}
+
+// isDust reports that what a bot holds is below position_dust_usd, by cost and by
+// value: it is no open position. In an exclusive market that is all it holds there.
+func (s *State) isDust(bot string, in *Instrument) bool {
+	dust := s.Policy.PositionDustUSD
+	if dust.IsZero() {
+		return false
+	}
+	h := in.Holding(bot)
+	cost, value := h.Cost, h.Value
+	if s.together(in.Instrument) != nil {
+		f, _ := s.Figures(bot, in.Market)
+		cost, value = f.Cost, f.Value.Max(f.Exposure)
+	}
+	return cost.Abs().Max(value.Abs()).Less(dust)
 }
 
 // ordersWithin counts the permits that a bot was granted in the minute before a
@@ -184,6 +242,9 @@ func (s *State) countOrder(now time.Time, bot string) {
 	b := s.Bots[bot]
 	if b == nil {
 		return
+	}
+	if s.Policy.Second() {
+		b.Today++
 	}
 	n := len(b.Granted)
 	if drop := max(n-s.ordersWithin(b, now), n-maxGranted); drop > n/2 || drop >= maxGranted {
@@ -218,29 +279,37 @@ func (d *Decision) checkInventory(c *orderCheck, b *Bot) {
 // order's market if any of its live orders, and this one, are filled.
 func (d *Decision) inventory(o domain.Order) domain.Decimal {
 	reach := map[string]risk.Reach{}
-	rest := func(outcome string, side domain.Side, quantity domain.Decimal) {
+	rest := func(i domain.Instrument, side domain.Side, quantity domain.Decimal) {
+		outcome, buys := i.Outcome, side == domain.Buy
+		// !A is cash less A: to buy it is to sell A.
+		if name, is := strings.CutPrefix(outcome, payoff.Not); is && d.s.together(i) != nil {
+			outcome, buys = name, !buys
+		}
 		r := reach[outcome]
-		if side == domain.Buy {
+		if buys {
 			r.High = r.High.Add(quantity)
 		} else {
 			r.Low = r.Low.Sub(quantity)
 		}
 		reach[outcome] = r
 	}
-	rest(o.Outcome, o.Side, o.Quantity)
+	rest(o.Instrument, o.Side, o.Quantity)
 	for p := range d.livePermits(o.Bot) {
 		if p.Market == o.Market {
-			rest(p.Outcome, p.Side, p.Left)
+			rest(p.Instrument, p.Side, p.Left)
 		}
 	}
-	for i, in := range d.s.Instruments {
-		if i.Market != o.Market {
+	for _, in := range d.s.instrumentsOf(o.Market) {
+		h := in.Holding(o.Bot)
+		if h == nil {
 			continue
 		}
-		if h := in.Holding(o.Bot); h != nil {
-			r := reach[i.Outcome]
-			reach[i.Outcome] = risk.Reach{Low: r.Low.Add(h.Quantity), High: r.High.Add(h.Quantity)}
+		outcome, quantity := in.Outcome, h.Quantity
+		if name, is := strings.CutPrefix(outcome, payoff.Not); is && d.s.together(in.Instrument) != nil {
+			outcome, quantity = name, quantity.Neg()
 		}
+		r := reach[outcome]
+		reach[outcome] = risk.Reach{Low: r.Low.Add(quantity), High: r.High.Add(quantity)}
 	}
 	known := d.s.outcomesOf(o.Market)
 	for _, outcome := range known {

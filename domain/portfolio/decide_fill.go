@@ -33,6 +33,7 @@ func (d *Decision) RecordFill(r FillReport) error {
 	if _, err := d.requireBot(r.Bot); err != nil {
 		return err
 	}
+	r.Instrument = d.s.Named(r.Instrument)
 	if err := d.checkFill(&r); err != nil {
 		return err
 	}
@@ -142,6 +143,9 @@ func (d *Decision) flagFill(e *domain.FillRecorded, fact ledger.Fact) {
 	}
 	if in != nil && in.Payout != nil {
 		e.Flags = append(e.Flags, domain.FlagMarketSettled)
+	}
+	if m := s.Markets[e.Market]; m != nil && s.Policy.Second() && len(m.Outcomes) > 0 && !m.has(e.Outcome) {
+		e.Flags = append(e.Flags, domain.FlagOutcomeUnknown)
 	}
 }
 

@@ -79,7 +79,7 @@ func (d *Decision) grant(c *orderCheck, expires time.Time, arbitrage string) str
 // permit returns the permit of an order that passed every check.
 func (c *orderCheck) permit(name string, expires time.Time) *domain.PermitGranted {
 	return &domain.PermitGranted{
-		Permit: name, Order: c.order, Reducing: c.exposure.Reducing, Reserved: c.reserve, Mark: c.mark, ExpiresAt: expires,
+		Permit: name, Order: c.order, Reducing: c.exposure.Reducing, Covered: c.covered, Reserved: c.reserve, Mark: c.mark, ExpiresAt: expires,
 	}
 }
 
@@ -113,6 +113,7 @@ func liveIn(permits map[string]*risk.Permit, now time.Time) int {
 // checkOrder validates the order and fills in the defaults.
 func (d *Decision) checkOrder(r PermitRequest) (o domain.Order, ttl time.Duration, err error) {
 	o, ttl = r.Order, time.Duration(d.s.Policy.PermitTTL)
+	o.Instrument = d.s.Named(o.Instrument)
 	if err := domain.CheckID("bot", o.Bot); err != nil {
 		return o, 0, err
 	}
@@ -169,6 +170,8 @@ type orderCheck struct {
 	exposure risk.Exposure
 	reserve  domain.Decimal
 	mark     domain.Decimal
+	// covered is the part of a sell that is of shares held, in an exclusive market.
+	covered domain.Decimal
 	// proven reports that what the order opens is not directional, so that zones
 	// do not apply.
 	proven  bool
@@ -199,16 +202,15 @@ func (d *Decision) examine(o domain.Order, kind domain.MarketKind) *orderCheck {
 // run checks the order of c against everything that may forbid it.
 func (d *Decision) run(c *orderCheck, kind domain.MarketKind) {
 	s, o := d.s, c.order
-	held := domain.Zero
 	in := s.Instruments[o.Instrument]
-	if in != nil {
-		if h := in.Holding(o.Bot); h != nil {
-			held = h.Quantity
-		}
-	}
-	c.exposure = risk.Split(o, held, d.pendingReduction(o))
+	c.exposure = d.split(o)
 	c.mark = d.shortMark(c, in)
-	c.reserve = risk.Reservation(o, c.exposure, c.kind, c.mark)
+	if s.together(o.Instrument) != nil {
+		c.covered = d.covered(o)
+		c.reserve = risk.ReservationTogether(o, c.covered)
+	} else {
+		c.reserve = risk.Reservation(o, c.exposure, c.kind, c.mark)
+	}
 	d.checkHalted(c)
 	d.checkMarketOf(c, kind, in)
 	if o.ReduceOnly && !c.reducing() {
@@ -226,6 +228,7 @@ func (d *Decision) run(c *orderCheck, kind domain.MarketKind) {
 		d.checkInventory(c, b)
 	}
 	d.checkCash(c, b)
+	d.checkTreasury(c)
 }
 
 // livePermits returns the live permits of a bot, including those of the earlier
@@ -249,18 +252,6 @@ func (d *Decision) live(permits map[string]*risk.Permit) iter.Seq[*risk.Permit] 
 			}
 		}
 	}
-}
-
-// pendingReduction returns what live permits will already close of the same
-// holding.
-func (d *Decision) pendingReduction(o domain.Order) domain.Decimal {
-	sum := domain.Zero
-	for p := range d.livePermits(o.Bot) {
-		if p.Instrument == o.Instrument && p.Side == o.Side {
-			sum = sum.Add(p.ReducingLeft)
-		}
-	}
-	return sum
 }
 
 // checkHalted checks the emergency stop, the breakers, the limits, and that the bot is
@@ -332,7 +323,7 @@ func (d *Decision) checkMarketOf(c *orderCheck, kind domain.MarketKind, in *Inst
 	switch {
 	case kind != "" && kind != c.kind:
 		c.fail(domain.ReasonMarketMismatch, string(kind), string(c.kind), "the market is of kind %s", c.kind)
-	case m != nil && len(m.Outcomes) > 0 && !slices.Contains(m.Outcomes, o.Outcome):
+	case m != nil && len(m.Outcomes) > 0 && !m.has(o.Outcome) && (!c.reducing() || !s.Policy.Second()):
 		c.fail(domain.ReasonMarketMismatch, o.Outcome, "", "the market has no such outcome")
 	case c.kind == domain.KindOutcome && domain.One.Less(o.LimitPrice):
 		c.fail(domain.ReasonMarketMismatch, o.LimitPrice.String(), "1", "the price of an outcome share is at most 1")

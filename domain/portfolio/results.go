@@ -2,6 +2,7 @@ package portfolio
 
 import (
 	"strconv"
+	"time"
 
 	"pets/domain"
 	"pets/domain/ledger"
@@ -20,6 +21,8 @@ type Result struct {
 	// result that waits for the bot's next one in the market is not counted yet.
 	Counted bool `json:"counted,omitempty"`
 	Number  int  `json:"number,omitempty"`
+	// LostBefore is when the bot had lost in the market before this result.
+	LostBefore time.Time `json:"lost_before,omitzero"`
 	// Refunded reports that the market was void: the result is neutral.
 	Refunded bool `json:"refunded,omitempty"`
 }
@@ -55,7 +58,7 @@ func (s *State) countTrade(b *Bot, e *domain.TradeClosed) int {
 	b.Trades++
 	if e.ResultID == "" {
 		number := b.Closings
-		s.countResult(b, e.TradeFigures.Result)
+		s.countResult(b, e.Market, e.TradeFigures.Result)
 		return number
 	}
 	r := b.Results[e.ResultID]
@@ -72,15 +75,19 @@ func (s *State) countTrade(b *Bot, e *domain.TradeClosed) int {
 	switch {
 	case r.Counted:
 		b.recount(r, before)
+		if now := r.of(); now != before {
+			s.lostAgain(b, r, now)
+		}
 	case !e.Deferred:
-		r.Counted, r.Number = true, b.Closings
-		s.countResult(b, r.of())
+		r.Counted, r.Number, r.LostBefore = true, b.Closings, b.Lost[e.Market]
+		s.countResult(b, e.Market, r.of())
 	}
 	return r.Number
 }
 
 // countResult counts the next result of a bot.
-func (s *State) countResult(b *Bot, r domain.Result) {
+func (s *State) countResult(b *Bot, market string, r domain.Result) {
+	s.lost(s.Time, b, market, r)
 	b.Closings++
 	b.count(r, 1)
 	b.Streak.Close(r)

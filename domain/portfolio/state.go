@@ -160,6 +160,11 @@ type Bot struct {
 	// Granted holds the times of the permits of the last minute, oldest first,
 	// and possibly some older ones.
 	Granted []time.Time `json:"granted,omitempty"`
+	// Today counts the permits of the open calendar day under the second edition.
+	Today int `json:"today,omitempty"`
+	// Lost is when the bot last had a losing result, by market, under the second
+	// edition.
+	Lost map[string]time.Time `json:"lost,omitempty"`
 }
 
 // Denial is a denied permit of a bot, kept to coalesce an identical next one.

@@ -20,6 +20,10 @@ type Permit struct {
 	// the checks of zones, spot and marks. ReducingLeft can shrink, but
 	// OpeningLeft does not grow in its place.
 	OpeningLeft domain.Decimal `json:"opening_left"`
+	// Covered is the part of a sell in an exclusive market that is of shares which the
+	// bot holds and no other live sell was promised. It needs no cash, whether it
+	// reduces or opens.
+	Covered domain.Decimal `json:"covered,omitzero"`
 	// Reserved is the cash still set aside for the quantity left.
 	Reserved domain.Decimal `json:"reserved"`
 	// Mark is the price at which an opening sell outside outcome markets is
@@ -55,8 +59,15 @@ func (p *Permit) Sign(digest string, revision uint64, expires *time.Time, ahead 
 // Execution is a fill as seen by its permit.
 type Execution struct {
 	Quantity, Price, Fee domain.Decimal
-	// Held is the signed position just before the fill.
-	Held domain.Decimal
+	// Opens is how much of the fill increases what is held just before it. Covered is
+	// how much of it sells shares that are held, in an exclusive market.
+	Opens, Covered domain.Decimal
+	// Anyhow reports that opening more than was permitted is within the permit: under
+	// the second edition only market, side, quantity and price count.
+	Anyhow bool
+	// Together reports that the market is exclusive: permits are judged by what the
+	// bot holds of all its outcomes.
+	Together bool
 }
 
 // Live reports whether the permit is still valid at a time.
@@ -105,8 +116,8 @@ func (p *Permit) WallExpiry() time.Time {
 // price and opening part. The caller checks fees and rounding, because it knows
 // the base asset.
 func (p *Permit) Fill(x Execution, kind domain.MarketKind) (within bool) {
-	opens := p.Opens(x)
-	within = !p.Left.Less(x.Quantity) && !p.worse(x.Price) && !p.OpeningLeft.Less(opens)
+	opens := x.Opens
+	within = !p.Left.Less(x.Quantity) && !p.worse(x.Price) && (x.Anyhow || !p.OpeningLeft.Less(opens))
 	if !p.Working { // A filled order must have been resting at a venue.
 		p.Working, p.ExpiresAt, p.Ahead = true, time.Time{}, 0
 	}
@@ -115,8 +126,41 @@ func (p *Permit) Fill(x Execution, kind domain.MarketKind) (within bool) {
 	p.OpeningLeft = p.OpeningLeft.Sub(opens).Max(domain.Zero).Min(p.Left)
 	// A fill closes first, so the part that opens exposure is the remainder.
 	p.ReducingLeft = p.ReducingLeft.Sub(x.Quantity).Max(domain.Zero)
+	if x.Together {
+		p.Covered = p.Covered.Sub(x.Covered).Max(domain.Zero).Min(p.Left)
+		p.reserveTogether()
+		return within
+	}
 	p.reserve(kind)
 	return within
+}
+
+// ClaimTogether sets what the permit will close of what is held in an exclusive
+// market, and which of the shares it sells are held.
+func (p *Permit) ClaimTogether(reducing, covered domain.Decimal) {
+	p.ReducingLeft, p.Covered = reducing, covered
+	p.reserveTogether()
+}
+
+func (p *Permit) reserveTogether() {
+	o := p.Order
+	o.Quantity, o.Fee = p.Left, domain.MulDiv(p.Fee, p.Left, p.Quantity)
+	p.Reserved = ReservationTogether(o, p.Covered)
+}
+
+// ReservationTogether returns the worst case of an order in an exclusive market, in
+// cash: what a buy costs at its limit, and of a sell what shares that are not held may
+// cost at settlement beyond what it brings.
+func ReservationTogether(o domain.Order, covered domain.Decimal) domain.Decimal {
+	uncovered := o.Quantity.Sub(covered)
+	switch {
+	case o.Side == domain.Buy:
+		return o.Quantity.Mul(o.LimitPrice).Add(o.Fee)
+	case uncovered.Sign() <= 0:
+		return domain.Zero
+	default:
+		return uncovered.Mul(domain.One.Sub(o.LimitPrice)).Add(o.Fee)
+	}
 }
 
 // Claim limits what the permit will close to free, the quantity that is there to
@@ -149,13 +193,6 @@ func (p *Permit) Inherit(from *Permit, unused domain.Decimal) domain.Decimal {
 	took := unused.Min(p.Left.Sub(p.OpeningLeft))
 	p.OpeningLeft = p.OpeningLeft.Add(took)
 	return took
-}
-
-// Opens returns how much of a fill increases the existing position.
-func (p *Permit) Opens(x Execution) domain.Decimal {
-	o := p.Order
-	o.Quantity = x.Quantity
-	return Split(o, x.Held, domain.Zero).Opening
 }
 
 func (p *Permit) reserve(kind domain.MarketKind) {

@@ -20,9 +20,15 @@ func grant(o domain.Order, held string, kind domain.MarketKind) *Permit {
 	return &Permit{Order: o, Left: o.Quantity, ReducingLeft: e.Reducing, OpeningLeft: e.Opening, Reserved: Reservation(o, e, kind, domain.Zero)}
 }
 
-// filled is a fill while held is held.
-func filled(quantity, price, held string) Execution {
-	return Execution{Quantity: dec(quantity), Price: dec(price), Held: dec(held)}
+// filled is a fill of a permit's order while held is held.
+func filled(p *Permit, quantity, price, held string) Execution {
+	return executed(p, dec(quantity), dec(price), dec(held))
+}
+
+func executed(p *Permit, quantity, price, held domain.Decimal) Execution {
+	o := p.Order
+	o.Quantity = quantity
+	return Execution{Quantity: quantity, Price: price, Opens: Split(o, held, domain.Zero).Opening}
 }
 
 // "Reservation = worst case: a buy, quantity × limit price + fee; a sell, the
@@ -80,10 +86,10 @@ func TestSplitAtTheBorder(t *testing.T) {
 
 func TestPartialFillsOfABuyKeepTheRestReserved(t *testing.T) {
 	p := grant(order(domain.Buy, "10", "0.4", "1"), "0", domain.KindOutcome)
-	require.True(t, p.Fill(filled("4", "0.4", "0"), domain.KindOutcome))
+	require.True(t, p.Fill(filled(p, "4", "0.4", "0"), domain.KindOutcome))
 	require.Equal(t, "6", p.Left.String())
 	require.Equal(t, "3", p.Reserved.String(), "6 × 0.4, and 6/10 of the fee")
-	require.True(t, p.Fill(filled("6", "0.1", "4"), domain.KindOutcome), "better than the limit")
+	require.True(t, p.Fill(filled(p, "6", "0.1", "4"), domain.KindOutcome), "better than the limit")
 	require.Equal(t, "0", p.Left.String())
 	require.Equal(t, "0", p.Reserved.String())
 }
@@ -93,10 +99,10 @@ func TestPartialFillsOfABuyKeepTheRestReserved(t *testing.T) {
 func TestPartialFillsOfAFlipKeepTheOpeningPartReserved(t *testing.T) {
 	p := grant(order(domain.Sell, "10", "0.5", "0"), "6", domain.KindOutcome)
 	require.Equal(t, "2", p.Reserved.String())
-	require.True(t, p.Fill(filled("6", "0.5", "6"), domain.KindOutcome))
+	require.True(t, p.Fill(filled(p, "6", "0.5", "6"), domain.KindOutcome))
 	require.Equal(t, "0", p.ReducingLeft.String())
 	require.Equal(t, "2", p.Reserved.String(), "4 shares may still have to pay 0.5 each")
-	require.True(t, p.Fill(filled("1", "0.5", "0"), domain.KindOutcome))
+	require.True(t, p.Fill(filled(p, "1", "0.5", "0"), domain.KindOutcome))
 	require.Equal(t, "1.5", p.Reserved.String())
 }
 
@@ -118,7 +124,7 @@ func TestFillWithinQuantityAndPrice(t *testing.T) {
 		{domain.Sell, "10.000000000000000001", "0.9", false},
 	} {
 		p := grant(order(c.side, "10", "0.5", "0"), "0", domain.KindOutcome)
-		require.Equal(t, c.within, p.Fill(filled(c.quantity, c.price, "0"), domain.KindOutcome), "%+v", c)
+		require.Equal(t, c.within, p.Fill(filled(p, c.quantity, c.price, "0"), domain.KindOutcome), "%+v", c)
 		require.False(t, p.Left.Sign() < 0 || p.Reserved.Sign() < 0, "%+v", c)
 	}
 }
@@ -193,7 +199,7 @@ func TestFillOpensNoMoreThanWasGranted(t *testing.T) {
 		{domain.Buy, "-10", "5", "1", false, "0"},
 	} {
 		p := grant(order(c.side, "10", "0.5", "0"), c.granted, domain.KindOutcome)
-		require.Equal(t, c.within, p.Fill(filled(c.fill, "0.5", c.now), domain.KindOutcome), "%+v", c)
+		require.Equal(t, c.within, p.Fill(filled(p, c.fill, "0.5", c.now), domain.KindOutcome), "%+v", c)
 		require.Equal(t, c.left, p.OpeningLeft.String(), "%+v", c)
 	}
 }
@@ -204,10 +210,10 @@ func TestAFillShowsThatTheOrderWasPlaced(t *testing.T) {
 	at := time.Date(2026, 3, 10, 12, 0, 30, 0, time.UTC)
 	p := grant(order(domain.Buy, "10", "0.5", "0"), "0", domain.KindOutcome)
 	p.ExpiresAt = at
-	p.Fill(filled("4", "0.5", "0"), domain.KindOutcome)
+	p.Fill(filled(p, "4", "0.5", "0"), domain.KindOutcome)
 	require.True(t, p.Working && !p.Placed && p.ExpiresAt.IsZero())
 	p.Place(&at, 0)
-	p.Fill(filled("4", "0.5", "4"), domain.KindOutcome)
+	p.Fill(filled(p, "4", "0.5", "4"), domain.KindOutcome)
 	require.True(t, p.Working && p.Placed)
 	require.Equal(t, at, p.ExpiresAt)
 }
@@ -241,7 +247,7 @@ func TestReservationCoversWhatIsLeft(t *testing.T) {
 		p := &Permit{Order: o, Left: o.Quantity, ReducingLeft: e.Reducing, OpeningLeft: e.Opening, Reserved: Reservation(o, e, kind, domain.Zero)}
 		for range rapid.IntRange(1, 6).Draw(t, "fills") {
 			before := *p
-			p.Fill(Execution{Quantity: cents("filled", 1, 800), Price: o.LimitPrice, Held: cents("held then", -2000, 2000)}, kind)
+			p.Fill(executed(p, cents("filled", 1, 800), o.LimitPrice, cents("held then", -2000, 2000)), kind)
 			require.False(t, before.Reserved.Less(p.Reserved), "a fill takes nothing more")
 			opening := p.Left.Sub(p.ReducingLeft)
 			need := p.Left.Mul(o.LimitPrice)

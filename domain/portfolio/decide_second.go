@@ -1,0 +1,115 @@
+package portfolio
+
+import (
+	"time"
+
+	"pets/domain"
+)
+
+// The checks of an order that opens which came with the second edition of the rules.
+
+// where names the scope of max_position_usd.
+func (d *Decision) where(c *orderCheck) string {
+	if d.s.together(c.order.Instrument) != nil {
+		return "the bot's exposure in the market"
+	}
+	return "the bot's exposure in the outcome"
+}
+
+// places names what max_open_positions counts.
+func (d *Decision) places() string {
+	if d.s.Policy.Second() {
+		return "markets"
+	}
+	return "outcomes"
+}
+
+// checkSecond checks the limits of markets and days.
+func (d *Decision) checkSecond(c *orderCheck, b *Bot) {
+	p := &d.s.Policy
+	if limit := p.MaxMarketUSD; !limit.IsZero() {
+		all := d.exposureOfAll(func(market string) bool { return market == c.order.Market }).Add(c.opens())
+		if limit.Less(all) {
+			c.fail(domain.ReasonMaxMarket, all.String(), limit.String(), "the exposure of all bots in the market would be above max_market_usd")
+		}
+	}
+	if limit := p.MaxOrdersPerDay; limit > 0 {
+		if n := d.s.ordersToday(b, d.now) + len(d.legs) + 1; n > limit {
+			c.fail(domain.ReasonOrdersPerDay, domain.FromInt(int64(n)).String(), domain.FromInt(int64(limit)).String(), "the bot would be granted more permits today than max_orders_per_day")
+		}
+	}
+	if wait := time.Duration(p.MarketCooldown); wait > 0 {
+		if lost, ok := b.Lost[c.order.Market]; ok && d.now.Sub(lost) < wait {
+			c.fail(domain.ReasonMarketCooldown, d.now.Sub(lost).Round(time.Second).String(), wait.String(), "the bot lost in this market, and may open nothing there for market_cooldown")
+		}
+	}
+	d.checkRegistered(c)
+}
+
+// checkRegistered checks that the market is registered, and has the outcome.
+func (d *Decision) checkRegistered(c *orderCheck) {
+	if d.s.Policy.RegisteredOnly && d.s.Markets[c.order.Market] == nil {
+		c.fail(domain.ReasonRegisteredOnly, "", "", "the market is not registered, and registered_only allows nothing else to be opened")
+	}
+}
+
+// checkTreasury: "Besides its bot's own cash, a permit reserves no more than the
+// base-asset cash of hot:treasury and all bots less all reservations": money that is
+// recorded as gone cannot be spent.
+func (d *Decision) checkTreasury(c *orderCheck) {
+	if !d.s.Policy.Second() || c.reserve.IsZero() {
+		return
+	}
+	free := d.s.Treasury(domain.WalletHot)
+	for _, b := range d.s.Bots {
+		free = free.Add(b.Cash)
+	}
+	for p := range d.live(d.s.Permits) {
+		free = free.Sub(p.Reserved)
+	}
+	if free.Less(c.reserve) {
+		c.fail(domain.ReasonInsufficientCash, c.reserve.String(), free.String(), "the worst case of the order is more than the hot wallet has beside all reservations")
+	}
+}
+
+// ordersToday counts the permits that a bot was granted on the calendar day of a time.
+func (s *State) ordersToday(b *Bot, now time.Time) int {
+	if _, isNew := s.newDay(now); isNew {
+		return 0
+	}
+	return b.Today
+}
+
+// lost notes that a bot had a losing result in a market.
+func (s *State) lost(at time.Time, b *Bot, market string, r domain.Result) {
+	if r != domain.Loss || !s.Policy.Second() {
+		return
+	}
+	if b.Lost == nil {
+		b.Lost = map[string]time.Time{}
+	}
+	b.Lost[market] = at
+	const few = 64
+	if keep := time.Duration(s.Policy.MarketCooldown); len(b.Lost) > few {
+		for name, when := range b.Lost { // what the policy does not look back on
+			if name != market && at.Sub(when) >= max(keep, day) {
+				delete(b.Lost, name)
+			}
+		}
+	}
+}
+
+// lostAgain notes that a result of several trades is, or is no longer, a loss.
+func (s *State) lostAgain(b *Bot, r *Result, now domain.Result) {
+	switch {
+	case now == domain.Loss:
+		s.lost(s.Time, b, r.Market, now)
+	case !b.Lost[r.Market].Equal(s.Time):
+	case r.LostBefore.IsZero():
+		delete(b.Lost, r.Market)
+	default:
+		b.Lost[r.Market] = r.LostBefore
+	}
+}
+
+const day = 24 * time.Hour
