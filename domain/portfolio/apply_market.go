@@ -65,7 +65,7 @@ func (s *State) payHolder(in *Instrument, bot string, fact ledger.Fact) {
 // settle sets the payout of an instrument: its last mark, over every bot's own.
 func (i *Instrument) settle(at domain.Stamp, payout domain.Decimal, refunded bool) {
 	i.Payout, i.Refunded, i.Own = &payout, refunded, nil
-	i.push(MarkEntry{Price: payout, Revision: at.Revision, Time: at.Time, Source: MarkedBySettlement})
+	i.Marks.push(MarkEntry{Price: payout, Revision: at.Revision, Time: at.Time, Source: MarkedBySettlement})
 }
 
 // last returns the mark in force, or 0.

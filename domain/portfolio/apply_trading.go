@@ -37,7 +37,12 @@ func (s *State) applyFill(at domain.Stamp, e *domain.FillRecorded) {
 	s.reclaim(at, e.Bot, in)
 	if e.Mark != nil {
 		s.bound(*e.Mark)
-		in.push(MarkEntry{Price: *e.Mark, Revision: at.Revision, Time: at.Time, Source: MarkedByFill, Provisional: provisional})
+		m := MarkEntry{Price: *e.Mark, Revision: at.Revision, Time: at.Time, Source: MarkedByFill, Provisional: provisional}
+		if s.Policy.Second() {
+			s.markOwn(at, e, m)
+		} else {
+			in.Marks.push(m)
+		}
 	}
 	s.moved(e.Bot)
 	s.revalue(in)
@@ -147,7 +152,7 @@ func (s *State) applyConfirm(e *domain.FillConfirmed) {
 	s.Fills[e.FillID] = ref
 	in := s.instrument(s.Provisional[e.FillID])
 	delete(s.Provisional, e.FillID)
-	in.settleMark(ref.Revision)
+	s.settleMark(in, e.Bot, ref.Revision)
 	s.endLegFill(e.FillID, false)
 	s.tidyArbitrages(e.Bot)
 	if h := in.Holding(e.Bot); h != nil {
@@ -183,7 +188,7 @@ func (s *State) applyVoid(at domain.Stamp, e *domain.FillVoided) {
 		h.Oversold = h.Quantity.Sign() < 0 && (h.Oversold || !short) && s.KindOf(in.Market) != domain.KindPerp
 		s.reclaim(at, e.Bot, in)
 	}
-	in.pull(ref.Revision)
+	s.pullMark(in, e.Bot, ref.Revision)
 	s.moved(e.Bot)
 	s.revalue(in)
 	s.endLegFill(e.FillID, true)
@@ -225,7 +230,8 @@ func (s *State) applyMarks(at domain.Stamp, e *domain.PriceMarked) {
 			continue
 		}
 		in := s.instrument(domain.Instrument{Market: m.Market, Outcome: m.Outcome})
-		in.push(MarkEntry{Price: m.Price, Revision: at.Revision, Time: at.Time, Source: string(e.Source)})
+		in.Marks.push(MarkEntry{Price: m.Price, Revision: at.Revision, Time: at.Time, Source: string(e.Source)})
+		in.Own = nil
 		s.revalue(in)
 	}
 }

@@ -57,6 +57,9 @@ func (b *Bot) own() {
 
 func (i *Instrument) own() {
 	i.Marks, i.Own, i.Holdings = slices.Clone(i.Marks), slices.Clone(i.Own), slices.Clone(i.Holdings)
+	for n := range i.Own {
+		i.Own[n].Marks = slices.Clone(i.Own[n].Marks)
+	}
 	for n, h := range i.Holdings {
 		copied := *h
 		copied.Tail, copied.Closings = slices.Clone(h.Tail), maps.Clone(h.Closings)

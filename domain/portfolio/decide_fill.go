@@ -219,12 +219,27 @@ func (d *Decision) markByFill(e *domain.FillRecorded, byNotional bool, fact ledg
 	if byNotional {
 		price = e.Notional.Div(e.Quantity)
 	}
+	if d.s.Policy.Second() {
+		d.markSecond(e, price, fact)
+		return
+	}
 	if d.s.Mode == domain.ModeLive && in != nil {
 		if m := in.Mark(); m != nil && (d.fedRecently(m) || d.improvesUnpermitted(e, in, m, price, fact)) {
 			return
 		}
 	}
 	e.Mark = &price
+}
+
+// markSecond marks under the second edition: only the bot's own holding, and only at a
+// price that an outcome share can have.
+func (d *Decision) markSecond(e *domain.FillRecorded, price domain.Decimal, fact ledger.Fact) {
+	if d.s.KindOf(e.Market) == domain.KindOutcome && domain.One.Less(price) {
+		e.Flags = append(e.Flags, domain.FlagPriceOff)
+		return
+	}
+	_, permitted := d.permitFlag(e)
+	e.Mark = d.ownMark(e, price, fact, permitted || d.imported()) // an import has no permits
 }
 
 func (d *Decision) fedRecently(m *MarkEntry) bool {

@@ -15,7 +15,7 @@ type Instrument struct {
 	domain.Instrument
 	// Marks ends with the current mark. Earlier ones are kept only behind marks
 	// that can still be voided.
-	Marks []MarkEntry `json:"marks,omitempty"`
+	Marks markStack `json:"marks,omitempty"`
 	// Own are the prices by which single bots value what they hold, sorted by bot.
 	Own []OwnMark `json:"own,omitempty"`
 	// Payout is set by the settlement and final, unless a correction replaces it.
@@ -49,63 +49,14 @@ type MarkEntry struct {
 	Provisional bool `json:"provisional,omitempty"`
 }
 
-// OwnMark is the price of an instrument for one bot's holding: the bot's word,
-// which prices nothing of another bot. A mark of the market overrides it.
-type OwnMark struct {
-	Bot string `json:"bot"`
-	MarkEntry
-}
-
-// priceFor returns the price at which a bot's holding is valued. It returns false if
-// the instrument has none.
-func (i *Instrument) priceFor(bot string) (domain.Decimal, bool) {
-	if n, ok := slices.BinarySearchFunc(i.Own, bot, func(m OwnMark, id string) int { return strings.Compare(m.Bot, id) }); ok {
-		return i.Own[n].Price, true
-	}
-	if m := i.Mark(); m != nil {
-		return m.Price, true
-	}
-	return domain.Zero, false
-}
-
 // Sources of marks that do not come from a role.
 const (
 	MarkedByFill       = "fill"
 	MarkedBySettlement = "settlement"
 )
 
-// Mark returns the current mark, or nil if the instrument was never marked.
-func (i *Instrument) Mark() *MarkEntry {
-	if len(i.Marks) == 0 {
-		return nil
-	}
-	return &i.Marks[len(i.Marks)-1]
-}
-
-// push makes m the current mark. Marks before a final one are dropped, because
-// they can never return.
-func (i *Instrument) push(m MarkEntry) {
-	if !m.Provisional {
-		i.Marks = i.Marks[:0]
-	}
-	i.Marks = append(i.Marks, m)
-}
-
-// settleMark makes the mark of a fill final.
-func (i *Instrument) settleMark(revision uint64) {
-	for n := range i.Marks {
-		if i.Marks[n].Revision == revision {
-			i.Marks[n].Provisional = false
-			i.Marks = slices.Clone(i.Marks[n:])
-			return
-		}
-	}
-}
-
-// pull removes the mark of a voided fill; a later mark stays.
-func (i *Instrument) pull(revision uint64) {
-	i.Marks = slices.DeleteFunc(i.Marks, func(m MarkEntry) bool { return m.Revision == revision })
-}
+// Mark returns the current mark of the market, or nil if the instrument was never marked.
+func (i *Instrument) Mark() *MarkEntry { return i.Marks.last() }
 
 // Holding returns the holding of a bot, or nil.
 func (i *Instrument) Holding(bot string) *Holding {

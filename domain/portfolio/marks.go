@@ -1,0 +1,286 @@
+package portfolio
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"pets/domain"
+	"pets/domain/ledger"
+	"pets/domain/payoff"
+)
+
+// Marks: who is believed. A mark of a feed or an operator prices every holding; a
+// bot's word prices only its own, only where the market has no fresh mark, and earns
+// nothing. Under the first edition a fill marks for all.
+
+// markStack is a price with the earlier ones that may return: those behind marks that
+// can still be voided.
+type markStack []MarkEntry
+
+// push makes m the current mark. Marks before a final one are dropped, because they can
+// never return.
+func (s *markStack) push(m MarkEntry) {
+	if !m.Provisional {
+		*s = (*s)[:0]
+	}
+	*s = append(*s, m)
+}
+
+// settle makes the mark of a fill final.
+func (s *markStack) settle(revision uint64) {
+	for n := range *s {
+		if (*s)[n].Revision == revision {
+			(*s)[n].Provisional = false
+			*s = slices.Clone((*s)[n:])
+			return
+		}
+	}
+}
+
+// pull removes the mark of a voided fill; a later mark stays.
+func (s *markStack) pull(revision uint64) {
+	*s = slices.DeleteFunc(*s, func(m MarkEntry) bool { return m.Revision == revision })
+}
+
+func (s markStack) last() *MarkEntry {
+	if len(s) == 0 {
+		return nil
+	}
+	return &s[len(s)-1]
+}
+
+// OwnMark is the price of an instrument for one bot's holding: the bot's word, which
+// prices nothing of another bot. A mark of the market overrides it.
+type OwnMark struct {
+	Bot   string    `json:"bot"`
+	Marks markStack `json:"marks"`
+}
+
+func (i *Instrument) ownOf(bot string) (n int, ok bool) {
+	return slices.BinarySearchFunc(i.Own, bot, func(m OwnMark, id string) int { return strings.Compare(m.Bot, id) })
+}
+
+// markFor makes m the price of a bot's own holding.
+func (i *Instrument) markFor(bot string, m MarkEntry) {
+	n, ok := i.ownOf(bot)
+	if !ok {
+		i.Own = slices.Insert(i.Own, n, OwnMark{Bot: bot})
+	}
+	i.Own[n].Marks.push(m)
+}
+
+// priceInForce returns the mark that values a bot's holding, or nil for none.
+func (i *Instrument) priceInForce(bot string) *MarkEntry {
+	if n, ok := i.ownOf(bot); ok {
+		return i.Own[n].Marks.last()
+	}
+	return i.Mark()
+}
+
+// priceFor returns the price at which a bot's holding is valued. It returns false if
+// the instrument has none.
+func (i *Instrument) priceFor(bot string) (domain.Decimal, bool) {
+	if m := i.priceInForce(bot); m != nil {
+		return m.Price, true
+	}
+	return domain.Zero, false
+}
+
+// settleMark makes the mark of a fill of an instrument final.
+func (s *State) settleMark(in *Instrument, bot string, revision uint64) {
+	in.settleMark(bot, revision)
+	if i, _ := s.priced(in.Instrument, domain.Zero); i != in.Instrument {
+		s.instrument(i).settleMark(bot, revision)
+	}
+}
+
+// pullMark removes the mark of a voided fill of an instrument.
+func (s *State) pullMark(in *Instrument, bot string, revision uint64) {
+	in.pullMark(bot, revision)
+	if i, _ := s.priced(in.Instrument, domain.Zero); i != in.Instrument {
+		s.instrument(i).pullMark(bot, revision)
+		s.revalue(s.instrument(i))
+	}
+}
+
+func (i *Instrument) settleMark(bot string, revision uint64) {
+	i.Marks.settle(revision)
+	if n, ok := i.ownOf(bot); ok {
+		i.Own[n].Marks.settle(revision)
+	}
+}
+
+func (i *Instrument) pullMark(bot string, revision uint64) {
+	i.Marks.pull(revision)
+	if n, ok := i.ownOf(bot); ok {
+		if i.Own[n].Marks.pull(revision); len(i.Own[n].Marks) == 0 {
+			i.Own = slices.Delete(i.Own, n, n+1)
+		}
+	}
+}
+
+// priced returns the instrument that a mark of another one prices, and the price: in
+// an exclusive market, a mark of a complement is one of its outcome, at 1 − it.
+func (s *State) priced(i domain.Instrument, price domain.Decimal) (domain.Instrument, domain.Decimal) {
+	name, is := strings.CutPrefix(i.Outcome, payoff.Not)
+	if is && s.together(i) != nil {
+		i.Outcome = name
+		return i, domain.One.Sub(price)
+	}
+	return i, price
+}
+
+// markOwn applies the mark of a fill to the holdings of its bot.
+func (s *State) markOwn(at domain.Stamp, e *domain.FillRecorded, m MarkEntry) {
+	m.Time = effective(e.EffectiveAt, at.Time)
+	i, price := s.priced(e.Instrument, m.Price)
+	m.Price = price
+	in := s.instrument(i)
+	in.markFor(e.Bot, m)
+	s.revalue(in)
+}
+
+// effective is the earlier of a fact's own time and the time of its record.
+func effective(said *time.Time, recorded time.Time) time.Time {
+	if said != nil && said.Before(recorded) {
+		return said.UTC()
+	}
+	return recorded
+}
+
+// fresh reports whether a market mark is younger than mark_max_age, or stands at all
+// where that is 0.
+func (d *Decision) fresh(m *MarkEntry) bool {
+	age := time.Duration(d.s.Policy.MarkMaxAge)
+	return m != nil && (age == 0 || d.now.Sub(m.Time) < age)
+}
+
+// ownMark returns the price at which a fill marks its bot's holding, or nil if it does
+// not: the fill is older than the price in force, the market has a fresh mark, or every
+// price would earn something that it must not.
+func (d *Decision) ownMark(e *domain.FillRecorded, price domain.Decimal, fact ledger.Fact, permitted bool) *domain.Decimal {
+	i, _ := d.s.priced(e.Instrument, price)
+	if in := d.s.Instruments[i]; in != nil {
+		if in.Payout != nil || d.fresh(in.Mark()) {
+			return nil
+		}
+		if m := in.priceInForce(e.Bot); m != nil && effective(e.EffectiveAt, d.now).Before(m.Time) {
+			return nil
+		}
+	}
+	if permitted && d.s.Mode != domain.ModeLive {
+		return &price
+	}
+	worth, kinks := d.worthAfter(e, fact)
+	bound := d.worthBefore(e).Add(e.Notional)
+	if e.Side == domain.Sell {
+		bound = d.worthBefore(e).Sub(e.Notional)
+		if before, ok := d.priceBefore(e); ok {
+			bound = worth(before)
+		}
+	}
+	return highest(price, kinks, func(m domain.Decimal) bool { return !bound.Less(worth(m)) })
+}
+
+// priceBefore returns the price of the fill's instrument for its bot before the fill.
+func (d *Decision) priceBefore(e *domain.FillRecorded) (domain.Decimal, bool) {
+	i, _ := d.s.priced(e.Instrument, domain.Zero)
+	in := d.s.Instruments[i]
+	if in == nil {
+		return domain.Zero, false
+	}
+	price, ok := in.priceFor(e.Bot)
+	_, price = d.s.priced(e.Instrument, price) // of a complement: 1 − that of its outcome
+	return price, ok
+}
+
+// worthBefore returns what the bot's holdings in the market of a fill are worth before
+// it: in an exclusive market all of them, else those of the one outcome.
+func (d *Decision) worthBefore(e *domain.FillRecorded) domain.Decimal {
+	if m := d.s.together(e.Instrument); m != nil {
+		return d.s.valueOf(m, e.Market, e.Bot)
+	}
+	if in := d.s.Instruments[e.Instrument]; in != nil {
+		if h := in.Holding(e.Bot); h != nil {
+			return h.Value
+		}
+	}
+	return domain.Zero
+}
+
+// worthAfter returns what they would be worth after it at a mark of the fill's
+// instrument, and the marks at which that worth may begin to rise or to fall.
+func (d *Decision) worthAfter(e *domain.FillRecorded, fact ledger.Fact) (worth func(domain.Decimal) domain.Decimal, kinks []domain.Decimal) {
+	m := d.s.together(e.Instrument)
+	if m == nil {
+		after := d.s.Instruments[e.Instrument].preview(e.Bot, fact)
+		return func(mark domain.Decimal) domain.Decimal { return after.Quantity.Mul(mark) }, nil
+	}
+	h := d.s.held(m, e.Market, e.Bot)
+	change := fact.Quantity
+	if e.Side == domain.Sell {
+		change = change.Neg()
+	}
+	h.Add(e.Outcome, change)
+	marks := d.s.prices(h.Outcomes, e.Market, e.Bot)
+	i, _ := d.s.priced(e.Instrument, domain.Zero)
+	at := slices.Index(h.Outcomes, i.Outcome)
+	if at < 0 { // a fill of an outcome that was settled at 0
+		return func(domain.Decimal) domain.Decimal { return h.Min() }, nil
+	}
+	rest := domain.One // what the marks of the others leave: above it, outcomes without a mark are worth 0
+	for n, mark := range marks {
+		if mark.Known && n != at {
+			rest = rest.Sub(mark.Price)
+		}
+	}
+	_, kink := d.s.priced(e.Instrument, rest)
+	return func(mark domain.Decimal) domain.Decimal {
+		_, marks[at].Price = d.s.priced(e.Instrument, mark)
+		marks[at].Known = true
+		return worthAt(h, marks)
+	}, []domain.Decimal{kink}
+}
+
+// worthAt values a holding at marks that it does not change.
+func worthAt(h payoff.Holding, marks []payoff.Mark) domain.Decimal { return worth(h, slices.Clone(marks)) }
+
+// highest returns the highest price at or below one that is allowed, or nil for none.
+// Between 0, the kinks and the price, allowed changes at most once.
+func highest(price domain.Decimal, kinks []domain.Decimal, allowed func(domain.Decimal) bool) *domain.Decimal {
+	ends := []domain.Decimal{domain.Zero, price}
+	for _, k := range kinks {
+		if k.Sign() > 0 && k.Less(price) {
+			ends = append(ends, k)
+		}
+	}
+	slices.SortFunc(ends, domain.Decimal.Cmp)
+	for n := len(ends) - 1; n >= 0; n-- {
+		if allowed(ends[n]) {
+			if n == len(ends)-1 {
+				return &ends[n]
+			}
+			found := bisect(ends[n], ends[n+1], allowed)
+			return &found
+		}
+	}
+	return nil
+}
+
+// bisect returns the highest allowed price between one that is allowed and one that is
+// not.
+func bisect(low, high domain.Decimal, allowed func(domain.Decimal) bool) domain.Decimal {
+	two := domain.FromInt(2)
+	for {
+		middle := low.Add(high.Sub(low).Div(two))
+		if middle == low || middle == high {
+			return low
+		}
+		if allowed(middle) {
+			low = middle
+		} else {
+			high = middle
+		}
+	}
+}

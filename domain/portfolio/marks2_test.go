@@ -1,0 +1,87 @@
+package portfolio
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"pets/domain"
+)
+
+// "A bot's word, fill or mark, prices only its own holding": a bot's report of one share
+// at a price of 41 raised another's equity forty-fold.
+func TestABotPricesOnlyItsOwn(t *testing.T) {
+	h := second(t, "1000", quietPolicy)
+	h.deposit("1000")
+	h.bot("b", "1000")
+	h.fill("a", "m", "YES", buy, "100", "0.10")
+	h.fill("b", "m", "YES", buy, "1", "0.99")
+	require.Equal(t, "1000", h.equityOf("a"))
+	h.mark("m", "YES", "0.20") // a feed's, or an operator's, is for all
+	require.Equal(t, "1010", h.equityOf("a"))
+	h.fill("a", "m", "YES", buy, "1", "0.90")
+	require.Equal(t, "1009.3", h.equityOf("a"), "there is a mark of the market: 0.9 was paid for what is worth 0.2")
+	h.fill("a", "k", "BTC", buy, "1", "0.5")
+}
+
+// "Worked (live, no feed): permitted buys of 1,000 at .40 and 1,000 at .55: mark .475,
+// equity unchanged."
+func TestAFillEarnsNothingInLive(t *testing.T) {
+	for _, market := range []string{"rain", "m"} { // exclusive, and unregistered
+		h := newHarness(t).open(domain.ModeLive, quietPolicy, func(p *domain.Policy) { p.Rules = domain.SecondRules })
+		h.deposit("2000")
+		h.bot("a", "2000")
+		h.exclusive("rain", "YES", "NO")
+		p := h.permit("a", market, "YES", buy, "1000", "0.40")
+		h.fill("a", market, "YES", buy, "1000", "0.40", withPermit(p))
+		h.equal("0.4", *lastOf[*domain.FillRecorded](h).Mark)
+		p = h.permit("a", market, "YES", buy, "1000", "0.55")
+		h.fill("a", market, "YES", buy, "1000", "0.55", withPermit(p))
+		h.equal("0.475", *lastOf[*domain.FillRecorded](h).Mark)
+		require.Equal(t, "2000", h.equityOf("a"))
+		h.fill("a", market, "YES", sell, "1000", "0.60")
+		h.equal("0.475", *lastOf[*domain.FillRecorded](h).Mark, "a sale: not more than at the mark before")
+		h.fill("a", market, "YES", sell, "10", "0.30")
+		h.equal("0.3", *lastOf[*domain.FillRecorded](h).Mark, "a lower price is believed")
+	}
+}
+
+// "A fact whose effective_at … is older than the price in force marks nothing."
+func TestAnOldFactMarksNothing(t *testing.T) {
+	h := second(t, "1000", quietPolicy)
+	h.fill("a", "m", "YES", buy, "100", "0.10")
+	before := h.now.Add(-time.Second)
+	r := h.report("a", "m", "YES", buy, "100", "0.20")
+	r.EffectiveAt = &before
+	h.must(func(d *Decision) error { return d.RecordFill(r) })
+	require.Nil(t, lastOf[*domain.FillRecorded](h).Mark)
+	r = h.report("a", "m", "YES", buy, "100", "0.20")
+	r.EffectiveAt, r.PermitID = &h.now, h.permit("a", "m", "YES", buy, "100", "0.20")
+	h.must(func(d *Decision) error { return d.RecordFill(r) })
+	h.equal("0.2", *lastOf[*domain.FillRecorded](h).Mark)
+}
+
+// "a fill whose notional ÷ quantity does not [lie in 0..1] marks nothing and is flagged
+// price_off."
+func TestAPriceThatIsNone(t *testing.T) {
+	h := second(t, "1000", quietPolicy)
+	h.fill("a", "m", "YES", buy, "10", "0.10", withNotional("10.000001"))
+	require.Contains(t, h.flags(), domain.FlagPriceOff)
+	require.Nil(t, lastOf[*domain.FillRecorded](h).Mark)
+	h.fill("a", "m", "YES", buy, "10", "0.10", withNotional("10"))
+	require.NotContains(t, h.flags(), domain.FlagPriceOff)
+}
+
+// A void takes a bot's own mark back, as it does one of the market.
+func TestAVoidTakesTheOwnMarkBack(t *testing.T) {
+	h := second(t, "1000", quietPolicy)
+	h.exclusive("cup", "A", "B", "C")
+	h.fill("a", "cup", "!A", buy, "100", "0.60")
+	require.Equal(t, "1000", h.equityOf("a"), "a word on !A is one on A: 0.4")
+	p := h.permit("a", "cup", "!A", buy, "1", "0.55")
+	id := h.fill("a", "cup", "!A", buy, "1", "0.50", provisional, withPermit(p))
+	require.Equal(t, "990", h.equityOf("a"), "101 × 0.5 for what cost 60.5")
+	h.void(id)
+	require.Equal(t, "1000", h.equityOf("a"))
+}
