@@ -244,7 +244,9 @@ func (d *Decision) worthAfter(e *domain.FillRecorded, fact ledger.Fact) (worth f
 }
 
 // worthAt values a holding at marks that it does not change.
-func worthAt(h payoff.Holding, marks []payoff.Mark) domain.Decimal { return worth(h, slices.Clone(marks)) }
+func worthAt(h payoff.Holding, marks []payoff.Mark) domain.Decimal {
+	return worth(h, slices.Clone(marks))
+}
 
 // highest returns the highest price at or below one that is allowed, or nil for none.
 // Between 0, the kinks and the price, allowed changes at most once.
