@@ -111,10 +111,23 @@ type PriceMarked struct {
 	// Source is the role that sent the marks: feed, operator or bot.
 	Source Role   `json:"source"`
 	Marks  []Mark `json:"marks"`
+	// Bot sent the marks, which price only its own holdings, under the second edition of
+	// the rules.
+	Bot string `json:"bot,omitempty"`
 	// User is the feed behind marks of assets: a transfer is compared with the
 	// approval threshold only at a mark that its requester did not send. Older
 	// streams lack it.
 	User string `json:"user,omitempty"`
+	// Refused are the marks of the command that were not taken, under the second
+	// edition of the rules.
+	Refused []RefusedMark `json:"refused,omitempty"`
+}
+
+// RefusedMark says why a mark was not taken. Index is its place in the request, from 0.
+type RefusedMark struct {
+	Index   int    `json:"index"`
+	Code    Code   `json:"code"`
+	Message string `json:"message"`
 }
 
 // Mark is the price of an instrument, or of an asset in base asset.

@@ -79,6 +79,8 @@ func (s *State) applyMore(at domain.Stamp, event domain.Event) {
 		s.applyTradeRevised(e)
 	case *domain.MarketPaidOut:
 		s.applyPaidOut(at, e)
+	case *domain.MarkConfirmed:
+		s.applyMarkConfirmed(at, e)
 	case *domain.SetsChanged:
 		s.applySets(at, e)
 	default:

@@ -19,6 +19,7 @@ func (s *State) applyPaidOut(at domain.Stamp, e *domain.MarketPaidOut) {
 		if e.Void {
 			payout = in.last()
 		}
+		s.setWaiting(in, nil)
 		in.settle(at, payout, e.Void)
 		s.payHolders(at, in, e)
 	}

@@ -199,6 +199,7 @@ func (s *State) applyVoid(at domain.Stamp, e *domain.FillVoided) {
 // holders have left at that price, without a fee.
 func (s *State) applySettlement(at domain.Stamp, e *domain.MarketSettled) {
 	in := s.instrument(e.Instrument)
+	s.setWaiting(in, nil)
 	in.settle(at, e.Payout, false)
 	fact := ledger.Fact{Payout: in.Payout, Revision: at.Revision, At: at.Time}
 	for _, h := range in.Holdings {
@@ -222,7 +223,13 @@ func (s *State) applySettlement(at domain.Stamp, e *domain.MarketSettled) {
 func (s *State) applyMarks(at domain.Stamp, e *domain.PriceMarked) {
 	s.effects.Performed = true
 	for _, m := range e.Marks {
+		if m.Asset != "" && m.Waits {
+			a := s.asset(m.Asset)
+			a.Waiting = waitingAfter(a.Waiting, at, e, m)
+			continue
+		}
 		if m.Asset != "" {
+			s.asset(m.Asset).Waiting = nil
 			s.markAsset(at, m)
 			if e.Source == domain.RoleFeed && e.User != "" {
 				s.asset(m.Asset).markedBy(FeedMark{User: e.User, Price: m.Price, At: at.Time})
@@ -230,6 +237,16 @@ func (s *State) applyMarks(at domain.Stamp, e *domain.PriceMarked) {
 			continue
 		}
 		in := s.instrument(domain.Instrument{Market: m.Market, Outcome: m.Outcome})
+		if m.Waits {
+			s.setWaiting(in, waitingAfter(in.Waiting, at, e, m))
+			continue
+		}
+		if e.Source == domain.RoleBot && s.Policy.Second() {
+			in.markFor(e.Bot, MarkEntry{Price: m.Price, Revision: at.Revision, Time: at.Time, Source: string(e.Source)})
+			s.revalue(in)
+			continue
+		}
+		s.setWaiting(in, nil)
 		in.Marks.push(MarkEntry{Price: m.Price, Revision: at.Revision, Time: at.Time, Source: string(e.Source)})
 		in.Own = nil
 		s.revalue(in)

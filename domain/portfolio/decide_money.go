@@ -160,6 +160,9 @@ func (d *Decision) MarkPrices(marks []domain.Mark) error {
 	if len(marks) == 0 || len(marks) > 1000 {
 		return domain.Invalid("marks", "must hold 1 to 1000 marks")
 	}
+	if d.s.Policy.Second() {
+		return d.markSecondEdition(marks)
+	}
 	kept := make([]domain.Mark, 0, len(marks))
 	for _, m := range marks {
 		if err := d.checkMark(m); err != nil {

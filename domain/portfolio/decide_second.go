@@ -44,6 +44,7 @@ func (d *Decision) checkSecond(c *orderCheck, b *Bot) {
 		}
 	}
 	d.checkRegistered(c)
+	d.checkUnconfirmed(c)
 }
 
 // checkRegistered checks that the market is registered, and has the outcome.

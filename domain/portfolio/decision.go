@@ -93,6 +93,7 @@ func (d *Decision) emit(e domain.Event) {
 // time.
 func (d *Decision) due() {
 	d.openDay()
+	d.confirmMarks()
 	d.timeOutLegs()
 	d.expireTransfers()
 }

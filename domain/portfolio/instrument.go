@@ -18,6 +18,8 @@ type Instrument struct {
 	Marks markStack `json:"marks,omitempty"`
 	// Own are the prices by which single bots value what they hold, sorted by bot.
 	Own []OwnMark `json:"own,omitempty"`
+	// Waiting is a mark beyond the collar, or nil.
+	Waiting *Waiting `json:"waiting,omitempty"`
 	// Payout is set by the settlement and final, unless a correction replaces it.
 	Payout *domain.Decimal `json:"payout,omitempty"`
 	// Refunded reports that its market was void: holders got the cost back.

@@ -291,8 +291,11 @@ func (s *State) beginTogether(market string, m *Market) {
 
 // indexMarkets rebuilds the index of a restored or copied state.
 func (s *State) indexMarkets() {
-	s.byMarket = map[string][]*Instrument{}
+	s.byMarket, s.waiting = map[string][]*Instrument{}, 0
 	for _, in := range s.SortedInstruments() {
+		if in.Waiting != nil {
+			s.waiting++
+		}
 		s.byMarket[in.Market] = append(s.byMarket[in.Market], in)
 	}
 }

@@ -72,7 +72,9 @@ type State struct {
 	permits permitIndex
 	// byMarket is an index of Instruments, in the order in which they appeared. It is
 	// no part of a snapshot.
-	byMarket   map[string][]*Instrument
+	byMarket map[string][]*Instrument
+	// waiting counts the instruments with a mark that waits.
+	waiting    int
 	effects    Effects
 	overflowed bool
 	strained   bool
@@ -87,6 +89,8 @@ type Asset struct {
 	Marked  bool           `json:"marked,omitempty"`
 	Mark    domain.Decimal `json:"mark"`
 	At      time.Time      `json:"at,omitzero"`
+	// Waiting is a mark beyond the collar, or the first one of a live portfolio, or nil.
+	Waiting *Waiting `json:"waiting,omitempty"`
 	// FeedMarks are the latest marks of two different feeds, the latest first. The
 	// approval of a transfer depends on those that its requester did not send.
 	FeedMarks []FeedMark `json:"feed_marks,omitempty"`

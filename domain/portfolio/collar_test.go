@@ -1,0 +1,127 @@
+package portfolio
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"pets/domain"
+)
+
+func collared(t testingT) *harness {
+	h := second(t, "1000", quietPolicy, func(p *domain.Policy) { p.MarkCollar = dec("0.25") })
+	h.exclusive("rain", "YES", "NO")
+	h.mark("rain", "YES", "0.40")
+	h.fill("a", "rain", "YES", buy, "100", "0.40")
+	return h
+}
+
+// "a mark further than that from the market mark in force **waits**: it prices nothing" —
+// limit − 1, limit, limit + 1.
+func TestAMarkBeyondTheCollarWaits(t *testing.T) {
+	for price, equity := range map[string]string{"0.649999": "1024.9999", "0.65": "1025", "0.650001": "1000", "0.15": "975", "0.149999": "1000"} {
+		h := collared(t)
+		h.after(time.Minute).mark("rain", "YES", price)
+		require.Equal(t, equity, h.equityOf("a"), price)
+	}
+	h := collared(t)
+	h.mark("rain", "YES", "0.95")
+	h.ask(order("a", "rain", "YES", buy, "1", "0.30"))
+	require.Equal(t, []domain.ReasonCode{domain.ReasonMarkUnconfirmed}, h.reasons())
+	h.ask(order("a", "rain", "YES", sell, "1", "0.30"))
+	require.Empty(t, h.reasons(), "what reduces is permitted")
+}
+
+// "A mark of another command within the collar of the market mark in force takes force and
+// drops the waiting one; else one within the collar of the waiting one takes force itself;
+// any other takes its place, and its time runs on."
+func TestWhatBecomesOfAMarkThatWaits(t *testing.T) {
+	in := func(h *harness) *Instrument {
+		return h.s.Instruments[domain.Instrument{Market: "rain", Outcome: "YES"}]
+	}
+	h := collared(t)
+	h.mark("rain", "YES", "0.95")
+	since := in(h).Waiting.Since
+	h.after(time.Second).mark("rain", "YES", "0.05")
+	h.equal("0.05", in(h).Waiting.Price, "another takes its place")
+	require.Equal(t, since, in(h).Waiting.Since, "its time runs on")
+	h.after(time.Second).mark("rain", "YES", "0.10")
+	require.Nil(t, in(h).Waiting)
+	require.Equal(t, "970", h.equityOf("a"), "within the collar of the waiting one")
+	h.mark("rain", "YES", "0.90")
+	h.mark("rain", "YES", "0.20")
+	require.Nil(t, in(h).Waiting, "within the collar of the one in force")
+	require.Equal(t, "980", h.equityOf("a"))
+}
+
+// "mark_confirm_after (10 s) from the first, mark.confirmed stands before the next record
+// (after a day.opened) … and everything is evaluated".
+func TestAMarkIsConfirmedByTime(t *testing.T) {
+	h := second(t, "1000", func(p *domain.Policy) { p.MarkCollar = dec("0.25"); p.BreakerWarnAt = dec("0.999") })
+	h.exclusive("rain", "YES", "NO")
+	h.mark("rain", "YES", "0.40")
+	h.fill("a", "rain", "YES", buy, "1000", "0.40")
+	h.mark("rain", "YES", "0.10")
+	h.after(10*time.Second - 1).deposit("1")
+	require.Equal(t, []string{"deposit.recorded"}, h.types())
+	h.after(1).deposit("1")
+	require.Equal(t, []string{"mark.confirmed", "mark.confirmed", "breaker.tripped", "breaker.tripped", "deposit.recorded"}, h.types(), "of both outcomes; a loss of 300")
+	require.Equal(t, "700", h.equityOf("a"))
+	h.mark("rain", "YES", "0.60")
+	h.at(h.now.Truncate(24 * time.Hour).Add(24 * time.Hour)).deposit("1")
+	require.Equal(t, []string{"day.opened", "mark.confirmed", "mark.confirmed"}, h.types()[:3])
+}
+
+// "each mark is judged alone: good ones are taken, bad ones answered by index; all bad: 422"
+func TestEachMarkIsJudgedAlone(t *testing.T) {
+	h := second(t, "1000", quietPolicy)
+	h.must(func(d *Decision) error {
+		return d.MarkPrices([]domain.Mark{{Market: "m", Outcome: "YES", Price: dec("1.000001")}, {Market: "m", Outcome: "NO", Price: dec("1")}})
+	})
+	e := lastOf[*domain.PriceMarked](h)
+	require.Len(t, e.Marks, 1)
+	require.Equal(t, 0, e.Refused[0].Index)
+	require.Equal(t, domain.CodeInvalid, e.Refused[0].Code)
+	h.refused(domain.CodeInvalid, func(d *Decision) error {
+		return d.MarkPrices([]domain.Mark{{Market: "m", Outcome: "YES", Price: dec("-1")}})
+	})
+}
+
+// "The first mark of an asset in live waits for one by another user within the collar, and
+// for nothing else."
+func TestTheFirstMarkOfAnAsset(t *testing.T) {
+	h := newHarness(t).open(domain.ModeLive, quietPolicy, func(p *domain.Policy) { p.Rules, p.MarkCollar = domain.SecondRules, dec("0.25") })
+	h.depositIn(domain.WalletHot, "COIN", "10")
+	h.as(domain.RoleFeed, "f1").markAsset("COIN", "2")
+	h.after(time.Hour).markAsset("COIN", "2")
+	require.False(t, h.s.Assets["COIN"].Marked, "the same user, an hour later")
+	h.as(domain.RoleFeed, "f2").markAsset("COIN", "2.6")
+	require.False(t, h.s.Assets["COIN"].Marked, "more than a quarter away")
+	h.as(domain.RoleFeed, "f1").markAsset("COIN", "2.2")
+	require.True(t, h.s.Assets["COIN"].Marked)
+	h.equal("2.2", h.s.Assets["COIN"].Mark)
+}
+
+// "a market mark of !A (registered with two: of the other) is one of A, at 1 − it, unless the
+// same command gives a good one of A".
+func TestAMarkOfTheOther(t *testing.T) {
+	h := second(t, "1000", quietPolicy)
+	h.exclusive("rain", "YES", "NO")
+	h.exclusive("cup", "A", "B", "C")
+	h.mark("rain", "NO", "0.30")
+	h.equal("0.7", h.markOf("rain", "YES").Price)
+	h.must(func(d *Decision) error {
+		return d.MarkPrices([]domain.Mark{
+			{Market: "rain", Outcome: "NO", Price: dec("0.45")},
+			{Market: "rain", Outcome: "YES", Price: dec("0.5")},
+			{Market: "cup", Outcome: "!A", Price: dec("0.9")},
+			{Market: "cup", Outcome: "!B", Price: dec("0.9")},
+			{Market: "cup", Outcome: "B", Price: dec("0.2")},
+		})
+	})
+	h.equal("0.5", h.markOf("rain", "YES").Price)
+	h.equal("0.45", h.markOf("rain", "NO").Price)
+	h.equal("0.1", h.markOf("cup", "A").Price)
+	h.equal("0.2", h.markOf("cup", "B").Price)
+}
