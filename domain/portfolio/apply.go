@@ -288,9 +288,27 @@ func (s *State) flow(before domain.Decimal) {
 	if f.IsZero() {
 		return
 	}
-	s.Refs.Flow(before, f, s.anythingOpen())
+	s.flowed(&s.Refs, before, f, s.anythingOpen())
 	s.bound(s.Equity(), s.Refs.Peak, s.Refs.LifetimePeak, s.Refs.DayOpen)
 	s.effects.Flows = append(s.effects.Flows, Flow{Amount: f})
+}
+
+// flowed applies a flow to the references of one scope.
+func (s *State) flowed(r *risk.References, before, flow domain.Decimal, open bool) {
+	if s.Policy.Second() {
+		r.FlowAbove(s.Policy.MinCapital, before, flow)
+		return
+	}
+	r.Flow(before, flow, open)
+}
+
+// performed applies a change of equity by performance to the references of one scope.
+func (s *State) performed(r *risk.References, equity domain.Decimal) {
+	if s.Policy.Second() {
+		r.PerformAbove(s.Policy.MinCapital, equity)
+		return
+	}
+	r.Perform(equity)
 }
 
 func (s *State) anythingOpen() bool {
@@ -307,7 +325,7 @@ func (s *State) applyAllocation(e *domain.BotCapitalAllocated) {
 	before := b.Equity()
 	s.post(ledger.Move(ledger.BotCash(s.BaseAsset, b.ID), ledger.Wallet(s.BaseAsset, domain.WalletHot), e.Amount)...)
 	b.Cash = b.Cash.Add(e.Amount)
-	b.Refs.Flow(before, e.Amount, b.Positions > 0)
+	s.flowed(&b.Refs, before, e.Amount, b.Positions > 0)
 	s.bound(b.Equity(), b.Refs.Peak, b.Refs.LifetimePeak, b.Refs.DayOpen)
 	s.effects.Flows = append(s.effects.Flows, Flow{Bot: b.ID, Amount: e.Amount})
 }
@@ -366,10 +384,10 @@ func (s *State) moved(bot string) {
 func (s *State) perform() {
 	for _, id := range s.effects.Moved {
 		b := s.bot(id)
-		b.Refs.Perform(b.Equity())
+		s.performed(&b.Refs, b.Equity())
 		s.bound(b.Cash, b.Value, b.Equity(), b.Refs.Max.Abs)
 	}
-	s.Refs.Perform(s.Equity())
+	s.performed(&s.Refs, s.Equity())
 	s.bound(s.Value, s.Equity(), s.Refs.Max.Abs)
 	s.rearm()
 }

@@ -281,7 +281,7 @@ func (s *State) beginTogether(market string, m *Market) {
 		b.Value, s.Value = b.Value.Sub(positions), s.Value.Sub(positions)
 		s.revalueHeld(m, market, bot)
 		if flow := b.Equity().Sub(before); !flow.IsZero() {
-			b.Refs.Flow(before, flow, b.Positions > 0)
+			s.flowed(&b.Refs, before, flow, b.Positions > 0)
 			s.effects.Flows = append(s.effects.Flows, Flow{Bot: bot, Amount: flow})
 		}
 	}

@@ -18,7 +18,10 @@ type References struct {
 	// Dormant reports that flows brought equity to exactly 0 with nothing open.
 	// The ratios stay as carried, and breakers are not evaluated, until there is
 	// capital again.
-	Dormant      bool           `json:"dormant,omitempty"`
+	Dormant bool `json:"dormant,omitempty"`
+	// Sleeps reports that the scope sleeps below a minimum of capital (sleep.go), so
+	// that Dormant alone says whether it does.
+	Sleeps       bool           `json:"sleeps,omitempty"`
 	Peak         domain.Decimal `json:"peak"`
 	LifetimePeak domain.Decimal `json:"lifetime_peak"`
 	DayOpen      domain.Decimal `json:"day_open"`
@@ -75,7 +78,9 @@ func (r *References) Evaluated(equity domain.Decimal) bool { return r.Capital &&
 
 // asleep reports whether the scope stays dormant. A debt wakes it, because that
 // is a real loss. A rebate that arrives after everything was withdrawn does not.
-func (r *References) asleep(equity domain.Decimal) bool { return r.Dormant && equity.Sign() >= 0 }
+func (r *References) asleep(equity domain.Decimal) bool {
+	return r.Dormant && (r.Sleeps || equity.Sign() >= 0)
+}
 
 func (r *References) below(reference, equity domain.Decimal) domain.Decimal {
 	switch {

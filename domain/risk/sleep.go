@@ -1,0 +1,71 @@
+package risk
+
+import "pets/domain"
+
+// A scope sleeps, under the second edition of the rules, while it has too little equity
+// for a ratio to mean anything: until its equity first reaches min_capital, and after a
+// flow that leaves less. Asleep its ratios stay and trip nothing.
+
+// FlowAbove is [References.Flow] for a scope that sleeps below a minimum of capital.
+func (r *References) FlowAbove(least, before, flow domain.Decimal) {
+	r.Sleeps = true
+	after := before.Add(flow)
+	switch {
+	case !r.Capital || r.Dormant:
+		r.wake(least, after, flow)
+	case tooLittle(least, after):
+		r.rest(r.ratios(before))
+		if before.Sign() > 0 && after.Sign() >= 0 {
+			r.scale(before, after) // references are kept as multiples of the last equity
+		}
+	case before.Sign() > 0 && after.Sign() > 0:
+		r.scale(before, after)
+	case after.Sign() > 0:
+		r.seed(before, after, flow)
+	default:
+		r.owe(flow)
+	}
+}
+
+// PerformAbove is [References.Perform] for such a scope: it wakes with any event that
+// leaves it enough.
+func (r *References) PerformAbove(least, equity domain.Decimal) {
+	r.Sleeps = true
+	if !r.Capital || r.Dormant {
+		r.wake(least, equity, domain.Zero)
+	}
+	r.Perform(equity)
+}
+
+// tooLittle reports whether a scope with this equity sleeps.
+func tooLittle(least, equity domain.Decimal) bool { return equity.IsZero() || equity.Abs().Less(least) }
+
+// wake ends the sleep of a scope that has enough equity. Above 0 its references are set
+// so that the ratios are unchanged; below 0 they are 1.
+func (r *References) wake(least, equity, flow domain.Decimal) {
+	switch {
+	case tooLittle(least, equity):
+		if r.Capital {
+			r.owe(flow)
+		}
+	case equity.Sign() > 0:
+		r.seed(equity.Sub(flow), equity, flow)
+	default:
+		r.Capital, r.Dormant, r.Carried = true, false, Ratios{}
+		if r.Hours != nil {
+			r.Hours.Carried = nil
+		}
+		r.owe(flow)
+	}
+}
+
+// owe adds what comes in to the references: capital that arrives in parts must not hide
+// a part of a loss where the ratio is 1.
+func (r *References) owe(flow domain.Decimal) {
+	if flow.Sign() <= 0 {
+		return
+	}
+	for _, v := range r.values() {
+		*v = v.Add(flow)
+	}
+}
