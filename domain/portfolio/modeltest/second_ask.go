@@ -85,8 +85,9 @@ func (m *Second) examine(o SecondOrder) *asked {
 		q.mark = mark
 	}
 	q.fee = m.feeOf(&o, q.mark)
-	q.closing = zero
-	if is {
+	q.closing = smaller(o.Quantity, m.room(&o, m.livePermits(o.Bot)))
+	if less(q.closing, o.Quantity) { // only reducing permits have a group
+		o.Group, q.Group = "", ""
 		q.closing = smaller(o.Quantity, m.room(&o, m.livePermits(o.Bot)))
 	}
 	q.opening = sub(o.Quantity, q.closing)

@@ -39,7 +39,7 @@ func (m *Second) Register(r Market) Answer {
 		}
 		traded := slices.ContainsFunc(m.items, func(f item) bool { return f.thing.Market == r.Name || f.prices.Market == r.Name }) ||
 			slices.ContainsFunc(m.livePermits(""), func(p SecondPermit) bool { return p.Thing.Market == r.Name })
-		if r.Kind != "outcome" && traded {
+		if r.Kind != "outcome" && traded || is.exclusive && m.anyPaid(r.Name) {
 			return refuse("conflict")
 		}
 		// "A registration may come after marks and fills; its event says by how much each
@@ -50,6 +50,17 @@ func (m *Second) Register(r Market) Answer {
 		m.reclaim("", r.Name)
 		return Answer{}
 	})
+}
+
+// anyPaid reports whether any outcome of a market was settled: such a market can no longer
+// become exclusive, since nobody said what its outcomes pay together.
+func (m *Second) anyPaid(market string) bool {
+	for t := range m.payouts {
+		if t.Market == market {
+			return true
+		}
+	}
+	return m.refunded[market]
 }
 
 func (m *Second) equities() map[string]Num {

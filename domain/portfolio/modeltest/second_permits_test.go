@@ -30,8 +30,13 @@ func TestWhatReducesOfTwo(t *testing.T) {
 		side, name, quantity string
 		want                 bool
 	}{
-		{"sell", "m/YES", "59", true}, {"sell", "m/YES", "60", true}, {"sell", "m/YES", "61", false},
-		{"buy", "m/NO", "60", true}, {"buy", "m/NO", "61", false}, {"sell", "m/NO", "1", false}, {"buy", "m/YES", "1", false},
+		{"sell", "m/YES", "59", true},
+		{"sell", "m/YES", "60", true},
+		{"sell", "m/YES", "61", false},
+		{"buy", "m/NO", "60", true},
+		{"buy", "m/NO", "61", false},
+		{"sell", "m/NO", "1", false},
+		{"buy", "m/YES", "1", false},
 	} {
 		require.Equal(t, c.want, s.closes(s.order("a", c.side, c.name, c.quantity, "0.5")), "%+v", c)
 	}
@@ -117,6 +122,9 @@ func TestGroups(t *testing.T) {
 	one := s.granted(takes)
 	require.False(t, s.closes(s.order("a", "sell", "m/YES", "1", "0.2")))
 	two := s.granted(stops)
+	opens := s.order("a", "sell", "m/YES", "120", "0.9")
+	opens.Group = "exit"
+	require.Equal(t, "120", s.permitted(opens).opening.FloatString(0), "only reducing permits have a group")
 	f := s.report("a", "sell", "m/YES", "30", "0.9")
 	f.Permit = one
 	s.ok(s.Record(f))
@@ -126,6 +134,15 @@ func TestGroups(t *testing.T) {
 	f.Permit = two
 	s.ok(s.Record(f))
 	require.Empty(t, s.Permits())
+}
+
+// permitted returns the permit that an order would get.
+func (s *try) permitted(o SecondOrder) SecondPermit {
+	s.Helper()
+	m := s.clone()
+	id, why := m.Ask(o, false)
+	require.Empty(s, Codes(why))
+	return *m.permit(id)
 }
 
 // “What an ioc or fok order did not fill is gone permit_ttl after it was placed or first
