@@ -343,7 +343,7 @@ func (m *Second) Results(id string) []Result {
 			r.Profit, r.Trades = add(r.Profit, m.ends[i].pnl), r.Trades+1
 			neutral = neutral && m.ends[i].neutral
 		}
-		r.Verdict = verdict(r.Profit, c.dust, neutral || m.isRefund(n))
+		r.Verdict = verdict(r.Profit, c.dust, neutral)
 		out = append(out, r)
 	}
 	return out
@@ -398,17 +398,6 @@ func (m *Second) nextResult(n int) int {
 		}
 	}
 	return -1
-}
-
-// isRefund: what a void closes is neutral, whatever else the same command closed.
-func (m *Second) isRefund(first int) bool {
-	c := m.ends[first]
-	for _, f := range m.items {
-		if f.what == "refund" && f.command == c.command && f.bot == c.bot && c.by != 0 && f.thing.Market == c.thing.Market {
-			return true
-		}
-	}
-	return false
 }
 
 // Streak returns the losing streak of a bot since its last reset: "win → 0, loss → +1,

@@ -167,6 +167,9 @@ func TestReportedTwice(t *testing.T) {
 		f.ID, f.Venue = "one", c.venue
 		require.NotContains(t, s.ok(s.Record(f)).Flags, "reported_twice")
 	}
+	unnamed := s.report("a", "buy", "m/YES", "1", "0.5")
+	unnamed.ID = "one"
+	require.NotContains(t, s.ok(s.Record(unnamed)).Flags, "reported_twice")
 	s.ok(s.AddBot("c", zero, nil, true))
 	f := s.report("c", "buy", "m/YES", "1", "0.5")
 	f.ID, f.Venue = "one", "v"
@@ -199,18 +202,18 @@ func TestDepositsAreBookedOnce(t *testing.T) {
 func TestDust(t *testing.T) {
 	s := start(t, false, func(r *SecondRules) { r.PositionDust = N("0.1") })
 	s.fact("a", "buy", "m/YES", "100", "0.5")
-	s.fact("a", "sell", "m/YES", "99.8", "0.6") // .2 × .5 = .1 is not less
+	s.fact("a", "sell", "m/YES", "99.8", "0.5") // .2 × .5 = .1 is not less
 	require.Zero(t, s.Bot("a").Trades)
 	s.fact("a", "sell", "m/YES", "0.01", "0.4") // .19 × .5
 	b := s.Bot("a")
-	require.Equal(t, []int{1, 1}, []int{b.Trades, b.Wins})
-	s.is("9.979", b.Profit)
+	require.Equal(t, []int{1, 1}, []int{b.Trades, b.Losses})
+	s.is("-0.001", b.Profit)
 	s.is("0.095", s.held("a", thing("m/YES")).Cost)
 	s.fact("a", "sell", "m/YES", "0.19", "0.4")
 	b = s.Bot("a")
-	require.Equal(t, []int{2, 1, 1}, []int{b.Trades, b.Wins, b.Neutral})
-	s.is("9.96", b.Profit)
-	s.equity("10009.96")
+	require.Equal(t, []int{2, 1, 1}, []int{b.Trades, b.Losses, b.Neutral})
+	s.is("-0.02", b.Profit)
+	s.equity("9999.98")
 }
 
 // “A shortage of the base asset on the chain beyond what live permits reserve, found by two

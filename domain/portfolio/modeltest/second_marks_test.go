@@ -46,6 +46,23 @@ func TestAFillWithoutPermitEarnsNothing(t *testing.T) {
 	s.is("0.5", s.Mark("b", thing("m/YES")))
 }
 
+// Where the other marks leave nothing of 1, a higher word no longer takes from the outcomes
+// without a mark: the value falls until there, and rises from there.
+func TestAWordWithABend(t *testing.T) {
+	s := start(t, true)
+	s.ok(s.Register(Market{Name: "four", Kind: "outcome", Outcomes: []string{"A", "B", "C", "D"}}))
+	s.mark("four/C 0.3", "four/D 0.2")
+	s.ok(s.ChangeSets(Sets{Bot: "a", Market: "four", Action: "split", Quantity: N("20"), ID: "1"}))
+	for n, name := range []string{"four/A", "four/C", "four/D"} {
+		s.fact("a", "sell", name, []string{"10", "20", "20"}[n], "0.1")
+	}
+	// 10 A and 20 B: 10 × x + 20 × what x leaves of .5.
+	s.is("0.6", s.modest("a", thing("four/A"), N("0.9"), N("6")))
+	s.is("0.5", s.modest("a", thing("four/A"), N("0.9"), N("5")))
+	require.Nil(t, s.modest("a", thing("four/A"), N("0.9"), N("4.9")))
+	s.is("0.45", s.modest("a", thing("four/A"), N("0.45"), N("5.5")))
+}
+
 // “with more than two, a bot's word on !A is one on A likewise.”
 func TestAWordOnNotA(t *testing.T) {
 	s := start(t, false)

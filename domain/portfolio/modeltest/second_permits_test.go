@@ -125,6 +125,9 @@ func TestGroups(t *testing.T) {
 	opens := s.order("a", "sell", "m/YES", "120", "0.9")
 	opens.Group = "exit"
 	require.Equal(t, "120", s.permitted(opens).opening.FloatString(0), "only reducing permits have a group")
+	s.fact("a", "buy", "m/YES", "100", "0.5")
+	require.True(t, s.closes(s.order("a", "sell", "m/YES", "100", "0.2")), "they count as the largest")
+	require.False(t, s.closes(s.order("a", "sell", "m/YES", "101", "0.2")))
 	f := s.report("a", "sell", "m/YES", "30", "0.9")
 	f.Permit = one
 	s.ok(s.Record(f))
@@ -284,6 +287,32 @@ func TestHalts(t *testing.T) {
 		_, why = s.Ask(o, true)
 		require.Equal(t, operator == "all", len(why) == 0, "%s: %v", c.name, Codes(why))
 	}
+}
+
+// A bot that a breaker stopped is denied by both.
+func TestCodesOfAHalt(t *testing.T) {
+	s := start(t, false, func(r *SecondRules) { r.MaxBot, r.WhileTripped = N("0.05"), "nothing" })
+	s.trade("a", "buy", "m/YES", "2000", "0.5")
+	s.lose()
+	s.denied(s.order("a", "sell", "m/YES", "10", "0.5"), "bot_stopped", "breaker_tripped")
+	s.denied(s.order("b", "buy", "m/YES", "10", "0.5"), "bot_stopped", "breaker_tripped")
+	s.ok(s.Emergency("manual"))
+	s.denied(s.order("a", "sell", "m/YES", "10", "0.5"), "breaker_tripped", "emergency_stop")
+}
+
+// A settlement ends the permits of what it settles.
+func TestSettlementEndsPermits(t *testing.T) {
+	s := start(t, false)
+	s.granted(s.order("a", "buy", "abc/A", "1", "0.5"))
+	s.granted(s.order("a", "buy", "abc/!A", "1", "0.5"))
+	s.granted(s.order("a", "buy", "abc/B", "1", "0.5"))
+	s.ok(s.Settle(Settlement{Market: "abc", Outcome: "A", Payout: zero}))
+	require.Len(t, s.Permits(), 1)
+	s.denied(s.order("a", "buy", "abc/!A", "1", "0.5"), "market_settled")
+	s.ok(s.Settle(Settlement{Market: "abc", Outcome: "C", Payout: zero}))
+	s.no("payouts_sum", s.Settle(Settlement{Market: "abc", Outcome: "B", Payout: zero}))
+	s.ok(s.Settle(Settlement{Market: "abc", Outcome: "B", Payout: one}))
+	require.Empty(t, s.Permits())
 }
 
 func (s *try) lose() { s.mark("m/YES 0.2") }

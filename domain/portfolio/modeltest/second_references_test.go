@@ -67,6 +67,20 @@ func TestSleep(t *testing.T) {
 	s.is("1", s.Bot("c").Drawdown)
 	require.Equal(t, "tripped", s.Status(Alarm{BotDD, "c"}))
 	s.no("would_retrip", s.Reset(Alarm{BotDD, "c"}, true))
+	s.ok(s.Allocate("c", N("101"))) // from −1: the reference was .9 ÷ .9 × 0, and is 101 now
+	s.is("1/101", s.Bot("c").Drawdown)
+}
+
+// Asleep, a reference is a multiple of the last equity; a debt that wakes it keeps that.
+func TestDebtWakes(t *testing.T) {
+	s := start(t, false)
+	s.ok(s.Charge("a", N("2000")))
+	s.ok(s.Allocate("a", N("-7999.5")))
+	require.True(t, s.Bot("a").Sleeps)
+	s.ok(s.Charge("a", N("10"))) // from .5, of .625
+	s.is("1", s.Bot("a").Drawdown)
+	s.ok(s.Allocate("a", N("109.5")))
+	s.is("81/881", s.Bot("a").Drawdown)
 }
 
 // “at ratio 1: old reference + flow”.

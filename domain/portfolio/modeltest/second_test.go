@@ -150,6 +150,20 @@ func TestValueIsThatOfWhatDiffers(t *testing.T) {
 	s.equity("10630")      // 10,000 − 2,970 + 3,600
 }
 
+// “held within [min P, max P]”: marks of a feed need not add up to 1.
+func TestValueIsHeldWithinThePayoffs(t *testing.T) {
+	s := start(t, false)
+	s.ok(s.Register(Market{Name: "four", Kind: "outcome", Outcomes: []string{"A", "B", "C", "D"}}))
+	s.fact("a", "buy", "four/A", "10", "0.5")
+	s.fact("a", "buy", "four/B", "10", "0.5")
+	s.mark("four/A 0.7", "four/B 0.7", "four/C 0.1", "four/D 0.1")
+	s.is("10", s.Figures("a", "four").Value)
+	s.fact("b", "buy", "four/C", "10", "0.5")
+	s.fact("b", "buy", "four/!D", "10", "0.5")
+	s.fact("b", "sell", "four/A", "5", "0.5")
+	s.is("9.5", s.Figures("b", "four").Value) // P is 5, 10, 20, 0; L 5: 5 + 5 × .7 + 15 × .1 − 5 × .1
+}
+
 // “n complete sets are worth n whatever a mark says”: the pair was bought for 980.
 func TestPairIsRiskless(t *testing.T) {
 	s := start(t, false, func(r *SecondRules) { r.MaxBot, r.MaxDaily = N("0.001"), N("0.001") })
@@ -338,6 +352,13 @@ func TestSets(t *testing.T) {
 	s.ok(s.ChangeSets(sets("split", "100", "2")))
 	s.is("73.333333333333333334", s.held("a", thing("abc/A")).Cost)
 	s.equity("10000")
+	// What is rounded goes to the largest: a third each of 100.
+	s.fact("b", "buy", "abc/A", "3", "0.2")
+	s.fact("b", "buy", "abc/B", "3", "0.3")
+	s.fact("b", "buy", "abc/C", "3", "0.2")
+	s.ok(s.ChangeSets(Sets{Bot: "b", Market: "abc", Action: "merge", Quantity: one, ID: "1"}))
+	s.is("9998.9", s.Cash("b"))
+	s.is("1.1", add(s.Bot("b").Equity, N("-9998.9"), N("-0.9")))
 	s.ok(s.ChangeSets(sets("merge", "200", "3")))
 	s.equity("10000")
 	s.is("10000", s.Cash("a"))
