@@ -57,11 +57,14 @@ type Second struct {
 
 // Answer is the answer to a request. Code is "" if it was accepted.
 type Answer struct {
-	Code  string
-	Again bool     // it was known, and did nothing
-	Flags []string // of a fill or a trade
-	Bad   []int    // the marks that were refused
-	ID    int      // of a permit or a flow
+	Code    string
+	Again   bool           // it was known, and did nothing
+	Flags   []string       // of a fill or a trade
+	Shrunk  []int          // the permits of a group that a fill left less of (group_shrunk)
+	Bad     []int          // the marks that were refused
+	Changes map[string]Num // by how much a registration changed equity; "" is the portfolio
+	Rebased Num            // what a reset rebased to
+	ID      int            // of a deposit or withdrawal
 }
 
 func refuse(code string) Answer { return Answer{Code: code} }

@@ -126,7 +126,7 @@ func (m *Second) askHalts(q *asked) {
 	if q.ByOperator {
 		may = reduce
 	}
-	if may < need {
+	if _, is := m.members[q.Bot]; is && may < need {
 		for _, a := range m.breakersOf(q.Bot) {
 			if limit := m.limitOf(a); limit != nil && m.Status(a) != "tripped" && atLeast(m.ValueOf(a), limit) {
 				q.no("limit_reached", m.ValueOf(a), limit)

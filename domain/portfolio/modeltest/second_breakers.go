@@ -173,7 +173,7 @@ func (m *Second) haltedBy(id string) []Alarm {
 // Reset resets a breaker: "reset with rebase is possible whenever the scope has equity ≠ 0".
 // "a reset that leaves value ≥ limit is refused (409 would_retrip)".
 func (m *Second) Reset(a Alarm, rebase bool) Answer {
-	return m.do(func() Answer {
+	return m.do(func() (out Answer) {
 		which := map[string]string{Daily: "day", BotDaily: "day", Rolling: "hours", BotDD: "peak", Portfolio: "peak"}[a.Name]
 		switch equity := m.Equity(a.Bot); {
 		case m.behind():
@@ -183,13 +183,15 @@ func (m *Second) Reset(a Alarm, rebase bool) Answer {
 		case which == "":
 			m.setMember(a.Bot, func(b *member) { b.streak0 = len(m.ends) })
 		case rebase:
+			// "and says what it rebases to."
 			m.moment(moment{what: "rebase", scope: a.Bot, after: equity, which: []string{which}})
+			out.Rebased = equity
 		}
 		if limit := m.limitOf(a); limit != nil && atLeast(m.ValueOf(a), limit) {
 			return refuse("would_retrip")
 		}
 		delete(m.alarms, a)
-		return Answer{}
+		return out
 	})
 }
 

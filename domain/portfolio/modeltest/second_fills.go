@@ -151,8 +151,9 @@ func (m *Second) book(f *SecondFill, reinstated bool) Answer {
 	if marks {
 		m.markFill(n, f, within, before)
 	}
+	var shrunk []int
 	if p := m.permitOf(f); p != nil {
-		m.use(p, f, opens)
+		shrunk = m.use(p, f, opens)
 	}
 	if reinstated {
 		m.payAgain(f.Bot, f.Thing)
@@ -160,7 +161,7 @@ func (m *Second) book(f *SecondFill, reinstated bool) Answer {
 	m.reclaim(f.Bot, f.Thing.Market)
 	m.retrade(f.Bot, f.Thing)
 	m.perform(f.Bot)
-	return Answer{Flags: unique(flags)}
+	return Answer{Flags: unique(flags), Shrunk: shrunk}
 }
 
 // markFill makes a fill the mark of its own bot: in paper one within a permit at its

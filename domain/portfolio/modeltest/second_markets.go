@@ -46,9 +46,9 @@ func (m *Second) Register(r Market) Answer {
 		// scope's equity changes by it, and references are scaled by that as by a flow."
 		before := m.equities()
 		m.markets[r.Name] = is
-		m.flows(before)
+		changes := m.flows(before)
 		m.reclaim("", r.Name)
-		return Answer{}
+		return Answer{Changes: changes}
 	})
 }
 
@@ -71,13 +71,16 @@ func (m *Second) equities() map[string]Num {
 	return out
 }
 
-// flows takes what changed the equity of any scope as a flow.
-func (m *Second) flows(before map[string]Num) {
+// flows takes what changed the equity of any scope as a flow, and returns the changes.
+func (m *Second) flows(before map[string]Num) map[string]Num {
+	changes := map[string]Num{}
 	for _, id := range m.scopes() {
 		if after := m.Equity(id); after.Cmp(before[id]) != 0 {
+			changes[id] = sub(after, before[id])
 			m.moment(moment{what: "flow", scope: id, before: before[id], after: after})
 		}
 	}
+	return changes
 }
 
 func (m *Second) kind(market string) string {
@@ -310,13 +313,16 @@ func (m *Second) valueOf(id string, t Thing, s supposed) Num {
 // Figures are what a bot has in a market. PayoffMin and PayoffMax are nil if the market is
 // not exclusive.
 type Figures struct {
-	Market                                     string
-	PayoffMin, PayoffMax, Value, Cost, Exposed Num
+	Market                            string
+	PayoffMin, PayoffMax, Value, Cost Num
+	Exposed                           Num // by what it holds
+	Exposure                          Num // and by its live permits that open
 }
 
-// Figures returns what a bot has in a market; Exposed is without permits.
+// Figures returns what a bot has in a market.
 func (m *Second) Figures(id, market string) Figures {
 	out := Figures{Market: market, Value: m.value(id, market, nil), Cost: zero, Exposed: m.exposed(id, market)}
+	out.Exposure = m.Exposure(id, func(is string) bool { return is == market })
 	for _, t := range m.things(market) {
 		out.Cost = add(out.Cost, m.held(id, t).Cost)
 	}

@@ -334,8 +334,8 @@ func (m *Second) openMarkets(id string) []string {
 
 // use takes a fill off its permit. The part that was granted to open and was not needed
 // passes to orders of the same side and limit that were granted to close.
-func (m *Second) use(p *SecondPermit, f *SecondFill, opens Num) {
-	m.shrink(p, f.Quantity)
+func (m *Second) use(p *SecondPermit, f *SecondFill, opens Num) (shrunk []int) {
+	shrunk = m.shrink(p, f.Quantity)
 	if !p.working {
 		p.working, p.ends = true, time.Time{}
 	}
@@ -356,6 +356,7 @@ func (m *Second) use(p *SecondPermit, f *SecondFill, opens Num) {
 	}
 	p.gone = p.Left.Sign() == 0
 	p.complete = p.gone
+	return shrunk
 }
 
 // limitTime: "What an ioc or fok order did not fill is gone permit_ttl after it was placed
@@ -371,9 +372,9 @@ func (m *Second) limitTime(p *SecondPermit) {
 
 // shrink: "A fill in the group leaves each at most G − what the group filled (directive
 // group_shrunk)."
-func (m *Second) shrink(by *SecondPermit, filled Num) {
+func (m *Second) shrink(by *SecondPermit, filled Num) (shrunk []int) {
 	if by.groupOf() == "" {
-		return
+		return nil
 	}
 	g := zero
 	in := func(p *SecondPermit) bool {
@@ -386,11 +387,13 @@ func (m *Second) shrink(by *SecondPermit, filled Num) {
 	}
 	rest := larger(zero, sub(g, filled))
 	for n := range m.permits {
-		if p := &m.permits[n]; p != by && in(p) {
-			p.Left = smaller(p.Left, rest)
+		if p := &m.permits[n]; p != by && in(p) && less(rest, p.Left) {
+			p.Left = rest
 			p.gone = p.Left.Sign() == 0
+			shrunk = append(shrunk, p.ID)
 		}
 	}
+	return shrunk
 }
 
 func (m *Second) permit(id int) *SecondPermit {

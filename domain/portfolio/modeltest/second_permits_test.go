@@ -130,7 +130,7 @@ func TestGroups(t *testing.T) {
 	require.False(t, s.closes(s.order("a", "sell", "m/YES", "101", "0.2")))
 	f := s.report("a", "sell", "m/YES", "30", "0.9")
 	f.Permit = one
-	s.ok(s.Record(f))
+	require.Equal(t, []int{two}, s.ok(s.Record(f)).Shrunk)
 	s.is("70", s.permit(one).Left)
 	s.is("70", s.permit(two).Left)
 	f = s.report("a", "sell", "m/YES", "70", "0.2")

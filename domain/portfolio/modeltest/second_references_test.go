@@ -150,7 +150,7 @@ func TestReset(t *testing.T) {
 	s.ok(s.Allocate("a", N("-4999.5")))
 	require.True(t, s.Bot("a").Sleeps)
 	s.no("would_retrip", s.Reset(Alarm{BotDD, "a"}, false))
-	s.ok(s.Reset(Alarm{BotDD, "a"}, true))
+	s.is("0.5", s.ok(s.Reset(Alarm{BotDD, "a"}, true)).Rebased)
 	s.is("0", s.Bot("a").Drawdown)
 }
 

@@ -150,6 +150,30 @@ func TestValueIsThatOfWhatDiffers(t *testing.T) {
 	s.equity("10630")      // 10,000 − 2,970 + 3,600
 }
 
+// “Exposure of a bot in an exclusive market = max(cost, value) − min P, at most max P − min
+// P, plus the worst case of live opening permits; elsewhere max(cost, value) of a long”.
+func TestExposure(t *testing.T) {
+	s := start(t, false)
+	exposed := func(market, want string) {
+		t.Helper()
+		s.is(want, s.Figures("a", market).Exposed)
+	}
+	s.fact("a", "buy", "m/YES", "100", "0.5")
+	s.mark("m/YES 0.3")
+	exposed("m", "50")
+	s.mark("m/YES 0.7")
+	exposed("m", "70")
+	s.fact("a", "buy", "m/NO", "90", "0.9")
+	exposed("m", "10") // cost 131, P is 100 and 90
+	s.granted(s.order("a", "buy", "m/YES", "10", "0.5"))
+	s.is("15", s.Figures("a", "m").Exposure)
+	s.fact("a", "buy", "x/YES", "100", "0.5")
+	s.mark("x/YES 0.3")
+	exposed("x", "50")
+	s.mark("x/YES 0.7")
+	exposed("x", "70")
+}
+
 // “held within [min P, max P]”: marks of a feed need not add up to 1.
 func TestValueIsHeldWithinThePayoffs(t *testing.T) {
 	s := start(t, false)
@@ -221,7 +245,9 @@ func TestLateRegistrationIsAFlow(t *testing.T) {
 	s.equity("9400")
 	before := s.Bot("a").Drawdown
 	s.is("0.06", before)
-	s.ok(s.Register(Market{Name: "late", Kind: "outcome", Outcomes: []string{"Y", "N"}}))
+	a := s.ok(s.Register(Market{Name: "late", Kind: "outcome", Outcomes: []string{"Y", "N"}}))
+	s.is("600", a.Changes["a"])
+	s.is("600", a.Changes[""])
 	s.equity("10000")
 	s.is("0.06", s.Bot("a").Drawdown)
 }
