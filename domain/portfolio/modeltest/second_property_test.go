@@ -174,3 +174,62 @@ func (c *chance) bought(f SecondFill, before Num) Num {
 	}
 	return before
 }
+
+// TestPermitsAreCovered: who fills only what was permitted, at the limit or better, never
+// owes what it does not have: its cash covers its shorts. A shortage could only come from a
+// reservation that is too small.
+func TestPermitsAreCovered(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		c := &chance{T: r, Second: NewSecond(loose(), pick(&chance{T: r}, false, true), noon)}
+		c.Rules.FeeBPS, c.Rules.Zones = pick(c, zero, N("100")), []Num{zero, one}
+		c.Deposit(Flow{Amount: N("10000")})
+		c.Register(Market{Name: "m", Kind: "outcome", Outcomes: []string{"YES", "NO"}})
+		c.Register(Market{Name: "abc", Kind: "outcome", Outcomes: []string{"A", "B", "C"}})
+		c.AddBot("a", N("100"), nil, true)
+		for range rapid.IntRange(5, 60).Draw(r, "steps") {
+			c.n++
+			c.covered()
+			short := zero
+			for _, t := range c.things("") {
+				short = add(short, c.cover("a", t))
+			}
+			require.False(r, less(c.Cash("a"), short), "cash %s, shorts %s", c.Cash("a"), short)
+		}
+	})
+}
+
+// covered asks for a permit, fills one, or changes sets.
+func (c *chance) covered() {
+	switch pick(c, "ask", "ask", "fill", "fill", "sets", "release") {
+	case "ask":
+		o := SecondOrder{
+			Bot: "a", Thing: thing(pick(c, "m/YES", "m/NO", "abc/A", "abc/B", "abc/!A", "x/Y")), Buys: pick(c, true, false), Group: pick(c, "", "g"),
+			Quantity: N(pick(c, "1", "10", "50", "100", "130")), Limit: N(pick(c, "0.1", "0.4", "0.5", "0.9")),
+		}
+		if id, _ := c.Ask(o, false); id != 0 {
+			require.Empty(c, c.Place(id, time.Time{}).Code)
+			c.orders = append(c.orders, id)
+		}
+	case "sets":
+		// A set is a fact: it may take what is promised. Here it does not.
+		s := Sets{Bot: "a", Market: pick(c, "m", "abc"), Action: pick(c, "split", "merge"), Quantity: N(pick(c, "1", "10", "50")), ID: fmt.Sprint(c.n)}
+		if s.Action == "split" && !less(c.Free("a"), s.Quantity) || len(c.Permits()) == 0 && c.Free("a").Sign() >= 0 && s.Action == "merge" {
+			c.ChangeSets(s)
+		}
+	case "release":
+		if len(c.orders) > 0 {
+			c.Release(pick(c, c.orders...))
+		}
+	default:
+		if len(c.orders) == 0 {
+			return
+		}
+		if p := c.permit(pick(c, c.orders...)); p != nil {
+			quantity := pick(c, p.Left, smaller(p.Left, N("3")))
+			fee := down(muldiv(p.fee, quantity, p.Quantity))
+			f := SecondFill{Bot: "a", ID: fmt.Sprint(c.n), Thing: p.Thing, Buys: p.Buys, Quantity: quantity, Price: p.Limit, Fee: fee, Permit: p.ID}
+			a := c.Record(f)
+			require.Empty(c, append(a.Flags, a.Code)[0])
+		}
+	}
+}
