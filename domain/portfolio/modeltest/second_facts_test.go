@@ -22,6 +22,13 @@ func TestFeeOfAPermit(t *testing.T) {
 	f.Fee = N("0.500002")
 	require.Equal(t, []string{"fee_exceeded"}, s.ok(s.Record(f)).Flags)
 	s.is("0.5", s.Mark("a", thing("m/YES")))
+	// A rebate reserves nothing for later fees.
+	id := s.granted(s.order("b", "buy", "m/YES", "100", "0.5"))
+	for n, fee := range []string{"-0.4", "0.5", "0.000002"} {
+		f = s.report("b", "buy", "m/YES", "10", "0.5")
+		f.Permit, f.Fee = id, N(fee)
+		require.Len(t, s.ok(s.Record(f)).Flags, []int{0, 0, 1}[n])
+	}
 	f = s.report("a", "sell", "m/YES", "100", "0.5")
 	f.Permit = s.granted(s.order("a", "sell", "m/YES", "100", "0.5"))
 	f.Fee = one

@@ -96,8 +96,10 @@ func TestReservationOfSells(t *testing.T) {
 	s.is("20", s.Permits()[1].Reserved)
 	s.ok(s.Release(first))
 	s.is("0", s.Permits()[0].Reserved)
-	s.granted(s.order("b", "sell", "m/YES", "10", "0.6"))
-	s.is("4", s.Permits()[1].Reserved)
+	o := s.order("b", "sell", "m/YES", "10", "0.6")
+	o.Fee = N("0.25")
+	s.granted(o)
+	s.is("4.25", s.Permits()[1].Reserved)
 }
 
 // “Besides its bot's own cash, a permit reserves no more than the base-asset cash of
@@ -162,6 +164,7 @@ func TestTimeInForce(t *testing.T) {
 	s.pass(10 * time.Second)
 	s.ok(s.Place(id, time.Time{}))
 	s.pass(20*time.Second - 1)
+	require.True(t, s.Place(id, time.Time{}).Again)
 	require.NotNil(t, s.permit(id))
 	s.pass(1)
 	require.Nil(t, s.permit(id))

@@ -34,6 +34,7 @@ func newChance(t *rapid.T) *chance {
 	c.Deposit(Flow{Amount: N("1000")})
 	c.Register(Market{Name: "m", Kind: "outcome", Category: "c", Outcomes: []string{"YES", "NO"}})
 	c.Register(Market{Name: "abc", Kind: "outcome", Outcomes: []string{"A", "B", "C"}})
+	c.Register(Market{Name: "four", Kind: "outcome", Category: "c", Outcomes: []string{"A", "B", "C", "D"}})
 	c.Register(Market{Name: "perp", Kind: "perp"})
 	for _, id := range []string{"a", "b"} {
 		c.AddBot(id, N("100"), nil, true)
@@ -41,7 +42,7 @@ func newChance(t *rapid.T) *chance {
 	return c
 }
 
-var chanceThings = []string{"m/YES", "m/NO", "m/!YES", "abc/A", "abc/B", "abc/C", "abc/!A", "abc/!C", "n/YES", "n/NO", "perp/X", "m/MAYBE"}
+var chanceThings = []string{"m/YES", "m/NO", "m/!YES", "abc/A", "abc/B", "abc/C", "abc/!A", "abc/!C", "n/YES", "n/NO", "perp/X", "m/MAYBE", "four/A", "four/B", "four/!A"}
 
 func (c *chance) step() Answer {
 	c.n++
@@ -58,7 +59,7 @@ func (c *chance) step() Answer {
 			return c.Marks(pick(c, feed, other, Speaker{Bot: "a"}), []Said{{Thing: name, Price: price}})
 		},
 		func() Answer {
-			return c.ChangeSets(Sets{Bot: bot, Market: pick(c, "m", "abc"), Action: pick(c, "split", "merge"), Quantity: amount, ID: fmt.Sprint(c.n)})
+			return c.ChangeSets(Sets{Bot: bot, Market: pick(c, "m", "abc", "four"), Action: pick(c, "split", "merge"), Quantity: amount, ID: fmt.Sprint(c.n)})
 		},
 		func() Answer { return c.money(bot, amount) },
 		func() Answer { return c.settle(name, price) },

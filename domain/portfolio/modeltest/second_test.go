@@ -248,6 +248,12 @@ func TestLateRegistrationIsAFlow(t *testing.T) {
 	a := s.ok(s.Register(Market{Name: "late", Kind: "outcome", Outcomes: []string{"Y", "N"}}))
 	s.is("600", a.Changes["a"])
 	s.is("600", a.Changes[""])
+	// What was settled cannot become exclusive: nobody said what its outcomes pay together.
+	s.ok(s.Settle(Settlement{Market: "paid", Outcome: "Y", Payout: N("0.5")}))
+	paid := Market{Name: "paid", Kind: "outcome", Outcomes: []string{"Y", "N"}}
+	s.no("conflict", s.Register(paid))
+	paid.Exclusive = "no"
+	s.ok(s.Register(paid))
 	s.equity("10000")
 	s.is("0.06", s.Bot("a").Drawdown)
 }
@@ -378,13 +384,9 @@ func TestSets(t *testing.T) {
 	s.ok(s.ChangeSets(sets("split", "100", "2")))
 	s.is("73.333333333333333334", s.held("a", thing("abc/A")).Cost)
 	s.equity("10000")
-	// What is rounded goes to the largest: a third each of 100.
-	s.fact("b", "buy", "abc/A", "3", "0.2")
-	s.fact("b", "buy", "abc/B", "3", "0.3")
-	s.fact("b", "buy", "abc/C", "3", "0.2")
-	s.ok(s.ChangeSets(Sets{Bot: "b", Market: "abc", Action: "merge", Quantity: one, ID: "1"}))
-	s.is("9998.9", s.Cash("b"))
-	s.is("1.1", add(s.Bot("b").Equity, N("-9998.9"), N("-0.9")))
+	parts := share(one, []Num{N("0.2"), N("0.3"), N("0.2")})
+	s.is("0.285714285714285714", parts[0])
+	s.is("0.428571428571428572", parts[1])
 	s.ok(s.ChangeSets(sets("merge", "200", "3")))
 	s.equity("10000")
 	s.is("10000", s.Cash("a"))
