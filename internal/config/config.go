@@ -101,11 +101,17 @@ type Config struct {
 	// KeyInFile is set where PETS_KEY is that of the .env file. ServerInFile and
 	// StoreInFile are PETS_SERVER and PETS_STORE as the file has them: a key of a
 	// file belongs to the server that the file leads to. Led lists those of
-	// PETS_SERVER, PETS_STORE, PETS_DIR and PETS_CA that count as the file has them.
+	// PETS_SERVER, PETS_STORE, PETS_DIR, PETS_CA and PETS_PORTFOLIO that count as the
+	// file has them.
 	KeyInFile    bool     `env:"-"`
 	ServerInFile string   `env:"-"`
 	StoreInFile  string   `env:"-"`
 	Led          []string `env:"-"`
+
+	// StoreNamed and DirNamed are set where the environment names PETS_STORE and
+	// PETS_DIR: a person's own word, unlike a default or a file.
+	StoreNamed bool `env:"-"`
+	DirNamed   bool `env:"-"`
 
 	// Warnings list names that are not read: most likely a misspelt limit, which
 	// is then not in force. They are shown but stop nothing.
@@ -150,6 +156,9 @@ func Load(dir string, environ []string, stores ...string) (Config, error) {
 
 // DefaultStore is PETS_STORE where nothing sets it.
 func DefaultStore() string { return lookup("Store").fallback }
+
+// DefaultPortfolio is PETS_PORTFOLIO where nothing sets it.
+func DefaultPortfolio() string { return lookup("Portfolio").fallback }
 
 // storeOf returns the folder of the store that the environment names, or of the
 // default one.
@@ -230,7 +239,8 @@ func (c *Config) belongs(file, given map[string]string) {
 		return file[name] != "" && !elsewhere
 	}
 	c.KeyInFile, c.ServerInFile, c.StoreInFile = inFile("PETS_KEY"), file["PETS_SERVER"], file["PETS_STORE"]
-	for _, name := range []string{"PETS_SERVER", "PETS_STORE", "PETS_DIR", "PETS_CA"} {
+	c.StoreNamed, c.DirNamed = given["PETS_STORE"] != "", given["PETS_DIR"] != ""
+	for _, name := range []string{"PETS_SERVER", "PETS_STORE", "PETS_DIR", "PETS_CA", "PETS_PORTFOLIO"} {
 		if inFile(name) {
 			c.Led = append(c.Led, name)
 		}
