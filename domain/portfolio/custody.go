@@ -24,10 +24,17 @@ const (
 	maxSweeps = 10
 	// maxWallets and maxContacts limit what can be registered, and maxReadings
 	// the assets of all wallets together: a reconciliation reads each of them and
-	// has to fit an append.
+	// has to fit an append. Retired wallets do not count here.
 	maxWallets  = 100
 	maxContacts = 1_000
 	maxReadings = 500
+	// maxEverWallets and maxEverReadings limit the same with the retired wallets,
+	// which are read too. What is registered within a day is limited to
+	// maxNewWallets and maxReadings, so that one stolen key that registers and
+	// retires takes weeks to use up what there is for ever, and not a second.
+	maxEverWallets  = 500
+	maxEverReadings = 5_000
+	maxNewWallets   = 20
 	// hotGrace is how long the hot wallet may hold more than its share before
 	// increases are denied.
 	hotGrace = 24 * time.Hour
@@ -87,6 +94,17 @@ func (c *Custody) Main(place string) *treasury.Wallet {
 		}
 	}
 	return main
+}
+
+// living counts the wallets that are not retired.
+func (c *Custody) living() int {
+	n := 0
+	for _, w := range c.Wallets {
+		if !w.Retired() {
+			n++
+		}
+	}
+	return n
 }
 
 // SortedWallets returns all wallets by name.

@@ -2,6 +2,7 @@ package portfolio
 
 import (
 	"slices"
+	"time"
 
 	"pets/domain"
 	"pets/domain/treasury"
@@ -33,8 +34,29 @@ func (d *Decision) RegisterWallet(e *domain.WalletRegistered) error {
 		}
 		e.Address = old.Address
 	}
+	if err := d.checkNewWallets(e); err != nil {
+		return err
+	}
 	e.User = d.caller.User
 	d.emit(e)
+	return nil
+}
+
+// checkNewWallets limits what is registered within a day, whether or not it is
+// retired again.
+func (d *Decision) checkNewWallets(e *domain.WalletRegistered) error {
+	if old := d.s.Custody.Wallets[e.Wallet]; old != nil && len(old.Assets) == len(e.Assets) {
+		return nil // it becomes the main one again
+	}
+	wallets, readings := 1, len(e.Assets)
+	for _, w := range d.s.Custody.Wallets {
+		if w.Wallet != e.Wallet && d.now.Sub(w.At) < 24*time.Hour {
+			wallets, readings = wallets+1, readings+len(w.Assets)
+		}
+	}
+	if wallets > maxNewWallets || readings > maxReadings {
+		return domain.Errorf(domain.CodeConflict, "at most %d wallets, with %d assets together, are registered within 24 h; if nobody here did so, revoke the API key that did (pets events --type wallet.registered), and try again later", maxNewWallets, maxReadings)
+	}
 	return nil
 }
 
@@ -56,8 +78,10 @@ func (s *State) CheckWallet(e *domain.WalletRegistered) error {
 	}
 	old := s.Custody.Wallets[e.Wallet]
 	switch {
-	case old == nil && len(s.Custody.Wallets) >= maxWallets:
-		return domain.Errorf(domain.CodeConflict, "a portfolio has at most %d wallets", maxWallets)
+	case old == nil && s.Custody.living() >= maxWallets:
+		return domain.Errorf(domain.CodeConflict, "a portfolio has at most %d wallets that are not retired", maxWallets)
+	case old == nil && len(s.Custody.Wallets) >= maxEverWallets:
+		return domain.Errorf(domain.CodeConflict, "a portfolio has at most %d wallets, with those that are retired: open another portfolio", maxEverWallets)
 	case old == nil:
 		return d.checkLookAlike(e)
 	case old.Retired():
@@ -94,20 +118,25 @@ func (d *Decision) checkWalletAssets(e *domain.WalletRegistered) error {
 	if _, base := assetOf(e, d.s.BaseAsset); !base {
 		return domain.Invalid("assets", "must hold the base asset %s", d.s.BaseAsset)
 	}
-	readings := len(e.Assets)
+	readings, ever := len(e.Assets), len(e.Assets)
 	for _, w := range d.s.Custody.SortedWallets() {
 		if w.Wallet == e.Wallet {
 			continue
 		}
-		readings += len(w.Assets)
+		if ever += len(w.Assets); !w.Retired() {
+			readings += len(w.Assets)
+		}
 		for _, a := range w.Assets {
 			if known, ok := assetOf(e, a.Asset); ok && w.Chain == e.Chain && known != a {
 				return &domain.Error{Code: domain.CodeConflict, Field: "assets", Message: "have another token for " + a.Asset + " than wallet " + w.Wallet}
 			}
 		}
 	}
-	if readings > maxReadings {
-		return domain.Errorf(domain.CodeConflict, "the wallets of a portfolio hold at most %d assets together", maxReadings)
+	switch {
+	case readings > maxReadings:
+		return domain.Errorf(domain.CodeConflict, "the wallets of a portfolio that are not retired hold at most %d assets together", maxReadings)
+	case ever > maxEverReadings:
+		return domain.Errorf(domain.CodeConflict, "the wallets of a portfolio hold at most %d assets together, with those that are retired: open another portfolio", maxEverReadings)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package system
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -181,4 +182,55 @@ func TestLedgerID(t *testing.T) {
 	same := New()
 	same.Apply(domain.Stamp{Time: noon.In(time.FixedZone("", 3600))}, first)
 	require.Equal(t, id, same.Approvers().Ledger)
+}
+
+// "One stolen admin key could use up the list for ever": revoked keys leave room for others.
+func TestRevokedApproversLeaveRoom(t *testing.T) {
+	c := newCourt(t)
+	for i := range maxApprovers {
+		c.must(fmt.Sprint("mallory", i))
+	}
+	_, err := c.register("bob")
+	require.Equal(t, domain.CodeConflict, domain.CodeOf(err))
+	c.revoke(c.s.Approvers().Keys[7].ID)
+	c.must("bob")
+}
+
+// "Ex-employee and admin are two people without 24 h": the key of a user who had no API key left
+// waits once one is issued again, and a word does not shorten that.
+func TestTheKeyOfAUserWhoComesBackWaits(t *testing.T) {
+	c := newCourt(t)
+	issue := func(n int) string {
+		e, err := c.do("ada", domain.RoleAdmin, func(d *Decision) error {
+			return d.IssueKey(&domain.APIKeyIssued{User: "carl", Role: domain.RoleApprover, Hash: hash(n)}, 0)
+		})
+		require.NoError(t, err)
+		return e.(*domain.APIKeyIssued).Key
+	}
+	revoke := func(id string) {
+		_, err := c.do("ada", domain.RoleAdmin, func(d *Decision) error { return d.RevokeKey(id, "carl left") })
+		require.NoError(t, err)
+	}
+	signs := func() error {
+		known := c.s.Approvers()
+		subject := approval.Subject{Ledger: known.Ledger, Portfolio: "main", Kind: approval.KindClear, Lines: []string{"clear: c5"}}
+		return known.Check(approvaltest.Sign(t, subject, "carl"), subject, "carl", c.now)
+	}
+	carl := c.must("carl")
+	first := issue(1)
+	require.True(t, c.counts("carl"), "the first API key of a user makes nothing wait")
+	second := issue(2) // one after the other, without a gap
+	revoke(first)
+	require.NoError(t, signs())
+	revoke(second)
+	c.now = c.now.Add(time.Hour)
+	before := c.s.Approvers()
+	issue(3)
+	require.False(t, c.counts("carl"))
+	require.ErrorContains(t, signs(), "had no API key left")
+	was, _ := before.WithKey(carl.PublicKey)
+	require.True(t, was.Counts(c.now), "a copy keeps what it had")
+	c.now = c.now.Add(approval.Wait)
+	require.True(t, c.counts("carl"))
+	require.NoError(t, signs())
 }

@@ -2,13 +2,14 @@ package system
 
 import (
 	"slices"
+	"time"
 
 	"pets/domain"
 	"pets/domain/approval"
 )
 
-// maxApprovers limits how many approvers' keys a ledger may ever register: they are
-// never forgotten.
+// maxApprovers limits how many approvers' keys that are not revoked a ledger has.
+// Revoked ones do not count: one stolen admin key could use up the list for ever.
 const maxApprovers = 1_000
 
 // applyApprover folds the events of approvers' keys.
@@ -36,6 +37,29 @@ func (s *State) applyApprover(at domain.Stamp, event domain.Event) {
 				a.RevokedAt = &when
 			}
 		})
+	}
+}
+
+// comesBack makes the approver's keys of a user wait who has had API keys and has none left
+// when another is issued: whoever that goes to, with a file that a person kept who left, would
+// be the second of two people at once. The first API key of a user makes nothing wait.
+func (s *State) comesBack(at time.Time, user string) {
+	had := false
+	for _, k := range s.keys {
+		if domain.SameUser(k.User, user) {
+			if had = true; k.Live(at) {
+				return
+			}
+		}
+	}
+	if !had {
+		return
+	}
+	s.approvers.Keys = slices.Clone(s.approvers.Keys) // copies that were handed out keep what they had
+	for i := range s.approvers.Keys {
+		if k := &s.approvers.Keys[i]; k.RevokedAt == nil && domain.SameUser(k.User, user) {
+			k.AbsentUntil = at.Add(approval.Wait)
+		}
 	}
 }
 
@@ -91,8 +115,8 @@ func (d *Decision) RegisterApprover(e *domain.ApproverRegistered) error {
 		return domain.Invalid("user", "is reserved for the machine (as are server, system, import and os:…): a person approves")
 	case again:
 		return &domain.Error{Code: domain.CodeConflict, Field: "public_key", Message: "is or was registered in this ledger; a key is registered once, for one user"}
-	case len(known.Keys) >= maxApprovers:
-		return domain.Errorf(domain.CodeConflict, "%d approvers' keys were registered, which is the limit", maxApprovers)
+	case known.Unrevoked() >= maxApprovers:
+		return domain.Errorf(domain.CodeConflict, "%d approvers' keys are registered and not revoked, which is the limit; revoke those that nobody has asked for", maxApprovers)
 	}
 	e.Approver, e.By, e.CountsFrom = domain.ApproverName(d.s.Next), d.caller.User, d.now
 	if len(known.Keys) > 0 {
