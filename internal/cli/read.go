@@ -164,8 +164,8 @@ func ledgerOf(ctx context.Context, store eventstore.Store) (string, error) {
 	return ledger, err
 }
 
-// SystemState folds the system stream of the folder of this run: its keys, as of now.
-func (a *App) SystemState(ctx context.Context) (*system.State, error) {
+// FoldSystem folds the system stream of the folder of this run: its keys, as of now.
+func (a *App) FoldSystem(ctx context.Context) (*system.State, error) {
 	store, err := a.OpenLooker(ctx)
 	if err != nil {
 		return nil, err

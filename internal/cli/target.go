@@ -201,13 +201,13 @@ func (a *App) strangeTo(k *open.Keeper) *domain.Error {
 	return domain.Invalid("PETS_KEY", "is not sent to the server that holds %s: neither this command nor the environment names that folder, and it may be another user's (%v). Where that server is meant, name it with --server, or its folder with --store", k.In, k.Strange())
 }
 
-// portfolioOfTarget makes a stop take its portfolio from where its server or store comes from.
+// portfolioOfTarget makes a stop take its portfolio from where its server comes from.
 // A .env that leads elsewhere names a portfolio of elsewhere: stopping that one would leave the
 // one that is meant trading. What was not stopped is said, as an error.
 func (a *App) portfolioOfTarget(command *cobra.Command) {
 	c := &a.Config
 	everywhere, _ := command.Flags().GetBool("everywhere") // false where there is no such flag
-	if command.Name() != "stop" || everywhere || a.PortfolioFlag != "" || !slices.Contains(c.Led, "PETS_PORTFOLIO") || !a.elsewhere() {
+	if command.Name() != "stop" || c.Server == "" || everywhere || a.PortfolioFlag != "" || !slices.Contains(c.Led, "PETS_PORTFOLIO") || !a.elsewhere() {
 		return
 	}
 	passed := c.Portfolio
@@ -239,11 +239,8 @@ func (a *App) elsewhere() bool {
 
 // meantServer names the server of this run.
 func (a *App) meantServer() string {
-	switch {
-	case a.Config.Server != "":
+	if a.Config.Server != "" {
 		return a.Config.Server
-	case a.StoreFlag != "":
-		return "the server that holds the store of --store"
 	}
 	return "the server that holds the store of PETS_STORE"
 }

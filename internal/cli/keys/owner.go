@@ -59,7 +59,7 @@ func (a *app) issueAsOwner(ctx context.Context, c commands.IssueKey) (issuedKey,
 
 // keysInFolder lists the keys of the folder of this run.
 func (a *app) keysInFolder(ctx context.Context) ([]listedKey, error) {
-	s, err := a.SystemState(ctx)
+	s, err := a.FoldSystem(ctx)
 	if err != nil {
 		return nil, err
 	}
