@@ -137,6 +137,14 @@ func TransferLines(t *domain.TransferRequested) []string {
 		line("amount", t.Amount.String()+" "+t.Asset),
 		line("from", fmt.Sprintf("%s, the %s wallet %s", t.From, t.FromPlace, t.Wallet)),
 		line("to", t.To+", "+t.ToPlace),
+	}
+	if t.ToName != "" { // requests of older builds lack it, and their lines are what was signed
+		lines = append(lines, quoted(recipientCalled, t.ToName))
+	}
+	if !t.ToSince.IsZero() {
+		lines = append(lines, line(recipientSince, moment(t.ToSince)))
+	}
+	lines = append(lines,
 		line("chain", t.Chain),
 		line("asset", t.AssetID),
 		line("highest fee", t.HighestFee.String()+" "+t.GasAsset),
@@ -144,7 +152,7 @@ func TransferLines(t *domain.TransferRequested) []string {
 		line("expires", moment(t.ExpiresAt)),
 		quoted("requested by", t.User),
 		quoted("reason", t.Reason),
-	}
+	)
 	if t.Approvals > 1 {
 		lines = append(lines, line("approvals", t.Approvals))
 	}
@@ -172,8 +180,12 @@ func ApprovedLines(t *domain.TransferRequested, former domain.Decimal) []string 
 	return slices.Insert(TransferLines(t), 1, line(raisesFee, former.String()+" "+t.GasAsset))
 }
 
-// raisesFee is the name of the line that only a raise has.
-const raisesFee = "raises the highest fee from"
+// The names of lines that not every transfer has: raisesFee is that of a raise.
+const (
+	raisesFee       = "raises the highest fee from"
+	recipientCalled = "recipient"
+	recipientSince  = "recipient known since"
+)
 
 // clearLines are those of the open request to clear the emergency stop.
 func (s *State) clearLines() []string {
