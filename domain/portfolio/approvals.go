@@ -86,7 +86,7 @@ func (s *State) ApprovalOf(ledger, kind, id string) (Approval, bool) {
 		if id == "" || id != s.Stop.Request {
 			return a, false
 		}
-		a.RequestedBy = s.Stop.Requester
+		a.RequestedBy, a.ExpiresAt = s.Stop.Requester, s.Stop.RequestEnds
 		lines = s.clearLines()
 	default:
 		return a, false
@@ -187,15 +187,21 @@ const (
 	recipientSince  = "recipient known since"
 )
 
-// clearLines are those of the open request to clear the emergency stop.
+// clearLines are those of the open request to clear the emergency stop. A copy of the ledger
+// has the same id, and gives a request the same name: the time tells the two apart. Requests
+// of older builds lack it, and their lines are what was signed.
 func (s *State) clearLines() []string {
-	return []string{
+	lines := []string{
 		line("clear", s.Stop.Request),
 		line("stop", s.Stop.Kind),
 		quoted("reason of the stop", s.Stop.Reason),
 		line("stopped since", moment(s.Stop.Since)),
 		quoted("requested by", s.Stop.Requester),
 	}
+	if !s.Stop.RequestEnds.IsZero() {
+		lines = append(lines, line("requested", moment(s.Stop.RequestedAt)), line("expires", moment(s.Stop.RequestEnds)))
+	}
+	return lines
 }
 
 // overrideLines are those of an open request. For the outcome of a transfer they hold
