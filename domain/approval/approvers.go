@@ -40,6 +40,11 @@ type Approver struct {
 	VouchedBy  string
 	RevokedAt  *time.Time
 	Note       string
+	// Dated: the word for the key is signed with the time of its registration.
+	Dated bool
+	// Unsound says what in the records of the key no build of this program writes. It is ""
+	// for a sound key; others never count.
+	Unsound string
 }
 
 // Counts reports whether the key's signatures count at a time, once it is known.
@@ -47,7 +52,9 @@ func (a *Approver) Counts(at time.Time) bool { return a.RevokedAt == nil && !a.e
 
 // early reports whether the key still waits at a time. The first key and those with a
 // word wait for no clock: one that was set right since must not lock everybody out.
-func (a *Approver) early(at time.Time) bool { return !a.atOnce() && at.Before(a.CountsFrom) }
+func (a *Approver) early(at time.Time) bool {
+	return a.Unsound != "" || !a.atOnce() && at.Before(a.CountsFrom)
+}
 
 func (a *Approver) atOnce() bool { return a.VouchedBy != "" || !a.CountsFrom.After(a.RegisteredAt) }
 
@@ -112,7 +119,7 @@ func (a *Approvers) CountedAt(at time.Time, follows func(id string) bool) bool {
 
 // earlyThen reports whether the key still waited at a time in the past.
 func (a *Approver) earlyThen(at time.Time, follows func(id string) bool) bool {
-	return at.Before(a.CountsFrom) && !(a.atOnce() && follows(a.ID))
+	return a.Unsound != "" || at.Before(a.CountsFrom) && !(a.atOnce() && follows(a.ID))
 }
 
 func (a *Approvers) check(g *domain.ApprovalSignature, s Subject, user string, revoked, early func(*Approver) bool) error {
@@ -136,6 +143,8 @@ func (a *Approvers) check(g *domain.ApprovalSignature, s Subject, user string, r
 		return refused("is by key %s, which belongs to another user: an approver signs with a key of the same user as the API key", key.Fingerprint())
 	case revoked(&k):
 		return refused("is by key %s, which is revoked for good; make and register another one", key.Fingerprint())
+	case k.Unsound != "":
+		return refused("is by key %s, which does not count: %s. Somebody else has written to the store", key.Fingerprint(), k.Unsound)
 	case early(&k):
 		return refused("is by key %s, which counts from %s on, or as soon as a counting approver gives a word for it", key.Fingerprint(), k.CountsFrom.Format(time.RFC3339))
 	}
