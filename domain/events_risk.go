@@ -218,6 +218,9 @@ type EmergencyStopClearRequested struct {
 	Request string `json:"request"`
 	Reason  string `json:"reason"`
 	User    string `json:"user"`
+	// ExpiresAt is when the request ends. What is signed then holds it, and the time of the
+	// request. Requests of older builds lack it, and do not end.
+	ExpiresAt time.Time `json:"expires_at,omitzero"`
 }
 
 // EmergencyStopCleared records the confirmation by the second person. The bots

@@ -79,6 +79,10 @@ type Transfer struct {
 	To       string          `json:"to"`   // hot, cold or external
 	Asset    string          `json:"asset"`
 	GasAsset string          `json:"gas_asset"`
+	// ToName is what the recipient was called when the transfer was requested, the wallet's
+	// name or the label of the address book, and ToSince since when it had been known.
+	ToName  string     `json:"to_name,omitempty"`
+	ToSince *time.Time `json:"to_since,omitempty"`
 	// Hash is what an approval is bound to.
 	Payment domain.Payment `json:"payment"`
 	Hash    string         `json:"hash"`
@@ -191,6 +195,7 @@ func TransferOf(t *treasury.Transfer, now time.Time) Transfer {
 		Payment: t.Payment, Hash: t.Hash, Reason: t.Reason, ApprovalFor: append([]string{}, t.ApprovalFor...), RequestedBy: t.User,
 		RequestedAt: t.RequestedAt, ExpiresAt: t.ExpiresAt, ApprovedBy: t.ApprovedBy, Signature: t.Signature, EndedAt: timeOrNil(t.EndedAt), Attempts: []Attempt{},
 		TxHash: t.TxHash, Block: t.Block, Fee: t.Fee, Code: t.Code, Detail: t.Detail, Rebalance: t.Rebalance,
+		ToName: t.ToName, ToSince: timeOrNil(t.ToSince),
 	}
 	if t.Approvals > 1 {
 		v.Approvals, v.Approved, v.FirstApprovedBy, v.FirstSignature = t.Approvals, t.ApprovedTimes(), t.FirstApprovedBy, t.FirstSignature
@@ -249,7 +254,7 @@ type Difference struct {
 
 // TreasuryOf renders the treasury at a time.
 func TreasuryOf(s *portfolio.State, now time.Time) Treasury {
-	p := s.PlanRebalance()
+	p := s.PlanRebalanceAt(now)
 	c := &s.Custody
 	v := Treasury{
 		Policy: c.Policy, Figures: p.Rebalance, Why: p.Why, HotAboveSince: timeOrNil(c.HotAbove), IncreasesDenied: s.HotTooLong(now),

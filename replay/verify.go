@@ -80,6 +80,7 @@ type verifier struct {
 	approvers approverKeys
 	state     *portfolio.State
 	trades    *projections.Trades
+	clocks    clocks
 	pending   []portfolio.ClosedEpisode
 	report    Verified
 	rev       uint64
@@ -112,6 +113,7 @@ func (v *verifier) step(ctx context.Context, rec eventstore.Record) error {
 	v.report.Events++
 	v.report.To = rec.Time
 
+	v.clocks.follow(v.state, rec, meta, v.approvers.registered)
 	v.checkDay(e)
 	v.checkSigned(ctx, rec, meta, e)
 	v.checkTransfer(e)
@@ -185,6 +187,7 @@ func (v *verifier) finish() {
 		v.problem("cash and cost are kept as %s and %s, but the accounts give %s and %s", s.Cash, s.Cost, cash, cost)
 	}
 	v.checkIncome()
+	v.report.Problems = append(v.report.Problems, v.clocks.backdated(v.approvers.registered)...)
 }
 
 // checkIncome requires that the trading income equals that of the closed trades

@@ -22,7 +22,8 @@ const systemStream = "system"
 // count at the earliest: at its registration, or at the word for it.
 type approverKeys struct {
 	approval.Approvers
-	from map[string]eventstore.Position
+	from       map[string]eventstore.Position
+	registered []eventstore.Record // where, and when by its own record, each was registered
 }
 
 // readApprovers folds the approvers' keys of a store; one without a system stream has
@@ -38,6 +39,7 @@ func readApprovers(ctx context.Context, store eventstore.Store) (approverKeys, e
 		switch e := e.(type) {
 		case *domain.ApproverRegistered:
 			keys.from[e.Approver] = rec.Position
+			keys.registered = append(keys.registered, eventstore.Record{Stream: rec.Stream, Revision: rec.Revision, Position: rec.Position, Time: rec.Time})
 		case *domain.ApproverVouched:
 			keys.from[e.Approver] = rec.Position
 		}
@@ -176,6 +178,8 @@ func checkApprovers(s *system.State, rec eventstore.Record, event domain.Event) 
 			return fmt.Sprintf("approver's key %s was registered before", e.Approver)
 		case domain.ReservedUser(e.User):
 			return fmt.Sprintf("approver's key %s belongs to %s, who is no person", e.Approver, e.User)
+		case !e.RegisteredAt.IsZero() && !e.RegisteredAt.Equal(recorded):
+			return fmt.Sprintf("approver's key %s was registered at %s by its record, which is of %s", e.Approver, e.RegisteredAt.Format(time.RFC3339Nano), recorded.Format(time.RFC3339Nano))
 		case !e.CountsFrom.Equal(counts):
 			return fmt.Sprintf("approver's key %s counts from %s, but should from %s", e.Approver, e.CountsFrom.Format(time.RFC3339Nano), counts.Format(time.RFC3339Nano))
 		}

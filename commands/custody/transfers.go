@@ -30,7 +30,7 @@ func (c *Custodian) Work(ctx context.Context, id string) (progressed bool, err e
 			open = append(open, onWall(s, copyOf(t)))
 		}
 		now, _ := s.ClockAt(c.engine.WallClock())
-		overdue, propose = s.TransfersOverdue(now), s.PlanRebalance().Why == "" && !rebalanceDeclined(s, now)
+		overdue, propose = s.TransfersOverdue(now), s.PlanRebalanceAt(now).Why == "" && !rebalanceDeclined(s, now)
 		return nil
 	})
 	if err != nil {

@@ -43,6 +43,11 @@ type Approver struct {
 	// AbsentUntil is the time until which the key waits because its user was away: an API
 	// key was issued to that user, who had none left.
 	AbsentUntil time.Time
+	// Dated: the word for the key is signed with the time of its registration.
+	Dated bool
+	// Unsound says what in the records of the key no build of this program writes. It is ""
+	// for a sound key; others never count.
+	Unsound string
 }
 
 // Counts reports whether the key's signatures count at a time, once it is known.
@@ -61,7 +66,9 @@ func (a *Approver) From(at time.Time) *time.Time {
 
 // early reports whether the key still waits at a time. The first key and those with a
 // word wait for no clock: one that was set right since must not lock everybody out.
-func (a *Approver) early(at time.Time) bool { return !a.atOnce() && at.Before(a.CountsFrom) }
+func (a *Approver) early(at time.Time) bool {
+	return a.Unsound != "" || !a.atOnce() && at.Before(a.CountsFrom)
+}
 
 func (a *Approver) atOnce() bool { return a.VouchedBy != "" || !a.CountsFrom.After(a.RegisteredAt) }
 
@@ -136,7 +143,7 @@ func (a *Approvers) CountedAt(at time.Time, follows func(id string) bool) bool {
 
 // earlyThen reports whether the key still waited at a time in the past.
 func (a *Approver) earlyThen(at time.Time, follows func(id string) bool) bool {
-	return at.Before(a.CountsFrom) && !(a.atOnce() && follows(a.ID))
+	return a.Unsound != "" || at.Before(a.CountsFrom) && !(a.atOnce() && follows(a.ID))
 }
 
 func (a *Approvers) check(g *domain.ApprovalSignature, s Subject, user string, at time.Time, revoked, early func(*Approver) bool) error {
@@ -160,6 +167,8 @@ func (a *Approvers) check(g *domain.ApprovalSignature, s Subject, user string, a
 		return refused("is by key %s, which belongs to another user: an approver signs with a key of the same user as the API key", key.Fingerprint())
 	case revoked(&k):
 		return refused("is by key %s, which is revoked for good; make and register another one", key.Fingerprint())
+	case k.Unsound != "":
+		return refused("is by key %s, which does not count: %s. Somebody else has written to the store", key.Fingerprint(), k.Unsound)
 	case early(&k) && !k.early(at):
 		return refused("is by key %s, which counts from %s on: its user had no API key left until one was issued again, and may not be the same person", key.Fingerprint(), k.AbsentUntil.Format(time.RFC3339))
 	case early(&k):

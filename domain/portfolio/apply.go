@@ -128,9 +128,13 @@ func (s *State) applyRisk(at domain.Stamp, event domain.Event) {
 		}
 		// A new stop cancels an open request to clear, which was made for another
 		// situation.
-		s.Stop.Request, s.Stop.Requester = "", ""
+		s.Stop = s.Stop.unrequested()
 	case *domain.EmergencyStopClearRequested:
+		s.Stop = s.Stop.unrequested()
 		s.Stop.Request, s.Stop.Requester = e.Request, e.User
+		if !e.ExpiresAt.IsZero() {
+			s.Stop.RequestedAt, s.Stop.RequestEnds = at.Time, e.ExpiresAt
+		}
 	case *domain.EmergencyStopCleared:
 		s.Stop = Stop{}
 		s.endTransfers(at, e.TransfersEnded, "the emergency stop was cleared")

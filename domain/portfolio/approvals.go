@@ -86,7 +86,7 @@ func (s *State) ApprovalOf(ledger, kind, id string) (Approval, bool) {
 		if id == "" || id != s.Stop.Request {
 			return a, false
 		}
-		a.RequestedBy = s.Stop.Requester
+		a.RequestedBy, a.ExpiresAt = s.Stop.Requester, s.Stop.RequestEnds
 		lines = s.clearLines()
 	default:
 		return a, false
@@ -137,6 +137,14 @@ func TransferLines(t *domain.TransferRequested) []string {
 		line("amount", t.Amount.String()+" "+t.Asset),
 		line("from", fmt.Sprintf("%s, the %s wallet %s", t.From, t.FromPlace, t.Wallet)),
 		line("to", t.To+", "+t.ToPlace),
+	}
+	if t.ToName != "" { // requests of older builds lack it, and their lines are what was signed
+		lines = append(lines, quoted(recipientCalled, t.ToName))
+	}
+	if !t.ToSince.IsZero() {
+		lines = append(lines, line(recipientSince, moment(t.ToSince)))
+	}
+	lines = append(lines,
 		line("chain", t.Chain),
 		line("asset", t.AssetID),
 		line("highest fee", t.HighestFee.String()+" "+t.GasAsset),
@@ -144,7 +152,7 @@ func TransferLines(t *domain.TransferRequested) []string {
 		line("expires", moment(t.ExpiresAt)),
 		quoted("requested by", t.User),
 		quoted("reason", t.Reason),
-	}
+	)
 	if t.Approvals > 1 {
 		lines = append(lines, line("approvals", t.Approvals))
 	}
@@ -172,18 +180,28 @@ func ApprovedLines(t *domain.TransferRequested, former domain.Decimal) []string 
 	return slices.Insert(TransferLines(t), 1, line(raisesFee, former.String()+" "+t.GasAsset))
 }
 
-// raisesFee is the name of the line that only a raise has.
-const raisesFee = "raises the highest fee from"
+// The names of lines that not every transfer has: raisesFee is that of a raise.
+const (
+	raisesFee       = "raises the highest fee from"
+	recipientCalled = "recipient"
+	recipientSince  = "recipient known since"
+)
 
-// clearLines are those of the open request to clear the emergency stop.
+// clearLines are those of the open request to clear the emergency stop. A copy of the ledger
+// has the same id, and gives a request the same name: the time tells the two apart. Requests
+// of older builds lack it, and their lines are what was signed.
 func (s *State) clearLines() []string {
-	return []string{
+	lines := []string{
 		line("clear", s.Stop.Request),
 		line("stop", s.Stop.Kind),
 		quoted("reason of the stop", s.Stop.Reason),
 		line("stopped since", moment(s.Stop.Since)),
 		quoted("requested by", s.Stop.Requester),
 	}
+	if !s.Stop.RequestEnds.IsZero() {
+		lines = append(lines, line("requested", moment(s.Stop.RequestedAt)), line("expires", moment(s.Stop.RequestEnds)))
+	}
+	return lines
 }
 
 // overrideLines are those of an open request. For the outcome of a transfer they hold

@@ -747,6 +747,7 @@ func TestOpenTransfersAreBounded(t *testing.T) {
 func TestHotWalletWithoutAKey(t *testing.T) {
 	h := funded(t)
 	h.wallet(walletOf("hot-9", domain.WalletHot))
+	h.after(treasury.NewFor) // a new one takes two approvers
 	require.True(t, h.send("hot-1", "hot-9", "1").NeedsApproval())
 	h.must(func(d *Decision) error {
 		return d.UseKey(&domain.KeyUsed{Wallet: "hot-9", Address: h.s.Custody.Wallets["hot-9"].Address, Purpose: "verify"})

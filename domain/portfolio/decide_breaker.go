@@ -154,7 +154,7 @@ func CheckStop(kind, reason string) error {
 }
 
 // RequestClear records the first person's request and returns its name, which the
-// second person confirms.
+// second person confirms within 24 h.
 func (d *Decision) RequestClear(reason string) error {
 	if err := d.clearable(); err != nil {
 		return err
@@ -164,7 +164,7 @@ func (d *Decision) RequestClear(reason string) error {
 	}
 	d.due()
 	d.emit(&domain.EmergencyStopClearRequested{
-		Request: "c" + domain.TradeName(d.s.Next)[1:], Reason: reason, User: d.caller.User,
+		Request: "c" + domain.TradeName(d.s.Next)[1:], Reason: reason, User: d.caller.User, ExpiresAt: d.now.Add(overrideTTL),
 	})
 	return nil
 }
@@ -180,6 +180,9 @@ func (d *Decision) ConfirmClear(request string) error {
 			open = fmt.Sprintf("that is %s, of %s", d.s.Stop.Request, d.s.Stop.Requester)
 		}
 		return &domain.Error{Code: domain.CodeNotFound, Field: "request", Message: "is not the open request to clear the emergency stop: " + open}
+	}
+	if ends := d.s.Stop.RequestEnds; !ends.IsZero() && !d.now.Before(ends) {
+		return &domain.Error{Code: domain.CodeNotFound, Field: "request", Message: "waited for more than 24 h; request the clearing again"}
 	}
 	if domain.SameUser(d.caller.User, d.s.Stop.Requester) {
 		return domain.Errorf(domain.CodeDenied, "the user who requested the clearing cannot confirm it; it takes two people")

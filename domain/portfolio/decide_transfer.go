@@ -83,11 +83,38 @@ func (d *Decision) request(e *domain.TransferRequested) {
 	if e.ToPlace == domain.WalletHot && !d.s.keyIsHere(e) {
 		e.ApprovalFor = append(e.ApprovalFor, "the key of the receiving wallet was not found here")
 	}
-	if c := d.s.Custody.Book[treasury.ContactKey(e.Chain, e.To)]; e.ToPlace == domain.PlaceExternal && c != nil && c.New(d.now) {
+	if d.s.toNew(e, d.now) {
 		treasury.NeedTwo(e)
 	}
+	e.ToName, e.ToSince = d.s.recipient(e)
 	e.Hash = treasury.Hash(d.s.Portfolio, e)
 	d.emit(e)
+}
+
+// toNew reports whether the recipient of a transfer is new, whatever it is called: an address
+// of the book, or a wallet of any place.
+func (s *State) toNew(e *domain.TransferRequested, now time.Time) bool {
+	if e.ToPlace == domain.PlaceExternal {
+		c := s.Custody.Book[treasury.ContactKey(e.Chain, e.To)]
+		return c == nil || c.New(now)
+	}
+	w := s.ownAddress(e.Chain, e.To)
+	return w == nil || w.New(s.Custody.Wallets, now)
+}
+
+// recipient returns what people call the recipient of a transfer, and when it was added: the
+// label of the address book, or the name of the wallet.
+func (s *State) recipient(e *domain.TransferRequested) (name string, since time.Time) {
+	if e.ToPlace == domain.PlaceExternal {
+		if c := s.Custody.Book[treasury.ContactKey(e.Chain, e.To)]; c != nil {
+			return c.Label, c.At
+		}
+		return "", time.Time{}
+	}
+	if w := s.ownAddress(e.Chain, e.To); w != nil {
+		return w.Wallet, w.At
+	}
+	return "", time.Time{}
 }
 
 // keyIsHere reports whether the keystore was shown to hold the recipient's key. A

@@ -183,6 +183,16 @@ type Stop struct {
 	// Request is the open request to clear it, Requester the user who made it.
 	Request   string `json:"request,omitempty"`
 	Requester string `json:"requester,omitempty"`
+	// RequestedAt is when it was made, and RequestEnds when it ends; both are zero for a
+	// request of an older build.
+	RequestedAt time.Time `json:"requested_at,omitzero"`
+	RequestEnds time.Time `json:"request_ends,omitzero"`
+}
+
+// unrequested returns the stop without a request to clear it.
+func (s Stop) unrequested() Stop {
+	s.Request, s.Requester, s.RequestedAt, s.RequestEnds = "", "", time.Time{}, time.Time{}
+	return s
 }
 
 // FillRef is what is remembered of every fill and reported trade permanently, so

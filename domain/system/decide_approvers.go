@@ -25,11 +25,17 @@ func (s *State) applyApprover(at domain.Stamp, event domain.Event) {
 	}
 	switch e := event.(type) {
 	case *domain.ApproverRegistered:
-		s.approvers.Keys = append(slices.Clip(s.approvers.Keys), approval.Approver{
-			ID: e.Approver, User: e.User, Key: e.PublicKey, By: e.By, RegisteredAt: at.Time, CountsFrom: e.CountsFrom, Note: e.Note,
-		})
+		s.approvers.Keys = append(slices.Clip(s.approvers.Keys), registered(at.Time, e, len(s.approvers.Keys) == 0))
 	case *domain.ApproverVouched:
-		with(e.Approver, func(a *approval.Approver) { a.CountsFrom, a.VouchedBy = at.Time, e.By })
+		err := s.checkWord(e.Approver, e.By, &e.Signature, at.Time)
+		with(e.Approver, func(a *approval.Approver) {
+			switch {
+			case err == nil:
+				a.CountsFrom, a.VouchedBy = at.Time, e.By
+			case !a.Counts(at.Time): // one that counts already is not ended by a false word
+				a.Unsound = "the word of " + e.By + " for it is not sound: " + err.Error()
+			}
+		})
 	case *domain.ApproverRevoked:
 		with(e.Approver, func(a *approval.Approver) {
 			if a.RevokedAt == nil {
@@ -63,6 +69,43 @@ func (s *State) comesBack(at time.Time, user string) {
 	}
 }
 
+// registered is a key as its record and the rule make it. When it counts is computed: whoever
+// can write to the store could write any time. A key counts later if its record says so, and
+// one whose record contradicts the rule to its favor does not count.
+func registered(at time.Time, e *domain.ApproverRegistered, first bool) approval.Approver {
+	a := approval.Approver{
+		ID: e.Approver, User: e.User, Key: e.PublicKey, By: e.By, RegisteredAt: at, CountsFrom: at, Note: e.Note, Dated: !e.RegisteredAt.IsZero(),
+	}
+	if !first {
+		a.CountsFrom = at.Add(approval.Wait)
+	}
+	switch {
+	case e.CountsFrom.Before(a.CountsFrom):
+		a.Unsound = "its record says that it counts from " + e.CountsFrom.Format(time.RFC3339) + ", which is earlier than it can"
+	case a.Dated && !e.RegisteredAt.Equal(at):
+		a.Unsound = "its record holds another time of registration than its own"
+	default:
+		a.CountsFrom = e.CountsFrom
+	}
+	return a
+}
+
+// checkWord refuses a word for a key that is not a third person's, or not signed over what
+// waits with a key that counts at a time.
+func (s *State) checkWord(id, by string, g *domain.ApprovalSignature, at time.Time) error {
+	a, _ := s.approver(id)
+	word, waits := s.Word(id)
+	switch {
+	case domain.SameUser(a.User, by):
+		return domain.Errorf(domain.CodeDenied, "the word for a key has to be another approver's, not that of its own user")
+	case domain.SameUser(a.By, by):
+		return domain.Errorf(domain.CodeDenied, "the user who registered a key cannot give the word for it; it takes two people")
+	case !waits:
+		return domain.Errorf(domain.CodeConflict, "no key of this id waits for a word")
+	}
+	return s.approvers.Check(g, word, by, at)
+}
+
 // Approvers returns all keys that were ever registered, revoked ones too, and the id
 // of the ledger. The answer does not change with s.
 func (s *State) Approvers() approval.Approvers { return s.approvers }
@@ -71,19 +114,20 @@ func (s *State) Approvers() approval.Approvers { return s.approvers }
 // false if none of this id waits at that time.
 func (s *State) Word(id string) (approval.Subject, bool) {
 	a, known := s.approver(id)
-	if !known || a.RevokedAt != nil || a.VouchedBy != "" || !a.CountsFrom.After(a.RegisteredAt) {
+	if !known || a.RevokedAt != nil || a.VouchedBy != "" || a.Unsound != "" || !a.CountsFrom.After(a.RegisteredAt) {
 		return approval.Subject{}, false
 	}
-	return approval.Subject{
-		Ledger: s.approvers.Ledger, Portfolio: approval.SystemPortfolio, Kind: approval.KindApprover,
-		Lines: []string{
-			"approver: " + a.ID,
-			"user: " + a.User,
-			"public key: " + a.Key,
-			"fingerprint: " + approval.Fingerprint(a.Key),
-			"registered by: " + a.By,
-		},
-	}, true
+	lines := []string{
+		"approver: " + a.ID,
+		"user: " + a.User,
+		"public key: " + a.Key,
+		"fingerprint: " + approval.Fingerprint(a.Key),
+		"registered by: " + a.By,
+	}
+	if a.Dated {
+		lines = append(lines, "registered at: "+a.RegisteredAt.UTC().Format(time.RFC3339Nano))
+	}
+	return approval.Subject{Ledger: s.approvers.Ledger, Portfolio: approval.SystemPortfolio, Kind: approval.KindApprover, Lines: lines}, true
 }
 
 func (s *State) approver(id string) (approval.Approver, bool) {
@@ -118,7 +162,7 @@ func (d *Decision) RegisterApprover(e *domain.ApproverRegistered) error {
 	case known.Unrevoked() >= maxApprovers:
 		return domain.Errorf(domain.CodeConflict, "%d approvers' keys are registered and not revoked, which is the limit; revoke those that nobody has asked for", maxApprovers)
 	}
-	e.Approver, e.By, e.CountsFrom = domain.ApproverName(d.s.Next), d.caller.User, d.now
+	e.Approver, e.By, e.RegisteredAt, e.CountsFrom = domain.ApproverName(d.s.Next), d.caller.User, d.now, d.now
 	if len(known.Keys) > 0 {
 		e.CountsFrom = d.now.Add(approval.Wait)
 	}
@@ -133,18 +177,15 @@ func (d *Decision) VouchApprover(id string, g *domain.ApprovalSignature) error {
 	switch {
 	case !known:
 		return unknownApprover()
-	case domain.SameUser(a.User, d.caller.User):
-		return domain.Errorf(domain.CodeDenied, "the word for a key has to be another approver's, not that of its own user")
-	case domain.SameUser(a.By, d.caller.User):
-		return domain.Errorf(domain.CodeDenied, "the user who registered a key cannot give the word for it; it takes two people")
+	case domain.SameUser(a.User, d.caller.User), domain.SameUser(a.By, d.caller.User):
+		return d.s.checkWord(id, d.caller.User, g, d.wall())
 	case a.RevokedAt != nil:
 		return domain.Errorf(domain.CodeConflict, "the key is revoked for good")
 	case a.Counts(d.wall()):
 		d.note(domain.NotedUnchanged, "the key counts already")
 		return nil
 	}
-	word, _ := d.s.Word(id)
-	if err := d.s.approvers.Check(g, word, d.caller.User, d.wall()); err != nil {
+	if err := d.s.checkWord(id, d.caller.User, g, d.wall()); err != nil {
 		return err
 	}
 	d.emit(&domain.ApproverVouched{Approver: id, By: d.caller.User, Signature: *g})

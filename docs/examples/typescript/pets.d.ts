@@ -1536,6 +1536,7 @@ export interface components {
             /** Format: date-time */
             revoked_at: string | null;
             subject?: components["schemas"]["Subject"];
+            unsound?: string;
             /** @description The person */
             user: string;
             vouched_by?: string;
@@ -3878,6 +3879,9 @@ export interface components {
             /** @enum {string} */
             status: "requested" | "approved" | "rejected" | "expired" | "prepared" | "signed" | "broadcast" | "confirmed" | "failed";
             to: string;
+            to_name?: string;
+            /** Format: date-time */
+            to_since?: string;
             /** @description The transfer's id */
             transfer: string;
             /** @description The transaction's hash on the chain */

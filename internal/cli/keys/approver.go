@@ -35,6 +35,7 @@ type listedApprover struct {
 	CountsFrom   time.Time         `json:"counts_from"`
 	VouchedBy    string            `json:"vouched_by,omitempty"`
 	RevokedAt    *time.Time        `json:"revoked_at"`
+	Unsound      string            `json:"unsound,omitempty"`
 	Note         string            `json:"note,omitempty"`
 	Subject      *approval.Subject `json:"subject,omitempty"`
 }
@@ -44,6 +45,8 @@ func (k *listedApprover) when() string {
 	switch {
 	case k.RevokedAt != nil:
 		return "revoked " + cli.Clock(*k.RevokedAt)
+	case k.Unsound != "":
+		return "never: " + k.Unsound
 	case !k.Counts:
 		return "from " + cli.Clock(k.CountsFrom) + " on"
 	case k.VouchedBy != "":

@@ -123,7 +123,7 @@ func (a *app) needsOfState(ctx context.Context, v *watched) ([]attention, error)
 			out = append(out, attention{What: fmt.Sprintf("%s sold more of %s/%s than it had", p.Bot, p.Market, p.Outcome), Next: a.Advise("positions")})
 		}
 	}
-	if open := story.Clear; err == nil && open.ID != "" {
+	if open := story.Clear; err == nil && open.ID != "" && (open.Ends.IsZero() || time.Now().Before(open.Ends)) {
 		out = append(out, attention{What: fmt.Sprintf("%s asked to clear the emergency stop; another person confirms, as an approver", open.User), Next: a.Advise("clear", "--confirm", open.ID)})
 	}
 	return out, err

@@ -115,10 +115,14 @@ func linesToApprove(t *projections.Transfer) []string {
 
 // asRequested returns the request of a transfer, from what the server shows of it.
 func asRequested(t *projections.Transfer) *domain.TransferRequested {
-	return &domain.TransferRequested{
+	asked := &domain.TransferRequested{
 		Transfer: t.Transfer, Kind: t.Kind, Wallet: t.Wallet, FromPlace: t.From, ToPlace: t.To, Asset: t.Asset, GasAsset: t.GasAsset,
-		Payment: t.Payment, Reason: t.Reason, User: t.RequestedBy, Hash: t.Hash, ApprovalFor: t.ApprovalFor, ExpiresAt: t.ExpiresAt, Approvals: t.Approvals,
+		Payment: t.Payment, Reason: t.Reason, User: t.RequestedBy, Hash: t.Hash, ApprovalFor: t.ApprovalFor, ExpiresAt: t.ExpiresAt, Approvals: t.Approvals, ToName: t.ToName,
 	}
+	if t.ToSince != nil {
+		asked.ToSince = *t.ToSince
+	}
+	return asked
 }
 
 // approvedOfTwo says how many of two approvers there are now: the same one may have agreed twice.

@@ -134,6 +134,8 @@ type Server struct {
 	started time.Time
 	// witness is that of the store.
 	witness *open.Watch
+	// approversFound counts what checkApprovers found.
+	approversFound int
 
 	listener       net.Listener
 	files          *httpapi.Files  // shared out among the listeners

@@ -21,7 +21,18 @@ type Extra struct {
 }
 
 // ClearRequest is an open request to clear the emergency stop; empty for none.
-type ClearRequest struct{ ID, User string }
+type ClearRequest struct {
+	ID, User string
+	Ends     time.Time // zero if it does not end
+}
+
+// until says when the request ends.
+func (r ClearRequest) until() string {
+	if r.Ends.IsZero() {
+		return ""
+	}
+	return ", until " + cli.Clock(r.Ends) + " UTC"
+}
 
 // StopStory is what the records tell of the emergency stop: the open request to clear it, and
 // the record whose kind and reason are shown.
@@ -43,7 +54,7 @@ func (s *StopStory) Follow(e domain.Event, at time.Time, user string) {
 	case *domain.EmergencyStopCleared:
 		*s = StopStory{}
 	case *domain.EmergencyStopClearRequested:
-		s.Clear = ClearRequest{e.Request, e.User}
+		s.Clear = ClearRequest{e.Request, e.User, e.ExpiresAt}
 	}
 }
 
@@ -52,7 +63,7 @@ func ClearOf(s *portfolio.State) ClearRequest {
 	if !s.Stop.Engaged {
 		return ClearRequest{}
 	}
-	return ClearRequest{s.Stop.Request, s.Stop.Requester}
+	return ClearRequest{s.Stop.Request, s.Stop.Requester, s.Stop.RequestEnds}
 }
 
 // AskExtra asks a server. A bot's key sees its own orders, and no request.
@@ -209,7 +220,7 @@ func ResetOf(b projections.Breaker) []string {
 
 func sayClear(a *cli.App, p *cli.Printer, open ClearRequest) {
 	if open.ID != "" {
-		p.Say(2, "%s asked to clear the emergency stop (%s). Another person confirms, as an approver:", open.User, open.ID)
+		p.Say(2, "%s asked to clear the emergency stop (%s). Another person confirms, as an approver%s:", open.User, open.ID, open.until())
 		a.Command(p, "clear", "--confirm", open.ID)
 		return
 	}
