@@ -14,13 +14,22 @@ type RegisterMarket struct {
 	// Tokens are the decimal ids of the outcomes' tokens on the chain. Without them no
 	// order of the market is signed. They may be added later.
 	Tokens map[string]string `json:"tokens,omitempty"`
+	// Condition is the id of the condition that the tokens derive from, the first outcome's
+	// from its first slot: 0x and 64 hex digits, or 62. With it they are compared with the
+	// chain.
+	Condition string `json:"condition,omitempty"`
+	// Reading is what the chain says of them. It is not part of the body.
+	Reading *portfolio.TokenReading `json:"-"`
 }
 
 func (RegisterMarket) spec() *Spec { return registerMarket }
 
 // Decide implements PortfolioCommand.
 func (c RegisterMarket) Decide(d *portfolio.Decision) error {
-	return d.RegisterMarket(&domain.MarketRegistered{Market: c.Market, Kind: c.Kind, Outcomes: c.Outcomes, Category: c.Category, Tokens: c.Tokens})
+	d.TokensRead(c.Reading)
+	return d.RegisterMarket(&domain.MarketRegistered{
+		Market: c.Market, Kind: c.Kind, Outcomes: c.Outcomes, Category: c.Category, Tokens: c.Tokens, Condition: c.Condition,
+	})
 }
 
 // MarkPrices values instruments and assets.

@@ -48,6 +48,9 @@ type AdjustmentPosted struct {
 	Asset   string  `json:"asset"`
 	Amount  Decimal `json:"amount"`
 	Reason  string  `json:"reason"`
+	// Override names the override by which two people agreed to it, in a live portfolio.
+	// It is the record before this one.
+	Override string `json:"override,omitempty"`
 }
 
 // The event types of this file.

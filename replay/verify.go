@@ -42,7 +42,8 @@ var errEnough = errors.New("enough problems found")
 // Verify folds a portfolio's stream from its beginning. At every event it checks
 // that it decodes, that time does not go back, that the postings sum to zero, and
 // that every ended position episode became a trade with the same figures, and that
-// every approval of a portfolio with signed approvals is signed. At the
+// every approval of a portfolio with signed approvals is signed, and that two people
+// agreed to the corrections of a live one. At the
 // end it checks that the books, the trades and the open positions agree. It uses
 // no snapshot. An error means that the stream could not be read to its end;
 // problems are in the report.
@@ -84,6 +85,8 @@ type verifier struct {
 	pending   []portfolio.ClosedEpisode
 	report    Verified
 	rev       uint64
+	// correction is the override of which the adjustment has to be the next event.
+	correction string
 }
 
 func (v *verifier) problem(format string, args ...any) {
@@ -117,6 +120,7 @@ func (v *verifier) step(ctx context.Context, rec eventstore.Record) error {
 	v.checkDay(e)
 	v.checkSigned(ctx, rec, meta, e)
 	v.checkTransfer(e)
+	v.checkCorrection(e)
 	v.state.Apply(domain.Stamp{Revision: rec.Revision, Time: rec.Time}, e)
 	v.trades.Apply(rec, e, v.state)
 	for asset, left := range ledger.Sum(v.state.Effects().Postings) {
@@ -170,6 +174,7 @@ func (v *verifier) finish() {
 	s := v.state
 	v.report.Portfolio = s.Portfolio
 	v.checkClosed(&domain.CommandNoted{})
+	v.checkCorrection(&domain.CommandNoted{})
 	for asset, left := range s.Book.TrialBalance() {
 		v.problem("the accounts of %s do not sum to zero: %s is left", asset, left)
 	}

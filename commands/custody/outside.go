@@ -63,6 +63,9 @@ type Chain interface {
 	// CheckSettlement refuses an outcome of a transfer that contradicts the chain. An
 	// outcome of which the endpoints know nothing now is [ErrNotKnown].
 	CheckSettlement(ctx context.Context, t *treasury.Transfer, s portfolio.TransferSettlement) error
+	// Tokens reads which tokens derive from a condition, those of its first slots. A chain
+	// on which no contract is known gives a reading that says so.
+	Tokens(ctx context.Context, condition string, slots int) (portfolio.TokenReading, error)
 	// Balances reads the balances of wallets, all at the end of one block.
 	Balances(ctx context.Context, wallets []*treasury.Wallet) (Balances, error)
 	// Assets finds what the registry knows of a chain's assets: those named by their

@@ -29,7 +29,7 @@ func (s *State) Apply(at domain.Stamp, event domain.Event) {
 		}
 		s.rearm()
 	case *domain.MarketRegistered:
-		s.Markets[e.Market] = &Market{Kind: e.Kind, Outcomes: e.Outcomes, Category: e.Category, Tokens: e.Tokens}
+		s.Markets[e.Market] = &Market{Kind: e.Kind, Outcomes: e.Outcomes, Category: e.Category, Tokens: e.Tokens, Condition: e.Condition, Checked: e.Checked}
 	case *domain.BotRegistered:
 		s.Bots[e.Bot] = &Bot{ID: e.Bot, Strategy: e.Strategy, Kind: e.Kind, InventoryCap: e.InventoryCap, Status: Registered}
 	case *domain.BotStarted:
@@ -176,7 +176,7 @@ func (s *State) applyLater(at domain.Stamp, event domain.Event) {
 func (s *State) applyOpened(at domain.Stamp, e *domain.PortfolioOpened) {
 	s.Portfolio, s.Mode, s.Clock = e.Portfolio, e.Mode, e.Clock
 	s.BaseAsset, s.BaseDecimals, s.Gate = e.BaseAsset, e.BaseDecimals, e.Gate
-	s.SignedApprovals = e.SignedApprovals
+	s.SignedApprovals, s.CorrectedByTwo = e.SignedApprovals, e.CorrectedByTwo
 	s.setPolicy(e.Policy)
 	if e.Treasury != nil {
 		s.Custody.Policy = *e.Treasury

@@ -80,7 +80,9 @@ func (s *State) ApprovalOf(ledger, kind, id string) (Approval, bool) {
 			return a, false
 		}
 		a.RequestedBy, a.ExpiresAt = o.User, o.ExpiresAt
-		a.Signed = a.Signed || alwaysSigned(o.Kind)
+		if k, known := OverrideKindOf(o.Kind); known && k.AlwaysSigned {
+			a.Signed = true
+		}
 		lines = s.overrideLines(o)
 	case approval.KindClear:
 		if id == "" || id != s.Stop.Request {
@@ -112,13 +114,6 @@ func (s *State) ApprovedTransfer(ledger, id string) (Approval, bool) {
 	}
 	a.Subject = approval.Subject{Ledger: ledger, Portfolio: s.Portfolio, Kind: approval.KindTransfer, Lines: lines}
 	return a, true
-}
-
-// alwaysSigned reports whether an override is signed in every portfolio: go_live is
-// confirmed in a paper portfolio, but opens a live one, and signed_approvals is the
-// first signature of an older live portfolio.
-func alwaysSigned(kind string) bool {
-	return kind == domain.OverrideGoLive || kind == domain.OverrideSigned
 }
 
 // line writes one line of a subject. Texts of people stand in quotes, so that none
@@ -204,32 +199,30 @@ func (s *State) clearLines() []string {
 	return lines
 }
 
-// overrideLines are those of an open request. For the outcome of a transfer they hold
-// the transfer too.
+// overrideLines are those of an open request. What it carries, and what it is about, are
+// written by its kind.
 func (s *State) overrideLines(o *Override) []string {
+	k, _ := OverrideKindOf(o.Kind)
 	lines := []string{line("override", o.ID), line("kind", o.Kind)}
 	if o.Portfolio != "" {
 		lines = append(lines, line("portfolio", o.Portfolio))
 	}
-	lines = append(lines, patchLines(o.Limits)...)
-	if o.Kind == domain.OverrideClock {
-		lines = append(lines, line("moves the clock by at most", time.Duration(o.Offset)+ClockTolerance),
-			line("and by at least", time.Duration(o.Offset)-overrideTTL))
+	if k.content != nil {
+		lines = append(lines, k.content(s, o)...)
+	} else {
+		lines = append(lines, patchLines(o.Limits)...)
+	}
+	if o.Difference != nil {
+		lines = append(lines, differenceLine(o))
+	}
+	if o.Checked != nil {
+		lines = append(lines, checkedLines(o.Checked)...)
 	}
 	lines = append(lines, line("expires", moment(o.ExpiresAt)), quoted("requested by", o.User), quoted("reason", o.Reason))
-	if t := s.settled(o); t != nil {
-		lines = append(lines, TransferLines(&t.TransferRequested)...)
+	if k.subject != nil {
+		lines = append(lines, k.subject(s, o)...)
 	}
 	return lines
-}
-
-// settled returns the transfer whose outcome an override is about, or nil.
-func (s *State) settled(o *Override) *treasury.Transfer {
-	var about TransferSettlement
-	if o.Kind != domain.OverrideTransfer || json.Unmarshal(o.Limits, &about) != nil {
-		return nil
-	}
-	return s.Custody.Transfers[about.Transfer]
 }
 
 // patchLines are the keys and values of a JSON object, sorted. A key that stands there
@@ -323,4 +316,21 @@ func (d *Decision) checkSignedApprovals(portfolio string, limits json.RawMessage
 		return domain.Errorf(domain.CodeConflict, "approvals in this portfolio are signed already; there is no way back")
 	}
 	return d.requireApprover()
+}
+
+// confirmSigned has every later approval signed.
+func (d *Decision) confirmSigned(o *Override, e *domain.OverrideRecorded) error {
+	if err := d.checkSignedApprovals(o.Portfolio, o.Limits); err != nil {
+		return err
+	}
+	d.emit(e)
+	return nil
+}
+
+// signFromHere folds it. Approvals given by API key before stay valid.
+func (s *State) signFromHere(*domain.OverrideRecorded) {
+	if !s.SignedApprovals {
+		s.approvedEarlier()
+	}
+	s.SignedApprovals = true
 }

@@ -65,9 +65,7 @@ func TestReconcile(t *testing.T) {
 	require.Empty(t, h.s.Custody.Differences, "without a difference an adjustment explains none")
 	// An adjustment of another asset explains nothing.
 	h.reconcile(but(h.readings(), "hot-2", "7"))
-	h.must(func(d *Decision) error {
-		return d.Adjust(&domain.AdjustmentPosted{Account: "hot:treasury", Asset: "POL", Amount: dec("7"), Reason: "x"})
-	})
+	h.adjust("hot:treasury", "7", "POL")
 	h.equal("7", h.s.Custody.Differences["hot|USDC"])
 	// A deposit that nobody had recorded explains it at the next comparison.
 	h.deposit("7")

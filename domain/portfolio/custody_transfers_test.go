@@ -195,7 +195,9 @@ func TestOutflowBelowEquity(t *testing.T) {
 	h.wallet(walletOf("hot-1", domain.WalletHot))
 	h.contact(friend)
 	h.deposit("1000")
-	h.adjust("cold:treasury", "-400") // equity 600, though hot:treasury holds 1,000
+	h.must(func(d *Decision) error { // equity 600, though hot:treasury holds 1,000
+		return d.Withdraw(&domain.WithdrawalRecorded{Wallet: domain.WalletCold, Amount: dec("400")})
+	})
 	h.equal("600", h.s.Equity())
 	ask := func(amount string) func(*Decision) error {
 		return func(d *Decision) error {

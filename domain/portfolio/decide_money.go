@@ -108,46 +108,6 @@ func (d *Decision) RecordFee(e *domain.FeeRecorded) error {
 	return nil
 }
 
-// Adjust corrects an asset account by hand. It may trip a breaker but never
-// resets one.
-func (d *Decision) Adjust(e *domain.AdjustmentPosted) error {
-	if err := d.requireAsset(&e.Asset); err != nil {
-		return err
-	}
-	account, bot := parseAccount(e.Asset, e.Account)
-	if account == (ledger.Account{}) {
-		return domain.Invalid("account", "must be hot:treasury, cold:treasury or hot:bot/<id>")
-	}
-	if err := d.requireOwner(bot, e.Asset); err != nil {
-		return err
-	}
-	if e.Amount.IsZero() {
-		return domain.Invalid("amount", "must not be 0")
-	}
-	if err := domain.CheckReason("reason", e.Reason); err != nil {
-		return err
-	}
-	moved := d.fact(e).Moved
-	d.evaluate(moved)
-	return nil
-}
-
-// parseAccount reads the name of an adjustable account. It returns the zero
-// Account for any other name.
-func parseAccount(asset, name string) (account ledger.Account, bot string) {
-	switch {
-	case name == "hot:treasury":
-		return ledger.Wallet(asset, domain.WalletHot), ""
-	case name == "cold:treasury":
-		return ledger.Wallet(asset, domain.WalletCold), ""
-	case strings.HasPrefix(name, "hot:bot/"):
-		if bot = strings.TrimPrefix(name, "hot:bot/"); bot != "" {
-			return ledger.BotCash(asset, bot), bot
-		}
-	}
-	return ledger.Account{}, ""
-}
-
 // MarkPrices values instruments and assets. The caller's role is the source: feed
 // or operator. Other roles, such as bot, may mark only in a paper portfolio.
 func (d *Decision) MarkPrices(marks []domain.Mark) error {

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
-	"math/big"
 	"slices"
 	"strings"
 
@@ -54,6 +53,7 @@ func (d *Decision) Open(e *domain.PortfolioOpened, ev *Evidence) error {
 			}
 			e.SignedApprovals = true
 		}
+		e.CorrectedByTwo = true
 	}
 	d.emit(e)
 	return nil
@@ -117,6 +117,7 @@ func (d *Decision) RegisterMarket(e *domain.MarketRegistered) error {
 	if err := d.requireOpen(); err != nil {
 		return err
 	}
+	e.Condition = strings.ToLower(e.Condition)
 	if err := checkMarket(e); err != nil {
 		return err
 	}
@@ -124,23 +125,45 @@ func (d *Decision) RegisterMarket(e *domain.MarketRegistered) error {
 		return err
 	}
 	if m := d.s.Markets[e.Market]; m != nil {
-		same := m.Kind == e.Kind && slices.Equal(m.Outcomes, e.Outcomes) && m.Category == e.Category
-		switch {
-		case same && maps.Equal(m.Tokens, e.Tokens):
-			d.Note(domain.NotedUnchanged, "market is already registered like this")
-			return nil
-		case same && len(m.Tokens) == 0: // tokens may become known later than the market
-			d.emit(e)
-			return nil
-		}
-		if same {
-			return &domain.Error{Code: domain.CodeConflict, Field: "tokens", Message: "are already registered differently; two people mend them, by an override of kind market_tokens"}
-		}
-		return &domain.Error{Code: domain.CodeConflict, Field: "market", Message: "is already registered differently"}
+		return d.registerAgain(m, e)
 	}
 	if e.Kind != domain.KindOutcome && d.tradedAsOutcome(e.Market) {
 		return &domain.Error{Code: domain.CodeConflict, Field: "market", Message: "is already traded as kind outcome"}
 	}
+	return d.emitMarket(e)
+}
+
+// registerAgain decides on a market that is registered. Its tokens, and the condition that
+// they derive from, may become known later than the market; what is known is mended by two
+// people.
+func (d *Decision) registerAgain(m *Market, e *domain.MarketRegistered) error {
+	if m.Kind != e.Kind || !slices.Equal(m.Outcomes, e.Outcomes) || m.Category != e.Category {
+		return &domain.Error{Code: domain.CodeConflict, Field: "market", Message: "is already registered differently"}
+	}
+	if e.Condition == "" {
+		e.Condition = m.Condition
+	}
+	switch {
+	case m.Condition != "" && m.Condition != e.Condition:
+		return &domain.Error{Code: domain.CodeConflict, Field: "condition", Message: "is already registered differently; two people mend it, by an override of kind market_tokens"}
+	case len(m.Tokens) == 0 && len(e.Tokens) > 0:
+		return d.emitMarket(e)
+	case !maps.Equal(m.Tokens, e.Tokens):
+		return &domain.Error{Code: domain.CodeConflict, Field: "tokens", Message: "are already registered differently; two people mend them, by an override of kind market_tokens"}
+	case m.Condition == e.Condition && (d.reading == nil || d.reading.Unanswered != "" || m.Checked != nil && m.Checked.Unchecked == ""):
+		d.Note(domain.NotedUnchanged, "market is already registered like this")
+		return nil
+	}
+	return d.emitMarket(e)
+}
+
+// emitMarket records a market, with how far its tokens were checked.
+func (d *Decision) emitMarket(e *domain.MarketRegistered) error {
+	check, err := compareTokens(e, d.reading)
+	if err != nil {
+		return err
+	}
+	e.Checked = check
 	d.emit(e)
 	return nil
 }
@@ -200,25 +223,6 @@ func checkMarket(e *domain.MarketRegistered) error {
 		return err
 	}
 	return domain.CheckOptionalText("category", e.Category)
-}
-
-// checkTokens requires that each token is a number of at most 256 bits, belongs
-// to an outcome of the market, and to only one.
-func checkTokens(e *domain.MarketRegistered) error {
-	seen := map[string]bool{}
-	for outcome, token := range e.Tokens {
-		n, ok := new(big.Int).SetString(token, 10)
-		switch {
-		case !slices.Contains(e.Outcomes, outcome):
-			return domain.Invalid("tokens", "names an outcome that the market does not have")
-		case !ok || n.Sign() <= 0 || n.BitLen() > 256 || n.String() != token:
-			return domain.Invalid("tokens", "must be decimal numbers of at most 256 bits")
-		case seen[token]:
-			return domain.Invalid("tokens", "has one token for two outcomes")
-		}
-		seen[token] = true
-	}
-	return nil
 }
 
 func (d *Decision) tradedAsOutcome(market string) bool {

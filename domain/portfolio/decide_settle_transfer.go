@@ -51,6 +51,29 @@ func (d *Decision) settlementOf(portfolio string, raw json.RawMessage) (s Transf
 	return s, t, nil
 }
 
+// confirmSettlement ends the transfer, based on its current state.
+func (d *Decision) confirmSettlement(o *Override, e *domain.OverrideRecorded) error {
+	s, t, err := d.settlementOf(o.Portfolio, o.Limits)
+	if err != nil {
+		return err
+	}
+	d.emit(e)
+	d.settleTransfer(s, t)
+	return nil
+}
+
+// settledLines hold the transfer whose outcome a request is about.
+func (s *State) settledLines(o *Override) []string {
+	var about TransferSettlement
+	if json.Unmarshal(o.Limits, &about) != nil {
+		return nil
+	}
+	if t := s.Custody.Transfers[about.Transfer]; t != nil {
+		return TransferLines(&t.TransferRequested)
+	}
+	return nil
+}
+
 // settleTransfer ends a transfer on the confirmation of two people.
 func (d *Decision) settleTransfer(s TransferSettlement, t *treasury.Transfer) {
 	if !t.Moved() {

@@ -30,6 +30,8 @@ type Decision struct {
 	// if known.
 	living, revoked, since []string
 	livingKnown            bool
+	// reading is what a chain says of a market's tokens, if it was asked.
+	reading *TokenReading
 	// approvers are the keys that approvals are signed with, if known.
 	approvers      approval.Approvers
 	approversKnown bool

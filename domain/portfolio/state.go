@@ -30,6 +30,9 @@ type State struct {
 	Gate         *domain.Gate  `json:"gate,omitempty"`
 	// SignedApprovals reports that approvals have to be signed (approvals.go).
 	SignedApprovals bool `json:"signed_approvals,omitempty"`
+	// CorrectedByTwo reports that no adjustment of one person alone may follow in the
+	// stream (override_adjustment.go).
+	CorrectedByTwo bool `json:"corrected_by_two,omitempty"`
 
 	// Next is the revision of the next event, Time the time of the last one.
 	Next uint64    `json:"next"`
@@ -172,6 +175,9 @@ type Market struct {
 	Category string            `json:"category,omitempty"`
 	// Tokens are the ids of the outcomes' tokens on the chain.
 	Tokens map[string]string `json:"tokens,omitempty"`
+	// Condition is what they derive from, and Checked how that was compared.
+	Condition string              `json:"condition,omitempty"`
+	Checked   *domain.TokensCheck `json:"checked,omitempty"`
 }
 
 // Stop is the emergency stop.

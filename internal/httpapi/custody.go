@@ -32,8 +32,10 @@ type Custodian interface {
 	ImportSigned(ctx context.Context, portfolio string, r commands.Request) (commands.Answer, error)
 	// PrepareAgain makes the transaction of a cold wallet again, with the fees of now.
 	PrepareAgain(ctx context.Context, portfolio string, r commands.Request) (commands.Answer, error)
-	// RequestOverride and ConfirmOverride compare what two people say of a transfer with
-	// the chain.
+	// RegisterMarket compares the tokens of a market with the condition on the chain.
+	RegisterMarket(ctx context.Context, portfolio string, r commands.Request) (commands.Answer, error)
+	// RequestOverride and ConfirmOverride compare what two people say of a transfer, or of
+	// the tokens of a market, with the chain.
 	RequestOverride(ctx context.Context, portfolio string, r commands.Request) (commands.Answer, error)
 	ConfirmOverride(ctx context.Context, portfolio string, r commands.Request) (commands.Answer, error)
 	// Reconcile compares the ledger with the chain.
@@ -236,8 +238,8 @@ func (q *request) custodial(c commands.Command) (commands.Request, error) {
 	return q.asks(k, c), nil
 }
 
-// settling sends a command of an override. What it says of a transfer is compared with the
-// chain, where there is a custodian that can.
+// settling sends a command whose content is compared with the chain, where there is a
+// custodian that can: an override, or a market with tokens.
 func settling(q *request, c commands.Command, send func(Custodian, context.Context, string, commands.Request) (commands.Answer, error)) error {
 	if q.api.config.Custody == nil {
 		return q.do(c)
@@ -247,6 +249,19 @@ func settling(q *request, c commands.Command, send func(Custodian, context.Conte
 		q.answer(&answer)
 	}
 	return err
+}
+
+func marketRoute() route {
+	return sending(commands.RegisterMarket{}, inPortfolio+"/markets", "Register a market: its kind, outcomes and category, and the tokens that its orders are of", func(q *request) error {
+		c, err := readCommand[commands.RegisterMarket](q, nil)
+		if err != nil {
+			return err
+		}
+		if len(c.Tokens) == 0 && c.Condition == "" {
+			return q.do(c)
+		}
+		return settling(q, c, Custodian.RegisterMarket)
+	})
 }
 
 // confirmOverrideRoute is the route of the second of two people.

@@ -290,7 +290,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Correct an asset account by hand, with a reason
+         * Correct an asset account of a paper portfolio by hand, with a reason; in a live one two people do, by an override of kind adjustment
          * @description Roles: admin.
          */
         post: operations["post_adjustment"];
@@ -770,7 +770,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Register a market: its kind, outcomes and category
+         * Register a market: its kind, outcomes and category, and the tokens that its orders are of
          * @description Roles: operator, admin.
          */
         post: operations["register_market"];
@@ -810,7 +810,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * The first of two people asks to override a rule: go_live, limits or the treasury policy of a live portfolio, what became of a transfer, the tokens of a market, the clock, or approvals by API key alone
+         * The first of two people asks for what takes two: go_live, limits, treasury_policy, transfer, adjustment, market_tokens, clock or signed_approvals
          * @description Roles: operator, approver, admin.
          */
         post: operations["request_override"];
@@ -3326,6 +3326,7 @@ export interface components {
         };
         RegisterMarket: {
             category?: string;
+            condition?: string;
             /** @enum {string} */
             kind: "outcome" | "spot" | "perp";
             /** @description The market's id */
