@@ -130,7 +130,7 @@ func (s *storm) nonces(state *portfolio.State) {
 	for name, address := range s.wallets {
 		for i, tx := range s.sent(address) {
 			hash := tx.Hash().Hex()
-			if tx.Nonce() != uint64(i) || ends[hash] == "" { //nolint:gosec // not below 0
+			if tx.Nonce() != uint64(i) || ends[hash] == "" {
 				s.fail("transaction %s with nonce %d of %s is the end of no transfer", hash, tx.Nonce(), name)
 			}
 			delete(ends, hash)
