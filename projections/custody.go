@@ -125,6 +125,14 @@ type Transfer struct {
 	// Reopened counts how often its recorded end was taken back, because the chain did not
 	// have it.
 	Reopened int `json:"reopened,omitempty"`
+	// FeeNow is the most that it may cost now, where that is less than highest_fee: the approval
+	// of the higher fee has lapsed. FeeLapsed means that its latest transaction was made under
+	// such an approval, and is not signed any more.
+	FeeNow    domain.Decimal `json:"fee_now,omitzero"`
+	FeeLapsed bool           `json:"fee_lapsed,omitempty"`
+	// Barred says why nothing more of it is signed or sent, whatever else is cleared or reset:
+	// its recipient was removed or retired, or the stop that allowed it is over.
+	Barred string `json:"barred,omitempty"`
 }
 
 // Raise is a request for a higher fee. It is approved like the transfer, by its own hash.
@@ -172,7 +180,7 @@ func TransfersOf(s *portfolio.State, keep func(*treasury.Transfer) bool) []Trans
 	out := []Transfer{}
 	for _, t := range s.Custody.SortedTransfers() {
 		if keep(t) {
-			out = append(out, TransferOf(t, s.Time))
+			out = append(out, transferOf(s, t))
 		}
 	}
 	return out
@@ -183,13 +191,14 @@ func TransfersOf(s *portfolio.State, keep func(*treasury.Transfer) bool) []Trans
 func GoingOn(s *portfolio.State) []Transfer {
 	out := []Transfer{}
 	for _, t := range s.GoesOn() {
-		out = append(out, TransferOf(t, s.Time))
+		out = append(out, transferOf(s, t))
 	}
 	return out
 }
 
-// TransferOf renders one transfer, as of a time.
-func TransferOf(t *treasury.Transfer, now time.Time) Transfer {
+// transferOf renders one transfer of a state, as of its last record.
+func transferOf(s *portfolio.State, t *treasury.Transfer) Transfer {
+	now := s.Time
 	v := Transfer{
 		Transfer: t.Transfer, Status: t.Status, Kind: t.Kind, Wallet: t.Wallet, From: t.FromPlace, To: t.ToPlace, Asset: t.Asset, GasAsset: t.GasAsset,
 		Payment: t.Payment, Hash: t.Hash, Reason: t.Reason, ApprovalFor: append([]string{}, t.ApprovalFor...), RequestedBy: t.User,
@@ -203,7 +212,13 @@ func TransferOf(t *treasury.Transfer, now time.Time) Transfer {
 	for _, a := range t.Attempts {
 		v.Attempts = append(v.Attempts, Attempt{a.Transaction, a.Nonce, a.Digest, a.TxHash, a.Sent, a.Cancel})
 	}
-	v.Reopened = t.Reopened
+	v.Reopened, v.FeeLapsed = t.Reopened, t.Open() && t.Unsigned() && t.RaiseLapsed(now)
+	if fee := t.FeeAt(now); fee != t.HighestFee {
+		v.FeeNow = fee
+	}
+	if err := s.Barred(t); t.Open() && err != nil {
+		v.Barred = err.Error()
+	}
 	if r := t.WaitingRaise(now); r != nil {
 		v.Raise = raiseOf(r)
 	}

@@ -154,6 +154,9 @@ func (c *Custodian) readied(ctx context.Context, id string, t *treasury.Transfer
 	if !cold(t) {
 		return c.signNext(ctx, id, t)
 	}
+	if over, err := c.overtaken(ctx, id, t); over || err != nil {
+		return over, err
+	}
 	outdated, err := c.outdated(t)
 	switch {
 	case err != nil || !outdated:
@@ -303,7 +306,9 @@ func (c *Custodian) settle(ctx context.Context, id string, t *treasury.Transfer,
 	case Cancelled:
 		return true, c.failed(ctx, id, t, domain.FailedCancel, out)
 	case Replaced:
-		if imported(t) || cold(t) {
+		if known, err := c.isOurs(ctx, id, t, out.TxHash); err != nil {
+			return false, err
+		} else if !known && (imported(t) || cold(t)) {
 			// Another signature of the same payment has another hash. The holder of the key may
 			// have sent that one, and putting the money back would mean paying twice.
 			return false, domain.Errorf(domain.CodeConflict, "transaction %s used its nonce, and was not imported here: look up what it pays; two people settle it by an override of kind transfer", out.TxHash)
@@ -313,6 +318,32 @@ func (c *Custodian) settle(ctx context.Context, id string, t *treasury.Transfer,
 		return false, nil
 	}
 	return false, domain.Errorf(domain.CodeInternal, "unknown outcome of the chain")
+}
+
+// isOurs reports whether a transaction is that of another transfer, such as an evacuation that
+// took the nonce. What it moved and cost is counted there.
+func (c *Custodian) isOurs(ctx context.Context, id string, t *treasury.Transfer, hash string) (known bool, err error) {
+	err = c.atHeadWithin(ctx, id, func(s *portfolio.State) error {
+		known = s.TransferWith(hash, t) != nil
+		return nil
+	})
+	return known, err
+}
+
+// overtaken ends a prepared transfer of a cold wallet whose nonce another transfer has used:
+// nothing of it can be sent any more, signed or not.
+func (c *Custodian) overtaken(ctx context.Context, id string, t *treasury.Transfer) (over bool, err error) {
+	var end Outcome
+	err = c.atHeadWithin(ctx, id, func(s *portfolio.State) error {
+		if other := s.NonceTakenBy(t); other != nil {
+			over, end = true, Outcome{Kind: Replaced, TxHash: other.TxHash, Block: other.Block}
+		}
+		return nil
+	})
+	if !over || err != nil {
+		return false, err
+	}
+	return true, c.failed(ctx, id, t, domain.FailedReplaced, end)
 }
 
 // signedOf returns the attempts that could be on the chain: all signed ones. That includes

@@ -426,3 +426,57 @@ func TestALapsedRaiseIsReplacedByTheNext(t *testing.T) {
 		})
 	}
 }
+
+// "It goes before what its wallet has under way, if need be with that nonce": what it overtook
+// can not be sent any more, signed or not. It ends by itself, and nothing is counted twice: not
+// the fee, and not the payment if the two are alike.
+func TestAnEvacuationEndsWhatItOvertook(t *testing.T) {
+	t.Parallel()
+	for _, brought := range []bool{false, true} {
+		s := newWorld(t).inMemory()
+		s.node.Mine(60) // the base fee falls, and the evacuation offers much more
+		pays := commands.RequestTransfer{From: "cold", To: s.partner.Hex(), Amount: dec("10"), HighestFee: dec("0.0002")}
+		id := s.ask(pays)
+		require.NoError(t, s.work())
+		if brought {
+			s.refuseAll()
+			s.bring(id)
+			s.idle()
+			s.acceptAll()
+		}
+		s.stop()
+		pays.Evacuate, pays.HighestFee = true, dec("0.5")
+		evacuation := s.ask(pays)
+		for range 30 {
+			_, _ = s.custody.Work(s.ctx(), main) // the other one waits for the stop
+			s.node.Mine(1)
+			if e := s.transfer(evacuation); e.Status == treasury.Prepared {
+				s.bring(evacuation)
+			}
+		}
+		e, overtaken := s.transfer(evacuation), s.transfer(id)
+		require.Equal(t, treasury.Confirmed, e.Status)
+		require.Equal(t, e.Last().Nonce, overtaken.Last().Nonce)
+		require.Equal(t, treasury.Failed, overtaken.Status)
+		require.Equal(t, domain.FailedReplaced, overtaken.Code)
+		require.Equal(t, e.TxHash, overtaken.TxHash)
+		require.True(t, overtaken.Fee.IsZero())
+		s.rechecked(0)
+		s.agrees()
+	}
+}
+
+// A transaction of one transfer is not the outcome of another one, whatever two people say.
+func TestNoOutcomeIsCountedTwice(t *testing.T) {
+	t.Parallel()
+	s := newWorld(t).inMemory()
+	first := s.ask(commands.RequestTransfer{From: "hot", To: "cold", Amount: dec("10")})
+	done := s.until(first, treasury.Confirmed)
+	id := s.ask(commands.RequestTransfer{From: "cold", To: "hot", Amount: dec("10")})
+	require.NoError(t, s.work())
+	s.refused(domain.CodeConflict, olga, commands.RequestOverride{
+		Kind: domain.OverrideTransfer, Reason: "it looks alike", Limits: settlement(id, "confirmed", done.TxHash, done.Block, done.Fee.String()),
+	})
+	s.until(id, treasury.Confirmed)
+	s.agrees()
+}

@@ -96,6 +96,8 @@ func (d *Decision) mayFail(t *treasury.Transfer, e *domain.TransferFailed) error
 		return nil
 	}
 	switch own := t.HasHash(e.TxHash); {
+	case e.Code == domain.FailedReplaced && t.Status == treasury.Prepared && d.s.nonceTaken(t, e.TxHash):
+		return nil // whatever was signed of it elsewhere: the chain takes nothing more with its nonce
 	case t.Status != treasury.Broadcast && t.Status != treasury.Signed:
 		return domain.Errorf(domain.CodeConflict, "the transfer is %s, not on its way", d.statusOf(t))
 	case own && e.Code == domain.FailedReplaced:
@@ -104,6 +106,40 @@ func (d *Decision) mayFail(t *treasury.Transfer, e *domain.TransferFailed) error
 		return domain.Invalid("tx_hash", "is not a transaction of this transfer")
 	case e.Code == domain.FailedCancel && !t.Cancels(e.TxHash):
 		return domain.Invalid("tx_hash", "is not the transaction that cancels it")
+	}
+	return nil
+}
+
+// TransferWith finds the other transfer that a transaction is of, nil if there is none.
+func (s *State) TransferWith(hash string, than *treasury.Transfer) *treasury.Transfer {
+	for _, other := range s.Custody.SortedTransfers() {
+		if other.Transfer != than.Transfer && other.HasHash(hash) {
+			return other
+		}
+	}
+	return nil
+}
+
+// nonceTaken reports whether a transaction is the recorded end of another transfer that used
+// the nonce of this one.
+func (s *State) nonceTaken(t *treasury.Transfer, hash string) bool {
+	other := s.TransferWith(hash, t)
+	return other != nil && t.Last() != nil && takes(other, t) && other.TxHash == hash
+}
+
+// takes reports whether a transfer has ended with the nonce of another one.
+func takes(other, t *treasury.Transfer) bool {
+	return other.Chain == t.Chain && treasury.SameAddress(other.From, t.From) && other.EndedOnChain() && other.HasHash(other.TxHash) &&
+		other.Last().Nonce == t.Last().Nonce
+}
+
+// NonceTakenBy finds the transfer that has ended with the nonce of one that was prepared, as a
+// sweep or an evacuation does that went first; nil if there is none.
+func (s *State) NonceTakenBy(t *treasury.Transfer) *treasury.Transfer {
+	for _, other := range s.Custody.SortedTransfers() {
+		if other.Transfer != t.Transfer && t.Last() != nil && takes(other, t) {
+			return other
+		}
 	}
 	return nil
 }

@@ -31,6 +31,17 @@ func (d *Decision) sendable(t *treasury.Transfer) error {
 	if t.Cancel != nil {
 		return d.cancellable(t)
 	}
+	if err := d.barred(t); err != nil || t.Urgent() {
+		return err
+	}
+	if err := d.unhalted(); err != nil {
+		return err
+	}
+	return d.inBook(t)
+}
+
+// barred reports whether a transfer can not go on even if nothing is halted.
+func (d *Decision) barred(t *treasury.Transfer) error {
 	if err := d.notRetired(t); err != nil {
 		return err
 	}
@@ -40,13 +51,25 @@ func (d *Decision) sendable(t *treasury.Transfer) error {
 	case domain.TransferEvacuation:
 		return d.evacuationAllowed(&t.TransferRequested)
 	}
-	if err := d.unhalted(); err != nil {
-		return err
-	}
+	return nil
+}
+
+// inBook refuses a recipient that was taken out of the address book.
+func (d *Decision) inBook(t *treasury.Transfer) error {
 	if t.ToPlace == domain.PlaceExternal && d.s.Custody.Book[treasury.ContactKey(t.Chain, t.To)] == nil {
 		return domain.Errorf(domain.CodeDenied, "the recipient is no longer in the address book")
 	}
 	return nil
+}
+
+// Barred says why nothing more of a transfer is signed or sent, but what cancels it, whatever
+// is cleared or reset; nil if nothing bars it.
+func (s *State) Barred(t *treasury.Transfer) error {
+	d := &Decision{s: s, now: s.Time} // readers share the state, so nothing of it is touched
+	if err := d.barred(t); err != nil || t.Urgent() {
+		return err
+	}
+	return d.inBook(t)
 }
 
 // cancellable reports whether the transaction that cancels a transfer may be signed or

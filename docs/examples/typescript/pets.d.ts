@@ -3839,6 +3839,7 @@ export interface components {
             /** @description The asset, such as USDC */
             asset: string;
             attempts: components["schemas"]["Attempt"][];
+            barred?: string;
             before_raises?: components["schemas"]["EarlierApproval"];
             /** Format: int64 */
             block?: number;
@@ -3858,6 +3859,12 @@ export interface components {
              * @example 12.5
              */
             fee?: string;
+            fee_lapsed?: boolean;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            fee_now?: string;
             first_approved_by?: string;
             first_signature?: components["schemas"]["ApprovalSignature"];
             from: string;

@@ -1,8 +1,10 @@
 package look
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"pets/commands/client"
@@ -171,6 +173,8 @@ func (a *app) needsOfTransfers(ctx context.Context, _ *watched) ([]attention, er
 		last := show.LastAttempt(t)
 		switch {
 		case show.IsOver(t):
+		case t.Barred != "" && t.Cancel == nil, a.expired(t):
+			out = append(out, attention{What: fmt.Sprintf("%s is %s, and nothing more of it is signed: %s", t.Transfer, t.Status, cmp.Or(t.Barred, "its approval has expired")), Next: a.Advise("transfers", t.Transfer)})
 		case t.Status == treasury.Requested:
 			others := t.RequestedBy
 			switch {
@@ -182,6 +186,8 @@ func (a *app) needsOfTransfers(ctx context.Context, _ *watched) ([]attention, er
 			out = append(out, attention{What: fmt.Sprintf("%s waits for the approval of someone other than %s, until %s UTC: %s", t.Transfer, others, cli.Clock(t.ExpiresAt), show.InWords(t)), Next: a.Advise("approve", t.Transfer)})
 		case t.Raise != nil:
 			out = append(out, attention{What: fmt.Sprintf("%s has too low a fee, and waits for the approval of a highest fee of %s %s by someone other than %s, until %s UTC", t.Transfer, t.Raise.HighestFee, t.GasAsset, t.Raise.RequestedBy, cli.Clock(t.Raise.ExpiresAt)), Next: a.Advise("approve", t.Transfer)})
+		case t.FeeLapsed:
+			out = append(out, attention{What: t.Transfer + " was prepared with a higher fee whose approval has lapsed, and is not signed with it any more", Next: a.Advise("transfers", t.Transfer)})
 		case t.From == domain.WalletCold && t.Status != treasury.Approved && (last == nil || last.TxHash == ""):
 			out = append(out, attention{What: t.Transfer + " waits to be signed where the key of the cold wallet is: " + show.InWords(t), Next: a.Advise("cold", "export", t.Transfer)})
 		case a.Clock()().Sub(t.RequestedAt) > transferPatience:
@@ -189,6 +195,13 @@ func (a *app) needsOfTransfers(ctx context.Context, _ *watched) ([]attention, er
 		}
 	}
 	return out, nil
+}
+
+// expired reports whether the prepared transfer of a cold wallet can not be signed in time any
+// more. One that is not prepared yet expires by itself.
+func (a *app) expired(t *projections.Transfer) bool {
+	signed := slices.ContainsFunc(t.Attempts, func(at projections.Attempt) bool { return at.TxHash != "" })
+	return t.From == domain.WalletCold && t.Status == treasury.Prepared && t.Cancel == nil && !signed && !a.Clock()().Before(t.ExpiresAt)
 }
 
 func (a *app) needsOfTreasury(ctx context.Context, v *watched) ([]attention, error) {

@@ -50,6 +50,14 @@ func TestStatusOfTransfers(t *testing.T) {
 	require.Contains(t, said, out+" was asked for at 2026-03-01 ")
 	require.Contains(t, said, "and is not over: it is ")
 	require.Contains(t, said, "pets transfers "+out)
+
+	// What is signed after its time is not taken: nobody is sent to the machine with the key.
+	w.minutes(25 * 60)
+	said, _ = status("bob")
+	require.Contains(t, said, id+" is prepared, and nothing more of it is signed: its approval has expired")
+	require.Contains(t, said, "pets transfers "+id)
+	require.NotContains(t, said, "pets cold export "+id)
+	require.Contains(t, w.ok("olga", "transfers", id), "pets reject "+id+" --reason \"…\" --not-signed -p main")
 }
 
 // "Permits overdue/legs", and what else of a portfolio only a person can settle, as a

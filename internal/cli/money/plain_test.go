@@ -89,7 +89,7 @@ func nextOf(v *projections.Transfer, ways ...string) string {
 	var out clitest.Buffer
 	a := &app{&cli.App{Out: &out}}
 	a.Config.Portfolio = "main"
-	a.sayNextStep(a.Printer(), v, ways)
+	a.sayNextStep(a.Printer(), v, standing{ways: ways, now: v.ExpiresAt.Add(-time.Minute), mostFee: dec("1")})
 	return out.String()
 }
 

@@ -23,27 +23,35 @@ func haltOf(s *portfolio.State) haltView {
 	return haltView{v.EmergencyStop, v.Breakers}
 }
 
-// waysOf are the lines of what a transfer will wait for, besides people: "the key sits behind
-// the breaker". A sweep and an evacuation wait for none of it.
-func (a *app) waysOf(ctx context.Context, moment string, t *projections.Transfer) ([]string, error) {
-	if show.IsOver(t) || show.Urgent(t) {
-		return nil, nil
+// standingOf is what the next steps of a transfer depend on. "The key sits behind the breaker":
+// a sweep and an evacuation wait for none of what is in the way of others.
+func (a *app) standingOf(ctx context.Context, moment string, t *projections.Transfer) (standing, error) {
+	var at standing
+	if show.IsOver(t) {
+		return at, nil
 	}
 	halt, err := readView(ctx, a, moment, "/state", haltOf)
 	if err != nil {
-		return nil, err
+		return at, err
 	}
 	rules, err := readView(ctx, a, moment, "/treasury", show.TreasuryOf)
 	if err != nil {
-		return nil, err
+		return at, err
 	}
-	return a.inTheWay(&halt, rules.Differences), nil
+	at.now, at.stopped, at.mostFee = rules.Time, halt.EmergencyStop.Engaged, rules.Policy.MaxTransferFee
+	if now := a.Clock()(); moment == "" && now.After(at.now) { // nothing was recorded since
+		at.now = now
+	}
+	if !show.Urgent(t) {
+		at.ways = a.inTheWay(&halt, rules.Differences)
+	}
+	return at, nil
 }
 
-// warn prints it.
+// warn prints what a transfer will wait for, besides people.
 func (a *app) warn(ctx context.Context, p *cli.Printer, t *projections.Transfer) error {
-	ways, err := a.waysOf(ctx, "", t)
-	for _, l := range ways {
+	at, err := a.standingOf(ctx, "", t)
+	for _, l := range at.ways {
 		p.Line("%s", l)
 	}
 	return errors.Join(err, p.Err)
@@ -51,14 +59,14 @@ func (a *app) warn(ctx context.Context, p *cli.Printer, t *projections.Transfer)
 
 // sayWaysAndNext prints what a transfer waits for, and what comes next.
 func (a *app) sayWaysAndNext(ctx context.Context, moment string, p *cli.Printer, t *projections.Transfer) error {
-	ways, err := a.waysOf(ctx, moment, t)
+	at, err := a.standingOf(ctx, moment, t)
 	if err != nil {
 		return err
 	}
-	for _, l := range ways {
+	for _, l := range at.ways {
 		p.Line("%s", l)
 	}
-	a.sayNextStep(p, t, ways)
+	a.sayNextStep(p, t, at)
 	return p.Err
 }
 

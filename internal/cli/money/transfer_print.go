@@ -107,48 +107,6 @@ func explainRebalance(r *domain.Rebalance, amount *domain.Decimal, fromCold bool
 	)
 }
 
-// sayNextStep prints what comes next: a command, or what is waited for, which was said before.
-func (a *app) sayNextStep(p *cli.Printer, t *projections.Transfer, ways []string) {
-	says, command := nextStep(t, len(ways) > 0)
-	p.Line("next: %s", says)
-	if command != nil {
-		a.Command(p, command...)
-	}
-	if t.Status == treasury.Broadcast && t.Cancel == nil && t.Raise == nil {
-		p.Line("if it stays here because its fee is too low, a higher one, or nothing at all with its number:")
-		a.Command(p, "transfer", "raise", t.Transfer, "--highest-fee", cli.Unsaid, "--reason", cli.Unsaid)
-		a.Command(p, "transfer", "cancel", t.Transfer, "--reason", cli.Unsaid)
-	}
-}
-
-// nextStep is the command that comes next, or what is waited for. What stands in the way is
-// said before it, and comes first.
-func nextStep(t *projections.Transfer, inTheWay bool) (says string, command []string) {
-	cold := t.From == domain.WalletCold
-	last := show.LastAttempt(t)
-	unsigned := last == nil || last.TxHash == ""
-	switch {
-	case show.IsOver(t):
-		return "nothing; it is over", nil
-	case waits(t):
-		t = pending(t)
-		who := "somebody else than " + t.RequestedBy
-		if t.Status == treasury.Requested && t.FirstApprovedBy != "" {
-			who += " and " + t.FirstApprovedBy
-		}
-		return who + ", with the role approver:", []string{"approve", t.Transfer, "--hash", t.Hash}
-	case inTheWay && unsigned:
-		return "it waits for what is said above; once that is over, the server goes on with it. To see what it waits for:", []string{"transfers", t.Transfer, "--follow"}
-	case cold && t.Status == treasury.Approved:
-		return "the server prepares the transaction; then it goes to the machine with the key:", []string{"cold", "export", t.Transfer}
-	case elsewhere(t) && t.Cancel != nil && !last.Cancel:
-		return "the server prepares the transaction that cancels it; then it goes to the machine with the key:", []string{"cold", "export", t.Transfer}
-	case elsewhere(t):
-		return "the machine with the key signs it:", []string{"cold", "export", t.Transfer}
-	}
-	return "the server goes on with it by itself:", []string{"transfers", t.Transfer, "--follow"}
-}
-
 // statusLine describes the status of a transfer.
 func statusLine(t *projections.Transfer) string {
 	cold := t.From == domain.WalletCold
