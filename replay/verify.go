@@ -185,6 +185,7 @@ func (v *verifier) finish() {
 		v.problem("cash and cost are kept as %s and %s, but the accounts give %s and %s", s.Cash, s.Cost, cash, cost)
 	}
 	v.checkIncome()
+	v.checkEnds()
 }
 
 // checkIncome requires that the trading income equals that of the closed trades

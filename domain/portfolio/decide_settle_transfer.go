@@ -48,7 +48,7 @@ func (d *Decision) settlementOf(portfolio string, raw json.RawMessage) (s Transf
 	case s.Fee.Sign() < 0 || !s.Fee.InRange():
 		return s, t, domain.Invalid("limits.fee", "must not be negative, nor reach 10^15")
 	}
-	return s, t, nil
+	return s, t, d.checkSettled(s, t)
 }
 
 // settleTransfer ends a transfer on the confirmation of two people.
