@@ -287,7 +287,7 @@ func (s *server) write(e domain.Event) {
 	require.NoError(s.t, err)
 	head, err := s.truth.Head(s.t.Context(), commands.Stream(main))
 	require.NoError(s.t, err)
-	_, err = s.truth.Append(s.t.Context(), commands.Stream(main), eventstore.Expected(int64(head)), []eventstore.Proposed{{ //nolint:gosec // a revision
+	_, err = s.truth.Append(s.t.Context(), commands.Stream(main), eventstore.Expected(int64(head)), []eventstore.Proposed{{
 		ID: uuid.New(), Type: e.EventType(), Time: s.state().Time, Metadata: meta, Data: data,
 	}})
 	require.NoError(s.t, err)

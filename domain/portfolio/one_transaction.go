@@ -65,7 +65,7 @@ func (d *Decision) checkMade(t *treasury.Transfer, digest string) error {
 // has. Only older builds have recorded the same transaction for two transfers: then it is
 // that of the one that has signed it, or else of the older one.
 func (d *Decision) checkSigned(t *treasury.Transfer, digest, hash string) error {
-	const advice = "prepare this one again (pets transfer prepare-again), and sign what that gives; or cancel it"
+	const advice = "prepare this one again (pets transfer prepare), and sign what that gives; or cancel it"
 	if owner := d.s.Custody.Owner(t, hash); owner != nil && owner != t {
 		return sameTransaction(owner, advice)
 	}

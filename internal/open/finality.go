@@ -4,12 +4,13 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"pets/internal/owner"
 )
 
 // promises remembers which endpoints have named a finalized block, as one small file each in
-// the folder of the keystore, and in PETS_DIR: a server without keys has no keystore, and one
+// a folder in that of the keystore, and in PETS_DIR: a server without keys has no keystore, and one
 // with keys may not be able to write to it. A restart must not forget it: an endpoint that
 // refuses the tag then would be taken for one that never knew it.
 type promises struct {
@@ -17,25 +18,29 @@ type promises struct {
 	warn func(text string)
 }
 
-// promiseName is the file of a promise.
-func promiseName(name string) string { return "finality-" + name }
+// promisesDir is the folder of the files.
+const promisesDir = "finality"
 
-// Made implements chain.Promises. A file that cannot be looked for counts as one that is
-// there: nothing is final then until the endpoint names a finalized block.
+// Made implements chain.Promises. Where no folder can be looked into, all endpoints count as
+// those that name finalized blocks: nothing is final then until they name one.
 func (p promises) Made(name string) bool {
+	unseen := 0
 	for _, dir := range p.dirs {
-		if _, err := os.Lstat(dir + string(os.PathSeparator) + promiseName(name)); !errors.Is(err, fs.ErrNotExist) {
+		switch _, err := os.Lstat(filepath.Join(dir, promisesDir, name)); {
+		case err == nil:
 			return true
+		case !errors.Is(err, fs.ErrNotExist):
+			unseen++
 		}
 	}
-	return false
+	return unseen == len(p.dirs)
 }
 
 // Keep implements chain.Promises.
 func (p promises) Keep(name string) {
 	var failed []error
 	for _, dir := range p.dirs {
-		if err := keepPromise(dir, promiseName(name)); err != nil {
+		if err := keepPromise(dir, name); err != nil {
 			failed = append(failed, err)
 		}
 	}
@@ -45,7 +50,12 @@ func (p promises) Keep(name string) {
 }
 
 func keepPromise(dir, name string) (err error) {
-	root, err := owner.OpenRoot(dir)
+	above, err := owner.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, above.Close()) }()
+	root, err := owner.Mkdir(above, promisesDir)
 	if err != nil {
 		return err
 	}
@@ -53,9 +63,14 @@ func keepPromise(dir, name string) (err error) {
 	if err := owner.Replace(root, name, []byte("An endpoint of the chain has named a finalized block. See docs/semantics/custody.md, Final.\n")); err != nil {
 		return err
 	}
-	f, err := root.Open(".")
-	if err != nil {
-		return err
+	for _, folder := range []*os.Root{root, above} {
+		f, err := folder.Open(".")
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(f.Sync(), f.Close()); err != nil {
+			return err
+		}
 	}
-	return errors.Join(f.Sync(), f.Close())
+	return nil
 }
