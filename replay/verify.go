@@ -193,6 +193,7 @@ func (v *verifier) finish() {
 	}
 	v.checkIncome()
 	v.report.Problems = append(v.report.Problems, v.clocks.backdated(v.approvers.registered)...)
+	v.checkEnds()
 }
 
 // checkIncome requires that the trading income equals that of the closed trades

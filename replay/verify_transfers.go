@@ -37,6 +37,15 @@ func (v *verifier) checkTransfer(event domain.Event) {
 	}
 }
 
+// checkEnds requires that one transaction has ended one transfer, and that its fee is booked
+// once. Older builds recorded more; the recheck of a server that asks the chain takes the
+// later ones back.
+func (v *verifier) checkEnds() {
+	for _, d := range v.state.Custody.DoubleEnds() {
+		v.problem("transfer %s is %s twice over: %s. A server that asks the chain takes this end back by itself", d.Transfer.Transfer, d.Transfer.Status, d.Detail)
+	}
+}
+
 func (v *verifier) checkAgreed(id, step string) {
 	t := v.state.Custody.Transfers[id]
 	switch {

@@ -79,6 +79,7 @@ func (c *Custodian) ConfirmOverride(ctx context.Context, id string, r commands.R
 func (c *Custodian) checkSettlement(ctx context.Context, id string, read func(*portfolio.State) (portfolio.TransferSettlement, bool)) (unknown, err error) {
 	var t *treasury.Transfer
 	var settlement portfolio.TransferSettlement
+	var known portfolio.HashUse
 	err = c.atHeadWithin(ctx, id, func(s *portfolio.State) error {
 		var is bool
 		if settlement, is = read(s); !is {
@@ -86,6 +87,7 @@ func (c *Custodian) checkSettlement(ctx context.Context, id string, read func(*p
 		}
 		if found := s.Custody.Transfers[settlement.Transfer]; found != nil && found.UnderWay() {
 			t = copyOf(found)
+			known = s.Custody.HashUse(found, settlement.TxHash)
 		}
 		return nil
 	})
@@ -97,7 +99,7 @@ func (c *Custodian) checkSettlement(ctx context.Context, id string, read func(*p
 	}
 	within, cancel := context.WithTimeout(ctx, c.o.StepTimeout)
 	defer cancel()
-	err = c.o.Chain.CheckSettlement(within, t, settlement)
+	err = c.o.Chain.CheckSettlement(within, t, settlement, known)
 	if errors.Is(err, ErrNotKnown) {
 		return err, nil
 	}

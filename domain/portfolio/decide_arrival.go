@@ -26,6 +26,12 @@ func (d *Decision) ConfirmTransfer(e *domain.TransferConfirmed) error {
 	case e.Fee.Sign() < 0:
 		return domain.Invalid("fee", "must not be negative")
 	}
+	if owner := d.s.Custody.ownedElsewhere(t, e.TxHash); owner != nil {
+		return sameTransaction(owner, "this one has failed, because its nonce is used")
+	}
+	if d.s.Custody.feeBooked(t, e.TxHash) != nil {
+		e.Fee = domain.Zero
+	}
 	if !t.Moved() {
 		d.emit(&domain.TransferBroadcast{Transfer: t.Transfer, TxHash: e.TxHash})
 	}
@@ -58,6 +64,9 @@ func (d *Decision) FailTransfer(e *domain.TransferFailed) error {
 	}
 	if err := d.mayFail(t, e); err != nil {
 		return err
+	}
+	if d.s.Custody.feeBooked(t, e.TxHash) != nil {
+		e.Fee = domain.Zero
 	}
 	d.fact(e)
 	d.evaluateEnd()
@@ -95,51 +104,20 @@ func (d *Decision) mayFail(t *treasury.Transfer, e *domain.TransferFailed) error
 		}
 		return nil
 	}
-	switch own := t.HasHash(e.TxHash); {
-	case e.Code == domain.FailedReplaced && t.Status == treasury.Prepared && d.s.nonceTaken(t, e.TxHash):
-		return nil // whatever was signed of it elsewhere: the chain takes nothing more with its nonce
+	owner := d.s.Custody.ownedElsewhere(t, e.TxHash)
+	switch own := owner == nil && t.HasHash(e.TxHash); {
+	case e.Code == domain.FailedReplaced && owner != nil && owner == d.s.Custody.NonceTaken(t):
+		return nil // perhaps signed where the key is, and never on the chain
 	case t.Status != treasury.Broadcast && t.Status != treasury.Signed:
 		return domain.Errorf(domain.CodeConflict, "the transfer is %s, not on its way", d.statusOf(t))
 	case own && e.Code == domain.FailedReplaced:
 		return domain.Invalid("tx_hash", "is a transaction of this transfer, so it did not replace it")
+	case owner != nil && e.Code != domain.FailedReplaced:
+		return sameTransaction(owner, "this one has failed as replaced")
 	case !own && e.Code != domain.FailedReplaced:
 		return domain.Invalid("tx_hash", "is not a transaction of this transfer")
 	case e.Code == domain.FailedCancel && !t.Cancels(e.TxHash):
 		return domain.Invalid("tx_hash", "is not the transaction that cancels it")
-	}
-	return nil
-}
-
-// TransferWith finds the other transfer that a transaction is of, nil if there is none.
-func (s *State) TransferWith(hash string, than *treasury.Transfer) *treasury.Transfer {
-	for _, other := range s.Custody.SortedTransfers() {
-		if other.Transfer != than.Transfer && other.HasHash(hash) {
-			return other
-		}
-	}
-	return nil
-}
-
-// nonceTaken reports whether a transaction is the recorded end of another transfer that used
-// the nonce of this one.
-func (s *State) nonceTaken(t *treasury.Transfer, hash string) bool {
-	other := s.TransferWith(hash, t)
-	return other != nil && t.Last() != nil && takes(other, t) && other.TxHash == hash
-}
-
-// takes reports whether a transfer has ended with the nonce of another one.
-func takes(other, t *treasury.Transfer) bool {
-	return other.Chain == t.Chain && treasury.SameAddress(other.From, t.From) && other.EndedOnChain() && other.HasHash(other.TxHash) &&
-		other.Last().Nonce == t.Last().Nonce
-}
-
-// NonceTakenBy finds the transfer that has ended with the nonce of one that was prepared, as a
-// sweep or an evacuation does that went first; nil if there is none.
-func (s *State) NonceTakenBy(t *treasury.Transfer) *treasury.Transfer {
-	for _, other := range s.Custody.SortedTransfers() {
-		if other.Transfer != t.Transfer && t.Last() != nil && takes(other, t) {
-			return other
-		}
 	}
 	return nil
 }

@@ -50,9 +50,20 @@ func (d *Decision) RequestRaise(id string, fee domain.Decimal, reason string) er
 	}
 	d.emit(&domain.TransferRaiseRequested{
 		Transfer: id, HighestFee: fee, Hash: t.RaisedHash(d.s.Portfolio, fee), User: d.caller.User, Reason: reason,
-		ExpiresAt: d.now.Add(time.Duration(d.s.Custody.Policy.ApprovalTTL)),
+		ExpiresAt: d.raiseUntil(t),
 	})
 	return nil
+}
+
+// raiseUntil is when a higher fee that is asked for now lapses. It does not outlive a
+// transfer of which nothing is signed yet: the approver's lines say when they expire, and
+// the machine of a cold wallet has nothing else to go by.
+func (d *Decision) raiseUntil(t *treasury.Transfer) time.Time {
+	until := d.now.Add(time.Duration(d.s.Custody.Policy.ApprovalTTL))
+	if !t.EverSigned() && t.ExpiresAt.Before(until) {
+		return t.ExpiresAt
+	}
+	return until
 }
 
 // checkFee limits a fee to what the policy and the decimals of the coin allow.
@@ -82,6 +93,8 @@ func (d *Decision) approveRaise(t *treasury.Transfer) error {
 		return domain.Errorf(domain.CodeDenied, "the user who asked for a higher fee cannot approve it; it takes two people")
 	case t.RaisedHash(d.s.Portfolio, raise.HighestFee) != raise.Hash:
 		return tampered("hash")
+	case !t.EverSigned() && t.ExpiresAt.Before(raise.ExpiresAt): // asked for with an older build
+		return domain.Errorf(domain.CodeConflict, "the request for a higher fee would outlive the transfer, which ends at %s: ask for the higher fee again", t.ExpiresAt.Format(time.RFC3339))
 	}
 	if err := d.agreed(t); err != nil {
 		return err

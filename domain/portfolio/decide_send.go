@@ -172,6 +172,9 @@ func (d *Decision) PrepareTransfer(id string, p PreparedTransaction) error {
 	if err := d.checkNonce(t, p.Nonce); err != nil {
 		return err
 	}
+	if err := d.checkMade(t, p.Digest); err != nil {
+		return err
+	}
 	// Only the approved fee of a transaction is not part of what is signed.
 	if t.Status == treasury.Prepared && t.Last().Digest == p.Digest && string(t.Last().Transaction) == string(p.Transaction) {
 		d.Note(domain.NotedUnchanged, "the transfer is already prepared like this")
@@ -278,6 +281,9 @@ func (d *Decision) RepriceTransfer(id string, p PreparedTransaction) error {
 		d.Note(domain.NotedUnchanged, "the transfer already has this transaction")
 		return nil
 	}
+	if err := d.checkMade(t, p.Digest); err != nil {
+		return err
+	}
 	d.emit(&domain.TransferRepriced{Transfer: id, Transaction: p.Transaction, Nonce: p.Nonce, Digest: p.Digest, Cancel: p.Cancel})
 	return nil
 }
@@ -323,6 +329,9 @@ func (d *Decision) SignTransfer(e *domain.TransferSigned) error {
 		}
 		d.Note(domain.NotedUnchanged, "the transfer is already signed")
 		return nil
+	}
+	if err := d.checkSigned(t, e.Digest, e.TxHash); err != nil {
+		return err
 	}
 	if e.Raw == "" { // signed by this server
 		d.emit(&domain.SignatureMade{

@@ -48,10 +48,7 @@ func (d *Decision) settlementOf(portfolio string, raw json.RawMessage) (s Transf
 	case s.Fee.Sign() < 0 || !s.Fee.InRange():
 		return s, t, domain.Invalid("limits.fee", "must not be negative, nor reach 10^15")
 	}
-	if other := d.s.TransferWith(s.TxHash, t); other != nil { // what it moved and cost would be counted twice
-		return s, t, domain.Errorf(domain.CodeConflict, "the transaction is that of transfer %s, which took the nonce: this one ends by itself once that one is over", other.Transfer)
-	}
-	return s, t, nil
+	return s, t, d.checkSettled(s, t)
 }
 
 // confirmSettlement ends the transfer, based on its current state.

@@ -256,6 +256,15 @@ func (t *Transfer) EndedOnChain() bool {
 	return t.Status == Confirmed || t.Status == Failed && t.Code != domain.FailedRefused
 }
 
+// EndedBy reports whether a transaction, by its hash, has ended the transfer: it made the
+// payment, or is one of its own and did not. A stranger's that used the nonce is not meant.
+func (t *Transfer) EndedBy(hash string) bool {
+	if hash == "" || t.TxHash != hash || !t.EndedOnChain() {
+		return false
+	}
+	return t.Status == Confirmed || t.Code != domain.FailedReplaced && t.HasHash(hash)
+}
+
 // Hash returns the value that an approval is bound to: SHA-256 of transfer id,
 // portfolio, chain, asset, amount, from, to, kind and highest fee, each preceded
 // by its length.

@@ -1,6 +1,7 @@
 package chain
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 
@@ -63,6 +64,25 @@ func (c *Client) SuggestFees(ctx context.Context, gas uint64, highest Units) (Fe
 		return Fees{}, err
 	}
 	return c.fees(ctx, v, gas, highest, false)
+}
+
+// Vary returns the same payment as another transaction, for a wallet that already has this
+// very one: it offers a wei more as its tip, or a wei less in all where the tip is as high as
+// it may be. Neither is above what was approved, and calling it again and again never gives
+// the same one twice.
+func (c *Client) Vary(u Unsigned) (Unsigned, error) {
+	one := NewUnits(1)
+	u.Data = bytes.Clone(u.Data)
+	if tip, fits := u.Tip.add(one); fits && tip.Cmp(lower(u.MaxFee, c.chain.rules.maxTip)) <= 0 {
+		u.Tip = tip
+		return u, u.Check()
+	}
+	if u.MaxFee.IsZero() {
+		return Unsigned{}, fmt.Errorf("%w: another transfer of the wallet has this transaction, and there is none that offers less", ErrFeeOverCap)
+	}
+	u.MaxFee = u.MaxFee.less(one)
+	u.Tip = lower(u.Tip, u.MaxFee)
+	return u, u.Check()
 }
 
 // fees uses the lowest tip that an endpoint suggests: too high a tip costs money,

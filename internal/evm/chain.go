@@ -97,7 +97,21 @@ func (c *Chain) Prepare(ctx context.Context, p domain.Payment, how custody.Makin
 	if err != nil {
 		return commands.Prepared{}, classify(err)
 	}
-	return c.encode(u)
+	return c.apart(u, how.Not)
+}
+
+// apart encodes a transaction, with other fees if its digest is one of those that it must
+// not have.
+func (c *Chain) apart(u chain.Unsigned, not []string) (commands.Prepared, error) {
+	for {
+		made, err := c.encode(u)
+		if err != nil || !slices.Contains(not, made.Digest) {
+			return made, err
+		}
+		if u, err = c.client.Vary(u); err != nil {
+			return commands.Prepared{}, classify(err)
+		}
+	}
 }
 
 // Reprice implements custody.Chain.
@@ -111,7 +125,7 @@ func (c *Chain) Reprice(ctx context.Context, transaction json.RawMessage, p doma
 	if err != nil {
 		return commands.Prepared{}, classify(err)
 	}
-	made, err := c.encode(next)
+	made, err := c.apart(next, how.Not)
 	made.Cancel = cancel
 	return made, err
 }

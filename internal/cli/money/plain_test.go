@@ -110,6 +110,36 @@ func TestNextStepIsTrueAndWhole(t *testing.T) {
 	clitest.WholeCommands(t, nextOf(&v))
 }
 
+// "e's own next says the server goes on with it by itself, while only the log says that two
+// people have to settle it": a signed transfer whose nonce another open one has names it, and
+// what to do.
+func TestNextStepOfASharedNonce(t *testing.T) {
+	t.Parallel()
+	signed := func(id, wallet string, nonce uint64, status treasury.Status) projections.Transfer {
+		v := shownTransfer()
+		v.Transfer, v.Wallet, v.From, v.Status, v.Kind = id, wallet, domain.WalletCold, status, domain.TransferEvacuation
+		v.Attempts = []projections.Attempt{{TxHash: "0xabc", Nonce: nonce}}
+		return v
+	}
+	e := signed("x9", "cold-1", 4, treasury.Signed)
+	others := []projections.Transfer{e, signed("x1", "cold-1", 4, treasury.Failed), signed("x2", "cold-2", 4, treasury.Signed), signed("x3", "cold-1", 3, treasury.Signed)}
+	said := func(all ...projections.Transfer) string {
+		a, out, errs, _ := fakeServer(t, map[string]any{
+			"/transfers": show.TransfersView{Transfers: all}, "/wallets": show.WalletsView{}, "/address-book": show.BookView{}, "/state": map[string]any{}, "/treasury": map[string]any{},
+		})
+		require.Equal(t, 0, a.RunCommands(t.Context(), []string{"transfers", "x9"}, Commands(a.App)...), errs.String())
+		_, next, _ := strings.Cut(out.String(), "next: ")
+		return next
+	}
+	require.Contains(t, said(others...), "the server goes on with it by itself")
+	shared := said(append(others, signed("x5", "cold-1", 4, treasury.Prepared))...)
+	require.NotContains(t, shared, "by itself:")
+	require.Contains(t, shared, "this one or x5, which has the same nonce")
+	require.Contains(t, shared, "cold import")
+	require.Contains(t, shared, "transfer=x9")
+	clitest.WholeCommands(t, shared)
+}
+
 // A proposal says where its amount comes from: the whole difference, what can be given,
 // or what the chain's decimals leave of it.
 func TestExplainRebalance(t *testing.T) {

@@ -466,9 +466,16 @@ func (s *storm) untrue(a advice) bool {
 	case a.words[0] == "override":
 		t := s.transfer(strings.TrimPrefix(a.words[3], "transfer="))
 		used := s.usedBy(t)
-		return used == nil || t.HasHash(used.hash) || s.state().TransferWith(used.hash, t) != nil
+		return used == nil || t.HasHash(used.hash) || s.ownedElsewhere(t, used.hash)
 	}
 	return false
+}
+
+// ownedElsewhere reports whether a transaction is that of another transfer.
+func (s *storm) ownedElsewhere(t *treasury.Transfer, hash string) bool {
+	custody := s.state().Custody
+	owner := custody.Owner(t, hash)
+	return owner != nil && owner.Transfer != t.Transfer
 }
 
 // fail prints the whole story.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
+	"pets/domain"
 	"pets/domain/portfolio"
 	"pets/domain/risk"
 	"pets/internal/cli"
@@ -66,8 +68,43 @@ func (a *app) sayWaysAndNext(ctx context.Context, moment string, p *cli.Printer,
 	for _, l := range at.ways {
 		p.Line("%s", l)
 	}
+	rivals, err := a.rivalsOf(ctx, moment, t)
+	if err != nil {
+		return err
+	}
+	if len(rivals) > 0 {
+		a.sayRivals(p, t, rivals)
+		return p.Err
+	}
 	a.sayNextStep(p, t, at)
 	return p.Err
+}
+
+// rivalsOf are the other transfers under way that have the nonce of a signed cold transfer. The
+// server can end it by itself only with what it knows to be signed: where the other one was
+// signed and not imported, it cannot tell that transaction from a stranger's.
+func (a *app) rivalsOf(ctx context.Context, moment string, t *projections.Transfer) (rivals []string, err error) {
+	last := show.LastAttempt(t)
+	if t.From != domain.WalletCold || show.IsOver(t) || last == nil || last.TxHash == "" {
+		return nil, nil
+	}
+	all, err := readView(ctx, a, moment, "/transfers", show.TransfersOf)
+	for i := range all.Transfers {
+		other := &all.Transfers[i]
+		its := show.LastAttempt(other)
+		if other.Transfer != t.Transfer && other.Wallet == t.Wallet && !show.IsOver(other) && its != nil && its.Nonce == last.Nonce {
+			rivals = append(rivals, other.Transfer)
+		}
+	}
+	return rivals, err
+}
+
+// sayRivals prints what comes next of a transfer whose nonce another one has, too.
+func (a *app) sayRivals(p *cli.Printer, t *projections.Transfer, rivals []string) {
+	p.Line("next: the chain takes this one or %s, which has the same nonce of the wallet. The server sees which, and ends both, if both signatures are known here. If %s was signed and sent and is not imported, bring what was signed of it:", strings.Join(rivals, ", "), strings.Join(rivals, ", "))
+	a.Command(p, "cold", "import", cli.Unsaid)
+	p.Line("where that file is lost, two people say what the transaction did, for each of the two:")
+	a.Command(p, "override", "request", "transfer", "transfer="+t.Transfer, "outcome="+cli.Unsaid, "tx_hash="+cli.Unsaid, "block="+cli.Unsaid, "fee="+cli.Unsaid, "--reason", cli.Unsaid)
 }
 
 // inTheWay returns the lines that warn prints.
