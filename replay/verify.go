@@ -114,7 +114,7 @@ func (v *verifier) step(ctx context.Context, rec eventstore.Record) error {
 
 	v.checkDay(e)
 	v.checkSigned(ctx, rec, meta, e)
-	v.checkTransfer(e)
+	v.checkTransfer(rec, e)
 	v.state.Apply(domain.Stamp{Revision: rec.Revision, Time: rec.Time}, e)
 	v.trades.Apply(rec, e, v.state)
 	for asset, left := range ledger.Sum(v.state.Effects().Postings) {

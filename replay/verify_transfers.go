@@ -11,7 +11,7 @@ import (
 // checkTransfer requires of every step of a transfer, signed or not, that as many people
 // have agreed to exactly this transfer as it needs. A server without API keys decides the
 // same, so that older streams are checked in the same way.
-func (v *verifier) checkTransfer(event domain.Event) {
+func (v *verifier) checkTransfer(rec eventstore.Record, event domain.Event) {
 	switch e := event.(type) {
 	case *domain.TransferRequested:
 		t := treasury.Transfer{TransferRequested: *e}
@@ -20,6 +20,8 @@ func (v *verifier) checkTransfer(event domain.Event) {
 			v.problem("transfer %s needs another person's approval, but is requested without a reason for one", e.Transfer)
 		case treasury.Hash(v.state.Portfolio, e) != e.Hash:
 			v.problem("transfer %s is requested with another hash than its own", e.Transfer)
+		case v.state.Unfounded(e, rec.Time):
+			v.problem("transfer %s is requested as one that needs no other person's approval, but it needs one, or could not be requested at all", e.Transfer)
 		}
 	case *domain.TransferApproved:
 		t := v.state.Custody.Transfers[e.Transfer]

@@ -116,7 +116,7 @@ func (s *State) applyTransfer(at domain.Stamp, event domain.Event) {
 	c := &s.Custody
 	switch e := event.(type) {
 	case *domain.TransferRequested:
-		t := &treasury.Transfer{TransferRequested: *e, Status: treasury.Requested, RequestedAt: at.Time}
+		t := &treasury.Transfer{TransferRequested: *e, Status: treasury.Requested, RequestedAt: at.Time, Unfounded: s.SignedApprovals && s.Unfounded(e, at.Time)}
 		if !t.NeedsApproval() {
 			t.Status = treasury.Approved
 		}

@@ -39,6 +39,9 @@ func (d *Decision) agreed(t *treasury.Transfer) error {
 	if err := d.intact(t); err != nil {
 		return err
 	}
+	if t.Unfounded {
+		return tampered("approval_for")
+	}
 	if !d.approversKnown || !d.s.SignedApprovals || t.Status == treasury.Requested {
 		return nil
 	}

@@ -58,6 +58,9 @@ type Transfer struct {
 	domain.TransferRequested
 	Status      Status    `json:"status"`
 	RequestedAt time.Time `json:"requested_at"`
+	// Unfounded: it is recorded as one that needs no approval, and it needed one by the
+	// state before its record. Nobody decided it.
+	Unfounded bool `json:"unfounded,omitempty"`
 	// FirstApprovedBy is the first of two approvers, and FirstSignature that person's
 	// signature; the transfer waits for the second.
 	FirstApprovedBy string                    `json:"first_approved_by,omitempty"`
