@@ -125,7 +125,7 @@ func (s *State) applyTransfer(at domain.Stamp, event domain.Event) {
 		s.onTransfer(e.Transfer, func(t *treasury.Transfer) {
 			switch {
 			case t.Status == treasury.Requested:
-				t.Approve(e, s.SignedAt(at.Time, 0))
+				t.Approve(e, s.SignedAt(at.Time, 0), at.Revision)
 			case t.Raise != nil && e.Hash == t.Raise.Hash:
 				t.ApproveRaise(e, s.SignedAt(at.Time, 0))
 			}

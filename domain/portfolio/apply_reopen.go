@@ -15,7 +15,7 @@ func (s *State) applyWayOut(at domain.Stamp, event domain.Event) {
 	switch e := event.(type) {
 	case *domain.TransferRaiseRequested:
 		s.onTransfer(e.Transfer, func(t *treasury.Transfer) {
-			t.Raise = &treasury.Raise{HighestFee: e.HighestFee, Hash: e.Hash, User: e.User, Reason: e.Reason, ExpiresAt: e.ExpiresAt, Former: t.FeeAt(at.Time)}
+			t.Raise = &treasury.Raise{HighestFee: e.HighestFee, Hash: e.Hash, User: e.User, Reason: e.Reason, ExpiresAt: e.ExpiresAt, Former: t.FeeAt(at.Time), Revision: at.Revision}
 		})
 	case *domain.TransferCancelRequested:
 		s.onTransfer(e.Transfer, func(t *treasury.Transfer) {

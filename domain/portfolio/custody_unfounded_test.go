@@ -87,7 +87,9 @@ func TestWhatWasSoundStaysSo(t *testing.T) {
 	x := h.send("hot-1", "hot-2", "600")
 	y := h.send("hot-1", "hot-2", "600") // above the threshold, together
 	require.NotEmpty(t, y.ApprovalFor)
-	h.must(func(d *Decision) error { return d.ChangeTreasuryPolicy(json.RawMessage(`{"approval_threshold_usd":"1"}`), "test") })
+	h.must(func(d *Decision) error {
+		return d.ChangeTreasuryPolicy(json.RawMessage(`{"approval_threshold_usd":"1"}`), "test")
+	})
 	require.False(t, h.now1(x).Unfounded)
 	_, err := h.decided(signers(h), "server", nil, func(d *Decision) error { return d.PrepareTransfer(x.Transfer, transactionOf(x, 4, "0.1")) })
 	require.NoError(t, err)

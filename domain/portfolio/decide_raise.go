@@ -86,7 +86,7 @@ func (d *Decision) approveRaise(t *treasury.Transfer) error {
 	if err := d.agreed(t); err != nil {
 		return err
 	}
-	if err := d.requireLiving(raise.User); err != nil {
+	if err := d.requireLiving(raise.User, raise.Revision); err != nil {
 		return err
 	}
 	if err := d.checkApproval(approval.KindTransfer, t.Transfer); err != nil {
