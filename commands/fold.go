@@ -199,8 +199,8 @@ func (f *systemFold) apply(at domain.Stamp, e domain.Event) { f.s.Apply(at, e) }
 func (f *systemFold) head() (uint64, time.Time) { return f.s.Next, f.s.Time }
 
 // clock accepts everything at the time of the last record if the wall clock is behind:
-// the one decision that depends on the time, the word for an approver's key, is told by
-// how much.
+// what depends on the time, the life of a key and the wait of an approver's, is decided by
+// the wall clock, and told by how much that is behind.
 func (f *systemFold) clock(wall time.Time) (now time.Time, behind time.Duration) {
 	if now = wall.Round(0).UTC(); !now.Before(f.s.Time) {
 		return now, 0

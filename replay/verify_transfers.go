@@ -25,6 +25,9 @@ func (v *verifier) checkTransfer(rec eventstore.Record, event domain.Event) {
 		}
 	case *domain.TransferApproved:
 		t := v.state.Custody.Transfers[e.Transfer]
+		if t != nil && !v.state.SignedApprovals && domain.SameUser(e.User, asker(t)) { // signed ones are compared with their signatures
+			v.problem("transfer %s is approved by %s, who requested it", e.Transfer, e.User)
+		}
 		if t != nil && t.Status == treasury.Requested && !e.First && t.FirstApprovedBy != "" && domain.SameUser(t.FirstApprovedBy, e.User) {
 			v.problem("transfer %s is approved by %s twice: it needs two people", e.Transfer, e.User)
 		}
@@ -37,6 +40,14 @@ func (v *verifier) checkTransfer(rec eventstore.Record, event domain.Event) {
 	case *domain.TransferBroadcast:
 		v.checkAgreed(e.Transfer, "sent")
 	}
+}
+
+// asker is the user who asked for what is approved next: the transfer, or its higher fee.
+func asker(t *treasury.Transfer) string {
+	if t.Status != treasury.Requested && t.Raise != nil {
+		return t.Raise.User
+	}
+	return t.User
 }
 
 func (v *verifier) checkAgreed(id, step string) {

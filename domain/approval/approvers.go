@@ -39,7 +39,10 @@ type Approver struct {
 	CountsFrom time.Time
 	VouchedBy  string
 	RevokedAt  *time.Time
-	Note       string
+	// Later: it is not the first key ever, and waits whatever the stream's time was when it
+	// was registered.
+	Later bool
+	Note  string
 }
 
 // Counts reports whether the key's signatures count at a time, once it is known.
@@ -47,9 +50,12 @@ func (a *Approver) Counts(at time.Time) bool { return a.RevokedAt == nil && !a.e
 
 // early reports whether the key still waits at a time. The first key and those with a
 // word wait for no clock: one that was set right since must not lock everybody out.
-func (a *Approver) early(at time.Time) bool { return !a.atOnce() && at.Before(a.CountsFrom) }
+func (a *Approver) early(at time.Time) bool { return !a.AtOnce() && at.Before(a.CountsFrom) }
 
-func (a *Approver) atOnce() bool { return a.VouchedBy != "" || !a.CountsFrom.After(a.RegisteredAt) }
+// AtOnce reports whether the key waits for nothing: it is the first one, or has a word.
+func (a *Approver) AtOnce() bool {
+	return a.VouchedBy != "" || !a.Later && !a.CountsFrom.After(a.RegisteredAt)
+}
 
 // Approvers are the keys of a ledger, in the order of their registration.
 type Approvers struct {
@@ -112,7 +118,7 @@ func (a *Approvers) CountedAt(at time.Time, follows func(id string) bool) bool {
 
 // earlyThen reports whether the key still waited at a time in the past.
 func (a *Approver) earlyThen(at time.Time, follows func(id string) bool) bool {
-	return at.Before(a.CountsFrom) && !(a.atOnce() && follows(a.ID))
+	return at.Before(a.CountsFrom) && !(a.AtOnce() && follows(a.ID))
 }
 
 func (a *Approvers) check(g *domain.ApprovalSignature, s Subject, user string, revoked, early func(*Approver) bool) error {

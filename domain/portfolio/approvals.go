@@ -41,7 +41,9 @@ func (s *State) Approvals(ledger string, now time.Time) []Approval {
 		}
 	}
 	for _, t := range s.Custody.OpenTransfers() {
-		add(approval.KindTransfer, t.Transfer)
+		if !t.Lapsed(now) {
+			add(approval.KindTransfer, t.Transfer)
+		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(s.Overrides)) {
 		add(approval.KindOverride, id)

@@ -26,6 +26,7 @@ func (s *State) applyApprover(at domain.Stamp, event domain.Event) {
 	case *domain.ApproverRegistered:
 		s.approvers.Keys = append(slices.Clip(s.approvers.Keys), approval.Approver{
 			ID: e.Approver, User: e.User, Key: e.PublicKey, By: e.By, RegisteredAt: at.Time, CountsFrom: e.CountsFrom, Note: e.Note,
+			Later: len(s.approvers.Keys) > 0,
 		})
 	case *domain.ApproverVouched:
 		with(e.Approver, func(a *approval.Approver) { a.CountsFrom, a.VouchedBy = at.Time, e.By })
@@ -47,7 +48,7 @@ func (s *State) Approvers() approval.Approvers { return s.approvers }
 // false if none of this id waits at that time.
 func (s *State) Word(id string) (approval.Subject, bool) {
 	a, known := s.approver(id)
-	if !known || a.RevokedAt != nil || a.VouchedBy != "" || !a.CountsFrom.After(a.RegisteredAt) {
+	if !known || a.RevokedAt != nil || a.AtOnce() {
 		return approval.Subject{}, false
 	}
 	return approval.Subject{
@@ -94,9 +95,9 @@ func (d *Decision) RegisterApprover(e *domain.ApproverRegistered) error {
 	case len(known.Keys) >= maxApprovers:
 		return domain.Errorf(domain.CodeConflict, "%d approvers' keys were registered, which is the limit", maxApprovers)
 	}
-	e.Approver, e.By, e.CountsFrom = domain.ApproverName(d.s.Next), d.caller.User, d.now
+	e.Approver, e.By, e.CountsFrom = domain.ApproverName(d.s.Next), d.caller.User, d.wall()
 	if len(known.Keys) > 0 {
-		e.CountsFrom = d.now.Add(approval.Wait)
+		e.CountsFrom = d.wall().Add(approval.Wait)
 	}
 	d.emit(e)
 	return nil
@@ -128,7 +129,8 @@ func (d *Decision) VouchApprover(id string, g *domain.ApprovalSignature) error {
 }
 
 // RevokeApprover ends a key for good. An admin may revoke every key, an approver those
-// of the own user. The last one may be revoked too, because it may be stolen: the next
+// of the own user, and an approver with a key that counts every one that waits: who stole an
+// admin's key registers one, and nobody else is there to obey the wait. The last one may be revoked too, because it may be stolen: the next
 // one then counts after a day.
 func (d *Decision) RevokeApprover(id, reason string) error {
 	a, known := d.s.approver(id)
@@ -140,8 +142,8 @@ func (d *Decision) RevokeApprover(id, reason string) error {
 			return err
 		}
 	}
-	if d.caller.Role != domain.RoleAdmin && !domain.SameUser(a.User, d.caller.User) {
-		return domain.Errorf(domain.CodeDenied, "an approver revokes keys of the own user only; an admin revokes any")
+	if d.caller.Role != domain.RoleAdmin && !domain.SameUser(a.User, d.caller.User) && (a.Counts(d.wall()) || !d.countsAsApprover()) {
+		return domain.Errorf(domain.CodeDenied, "an approver revokes keys of the own user and, with a key that counts, those that wait; an admin revokes any")
 	}
 	if a.RevokedAt != nil {
 		d.note(domain.NotedUnchanged, "the key was revoked before")
@@ -149,6 +151,13 @@ func (d *Decision) RevokeApprover(id, reason string) error {
 	}
 	d.emit(&domain.ApproverRevoked{Approver: id, By: d.caller.User, Reason: reason})
 	return nil
+}
+
+// countsAsApprover reports whether the caller has an approver's key that counts.
+func (d *Decision) countsAsApprover() bool {
+	return slices.ContainsFunc(d.s.approvers.Keys, func(k approval.Approver) bool {
+		return domain.SameUser(k.User, d.caller.User) && k.Counts(d.wall())
+	})
 }
 
 func unknownApprover() error {

@@ -174,9 +174,10 @@ func (t *Transfer) RaisedHash(portfolio string, fee domain.Decimal) string {
 	return Hash(portfolio, &raised)
 }
 
-// WaitingRaise returns the request for a higher fee that can be approved now, or nil.
+// WaitingRaise returns the request for a higher fee that can be approved now, or nil. One of a
+// transfer that has lapsed cannot, although its end is not recorded yet.
 func (t *Transfer) WaitingRaise(now time.Time) *Raise {
-	if t.Raise == nil || !t.Open() || t.Cancel != nil || !now.Before(t.Raise.ExpiresAt) {
+	if t.Raise == nil || !t.Open() || t.Lapsed(now) || t.Cancel != nil || !now.Before(t.Raise.ExpiresAt) {
 		return nil
 	}
 	return t.Raise

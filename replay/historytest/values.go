@@ -129,6 +129,10 @@ var Added = map[string]string{
 	"/state/custody/transfers/*/raise/revision":  acts,
 	"/state/custody/transfers/*/raised/revision": acts,
 	"/state/custody/transfers/*/first_revision":  acts,
+
+	"/state/state/custody/transfers/*/raise/revision":  acts,
+	"/state/state/custody/transfers/*/raised/revision": acts,
+	"/state/state/custody/transfers/*/first_revision":  acts,
 }
 
 const (
