@@ -248,89 +248,95 @@ func TestAFirstApprovalWithoutASignatureEndsWithTheSwitch(t *testing.T) {
 	}
 }
 
+func (h *harness) switched() {
+	h.applied(&domain.OverrideRecorded{Override: "o1", Kind: domain.OverrideSigned, RequestedBy: "olga", ConfirmedBy: "bob"})
+}
+
+// unsigned is an approval of what waits, without a signature.
+func (h *harness) unsigned(x *treasury.Transfer, user string) {
+	now := h.now1(x)
+	hash := now.Hash
+	if now.Raise != nil {
+		hash = now.Raise.Hash
+	}
+	h.applied(&domain.TransferApproved{Transfer: x.Transfer, Hash: hash, User: user})
+}
+
+func (h *harness) raiseAsked(x *treasury.Transfer, fee string) {
+	h.applied(&domain.TransferRaiseRequested{Transfer: x.Transfer, HighestFee: dec(fee), Hash: h.now1(x).RaisedHash(h.s.Portfolio, dec(fee)), User: "olga", Reason: "stuck", ExpiresAt: h.now.Add(time.Hour)})
+}
+
+// beforeAndAfter are approvals before and after the switch to signed ones.
+var beforeAndAfter = map[string]struct {
+	to     string
+	events func(h *harness, x *treasury.Transfer)
+	sound  bool
+}{
+	"both of two before": {stranger, func(h *harness, x *treasury.Transfer) {
+		h.unsigned(x, "bob")
+		h.unsigned(x, "carl")
+		h.switched()
+	}, true},
+	"a signed second": {stranger, func(h *harness, x *treasury.Transfer) {
+		h.unsigned(x, "bob")
+		h.switched()
+		h.applied(h.signedBy(x, "carl"))
+	}, true},
+	"a forged second": {stranger, func(h *harness, x *treasury.Transfer) {
+		h.unsigned(x, "bob")
+		h.switched()
+		h.unsigned(x, "carl")
+	}, false},
+	"a forged first in its place": {stranger, func(h *harness, x *treasury.Transfer) {
+		h.unsigned(x, "bob")
+		h.switched()
+		h.unsigned(x, "bob")
+		h.applied(h.signedBy(x, "carl"))
+	}, false},
+	"a raise before": {friend, func(h *harness, x *treasury.Transfer) {
+		h.unsigned(x, "bob")
+		h.raiseAsked(x, "0.5")
+		h.unsigned(x, "carl")
+		h.switched()
+	}, true},
+	"a signed raise": {friend, func(h *harness, x *treasury.Transfer) {
+		h.unsigned(x, "bob")
+		h.switched()
+		h.raiseAsked(x, "0.5")
+		h.applied(h.signedBy(x, "carl"))
+	}, true},
+	"a signed raise of two": {stranger, func(h *harness, x *treasury.Transfer) {
+		h.unsigned(x, "bob")
+		h.unsigned(x, "carl")
+		h.switched()
+		h.raiseAsked(x, "0.5")
+		h.applied(h.signedBy(x, "petra"))
+	}, true},
+	"a forged raise": {friend, func(h *harness, x *treasury.Transfer) {
+		h.unsigned(x, "bob")
+		h.switched()
+		h.raiseAsked(x, "0.9")
+		h.unsigned(x, "carl")
+	}, false},
+	"a forged raise after one before": {friend, func(h *harness, x *treasury.Transfer) {
+		h.unsigned(x, "bob")
+		h.raiseAsked(x, "0.5")
+		h.unsigned(x, "carl")
+		h.switched()
+		h.raiseAsked(x, "0.9")
+		h.unsigned(x, "carl")
+	}, false},
+	"the switch written once more": {friend, func(h *harness, x *treasury.Transfer) {
+		h.switched()
+		h.unsigned(x, "bob")
+		h.switched()
+	}, false},
+}
+
 // An approval from before the switch stands for itself: one without a signature that follows
 // on it, the second of two or that of a higher fee, is nobody's.
 func TestWhatFollowsOnAnEarlierApprovalHasToBeSigned(t *testing.T) {
-	switched := func(h *harness) {
-		h.applied(&domain.OverrideRecorded{Override: "o1", Kind: domain.OverrideSigned, RequestedBy: "olga", ConfirmedBy: "bob"})
-	}
-	unsigned := func(h *harness, x *treasury.Transfer, user string) {
-		now := h.now1(x)
-		hash := now.Hash
-		if now.Raise != nil {
-			hash = now.Raise.Hash
-		}
-		h.applied(&domain.TransferApproved{Transfer: x.Transfer, Hash: hash, User: user})
-	}
-	raise := func(h *harness, x *treasury.Transfer, fee string) {
-		now := h.now1(x)
-		h.applied(&domain.TransferRaiseRequested{Transfer: x.Transfer, HighestFee: dec(fee), Hash: now.RaisedHash(h.s.Portfolio, dec(fee)), User: "olga", Reason: "stuck", ExpiresAt: h.now.Add(time.Hour)})
-	}
-	for name, c := range map[string]struct {
-		to     string
-		events func(h *harness, x *treasury.Transfer)
-		sound  bool
-	}{
-		"both of two before": {stranger, func(h *harness, x *treasury.Transfer) {
-			unsigned(h, x, "bob")
-			unsigned(h, x, "carl")
-			switched(h)
-		}, true},
-		"a signed second": {stranger, func(h *harness, x *treasury.Transfer) {
-			unsigned(h, x, "bob")
-			switched(h)
-			h.applied(h.signedBy(x, "carl"))
-		}, true},
-		"a forged second": {stranger, func(h *harness, x *treasury.Transfer) {
-			unsigned(h, x, "bob")
-			switched(h)
-			unsigned(h, x, "carl")
-		}, false},
-		"a forged first in its place": {stranger, func(h *harness, x *treasury.Transfer) {
-			unsigned(h, x, "bob")
-			switched(h)
-			unsigned(h, x, "bob")
-			h.applied(h.signedBy(x, "carl"))
-		}, false},
-		"a raise before": {friend, func(h *harness, x *treasury.Transfer) {
-			unsigned(h, x, "bob")
-			raise(h, x, "0.5")
-			unsigned(h, x, "carl")
-			switched(h)
-		}, true},
-		"a signed raise": {friend, func(h *harness, x *treasury.Transfer) {
-			unsigned(h, x, "bob")
-			switched(h)
-			raise(h, x, "0.5")
-			h.applied(h.signedBy(x, "carl"))
-		}, true},
-		"a signed raise of two": {stranger, func(h *harness, x *treasury.Transfer) {
-			unsigned(h, x, "bob")
-			unsigned(h, x, "carl")
-			switched(h)
-			raise(h, x, "0.5")
-			h.applied(h.signedBy(x, "petra"))
-		}, true},
-		"a forged raise": {friend, func(h *harness, x *treasury.Transfer) {
-			unsigned(h, x, "bob")
-			switched(h)
-			raise(h, x, "0.9")
-			unsigned(h, x, "carl")
-		}, false},
-		"a forged raise after one before": {friend, func(h *harness, x *treasury.Transfer) {
-			unsigned(h, x, "bob")
-			raise(h, x, "0.5")
-			unsigned(h, x, "carl")
-			switched(h)
-			raise(h, x, "0.9")
-			unsigned(h, x, "carl")
-		}, false},
-		"the switch written once more": {friend, func(h *harness, x *treasury.Transfer) {
-			switched(h)
-			unsigned(h, x, "bob")
-			switched(h)
-		}, false},
-	} {
+	for name, c := range beforeAndAfter {
 		t.Run(name, func(t *testing.T) {
 			h := funded(t)
 			if c.to == stranger {

@@ -2,6 +2,7 @@ package money
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"pets/domain"
@@ -149,6 +150,17 @@ func nextStep(t *projections.Transfer, inTheWay bool) (says string, command []st
 	return "the server goes on with it by itself:", []string{"transfers", t.Transfer, "--follow"}
 }
 
+// lastSigned names the latest transaction that has a signature: its replacement may have none
+// yet, and so no hash.
+func lastSigned(t *projections.Transfer) string {
+	for _, a := range slices.Backward(t.Attempts) {
+		if a.TxHash != "" {
+			return ", " + a.TxHash
+		}
+	}
+	return ""
+}
+
 // statusLine describes the status of a transfer.
 func statusLine(t *projections.Transfer) string {
 	cold := t.From == domain.WalletCold
@@ -168,7 +180,7 @@ func statusLine(t *projections.Transfer) string {
 	case treasury.Signed:
 		return "signed: not sent yet"
 	case treasury.Broadcast:
-		return "broadcast: on its way, " + t.Attempts[len(t.Attempts)-1].TxHash
+		return "broadcast: on its way" + lastSigned(t)
 	case treasury.Confirmed:
 		return fmt.Sprintf("confirmed in block %d, fee %s %s", t.Block, t.Fee, t.GasAsset)
 	case treasury.Failed:
