@@ -333,3 +333,18 @@ func TestACancellationIsNotLowered(t *testing.T) {
 	require.NoError(t, cancel("0")(lower.Begin(h.now, h.caller)))
 	require.Equal(t, dec("0.5"), lower.Custody.Transfers[x.Transfer].Cancel.Payment.HighestFee)
 }
+
+// "A sweep keeps its higher fee": it saves money from a leaked key, and a stop is the time
+// for it.
+func TestAStopKeepsTheRaiseOfASweep(t *testing.T) {
+	h := funded(t)
+	h.stop()
+	h.after(time.Second)
+	x := h.transfer(TransferRequest{From: "hot-1", To: "cold-1", HighestFee: dec("0.2"), Sweep: true})
+	h.upTo(treasury.Broadcast, x, 4)
+	h.must(func(d *Decision) error { return d.RequestRaise(x.Transfer, dec("0.5"), "stuck") })
+	h.agreeToRaise(h.now1(x))
+	h.s.endRaises(nil)
+	require.False(t, h.now1(x).Raised.Ended)
+	require.Equal(t, dec("0.5"), h.now1(x).FeeAt(h.now))
+}
