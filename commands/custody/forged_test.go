@@ -28,7 +28,7 @@ func (s *server) written(by domain.Caller, command string, events ...domain.Even
 		require.NoError(s.t, err)
 		head, err := s.truth.Head(s.t.Context(), commands.Stream(main))
 		require.NoError(s.t, err)
-		_, err = s.truth.Append(s.t.Context(), commands.Stream(main), eventstore.Expected(int64(head)), []eventstore.Proposed{{ //nolint:gosec // a short stream
+		_, err = s.truth.Append(s.t.Context(), commands.Stream(main), eventstore.Expected(int64(head)), []eventstore.Proposed{{
 			ID: uuid.New(), Type: e.EventType(), Time: s.state().Time, Metadata: meta, Data: data,
 		}})
 		require.NoError(s.t, err)
