@@ -119,7 +119,7 @@ func (v *verifier) step(ctx context.Context, rec eventstore.Record) error {
 	v.clocks.follow(v.state, rec, meta, v.approvers.registered)
 	v.checkDay(e)
 	v.checkSigned(ctx, rec, meta, e)
-	v.checkTransfer(e)
+	v.checkTransfer(rec, e)
 	v.checkCorrection(e)
 	v.state.Apply(domain.Stamp{Revision: rec.Revision, Time: rec.Time}, e)
 	v.trades.Apply(rec, e, v.state)

@@ -163,6 +163,8 @@ func checkApprovers(s *system.State, rec eventstore.Record, event domain.Event) 
 	known := s.Approvers()
 	switch e := event.(type) {
 	case *domain.ApproverRegistered:
+		// The time of the record, also where that is ahead of the wall clock: what a record
+		// says of the wall clock is no better than what its writer says.
 		counts := recorded
 		if len(known.Keys) > 0 {
 			counts = recorded.Add(approval.Wait)
@@ -196,9 +198,13 @@ func checkApprovers(s *system.State, rec eventstore.Record, event domain.Event) 
 	return ""
 }
 
-func checkWord(s *system.State, rec eventstore.Record, e *domain.ApproverVouched) string {
+// wallOf is what the wall clock showed when a record was decided.
+func wallOf(rec eventstore.Record) time.Time {
 	meta, _ := domain.DecodeMetadata(rec.Metadata) // without it the clock was right
-	at := rec.Time.Add(-time.Duration(meta.ClockBehind))
+	return rec.Time.Add(-time.Duration(meta.ClockBehind))
+}
+
+func checkWord(s *system.State, rec eventstore.Record, e *domain.ApproverVouched) string {
 	known := s.Approvers()
 	word, waits := s.Word(e.Approver)
 	if !waits {
@@ -209,7 +215,7 @@ func checkWord(s *system.State, rec eventstore.Record, e *domain.ApproverVouched
 			return fmt.Sprintf("%s gives a word for approver's key %s, but is its user or registered it", e.By, e.Approver)
 		}
 	}
-	if err := known.Check(&e.Signature, word, e.By, at); err != nil {
+	if err := known.Check(&e.Signature, word, e.By, wallOf(rec)); err != nil {
 		return fmt.Sprintf("the word of %s for approver's key %s: %v", e.By, e.Approver, err)
 	}
 	return ""

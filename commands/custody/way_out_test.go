@@ -1,6 +1,7 @@
 package custody_test
 
 import (
+	"fmt"
 	"math/big"
 	"testing"
 	"time"
@@ -479,4 +480,39 @@ func TestNoOutcomeIsCountedTwice(t *testing.T) {
 	})
 	s.until(id, treasury.Confirmed)
 	s.agrees()
+}
+
+// "A key that was revoked since may be the one that asked", from each person's own act on: who
+// got a new key after the transfer was asked for asks for its higher fee all the same, and
+// counts as the first of two approvers.
+func TestANewKeyAsksForAHigherFee(t *testing.T) {
+	t.Parallel()
+	s := newWorld(t).inMemory(func(o *custody.Options) { o.RepriceAfter = 100 * time.Hour })
+	issued := 0
+	key := func(user string, role domain.Role) string {
+		issued++
+		a, err := s.engine.System(s.ctx(), by(alice, commands.IssueKey{User: user, Role: role, Hash: fmt.Sprintf("%064x", issued)}))
+		require.NoError(t, err)
+		return a.ID
+	}
+	key("alice", domain.RoleAdmin)
+	olgas, pauls := key("olga", domain.RoleOperator), key("paul", domain.RoleApprover)
+	key("petra", domain.RoleApprover)
+	key("otto", domain.RoleOperator)
+	id := s.ask(commands.RequestTransfer{From: "hot", To: "cold", Amount: dec("10"), HighestFee: dec("0.1")})
+	two := s.must(domain.Caller{User: "otto", Role: domain.RoleOperator}, commands.RequestTransfer{From: "hot", To: s.partner.Hex(), Amount: dec("10"), Reason: "rent"}).ID
+	for _, old := range []string{olgas, pauls} {
+		_, err := s.engine.System(s.ctx(), by(alice, commands.RevokeKey{Key: old}))
+		require.NoError(t, err)
+	}
+	key("olga", domain.RoleOperator)
+	key("paul", domain.RoleApprover)
+	s.idle()
+	s.raised(id, "0.2")
+	if s.transfer(two).Approvals > 1 {
+		s.must(paul, commands.ApproveTransfer{Transfer: two, Hash: s.transfer(two).Hash})
+	}
+	s.must(domain.Caller{User: "petra", Role: domain.RoleApprover}, commands.ApproveTransfer{Transfer: two, Hash: s.transfer(two).Hash})
+	require.Equal(t, treasury.Approved, s.transfer(two).Status)
+	require.Equal(t, paul.User, s.transfer(two).FirstApprovedBy)
 }

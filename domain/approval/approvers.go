@@ -48,6 +48,9 @@ type Approver struct {
 	// Unsound says what in the records of the key no build of this program writes. It is ""
 	// for a sound key; others never count.
 	Unsound string
+	// Later: it is not the first key ever, and waits whatever the stream's time was when it
+	// was registered.
+	Later bool
 }
 
 // Counts reports whether the key's signatures count at a time, once it is known.
@@ -67,10 +70,13 @@ func (a *Approver) From(at time.Time) *time.Time {
 // early reports whether the key still waits at a time. The first key and those with a
 // word wait for no clock: one that was set right since must not lock everybody out.
 func (a *Approver) early(at time.Time) bool {
-	return a.Unsound != "" || !a.atOnce() && at.Before(a.CountsFrom)
+	return a.Unsound != "" || !a.AtOnce() && at.Before(a.CountsFrom)
 }
 
-func (a *Approver) atOnce() bool { return a.VouchedBy != "" || !a.CountsFrom.After(a.RegisteredAt) }
+// AtOnce reports whether the key waits for nothing: it is the first one, or has a word.
+func (a *Approver) AtOnce() bool {
+	return a.VouchedBy != "" || !a.Later && !a.CountsFrom.After(a.RegisteredAt)
+}
 
 // Approvers are the keys of a ledger, in the order of their registration.
 type Approvers struct {
@@ -143,7 +149,7 @@ func (a *Approvers) CountedAt(at time.Time, follows func(id string) bool) bool {
 
 // earlyThen reports whether the key still waited at a time in the past.
 func (a *Approver) earlyThen(at time.Time, follows func(id string) bool) bool {
-	return a.Unsound != "" || at.Before(a.CountsFrom) && !(a.atOnce() && follows(a.ID))
+	return a.Unsound != "" || at.Before(a.CountsFrom) && !(a.AtOnce() && follows(a.ID))
 }
 
 func (a *Approvers) check(g *domain.ApprovalSignature, s Subject, user string, at time.Time, revoked, early func(*Approver) bool) error {

@@ -116,7 +116,7 @@ func (s *State) applyTransfer(at domain.Stamp, event domain.Event) {
 	c := &s.Custody
 	switch e := event.(type) {
 	case *domain.TransferRequested:
-		t := &treasury.Transfer{TransferRequested: *e, Status: treasury.Requested, RequestedAt: at.Time}
+		t := &treasury.Transfer{TransferRequested: *e, Status: treasury.Requested, RequestedAt: at.Time, Unfounded: s.SignedApprovals && s.Unfounded(e, at.Time)}
 		if !t.NeedsApproval() {
 			t.Status = treasury.Approved
 		}
@@ -125,7 +125,7 @@ func (s *State) applyTransfer(at domain.Stamp, event domain.Event) {
 		s.onTransfer(e.Transfer, func(t *treasury.Transfer) {
 			switch {
 			case t.Status == treasury.Requested:
-				t.Approve(e, s.SignedAt(at.Time, 0))
+				t.Approve(e, s.SignedAt(at.Time, 0), at.Revision)
 			case t.Raise != nil && e.Hash == t.Raise.Hash:
 				t.ApproveRaise(e, s.SignedAt(at.Time, 0))
 			}

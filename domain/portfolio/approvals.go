@@ -41,17 +41,15 @@ func (s *State) Approvals(ledger string, now time.Time) []Approval {
 		}
 	}
 	for _, t := range s.Custody.OpenTransfers() {
-		add(approval.KindTransfer, t.Transfer)
+		if !t.Lapsed(now) {
+			add(approval.KindTransfer, t.Transfer)
+		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(s.Overrides)) {
 		add(approval.KindOverride, id)
 	}
 	add(approval.KindClear, s.Stop.Request)
-	revision := func(a Approval) uint64 {
-		n, _ := strconv.ParseUint(strings.TrimLeft(a.ID, "abcdefghijklmnopqrstuvwxyz"), 10, 64) // the name is a letter and the revision
-		return n
-	}
-	slices.SortStableFunc(all, func(a, b Approval) int { return cmp.Compare(revision(a), revision(b)) })
+	slices.SortStableFunc(all, func(a, b Approval) int { return cmp.Compare(domain.RevisionOf(a.ID), domain.RevisionOf(b.ID)) })
 	return all
 }
 

@@ -162,18 +162,23 @@ func TestTheFirstWalletsAreNotNew(t *testing.T) {
 }
 
 // "The first approver's keys are all revoked before the second one approves": the first word
-// counts no more.
+// counts no more, and the second is the first.
 func TestTheFirstOfTwoApproversHasToBeThere(t *testing.T) {
 	h := funded(t)
 	h.contact(stranger)
 	x := h.send("hot", stranger, "10")
 	approve := func(d *Decision) error { return d.ApproveTransfer(x.Transfer, x.Hash) }
 	h.as(domain.RoleApprover, "paul").must(approve)
-	h.as(domain.RoleApprover, "petra").refused(domain.CodeDenied, func(d *Decision) error {
+	alone := func(d *Decision) error {
 		d.livingKnown, d.living = true, []string{"olga", "petra"}
 		return approve(d)
-	})
-	h.must(approve)
+	}
+	h.as(domain.RoleApprover, "petra").must(alone)
+	require.Equal(t, [2]string{"petra", ""}, [2]string{h.now1(x).FirstApprovedBy, h.now1(x).ApprovedBy})
+	h.must(alone)
+	require.Equal(t, treasury.Requested, h.now1(x).Status, "it is one person")
+	h.as(domain.RoleApprover, "paul").must(approve)
+	require.Equal(t, treasury.Approved, h.now1(x).Status)
 }
 
 // "Tokens of one market on a second one are refused; a mapping is mended by two people."

@@ -770,7 +770,7 @@ func TestApprovingTakesALivingOther(t *testing.T) {
 	h.as(domain.RoleApprover, "OLGA").refused(domain.CodeDenied, approve("olga"))
 	h.as(domain.RoleApprover, "paul").refused(domain.CodeDenied, approve("paul"))
 	h.refused(domain.CodeDenied, func(d *Decision) error {
-		d.Living([]string{"paul", "olga"}, []string{"Olga"}, []string{"Olga"}) // with a key that was revoked since
+		d.Living([]string{"paul", "olga"}, []string{"Olga"}, map[uint64][]string{domain.RevisionOf(x.Transfer): {"Olga"}}) // with a key that was revoked since
 		return d.ApproveTransfer(x.Transfer, x.Hash)
 	})
 	h.must(approve("paul", "Olga"))

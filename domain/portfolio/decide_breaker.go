@@ -187,7 +187,7 @@ func (d *Decision) ConfirmClear(request string) error {
 	if domain.SameUser(d.caller.User, d.s.Stop.Requester) {
 		return domain.Errorf(domain.CodeDenied, "the user who requested the clearing cannot confirm it; it takes two people")
 	}
-	if err := d.requireLiving(d.s.Stop.Requester); err != nil {
+	if err := d.requireLiving(d.s.Stop.Requester, domain.RevisionOf(d.s.Stop.Request)); err != nil {
 		return err
 	}
 	if err := d.checkApproval(approval.KindClear, request); err != nil {

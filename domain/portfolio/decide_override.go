@@ -71,7 +71,7 @@ func (d *Decision) ConfirmOverride(id string) error {
 	case domain.SameUser(o.User, d.caller.User):
 		return domain.Errorf(domain.CodeDenied, "the user who requested an override cannot confirm it; it takes two people")
 	}
-	if err := d.requireLiving(o.User); err != nil {
+	if err := d.requireLiving(o.User, domain.RevisionOf(o.ID)); err != nil {
 		return err
 	}
 	if err := d.checkApproval(approval.KindOverride, id); err != nil {

@@ -99,7 +99,7 @@ func (d *Decision) approveRaise(t *treasury.Transfer) error {
 	if err := d.agreed(t); err != nil {
 		return err
 	}
-	if err := d.requireLiving(raise.User); err != nil {
+	if err := d.requireLiving(raise.User, raise.Revision); err != nil {
 		return err
 	}
 	if err := d.checkApproval(approval.KindTransfer, t.Transfer); err != nil {
@@ -122,6 +122,9 @@ func (d *Decision) RequestCancel(id string, fee domain.Decimal, reason string) e
 	}
 	if fee.IsZero() {
 		fee = d.s.Custody.Policy.MaxTransferFee.Max(t.HighestFee)
+		if t.Cancel != nil {
+			fee = fee.Max(t.Cancel.Payment.HighestFee)
+		}
 	} else if err := d.checkFee(t, fee); err != nil {
 		return err
 	}
@@ -133,6 +136,8 @@ func (d *Decision) RequestCancel(id string, fee domain.Decimal, reason string) e
 	case t.Cancel != nil && !t.Cancel.Payment.HighestFee.Less(fee) && t.AttemptsLeft():
 		d.Note(domain.NotedUnchanged, "the transfer is being cancelled already, for at most that fee")
 		return nil
+	case t.Cancel != nil && fee.Less(t.Cancel.Payment.HighestFee): // what was made for the former fee would look tampered with
+		return domain.Invalid("highest_fee", "must not be below %s %s, at which the transfer is being cancelled already", t.Cancel.Payment.HighestFee, t.GasAsset)
 	}
 	w := d.s.Custody.Wallets[t.Wallet]
 	if w == nil {

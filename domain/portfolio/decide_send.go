@@ -123,6 +123,9 @@ func (s *State) Sendable(id string) error {
 	if err := d.intact(t); err != nil {
 		return err
 	}
+	if t.Unfounded && t.Cancel == nil {
+		return tampered("approval_for")
+	}
 	return d.sendable(t)
 }
 

@@ -74,7 +74,7 @@ func (s *State) comesBack(at time.Time, user string) {
 // one whose record contradicts the rule to its favor does not count.
 func registered(at time.Time, e *domain.ApproverRegistered, first bool) approval.Approver {
 	a := approval.Approver{
-		ID: e.Approver, User: e.User, Key: e.PublicKey, By: e.By, RegisteredAt: at, CountsFrom: at, Note: e.Note, Dated: !e.RegisteredAt.IsZero(),
+		ID: e.Approver, User: e.User, Key: e.PublicKey, By: e.By, RegisteredAt: at, CountsFrom: at, Note: e.Note, Dated: !e.RegisteredAt.IsZero(), Later: !first,
 	}
 	if !first {
 		a.CountsFrom = at.Add(approval.Wait)
@@ -114,7 +114,7 @@ func (s *State) Approvers() approval.Approvers { return s.approvers }
 // false if none of this id waits at that time.
 func (s *State) Word(id string) (approval.Subject, bool) {
 	a, known := s.approver(id)
-	if !known || a.RevokedAt != nil || a.VouchedBy != "" || a.Unsound != "" || !a.CountsFrom.After(a.RegisteredAt) {
+	if !known || a.RevokedAt != nil || a.Unsound != "" || a.AtOnce() {
 		return approval.Subject{}, false
 	}
 	lines := []string{
@@ -193,7 +193,8 @@ func (d *Decision) VouchApprover(id string, g *domain.ApprovalSignature) error {
 }
 
 // RevokeApprover ends a key for good. An admin may revoke every key, an approver those
-// of the own user. The last one may be revoked too, because it may be stolen: the next
+// of the own user, and an approver with a key that counts every one that waits: who stole an
+// admin's key registers one, and nobody else is there to obey the wait. The last one may be revoked too, because it may be stolen: the next
 // one then counts after a day.
 func (d *Decision) RevokeApprover(id, reason string) error {
 	a, known := d.s.approver(id)
@@ -205,8 +206,8 @@ func (d *Decision) RevokeApprover(id, reason string) error {
 			return err
 		}
 	}
-	if d.caller.Role != domain.RoleAdmin && !domain.SameUser(a.User, d.caller.User) {
-		return domain.Errorf(domain.CodeDenied, "an approver revokes keys of the own user only; an admin revokes any")
+	if d.caller.Role != domain.RoleAdmin && !domain.SameUser(a.User, d.caller.User) && (a.Counts(d.wall()) || !d.countsAsApprover()) {
+		return domain.Errorf(domain.CodeDenied, "an approver revokes keys of the own user and, with a key that counts, those that wait; an admin revokes any")
 	}
 	if a.RevokedAt != nil {
 		d.note(domain.NotedUnchanged, "the key was revoked before")
@@ -214,6 +215,13 @@ func (d *Decision) RevokeApprover(id, reason string) error {
 	}
 	d.emit(&domain.ApproverRevoked{Approver: id, By: d.caller.User, Reason: reason})
 	return nil
+}
+
+// countsAsApprover reports whether the caller has an approver's key that counts.
+func (d *Decision) countsAsApprover() bool {
+	return slices.ContainsFunc(d.s.approvers.Keys, func(k approval.Approver) bool {
+		return domain.SameUser(k.User, d.caller.User) && k.Counts(d.wall())
+	})
 }
 
 func unknownApprover() error {

@@ -191,7 +191,7 @@ func (a *app) vouch(ctx context.Context, id, with string) error {
 func (a *app) revokeApproverCommand() *cobra.Command {
 	var reason string
 	c := &cobra.Command{
-		Use: "revoke KEY", Short: "Revoke an approver's key, for good (an admin, or its own user)", Args: cobra.ExactArgs(1),
+		Use: "revoke KEY", Short: "Revoke an approver's key, for good (an admin, its own user, or an approver while it waits)", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			var answer commands.Answer
 			if err := a.ToServer(c.Context(), http.MethodDelete, "/v1/approvers/"+url.PathEscape(args[0]), cli.ReasonOf(a.Printable(reason)), &answer); err != nil {

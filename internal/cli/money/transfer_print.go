@@ -2,6 +2,7 @@ package money
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"pets/domain"
@@ -107,6 +108,17 @@ func explainRebalance(r *domain.Rebalance, amount *domain.Decimal, fromCold bool
 	)
 }
 
+// lastSigned names the latest transaction that has a signature: its replacement may have none
+// yet, and so no hash.
+func lastSigned(t *projections.Transfer) string {
+	for _, a := range slices.Backward(t.Attempts) {
+		if a.TxHash != "" {
+			return ", " + a.TxHash
+		}
+	}
+	return ""
+}
+
 // statusLine describes the status of a transfer.
 func statusLine(t *projections.Transfer) string {
 	cold := t.From == domain.WalletCold
@@ -126,7 +138,7 @@ func statusLine(t *projections.Transfer) string {
 	case treasury.Signed:
 		return "signed: not sent yet"
 	case treasury.Broadcast:
-		return "broadcast: on its way, " + t.Attempts[len(t.Attempts)-1].TxHash
+		return "broadcast: on its way" + lastSigned(t)
 	case treasury.Confirmed:
 		return fmt.Sprintf("confirmed in block %d, fee %s %s", t.Block, t.Fee, t.GasAsset)
 	case treasury.Failed:
