@@ -501,12 +501,12 @@ func TestANewKeyAsksForAHigherFee(t *testing.T) {
 	key("otto", domain.RoleOperator)
 	id := s.ask(commands.RequestTransfer{From: "hot", To: "cold", Amount: dec("10"), HighestFee: dec("0.1")})
 	two := s.must(domain.Caller{User: "otto", Role: domain.RoleOperator}, commands.RequestTransfer{From: "hot", To: s.partner.Hex(), Amount: dec("10"), Reason: "rent"}).ID
+	key("olga", domain.RoleOperator) // before the old one ends: who comes back after a while waits a day
+	key("paul", domain.RoleApprover)
 	for _, old := range []string{olgas, pauls} {
 		_, err := s.engine.System(s.ctx(), by(alice, commands.RevokeKey{Key: old}))
 		require.NoError(t, err)
 	}
-	key("olga", domain.RoleOperator)
-	key("paul", domain.RoleApprover)
 	s.idle()
 	s.raised(id, "0.2")
 	if s.transfer(two).Approvals > 1 {

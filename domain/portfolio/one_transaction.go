@@ -167,6 +167,11 @@ func (c *Custody) HashUse(t *treasury.Transfer, hash string) HashUse {
 // transfer, or whose fee is in the ledger already.
 func (d *Decision) checkSettled(s TransferSettlement, t *treasury.Transfer) error {
 	use := d.s.Custody.HashUse(t, s.TxHash)
+	for _, other := range d.s.Custody.SortedTransfers() {
+		if other.HasHash(s.TxHash) && !treasury.SameAddress(other.From, t.From) { // whatever it looks like
+			return domain.Errorf(domain.CodeConflict, "the transaction is that of transfer %s, from another wallet: it is no outcome of this one", other.Transfer)
+		}
+	}
 	switch {
 	case use.Other != "" && s.Outcome == string(treasury.Confirmed):
 		return domain.Errorf(domain.CodeConflict, "the transaction is that of transfer %s, and one transaction ends one transfer: the outcome of this one is failed, with a fee of 0", use.Other)
