@@ -201,7 +201,7 @@ func (a *app) needsOfTreasury(ctx context.Context, v *watched) ([]attention, err
 	}
 	var out []attention
 	for _, d := range t.Differences {
-		says, command := show.Explains(d)
+		says, command := show.Explains(a.Config.Portfolio, d, t.ReconciledAt)
 		out = append(out, attention{
 			What: fmt.Sprintf("in %s the chain has %s%s: outgoing transfers wait until it is explained. Unless that was done since then, find what explains it, such as %s, and record it (%s); then reconcile", d.Place, show.MoreOrLess(d.Difference, d.Asset), show.AsOf(t.ReconciledAt), says, a.Advise(command...)),
 			Next: a.Advise("reconcile"),

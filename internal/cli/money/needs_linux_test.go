@@ -87,6 +87,7 @@ func TestStatusOfWhatIsOverdue(t *testing.T) {
 	} {
 		require.Contains(t, said, want)
 	}
+	require.Equal(t, r.Out, s.Run("status").Out, "a suggested command that books money has a key that follows from what it books")
 	require.NotContains(t, said, "p8 of alpha should have ended")
 	for _, id := range []string{"p7", "p8"} { // a stop does not reach the venue
 		require.Contains(t, said, "the order of permit "+id+" of alpha, which is stopped, rests and may still be filled")

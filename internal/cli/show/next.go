@@ -92,6 +92,7 @@ type nextSteps struct {
 	// have happened: its bots are not started again, and its stop is not cleared.
 	imported bool
 	equity   domain.Decimal
+	day      string // of the state
 	permits  []projections.Permit
 }
 
