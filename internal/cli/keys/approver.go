@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -185,16 +186,48 @@ func (a *app) vouch(ctx context.Context, id, with string) error {
 	return a.Done(answer, id+" counts from now on")
 }
 
+// warnOfFew warns where nobody is left who can approve, or give a word for another key, or one only.
+func (a *app) warnOfFew(all []listedApprover) {
+	var counting, waiting []string
+	for i := range all {
+		switch k := &all[i]; {
+		case k.RevokedAt != nil:
+		case k.Counts:
+			counting = append(counting, k.User)
+		default:
+			waiting = append(waiting, k.Approver+" of "+k.User+" counts "+k.when())
+		}
+	}
+	switch {
+	case len(counting) == 0 && len(waiting) == 0:
+		a.Tell("warning: no approver's key is left: nobody approves, confirms or clears. A new one counts after 24 h: register it now (pets apikey request, pets approver add)")
+	case len(counting) == 0:
+		a.Tell("warning: no approver's key that counts is left: nobody approves, confirms or clears before then. %s", strings.Join(waiting, "; "))
+	case len(counting) == 1:
+		a.Tell("warning: the key of %s is the only one that counts. Where it is lost, a new one counts after 24 h; as long as it counts, its owner can give a word for another one (pets approver vouch)", counting[0])
+	}
+}
+
 func (a *app) revokeApproverCommand() *cobra.Command {
 	var reason string
 	c := &cobra.Command{
 		Use: "revoke KEY", Short: "Revoke an approver's key, for good (an admin, or its own user)", Args: cobra.ExactArgs(1),
+		Long: "Revokes a key for good. Let an approver whose key counts give a word for the new key first (pets approver\n" +
+			"vouch): once the last key that counts is revoked, nobody can approve until another one has waited 24 h.",
 		RunE: func(c *cobra.Command, args []string) error {
 			var answer commands.Answer
 			if err := a.ToServer(c.Context(), http.MethodDelete, "/v1/approvers/"+url.PathEscape(args[0]), cli.ReasonOf(a.Printable(reason)), &answer); err != nil {
 				return err
 			}
-			return a.Done(answer, args[0]+" is revoked")
+			done := args[0] + " is revoked"
+			if err := a.Done(answer, done); err != nil || a.JSON {
+				return err
+			}
+			v, err := a.approvers(c.Context())
+			if err == nil {
+				a.warnOfFew(v.Approvers)
+			}
+			return cli.Told(done, err)
 		},
 	}
 	c.Flags().StringVar(&reason, "reason", "", "why; it is kept with the record")

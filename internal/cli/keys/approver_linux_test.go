@@ -121,8 +121,15 @@ func TestApprovers(t *testing.T) {
 		Types(phrase + "\r").WaitFor(id + " counts from now on").Ends(0)
 	require.Regexp(t, `carol .* by the word of bob`, ada.Ok("approver", "list"))
 	bob.Fails(1, []string{"waits for no word"}, "approver", "vouch", id)
-	require.Contains(t, ada.Ok("approver", "revoke", id, "--reason", "lost"), "is revoked")
+	r := ada.Run("approver", "revoke", id, "--reason", "lost")
+	require.Contains(t, r.Out, "is revoked")
+	require.Contains(t, r.Err, "the key of bob is the only one that counts")
 	require.Regexp(t, `carol .* revoked `, ada.Ok("approver", "list"))
+	// Revoking the last key that counts says that nobody can approve; so does status.
+	require.NotContains(t, ada.Run("status").Out, "no approver's key counts")
+	bobs := regexp.MustCompile(`(?m)^(a\d+)\s+bob`).FindStringSubmatch(ada.Ok("approver", "list"))[1]
+	require.Contains(t, ada.Run("approver", "revoke", bobs, "--reason", "lost").Err, "no approver's key is left: nobody approves, confirms or clears")
+	require.Contains(t, strings.Join(strings.Fields(ada.Run("status").Out), " "), "no approver's key counts: nobody approves, confirms or clears. Register one now, it counts after 24 h")
 }
 
 // confirmable asks for an override that is signed, and returns its id.
