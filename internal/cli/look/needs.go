@@ -3,6 +3,7 @@ package look
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"pets/commands/client"
@@ -11,6 +12,7 @@ import (
 	"pets/domain/treasury"
 	"pets/internal/cli"
 	"pets/internal/cli/show"
+	"pets/internal/notice"
 	"pets/projections"
 )
 
@@ -207,10 +209,27 @@ func (a *app) needsOfTreasury(ctx context.Context, v *watched) ([]attention, err
 			Next: a.Advise("reconcile"),
 		})
 	}
+	for _, n := range t.Problems {
+		out = append(out, attention{What: show.Problem(n), Next: a.lookInto(n)})
+	}
 	if t.HotAboveSince != nil {
 		out = append(out, attention{What: "the hot wallet is " + show.HotShare(&t), Next: a.Advise("treasury")})
 	}
 	return out, nil
+}
+
+// lookInto is the command that shows more of a problem.
+func (a *app) lookInto(n notice.Standing) cli.Advice {
+	wallet, ofWallet := strings.CutPrefix(n.Subject, "wallet ")
+	switch {
+	case n.Kind == notice.TransferStuck, n.Kind == notice.TransferFailed, n.Kind == notice.TransferReopened:
+		return a.Advise("transfers", n.Subject)
+	case n.Kind == notice.ChainUnread:
+		return a.Advise("reconcile")
+	case ofWallet:
+		return a.Advise("wallet", "verify", wallet)
+	}
+	return a.Advise("treasury")
 }
 
 // needsOfOverrides lists the requests that wait for a second person.

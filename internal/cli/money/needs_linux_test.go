@@ -45,11 +45,21 @@ func TestStatusOfTransfers(t *testing.T) {
 	})
 	out := asked(t, w.ok("olga", "transfer", "--from", "hot", "--to", "cold", "--amount", "5", "--highest-fee", "0.5", "--reason", "drill"))
 	w.ok("bob", "approve", out, "--hash", w.transfer(out).Hash)
+	// "What the log calls 'needs a person' is what status says, at once, with its cause."
+	require.Eventually(t, func() bool { return strings.Contains(w.log.String(), `"kind":"transfer_stuck"`) }, 30*time.Second, 20*time.Millisecond)
+	said, code = status("bob")
+	require.Equal(t, 1, code)
+	require.Contains(t, said, "main: a transfer does not progress: "+out+": ")
+	require.Contains(t, said, "pets transfers "+out)
+	require.Contains(t, strings.Join(strings.Fields(w.ok("bob", "transfers", out)), " "), "NEEDS A PERSON: a transfer does not progress: "+out+": ")
 	w.minutes(61)
 	said, _ = status("bob")
 	require.Contains(t, said, out+" was asked for at 2026-03-01 ")
 	require.Contains(t, said, "and is not over: it is ")
 	require.Contains(t, said, "pets transfers "+out)
+	// Once it goes on, nothing is said any more.
+	w.proxy.Set(nil)
+	require.Eventually(t, func() bool { said, _ = status("bob"); return !strings.Contains(said, "does not progress") }, 30*time.Second, 200*time.Millisecond)
 }
 
 // "Permits overdue/legs", and what else of a portfolio only a person can settle, as a
@@ -63,10 +73,11 @@ func TestStatusOfWhatIsOverdue(t *testing.T) {
 		"/state": `{"revision":9,"mode":"live","clock":"wall","emergency_stop":{"engaged":false},"breakers":[],
 			"bots":[{"bot":"alpha","status":"stopped","pending":true}],
 			"positions":[{"bot":"alpha","market":"rain","outcome":"YES","quantity":"10","open_leg":"4","oversold":true}]}`,
-		"/permits":   `{"permits":[{"permit_id":"p7","bot":"alpha","status":"working","expires_at":"` + past + `"},{"permit_id":"p8","bot":"alpha","status":"working","expires_at":null}]}`,
-		"/transfers": `{"transfers":[]}`,
-		"/treasury":  `{"hot_above_since":"` + past + `","increases_denied":true,"reconciled_at":"` + past + `","differences":[{"place":"hot","asset":"USDC","difference":"-5"}]}`,
-		"/events":    `{"events":[]}`,
+		"/permits":      `{"permits":[{"permit_id":"p7","bot":"alpha","status":"working","expires_at":"` + past + `"},{"permit_id":"p8","bot":"alpha","status":"working","expires_at":null}]}`,
+		"/transfers":    `{"transfers":[]}`,
+		"/treasury":     `{"hot_above_since":"` + past + `","increases_denied":true,"reconciled_at":"` + past + `","differences":[{"place":"hot","asset":"USDC","difference":"-5"}]}`,
+		"/events":       `{"events":[]}`,
+		"/v1/approvers": `{"approvers":[]}`,
 	}
 	l := petstest.NewListener(t)
 	l.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -26,18 +26,30 @@ func haltOf(s *portfolio.State) haltView {
 // waysOf are the lines of what a transfer will wait for, besides people: "the key sits behind
 // the breaker". A sweep and an evacuation wait for none of it.
 func (a *app) waysOf(ctx context.Context, moment string, t *projections.Transfer) ([]string, error) {
-	if show.IsOver(t) || show.Urgent(t) {
-		return nil, nil
-	}
-	halt, err := readView(ctx, a, moment, "/state", haltOf)
-	if err != nil {
-		return nil, err
+	ways, _, err := a.waysUnder(ctx, moment, t)
+	return ways, err
+}
+
+// waysUnder also returns the treasury by whose rules it waits.
+func (a *app) waysUnder(ctx context.Context, moment string, t *projections.Transfer) ([]string, show.TreasuryView, error) {
+	if show.IsOver(t) {
+		return nil, show.TreasuryView{}, nil
 	}
 	rules, err := readView(ctx, a, moment, "/treasury", show.TreasuryOf)
 	if err != nil {
-		return nil, err
+		return nil, rules, err
 	}
-	return a.inTheWay(&halt, rules.Differences), nil
+	var lines []string
+	for _, n := range rules.Problems {
+		if n.Subject == t.Transfer {
+			lines = append(lines, "NEEDS A PERSON: "+show.Problem(n))
+		}
+	}
+	if show.Urgent(t) {
+		return lines, rules, nil
+	}
+	halt, err := readView(ctx, a, moment, "/state", haltOf)
+	return append(lines, a.inTheWay(&halt, rules.Differences)...), rules, err
 }
 
 // warn prints it.
@@ -51,7 +63,7 @@ func (a *app) warn(ctx context.Context, p *cli.Printer, t *projections.Transfer)
 
 // sayWaysAndNext prints what a transfer waits for, and what comes next.
 func (a *app) sayWaysAndNext(ctx context.Context, moment string, p *cli.Printer, t *projections.Transfer) error {
-	ways, err := a.waysOf(ctx, moment, t)
+	ways, _, err := a.waysUnder(ctx, moment, t)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"pets/domain/portfolio"
 	"pets/domain/treasury"
 	"pets/internal/cli"
+	"pets/internal/notice"
 	"pets/projections"
 )
 
@@ -35,6 +36,8 @@ type (
 	TreasuryView struct {
 		ViewHead
 		projections.Treasury
+		// Problems are what needs a person now, as the server's log has it; only a server knows.
+		Problems []notice.Standing `json:"problems,omitempty"`
 	}
 )
 
@@ -57,7 +60,7 @@ func BookOf(s *portfolio.State) BookView { return BookView{HeadOf(s), projection
 // TreasuryOf returns the treasury as of the last record, so that a past state shows nothing that
 // was not known then.
 func TreasuryOf(s *portfolio.State) TreasuryView {
-	return TreasuryView{HeadOf(s), projections.TreasuryOf(s, s.Time)}
+	return TreasuryView{ViewHead: HeadOf(s), Treasury: projections.TreasuryOf(s, s.Time)}
 }
 
 // InWords describes a transfer in one line.
@@ -157,6 +160,15 @@ func SayDifference(a *cli.App, p *cli.Printer, d projections.Difference, reconci
 	a.Command(p, command...)
 	p.Say(2, "A fill that a bot has not reported, the bot reports; docs/runbooks/transfers.md has the rest. Then:")
 	a.Command(p, "reconcile")
+}
+
+// Problem describes what needs a person, with its cause.
+func Problem(n notice.Standing) string {
+	text := n.What
+	if n.Cause != "" {
+		text += ": " + n.Cause
+	}
+	return fmt.Sprintf("%s (since %s UTC)", text, cli.Clock(n.Since))
 }
 
 // ListedPortfolio is one of a list.
