@@ -63,7 +63,7 @@ func (a *app) warn(ctx context.Context, p *cli.Printer, t *projections.Transfer)
 
 // sayWaysAndNext prints what a transfer waits for, and what comes next.
 func (a *app) sayWaysAndNext(ctx context.Context, moment string, p *cli.Printer, t *projections.Transfer) error {
-	ways, _, err := a.waysUnder(ctx, moment, t)
+	ways, rules, err := a.waysUnder(ctx, moment, t)
 	if err != nil {
 		return err
 	}
@@ -71,6 +71,7 @@ func (a *app) sayWaysAndNext(ctx context.Context, moment string, p *cli.Printer,
 		p.Line("%s", l)
 	}
 	a.sayNextStep(p, t, ways)
+	a.sayCap(p, t, rules.Policy.MaxTransferFee)
 	return p.Err
 }
 

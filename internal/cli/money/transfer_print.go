@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"pets/domain"
+	"pets/domain/portfolio"
 	"pets/domain/treasury"
 	"pets/internal/cli"
 	"pets/internal/cli/show"
@@ -119,6 +120,16 @@ func (a *app) sayNextStep(p *cli.Printer, t *projections.Transfer, ways []string
 		a.Command(p, "transfer", "raise", t.Transfer, "--highest-fee", cli.Unsaid, "--reason", cli.Unsaid)
 		a.Command(p, "transfer", "cancel", t.Transfer, "--reason", cli.Unsaid)
 	}
+}
+
+// sayCap says of a transfer whose fee cannot be raised under the rules how two people change them:
+// the default fee of a transfer is the most that the rules allow.
+func (a *app) sayCap(p *cli.Printer, t *projections.Transfer, most domain.Decimal) {
+	if t.Status != treasury.Broadcast || t.Cancel != nil || t.Raise != nil || !most.Less(portfolio.LeastRaise(t.Payment.HighestFee)) {
+		return
+	}
+	p.Say(0, "A higher fee is at least %s %s, and max_transfer_fee is %s: two people allow more first. One asks, another confirms, and then the fee is raised:", portfolio.LeastRaise(t.Payment.HighestFee), t.GasAsset, most)
+	a.Command(p, "override", "request", "treasury_policy", "max_transfer_fee="+cli.Unsaid, "--reason", cli.Unsaid)
 }
 
 // nextStep is the command that comes next, or what is waited for. What stands in the way is
