@@ -135,7 +135,7 @@ func (a *Approvers) check(g *domain.ApprovalSignature, s Subject, user string, r
 	case !domain.SameUser(k.User, user):
 		return refused("is by key %s, which belongs to another user: an approver signs with a key of the same user as the API key", key.Fingerprint())
 	case revoked(&k):
-		return refused("is by key %s, which is revoked for good; make and register another one", key.Fingerprint())
+		return refused("is by key %s, which is revoked for good; make and register another one, or sign with the file of another one (--with FILE, PETS_APPROVER_KEY)", key.Fingerprint())
 	case early(&k):
 		return refused("is by key %s, which counts from %s on, or as soon as a counting approver gives a word for it", key.Fingerprint(), k.CountsFrom.Format(time.RFC3339))
 	}

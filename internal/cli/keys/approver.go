@@ -74,6 +74,9 @@ func (a *app) addApproverCommand() *cobra.Command {
 			if err != nil {
 				return cli.Usage(err)
 			}
+			if err := a.knownUser(c.Context(), user); err != nil {
+				return err
+			}
 			var answer commands.Answer
 			body := commands.RegisterApprover{User: user, PublicKey: key.String(), Note: a.Printable(note)}
 			if err := a.ToServer(c.Context(), http.MethodPost, "/v1/approvers", body, &answer); err != nil {
@@ -100,6 +103,27 @@ func (a *app) addApproverCommand() *cobra.Command {
 	c.Flags().StringVar(&user, "user", "", "the person whose key it is: the user of that person's API keys")
 	c.Flags().StringVar(&note, "note", "", "a word for the list")
 	return c
+}
+
+// knownUser refuses a user who never had an API key: a name that was mistyped would use up the key,
+// which is registered once, and the first one of a ledger counts at once.
+func (a *app) knownUser(ctx context.Context, user string) error {
+	var list struct {
+		Keys []listedKey `json:"keys"`
+	}
+	if err := a.ToServer(ctx, http.MethodGet, "/v1/api-keys", nil, &list); err != nil {
+		return err
+	}
+	known := []string{}
+	for i := range list.Keys {
+		if domain.SameUser(list.Keys[i].User, user) {
+			return nil
+		}
+		known = append(known, list.Keys[i].User)
+	}
+	slices.Sort(known)
+	return domain.Invalid("--user", "is %s, and nobody of that name has an API key; these have: %s. Nothing was registered. Issue the API key first: %s",
+		user, strings.Join(slices.Compact(known), ", "), a.Typed("apikey", "issue", "--user", user, "--role", "approver"))
 }
 
 func (a *app) approvers(ctx context.Context) (approvers, error) {

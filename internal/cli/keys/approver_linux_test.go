@@ -92,6 +92,11 @@ func TestRequestAKey(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, before, after)
 
+	// A key that is not where approvals look for it is found by --with or the setting: it says so.
+	require.NotContains(t, out, "Approvals do not find it")
+	s.Sit("apikey", "request", "--with", filepath.Join(s.Dir, "new.key")).WaitFor("characters or more").Types(phrase + "\r").WaitFor("again: ").Types(phrase + "\r").
+		WaitFor("name it with --with, or set PETS_APPROVER_KEY to it").Ends(0)
+
 	linked := filepath.Join(s.Dir, "linked")
 	require.NoError(t, os.MkdirAll(s.Store(), 0o700))
 	require.NoError(t, os.Symlink(s.Store(), linked))
@@ -115,7 +120,9 @@ func TestApprovers(t *testing.T) {
 	require.Regexp(t, `bob .* since `, list)
 	require.Regexp(t, `carol .* from .* on`, list)
 	ada.Fails(2, []string{"PUBLIC-KEY"}, "approver", "add", "--user", "dan", "pets-approver-x")
-	ada.Fails(1, []string{"registered once"}, "approver", "add", "--user", "dan", first)
+	ada.Fails(1, []string{"registered once"}, "approver", "add", "--user", "carol", first)
+	// A mistyped name is refused: the key would be used up by it.
+	ada.Fails(1, []string{"nobody of that name has an API key", "bob, carol, olga", "pets apikey issue --user bobb --role approver"}, "approver", "add", "--user", "bobb", first)
 
 	bob.Sit("approver", "vouch", id).WaitFor("user: carol").WaitFor("public key: " + second).WaitFor("fingerprint: ").WaitFor("Passphrase of key ").
 		Types(phrase + "\r").WaitFor(id + " counts from now on").Ends(0)
