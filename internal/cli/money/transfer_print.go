@@ -2,6 +2,7 @@ package money
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"pets/domain"
@@ -160,6 +161,20 @@ func nextStep(t *projections.Transfer, inTheWay bool) (says string, command []st
 	return "the server goes on with it by itself:", []string{"transfers", t.Transfer, "--follow"}
 }
 
+// onItsWay names the transaction that was sent last. A newer one of a cold wallet has no hash
+// before it is signed elsewhere.
+func onItsWay(t *projections.Transfer) string {
+	for i, at := range slices.Backward(t.Attempts) {
+		switch {
+		case at.TxHash != "" && i == len(t.Attempts)-1:
+			return "on its way, " + at.TxHash
+		case at.TxHash != "":
+			return "on its way, " + at.TxHash + "; a newer transaction waits for its signature"
+		}
+	}
+	return "its transaction waits for its signature"
+}
+
 // statusLine describes the status of a transfer.
 func statusLine(t *projections.Transfer) string {
 	cold := t.From == domain.WalletCold
@@ -179,7 +194,7 @@ func statusLine(t *projections.Transfer) string {
 	case treasury.Signed:
 		return "signed: not sent yet"
 	case treasury.Broadcast:
-		return "broadcast: on its way, " + t.Attempts[len(t.Attempts)-1].TxHash
+		return "broadcast: " + onItsWay(t)
 	case treasury.Confirmed:
 		return fmt.Sprintf("confirmed in block %d, fee %s %s", t.Block, t.Fee, t.GasAsset)
 	case treasury.Failed:
