@@ -112,3 +112,21 @@ func TestStatusOfWhatIsOverdue(t *testing.T) {
 	answers["/events"] = "no JSON"
 	require.Contains(t, s.Run("status").Out, "EMERGENCY STOP, manual")
 }
+
+// "Clear lists what goes on": a payment that is being cancelled is not said to go on.
+func TestACancelledPaymentDoesNotGoOn(t *testing.T) {
+	t.Parallel()
+	l := petstest.NewListener(t)
+	l.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/goes-on") {
+			_, _ = w.Write([]byte(`{"transfers":[{"transfer":"x7","kind":"withdrawal","asset":"USDC","from":"hot","to":"external","status":"broadcast","payment":{"amount":"5","to":"0xabc"},"cancel":{"highest_fee":"1","reason":"a mistake","requested_by":"olga"}}]}`))
+			return
+		}
+		_, _ = w.Write([]byte(`{"revision":9}`))
+	})
+	s := petstest.New(t)
+	s.Env = append(s.Env, "PETS_SERVER="+l.URL, "PETS_KEY="+petstest.SomeKey)
+	r := s.Run("clear", "--reason", "over")
+	require.Contains(t, r.Out+r.Err, "x7  is being cancelled, and may have been sent before: withdrawal of 5 USDC")
+	require.NotContains(t, r.Out+r.Err, "x7  broadcast")
+}
