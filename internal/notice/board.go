@@ -48,8 +48,7 @@ func (b *Board) Post(n Notice) {
 }
 
 func (b *Board) post(n *Notice) {
-	switch n.Kind {
-	case BalanceDiffers, SecurityBreach, HotTooLong:
+	if slices.Contains(recorded, n.Kind) {
 		return
 	}
 	s := Standing{Kind: n.Kind, Subject: n.Subject, What: n.Text(), Since: b.now()}
@@ -78,14 +77,13 @@ func (b *Board) Settle(kind Kind, portfolio string, held []Notice) {
 	}
 }
 
-// recurs reports whether the sender of a kind settles it.
-func recurs(kind Kind) bool {
-	switch kind {
-	case TransferStuck, ChainUnread, KeyUnusable, PortfolioUnread, Defect:
-		return true
-	}
-	return false
-}
+// recorded are the kinds that the record of the portfolio shows for as long as they last.
+var recorded = []Kind{BalanceDiffers, SecurityBreach, HotTooLong}
+
+// settled are the kinds of recurring problems, which their sender settles.
+var settled = []Kind{TransferStuck, ChainUnread, KeyUnusable, PortfolioUnread, Defect}
+
+func recurs(kind Kind) bool { return slices.Contains(settled, kind) }
 
 // Of returns what stands of a portfolio, and of all of them, the oldest first.
 func (b *Board) Of(portfolio string) []Standing {
