@@ -111,6 +111,10 @@ func (a *app) knownUser(ctx context.Context, user string) error {
 	var list struct {
 		Keys []listedKey `json:"keys"`
 	}
+	if err := errors.Join(a.NeedsServer(), a.Sure()); err != nil {
+		return err
+	}
+	a.Acting(a.Found.String(), false)
 	if err := a.ToServer(ctx, http.MethodGet, "/v1/api-keys", nil, &list); err != nil {
 		return err
 	}

@@ -36,7 +36,7 @@ func (a *app) walletRetireCommand() *cobra.Command {
 			if err := a.ActsOnServer(); err != nil {
 				return err
 			}
-			question := cli.Question{Text: fmt.Sprintf("Retire %s for ever? Nothing takes it back; another wallet has to be registered.", args[0]), Yes: yes, Flag: "--yes: it is final"}
+			question := cli.Question{Text: fmt.Sprintf("Retire %s for ever, so that another wallet has to be registered?", args[0]), Yes: yes, Flag: "--yes: it is final"}
 			if err := a.Agree(c.Context(), question); err != nil {
 				return err
 			}

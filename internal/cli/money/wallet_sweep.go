@@ -91,12 +91,13 @@ func (a *app) sweep(ctx context.Context, o outflow, yes bool) error {
 }
 
 // knownRecipient refuses a recipient that the server would refuse for every item, before anything is
-// planned and asked.
+// planned and asked. Where wallets and book cannot be read, the way out is not closed: the server
+// decides.
 func (a *app) knownRecipient(ctx context.Context, o outflow) error {
 	var v show.WalletsView
 	var book show.BookView
 	if err := errors.Join(a.ToServer(ctx, http.MethodGet, "/wallets", nil, &v), a.ToServer(ctx, http.MethodGet, "/address-book", nil, &book)); err != nil {
-		return err
+		return ctx.Err()
 	}
 	known := []string{}
 	for i := range v.Wallets {
