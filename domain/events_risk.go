@@ -184,6 +184,9 @@ const (
 	StopPortfolioDrawdown = "portfolio_drawdown"
 )
 
+// Unreasoned is the reason recorded for a stop without one: a stop never fails for lack of a reason.
+const Unreasoned = "stopped by a person, who gave no reason"
+
 // stopKinds lists the kinds from the least to the most severe.
 var stopKinds = []string{StopManual, StopPortfolioDrawdown, StopSystemError, StopSecurityBreach}
 

@@ -172,7 +172,7 @@ func (a *Approvers) check(g *domain.ApprovalSignature, s Subject, user string, a
 	case !domain.SameUser(k.User, user):
 		return refused("is by key %s, which belongs to another user: an approver signs with a key of the same user as the API key", key.Fingerprint())
 	case revoked(&k):
-		return refused("is by key %s, which is revoked for good; make and register another one", key.Fingerprint())
+		return refused("is by key %s, which is revoked for good; make and register another one, or sign with the file of another one (--with FILE, PETS_APPROVER_KEY)", key.Fingerprint())
 	case k.Unsound != "":
 		return refused("is by key %s, which does not count: %s. Somebody else has written to the store", key.Fingerprint(), k.Unsound)
 	case early(&k) && !k.early(at):

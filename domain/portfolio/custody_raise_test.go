@@ -348,3 +348,17 @@ func TestAStopKeepsTheRaiseOfASweep(t *testing.T) {
 	require.False(t, h.now1(x).Raised.Ended)
 	require.Equal(t, dec("0.5"), h.now1(x).FeeAt(h.now))
 }
+
+// "Raise says how much at least, and at most": a transfer with the default fee is at the most that
+// the rules allow, and the refusal says that two people allow more first.
+func TestARaiseAboveTheRulesSaysWhoAllowsMore(t *testing.T) {
+	h := funded(t)
+	most := h.s.Custody.Policy.MaxTransferFee
+	x := h.transfer(TransferRequest{From: "hot", To: friend, Amount: dec("5"), HighestFee: most})
+	h.upTo(treasury.Broadcast, x, 4)
+	for _, fee := range []domain.Decimal{most, LeastRaise(most)} {
+		err := h.refused(domain.CodeInvalid, func(d *Decision) error { return d.RequestRaise(x.Transfer, fee, "stuck") })
+		require.ErrorContains(t, err, "pets override request treasury_policy max_transfer_fee=N")
+		require.ErrorContains(t, err, "at least "+LeastRaise(most).String())
+	}
+}

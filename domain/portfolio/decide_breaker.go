@@ -127,6 +127,9 @@ func (d *Decision) EngageStop(kind, reason string) error {
 	if err := CheckStop(kind, reason); err != nil {
 		return err
 	}
+	if reason == domain.Unreasoned && d.s.Stop.Engaged {
+		reason = d.s.Stop.Reason // who clears the stop reads why it was engaged, and not that somebody gave no reason later
+	}
 	d.engage(kind, reason)
 	return nil
 }

@@ -11,6 +11,11 @@ import (
 // raiseBy is the smallest raise of a fee that nodes accept.
 var raiseBy = domain.MustDecimal("0.1")
 
+// LeastRaise is the lowest fee above an approved one that can be asked for.
+func LeastRaise(approved domain.Decimal) domain.Decimal {
+	return approved.Add(approved.Mul(raiseBy))
+}
+
 // RequestRaise asks for a higher fee for an approved transfer whose fee is too low. It is
 // a new approval: nothing changes before another user has approved the new hash.
 func (d *Decision) RequestRaise(id string, fee domain.Decimal, reason string) error {
@@ -36,7 +41,9 @@ func (d *Decision) RequestRaise(id string, fee domain.Decimal, reason string) er
 		return domain.Errorf(domain.CodeConflict, "the transfer could be signed until %s; reject it, and request it again", t.ExpiresAt.Format(time.RFC3339))
 	case d.s.Stop.Engaged && !t.Urgent():
 		return domain.Errorf(domain.CodeHalted, "the emergency stop (%s) is engaged; until it is cleared, only a sweep or an evacuation gets a higher fee", d.s.Stop.Kind)
-	case fee.Less(former.Add(former.Mul(raiseBy))):
+	case d.s.Custody.Policy.MaxTransferFee.Less(LeastRaise(former)):
+		return domain.Invalid("highest_fee", "must be at least %s %s, a tenth above the approved %s, and max_transfer_fee is %s: two people allow more first (pets override request treasury_policy max_transfer_fee=N), then ask again", LeastRaise(former), t.GasAsset, former, d.s.Custody.Policy.MaxTransferFee)
+	case fee.Less(LeastRaise(former)):
 		return domain.Invalid("highest_fee", "must be at least a tenth above the approved %s %s, because nodes take no smaller raise", former, t.GasAsset)
 	}
 	if err := d.notRetired(t); err != nil {

@@ -10,6 +10,7 @@ import (
 	"pets/commands/custody"
 	"pets/domain"
 	"pets/domain/treasury"
+	"pets/internal/notice"
 	"pets/projections"
 )
 
@@ -111,7 +112,7 @@ func custodyRoutes() []route {
 		by(readers[1:], get("/wallets", "wallets", "The wallets, without anything of their keys", walletsView, paging...)),
 		by(readers[1:], get("/address-book", "address_book", "The addresses that transfers may go to", bookView, paging...)),
 		by(readers[1:], get("/treasury", "treasury", "Where the money lies, where it should, and what stands in the way", func(l *looker) (*treasuryAnswer, error) {
-			return &treasuryAnswer{l.head(), projections.TreasuryOf(l.state, l.clock())}, nil
+			return &treasuryAnswer{l.head(), projections.TreasuryOf(l.state, l.clock()), l.problems()}, nil
 		})),
 		by(readers[1:], get("/transfers", "transfers", "Transfers, oldest first: those that are open, and the last 1,000 that are over", func(l *looker) (*transfersAnswer, error) {
 			return transfersView(l, func(*treasury.Transfer) bool { return true })
@@ -123,6 +124,13 @@ func custodyRoutes() []route {
 		by(readers[1:], get("/approvals", "approvals", "What waits for a second person: transfers, overrides and the clearing of a stop, with what an approver signs", approvalsView, paging...)),
 		by(readers[1:], get("/approvals/{kind}/{id}", "approval", "One of them, or how an open transfer was approved", approvalView)),
 	}
+}
+
+func (l *looker) problems() []notice.Standing {
+	if l.q.api.config.Problems == nil || l.values.Get("at") != "" {
+		return []notice.Standing{}
+	}
+	return l.q.api.config.Problems(l.state.Portfolio)
 }
 
 func walletsView(l *looker) (*walletsAnswer, error) {
@@ -191,6 +199,8 @@ type (
 	treasuryAnswer struct {
 		Head
 		projections.Treasury
+		// Problems are what needs a person now, as the log has it; none of a past moment.
+		Problems []notice.Standing `json:"problems"`
 	}
 )
 

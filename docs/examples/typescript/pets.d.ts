@@ -3633,6 +3633,14 @@ export interface components {
             message: string;
             value?: string;
         };
+        Standing: {
+            cause?: string;
+            kind: string;
+            /** Format: date-time */
+            since: string;
+            subject?: string;
+            what: string;
+        };
         StartBotBody: Record<string, never>;
         StateAnswer: {
             /** @description The asset in which the portfolio is valued */
@@ -3923,6 +3931,7 @@ export interface components {
             policy: components["schemas"]["TreasuryPolicy"];
             /** @description The portfolio's id */
             portfolio: string;
+            problems: components["schemas"]["Standing"][];
             proposal?: components["schemas"]["Proposal"];
             /** Format: date-time */
             reconciled_at: string | null;

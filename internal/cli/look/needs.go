@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"pets/commands/client"
@@ -13,6 +14,7 @@ import (
 	"pets/domain/treasury"
 	"pets/internal/cli"
 	"pets/internal/cli/show"
+	"pets/internal/notice"
 	"pets/projections"
 )
 
@@ -214,16 +216,33 @@ func (a *app) needsOfTreasury(ctx context.Context, v *watched) ([]attention, err
 	}
 	var out []attention
 	for _, d := range t.Differences {
-		says, command := show.Explains(d)
+		says, command := show.Explains(a.Config.Portfolio, d, t.ReconciledAt)
 		out = append(out, attention{
 			What: fmt.Sprintf("in %s the chain has %s%s: outgoing transfers wait until it is explained. Unless that was done since then, find what explains it, such as %s, and record it (%s); then reconcile", d.Place, show.MoreOrLess(d.Difference, d.Asset), show.AsOf(t.ReconciledAt), says, a.Advise(command...)),
 			Next: a.Advise("reconcile"),
 		})
 	}
+	for _, n := range t.Problems {
+		out = append(out, attention{What: show.Problem(n), Next: a.lookInto(n)})
+	}
 	if t.HotAboveSince != nil {
 		out = append(out, attention{What: "the hot wallet is " + show.HotShare(&t), Next: a.Advise("treasury")})
 	}
 	return out, nil
+}
+
+// lookInto is the command that shows more of a problem.
+func (a *app) lookInto(n notice.Standing) cli.Advice {
+	wallet, ofWallet := strings.CutPrefix(n.Subject, "wallet ")
+	switch {
+	case n.Kind == notice.TransferStuck, n.Kind == notice.TransferFailed, n.Kind == notice.TransferReopened:
+		return a.Advise("transfers", n.Subject)
+	case n.Kind == notice.ChainUnread:
+		return a.Advise("reconcile")
+	case ofWallet:
+		return a.Advise("wallet", "verify", wallet)
+	}
+	return a.Advise("treasury")
 }
 
 // needsOfOverrides lists the requests that wait for a second person.

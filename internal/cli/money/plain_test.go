@@ -84,6 +84,33 @@ func TestStatusLines(t *testing.T) {
 	}
 }
 
+// "A transaction that waits for its signature has no hash": the one that was sent is named.
+func TestWhatIsOnItsWay(t *testing.T) {
+	t.Parallel()
+	v := shownTransfer()
+	v.Status, v.Attempts = treasury.Broadcast, []projections.Attempt{{TxHash: "0xabc", Sent: true}, {}}
+	require.Equal(t, "broadcast: on its way, 0xabc; a newer transaction waits for its signature", statusLine(&v))
+	v.Attempts = v.Attempts[:1]
+	require.Equal(t, "broadcast: on its way, 0xabc", statusLine(&v))
+}
+
+// "The default fee is the most that the rules allow": the printed raise names who allows more.
+func TestARaiseThatTheRulesRefuse(t *testing.T) {
+	t.Parallel()
+	said := func(fee, most string) string {
+		var out clitest.Buffer
+		a := &app{&cli.App{Out: &out}}
+		a.Config.Portfolio = "main"
+		v := shownTransfer()
+		v.Status, v.Payment.HighestFee = treasury.Broadcast, dec(fee)
+		a.sayCap(a.Printer(), &v, dec(most))
+		return out.String()
+	}
+	require.Contains(t, said("1", "1"), "pets override request treasury_policy")
+	require.Contains(t, said("0.95", "1"), "is at least 1.045 ")
+	require.Empty(t, said("0.5", "1"))
+}
+
 // nextOf is what is printed of a transfer's next step.
 func nextOf(v *projections.Transfer, ways ...string) string {
 	var out clitest.Buffer

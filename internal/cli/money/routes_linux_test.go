@@ -283,7 +283,7 @@ var steps = []step{
 	{route: "POST /transfers/{transfer}/raise", who: "olga", line: "transfer raise TRANSFER --highest-fee 0.8 --reason drill", do: (*story).raised},
 	{route: "POST /transfers/{transfer}/signed", who: "olga", line: "cold import FILE", do: (*story).coldSigned},
 	{route: "POST /transfers/{transfer}/cancel", who: "olga", line: "transfer cancel TRANSFER --reason drill", do: (*story).cancelled},
-	{route: "POST /wallets/{wallet}/retire", who: "bob", line: "wallet retire hot-2 --reason drill"},
+	{route: "POST /wallets/{wallet}/retire", who: "bob", line: "wallet retire hot-2 --reason drill --yes"},
 	{route: "POST /v1/emergency-stop", who: "olga", line: "stop --emergency --everywhere --reason drill"},
 	{route: "POST /import", who: "olga", line: "-p imported import --capital 100 FILE", do: (*story).imported},
 }

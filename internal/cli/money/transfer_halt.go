@@ -44,8 +44,13 @@ func (a *app) standingOf(ctx context.Context, moment string, t *projections.Tran
 	if now := a.Clock()(); moment == "" && now.After(at.now) { // nothing was recorded since
 		at.now = now
 	}
+	for _, n := range rules.Problems {
+		if n.Subject == t.Transfer {
+			at.ways = append(at.ways, "NEEDS A PERSON: "+show.Problem(n))
+		}
+	}
 	if !show.Urgent(t) {
-		at.ways = a.inTheWay(&halt, rules.Differences)
+		at.ways = append(at.ways, a.inTheWay(&halt, rules.Differences)...)
 	}
 	return at, nil
 }
@@ -77,6 +82,7 @@ func (a *app) sayWaysAndNext(ctx context.Context, moment string, p *cli.Printer,
 		return p.Err
 	}
 	a.sayNextStep(p, t, at)
+	a.sayCap(p, t, at.mostFee)
 	return p.Err
 }
 

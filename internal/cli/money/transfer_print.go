@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"pets/domain"
+	"pets/domain/portfolio"
 	"pets/domain/treasury"
 	"pets/internal/cli"
 	"pets/internal/cli/show"
@@ -108,15 +109,28 @@ func explainRebalance(r *domain.Rebalance, amount *domain.Decimal, fromCold bool
 	)
 }
 
-// lastSigned names the latest transaction that has a signature: its replacement may have none
-// yet, and so no hash.
-func lastSigned(t *projections.Transfer) string {
-	for _, a := range slices.Backward(t.Attempts) {
-		if a.TxHash != "" {
-			return ", " + a.TxHash
+// sayCap says of a transfer whose fee cannot be raised under the rules how two people change them:
+// the default fee of a transfer is the most that the rules allow.
+func (a *app) sayCap(p *cli.Printer, t *projections.Transfer, most domain.Decimal) {
+	if t.Status != treasury.Broadcast || t.Cancel != nil || t.Raise != nil || !most.Less(portfolio.LeastRaise(t.Payment.HighestFee)) {
+		return
+	}
+	p.Say(0, "A higher fee is at least %s %s, and max_transfer_fee is %s: two people allow more first. One asks, another confirms, and then the fee is raised:", portfolio.LeastRaise(t.Payment.HighestFee), t.GasAsset, most)
+	a.Command(p, "override", "request", "treasury_policy", "max_transfer_fee="+cli.Unsaid, "--reason", cli.Unsaid)
+}
+
+// onItsWay names the transaction that was sent last. A newer one of a cold wallet has no hash
+// before it is signed elsewhere.
+func onItsWay(t *projections.Transfer) string {
+	for i, at := range slices.Backward(t.Attempts) {
+		switch {
+		case at.TxHash != "" && i == len(t.Attempts)-1:
+			return "on its way, " + at.TxHash
+		case at.TxHash != "":
+			return "on its way, " + at.TxHash + "; a newer transaction waits for its signature"
 		}
 	}
-	return ""
+	return "its transaction waits for its signature"
 }
 
 // statusLine describes the status of a transfer.
@@ -138,7 +152,7 @@ func statusLine(t *projections.Transfer) string {
 	case treasury.Signed:
 		return "signed: not sent yet"
 	case treasury.Broadcast:
-		return "broadcast: on its way" + lastSigned(t)
+		return "broadcast: " + onItsWay(t)
 	case treasury.Confirmed:
 		return fmt.Sprintf("confirmed in block %d, fee %s %s", t.Block, t.Fee, t.GasAsset)
 	case treasury.Failed:

@@ -130,6 +130,7 @@ type Server struct {
 	custody *custody.Custodian
 	vault   *evm.Keys
 	notify  notice.Notify
+	board   *notice.Board
 	now     func() time.Time
 	started time.Time
 	// witness is that of the store.

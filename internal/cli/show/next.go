@@ -48,7 +48,7 @@ func (s *StopStory) Follow(e domain.Event, at time.Time, user string) {
 	switch e := e.(type) {
 	case *domain.EmergencyStopEngaged: // it ends the request
 		s.Clear = ClearRequest{}
-		if e.RequestedKind == "" || s.By == "" { // a less severe one leaves the reason
+		if e.RequestedKind == "" && e.Reason != s.Reason || s.By == "" { // a less severe one, and one without a reason, leave the reason
 			s.By, s.At, s.Reason = user, at, e.Reason
 		}
 	case *domain.EmergencyStopCleared:
@@ -103,6 +103,8 @@ type nextSteps struct {
 	// have happened: its bots are not started again, and its stop is not cleared.
 	imported bool
 	equity   domain.Decimal
+	day      string // of the state
+	live     bool
 	permits  []projections.Permit
 }
 
@@ -160,7 +162,7 @@ func sayWayOut(a *cli.App, p *cli.Printer, n nextSteps) {
 		return
 	}
 	if n.stop.Engaged {
-		sayClear(a, p, n.Clear)
+		sayClear(a, p, n)
 	}
 	sayStarts(a, p, n.bots)
 }
@@ -218,7 +220,12 @@ func ResetOf(b projections.Breaker) []string {
 	return words
 }
 
-func sayClear(a *cli.App, p *cli.Printer, open ClearRequest) {
+func sayClear(a *cli.App, p *cli.Printer, n nextSteps) {
+	open := n.Clear
+	if n.live && *n.stop.Kind == domain.StopSecurityBreach {
+		p.Say(2, "A key may have leaked. Bring the money to safety first, as docs/runbooks/security-breach.md says: the hot wallets are swept. If the words of a cold wallet may have leaked, begin with docs/runbooks/leaked-cold-words.md:")
+		a.Command(p, "wallet", "sweep", "--to", domain.WalletCold, "--reason", cli.Unsaid)
+	}
 	if open.ID != "" {
 		p.Say(2, "%s asked to clear the emergency stop (%s). Another person confirms, as an approver%s:", open.User, open.ID, open.until())
 		a.Command(p, "clear", "--confirm", open.ID)
