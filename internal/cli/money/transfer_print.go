@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"pets/domain"
+	"pets/domain/portfolio"
 	"pets/domain/treasury"
 	"pets/internal/cli"
 	"pets/internal/cli/show"
@@ -142,11 +143,31 @@ func nextStep(t *projections.Transfer, inTheWay bool) (says string, command []st
 	case cold && t.Status == treasury.Approved:
 		return "the server prepares the transaction; then it goes to the machine with the key:", []string{"cold", "export", t.Transfer}
 	case elsewhere(t) && t.Cancel != nil && !last.Cancel:
-		return "the server prepares the transaction that cancels it; then it goes to the machine with the key:", []string{"cold", "export", t.Transfer}
+		return "the server prepares the transaction that cancels it; then that goes to the machine with the key, and nothing else of it:", []string{"cold", "export", t.Transfer}
+	case t.ToSign != nil && t.ToSign.Not != "":
+		return notToSign(t)
+	case elsewhere(t) && last.Cancel:
+		return "the machine with the key signs what cancels it:", []string{"cold", "export", t.Transfer}
 	case elsewhere(t):
 		return "the machine with the key signs it:", []string{"cold", "export", t.Transfer}
 	}
 	return "the server goes on with it by itself:", []string{"transfers", t.Transfer, "--follow"}
+}
+
+// notToSign says what comes next for a transaction that must not be signed now.
+func notToSign(t *projections.Transfer) (says string, command []string) {
+	says = "it must not be signed now: " + t.ToSign.Not + ". "
+	switch t.ToSign.Way {
+	case portfolio.WayEnd:
+		says += "Reject it if it was never signed; if it was, cancel it (pets transfer cancel):"
+	case portfolio.WayAgain:
+		says += "Cancel it, or ask for the higher fee again (pets transfer raise):"
+	case portfolio.WayLook:
+		return says + "Find out what happened:", []string{"events", "--type", "transfer"}
+	case portfolio.WayWait:
+		return says + "To see it go on:", []string{"transfers", t.Transfer, "--follow"}
+	}
+	return says, show.WayOf(t)
 }
 
 // statusLine describes the status of a transfer.
@@ -162,6 +183,9 @@ func statusLine(t *projections.Transfer) string {
 		return "approved: the server prepares it when its turn comes"
 	case treasury.Prepared:
 		if cold {
+			if t.ToSign != nil && t.ToSign.Not != "" {
+				return "prepared, and not to be signed now"
+			}
 			return "prepared: waits for its signature, with the key of the cold wallet"
 		}
 		return "prepared: nonce and fees are recorded, nothing is signed yet"

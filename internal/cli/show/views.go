@@ -84,6 +84,18 @@ func LastAttempt(t *projections.Transfer) *projections.Attempt {
 	return &t.Attempts[len(t.Attempts)-1]
 }
 
+// WayOf is the command that leads on where a transaction must not be signed now.
+func WayOf(t *projections.Transfer) []string {
+	switch t.ToSign.Way {
+	case portfolio.WayEnd:
+		return []string{"reject", t.Transfer, "--reason", cli.Unsaid}
+	case portfolio.WayAgain:
+		return []string{"transfer", "cancel", t.Transfer, "--reason", cli.Unsaid}
+	case portfolio.WayWait, portfolio.WayLook:
+	}
+	return []string{"transfers", t.Transfer}
+}
+
 // IsOver reports whether a transfer has reached a final status.
 func IsOver(t *projections.Transfer) bool {
 	switch t.Status {
