@@ -46,7 +46,7 @@ func (d *Decision) sendable(t *treasury.Transfer) error {
 	if t.ToPlace == domain.PlaceExternal && d.s.Custody.Book[treasury.ContactKey(t.Chain, t.To)] == nil {
 		return domain.Errorf(domain.CodeDenied, "the recipient is no longer in the address book")
 	}
-	return nil
+	return d.s.notToken("to", t.Chain, t.To)
 }
 
 // cancellable reports whether the transaction that cancels a transfer may be signed or

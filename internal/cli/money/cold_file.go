@@ -216,7 +216,7 @@ func thereAlready(file string, text []byte) error {
 	if err == nil && bytes.Equal(bytes.TrimSpace(was), text) {
 		return fmt.Errorf("%s is there already, with exactly this in it. Use that one, or name another with --out", file)
 	}
-	return fmt.Errorf("%s cannot be written: it is there already, WITH SOMETHING ELSE IN IT, and no such file is ever written over. Do not sign or send what stands there: delete it, or name another file with --out", file)
+	return fmt.Errorf("%s cannot be written: it is there already, WITH SOMETHING ELSE IN IT, and no such file is ever written over. Do not sign or send what stands there; name another file with --out", file)
 }
 
 // writeCarried writes a file readable by its owner only and flushes it to disk. It never

@@ -2,6 +2,7 @@ package money_test
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -141,4 +142,34 @@ func (w *moneyWorld) coldFile(file string) (f money.ColdUnsigned) {
 	require.NoError(w.t, err)
 	require.NoError(w.t, json.Unmarshal(text, &f))
 	return f
+}
+
+// "It asks whether it was signed": at a terminal, and says the flags where there is none;
+// --signed=false says that it was not.
+func TestRejectAsksWhetherItWasSigned(t *testing.T) {
+	t.Parallel()
+	w := newMoneyWorld(t).opened()
+	id := w.coldPrepared("hot")
+	w.refused("olga", 2, "--not-signed or --signed", "reject", id, "--reason", "not wanted")
+	question := ""
+	r := w.petsAsked("olga", func(_ io.Writer, q string) (bool, bool) { question = q; return false, true }, "reject", id, "--reason", "not wanted")
+	require.Equal(t, 1, r.Code)
+	require.Contains(t, question, "never signed on the machine with the key?")
+	require.Contains(t, strings.Join(strings.Fields(r.Err), " "), "cancel it (pets transfer cancel "+id)
+	require.Equal(t, "prepared", w.transfer(id).Status)
+	require.Contains(t, w.ok("olga", "reject", id, "--reason", "not wanted", "--signed=false"), id+" is rejected")
+	require.Equal(t, "rejected", w.transfer(id).Status)
+
+	other := w.coldPrepared("hot")
+	r = w.petsAsked("olga", func(io.Writer, string) (bool, bool) { return true, true }, "reject", other, "--reason", "not wanted")
+	require.Zero(t, r.Code, r.Err)
+	require.Equal(t, "rejected", w.transfer(other).Status)
+}
+
+// "The wallet list shows tokens": a name alone may stand for another one.
+func TestWalletListShowsTokens(t *testing.T) {
+	t.Parallel()
+	w := newMoneyWorld(t).opened()
+	require.Contains(t, w.ok("olga", "wallet", "list"), "vault-1 holds USDC: eip155:1337/erc20:"+w.token.Hex())
+	w.refused("admin", 1, "is the contract of the token USDC", "address-book", "add", "--address", w.token.Hex(), "--label", "exchange")
 }
