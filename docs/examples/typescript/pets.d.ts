@@ -3754,6 +3754,13 @@ export interface components {
             /** @description The address on the chain */
             address: string;
         };
+        ToSign: {
+            not?: string;
+            /** @enum {string} */
+            way?: "wait" | "end" | "again" | "look";
+            /** @enum {string} */
+            what: "payment" | "cancellation";
+        };
         Trade: {
             /** @description The bot's id */
             bot: string;
@@ -3878,6 +3885,7 @@ export interface components {
             /** @enum {string} */
             status: "requested" | "approved" | "rejected" | "expired" | "prepared" | "signed" | "broadcast" | "confirmed" | "failed";
             to: string;
+            to_sign?: components["schemas"]["ToSign"];
             /** @description The transfer's id */
             transfer: string;
             /** @description The transaction's hash on the chain */
