@@ -66,8 +66,6 @@ func (r *Registry) CheckFees(u Unsigned) error {
 		return fmt.Errorf("%w: it may use %d gas, and at most %d are allowed on %s", ErrFeeOverCap, u.Gas, c.MaxGas, c.Name)
 	case u.MaxFee.Cmp(c.rules.maxFee) > 0:
 		return fmt.Errorf("%w: it offers up to %s wei per gas, and at most %s are allowed on %s", ErrFeeOverCap, u.MaxFee, c.rules.maxFee, c.Name)
-	case u.Tip.Cmp(c.rules.maxTip) > 0:
-		return fmt.Errorf("%w: it offers a tip of %s wei per gas, and at most %s are allowed on %s", ErrFeeOverCap, u.Tip, c.rules.maxTip, c.Name)
 	}
 	return nil
 }
