@@ -59,7 +59,7 @@ func (d *Decision) inBook(t *treasury.Transfer) error {
 	if t.ToPlace == domain.PlaceExternal && d.s.Custody.Book[treasury.ContactKey(t.Chain, t.To)] == nil {
 		return domain.Errorf(domain.CodeDenied, "the recipient is no longer in the address book")
 	}
-	return nil
+	return d.s.notToken("to", t.Chain, t.To)
 }
 
 // Barred says why nothing more of a transfer is signed or sent, but what cancels it, whatever
@@ -296,19 +296,10 @@ func (d *Decision) SignTransfer(e *domain.TransferSigned) error {
 	if err != nil {
 		return err
 	}
-	last := t.Last()
-	switch {
-	case last == nil || !t.UnderWay():
-		return domain.Errorf(domain.CodeConflict, "the transfer is %s: there is nothing to sign", d.statusOf(t))
-	case last.Cancel: // a way out has no end
-	case !t.EverSigned() && !d.now.Before(t.ExpiresAt): // whatever its status says
-		return d.expiredUnsigned(t)
-	case last.TxHash == "" && t.RaiseLapsed(d.now):
-		return domain.Errorf(domain.CodeConflict, "the approval of a highest fee of %s %s has expired before anything was signed under it, or a stop has ended it. Destroy what was signed; ask for the higher fee again, or cancel the transfer", t.HighestFee, t.GasAsset)
-	}
-	if err := d.agreedUnless(last.Cancel, t); err != nil {
+	if _, err := d.maySign(t); err != nil {
 		return err
 	}
+	last := t.Last()
 	switch {
 	case e.Digest != last.Digest: // Another server may have prepared it again, and signed that.
 		return domain.Errorf(domain.CodeConflict, "the digest is not that of the transaction prepared last")
@@ -316,12 +307,6 @@ func (d *Decision) SignTransfer(e *domain.TransferSigned) error {
 		return domain.Invalid("tx_hash", "must be 0x and 64 hex digits")
 	case len(e.Raw) > 8192:
 		return domain.Invalid("raw", "has more than 8192 bytes")
-	}
-	if err := d.ofCancel(t); err != nil {
-		return err
-	}
-	if err := d.sendable(t); err != nil {
-		return err
 	}
 	if last.TxHash != "" {
 		if last.TxHash != e.TxHash {

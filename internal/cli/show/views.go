@@ -84,6 +84,17 @@ func LastAttempt(t *projections.Transfer) *projections.Attempt {
 	return &t.Attempts[len(t.Attempts)-1]
 }
 
+// WayOf is the command that leads on where a transaction must not be signed now.
+func WayOf(t *projections.Transfer) []string {
+	switch {
+	case t.ToSign.Way != portfolio.WayEnd: // it says the steps
+		return []string{"transfers", t.Transfer}
+	case t.Status == treasury.Prepared:
+		return []string{"reject", t.Transfer, "--reason", cli.Unsaid}
+	}
+	return []string{"transfer", "cancel", t.Transfer, "--reason", cli.Unsaid}
+}
+
 // IsOver reports whether a transfer has reached a final status.
 func IsOver(t *projections.Transfer) bool {
 	switch t.Status {
