@@ -307,6 +307,9 @@ type Difference struct {
 	Place      string         `json:"place"`
 	Asset      string         `json:"asset"`
 	Difference domain.Decimal `json:"difference"`
+	// Unsure says why nothing is to be booked for it now: something was booked since it was
+	// measured, or a transaction of the place is on its way. Then reconcile first.
+	Unsure string `json:"unsure,omitempty"`
 }
 
 // TreasuryOf renders the treasury at a time.

@@ -74,18 +74,19 @@ func (s *State) Barred(t *treasury.Transfer) error {
 
 // cancellable reports whether the transaction that cancels a transfer may be signed or
 // sent now. It goes nowhere, so a retired wallet, an address that is no longer in the book
-// and an expired approval are no reason to refuse it. While everything is halted it waits,
-// as everything does that saves no money; but that of a sweep or an evacuation frees the
-// wallet for the next one, and does not wait.
+// and an expired approval are no reason to refuse it; nor is a difference, because it pays
+// nobody, and what is on its way can keep a difference from being measured. While
+// everything is halted it waits, as everything does that saves no money; but that of a
+// sweep or an evacuation frees the wallet for the next one, and does not wait.
 func (d *Decision) cancellable(t *treasury.Transfer) error {
 	if t.Urgent() {
 		return nil
 	}
-	return d.unhalted()
+	return d.untripped()
 }
 
-// unhalted reports whether anything but a sweep or an evacuation may be signed or sent now.
-func (d *Decision) unhalted() error {
+// untripped reports whether no stop and no breaker halts what saves no money.
+func (d *Decision) untripped() error {
 	if d.s.Stop.Engaged {
 		return domain.Errorf(domain.CodeHalted, "the emergency stop (%s) is engaged; only a sweep or an evacuation is signed", d.s.Stop.Kind)
 	}
@@ -93,6 +94,15 @@ func (d *Decision) unhalted() error {
 		if d.s.Breaker(key).Status == risk.Tripped {
 			return domain.Errorf(domain.CodeHalted, "breaker %s is tripped; nothing is signed until a person resets it", key)
 		}
+	}
+	return nil
+}
+
+// unhalted reports whether anything but a sweep, an evacuation or a cancellation may be
+// signed or sent now.
+func (d *Decision) unhalted() error {
+	if err := d.untripped(); err != nil {
+		return err
 	}
 	if len(d.s.Custody.Differences) > 0 {
 		return domain.Errorf(domain.CodeHalted, "ledger and chain differ (%s); explain it by an adjustment, or reconcile again", d.s.firstDifference())

@@ -2055,6 +2055,7 @@ export interface components {
              */
             difference: string;
             place: string;
+            unsure?: string;
         };
         Directive: {
             /**

@@ -233,6 +233,13 @@ func (a *app) needsOfTreasury(ctx context.Context, v *watched) ([]attention, err
 	}
 	var out []attention
 	for _, d := range t.Differences {
+		if d.Unsure != "" {
+			out = append(out, attention{
+				What: fmt.Sprintf("in %s the chain has %s%s: outgoing transfers wait until it is explained. Book nothing for it now: %s; then reconcile", d.Place, show.MoreOrLess(d.Difference, d.Asset), show.AsOf(t.ReconciledAt), d.Unsure),
+				Next: a.Advise("reconcile"),
+			})
+			continue
+		}
 		says, command := show.Explains(d)
 		out = append(out, attention{
 			What: fmt.Sprintf("in %s the chain has %s%s: outgoing transfers wait until it is explained. Unless that was done since then, find what explains it, such as %s, and record it (%s); then reconcile", d.Place, show.MoreOrLess(d.Difference, d.Asset), show.AsOf(t.ReconciledAt), says, a.Advise(command...)),

@@ -44,6 +44,9 @@ func (a *app) standingOf(ctx context.Context, moment string, t *projections.Tran
 	if now := a.Clock()(); moment == "" && now.After(at.now) { // nothing was recorded since
 		at.now = now
 	}
+	if t.Cancel != nil { // what cancels it pays nobody, and waits for no difference
+		rules.Differences = nil
+	}
 	if !show.Urgent(t) {
 		at.ways = a.inTheWay(&halt, rules.Differences)
 	}

@@ -158,6 +158,11 @@ func Explains(d projections.Difference) (says string, command []string) {
 // last reconciliation is not recorded again.
 func SayDifference(a *cli.App, p *cli.Printer, d projections.Difference, reconciled *time.Time) {
 	p.Line("DIFFERENCE  in %s the chain has %s%s; outgoing transfers wait until it is explained", d.Place, MoreOrLess(d.Difference, d.Asset), AsOf(reconciled))
+	if d.Unsure != "" {
+		p.Say(2, "Book nothing for it now: %s. What is not over yet, pets transfers shows; then:", d.Unsure)
+		a.Command(p, "reconcile")
+		return
+	}
 	says, command := Explains(d)
 	p.Say(2, "If what explains it was recorded since, only reconcile. Else look at the wallet in a block explorer, and record what happened, once. %s:", strings.ToUpper(says[:1])+says[1:])
 	a.Command(p, command...)
