@@ -133,6 +133,41 @@ type Transfer struct {
 	// Barred says why nothing more of it is signed or sent, whatever else is cleared or reset:
 	// its recipient was removed or retired, or the stop that allowed it is over.
 	Barred string `json:"barred,omitempty"`
+	// ToSign is there while its latest transaction waits for a signature on the machine of a
+	// cold wallet.
+	ToSign *ToSign `json:"to_sign,omitempty"`
+}
+
+// ToSign is a transaction that waits for a signature on the machine of a cold wallet.
+type ToSign struct {
+	// What it is: a cancellation pays nothing, from the wallet to itself.
+	What string `json:"what" enum:"payment,cancellation"`
+	// Not says why it must not be signed now. It is not handed out then.
+	Not string `json:"not,omitempty"`
+	// Way is what leads on then: wait; end it, by a rejection if it was never signed and by a
+	// cancellation if it was; have it made again; or look what happened.
+	Way portfolio.Way `json:"way,omitempty" enum:"wait,end,again,look"`
+}
+
+// What a transaction to be signed is.
+const (
+	ToSignPayment      = "payment"
+	ToSignCancellation = "cancellation"
+)
+
+func toSignOf(s *portfolio.State, t *treasury.Transfer, now time.Time) *ToSign {
+	of := s.ToSign(t, now)
+	if of == nil {
+		return nil
+	}
+	v := &ToSign{What: ToSignPayment, Way: of.Way}
+	if of.Cancels {
+		v.What = ToSignCancellation
+	}
+	if of.Not != nil {
+		v.Not = of.Not.Error()
+	}
+	return v
 }
 
 // Raise is a request for a higher fee. It is approved like the transfer, by its own hash.
@@ -175,12 +210,20 @@ type Attempt struct {
 	Cancel bool `json:"cancel,omitempty"`
 }
 
-// TransfersOf lists the remembered transfers that keep accepts, oldest first.
+// TransfersOf lists the remembered transfers that keep accepts, oldest first, as of the last
+// record.
 func TransfersOf(s *portfolio.State, keep func(*treasury.Transfer) bool) []Transfer {
+	return TransfersAt(s, s.Time, keep)
+}
+
+// TransfersAt is TransfersOf at a later time: what may be signed ends without a record.
+func TransfersAt(s *portfolio.State, now time.Time, keep func(*treasury.Transfer) bool) []Transfer {
 	out := []Transfer{}
 	for _, t := range s.Custody.SortedTransfers() {
 		if keep(t) {
-			out = append(out, transferOf(s, t))
+			v := transferOf(s, t, now)
+			v.ToSign = toSignOf(s, t, now)
+			out = append(out, v)
 		}
 	}
 	return out
@@ -191,14 +234,13 @@ func TransfersOf(s *portfolio.State, keep func(*treasury.Transfer) bool) []Trans
 func GoingOn(s *portfolio.State) []Transfer {
 	out := []Transfer{}
 	for _, t := range s.GoesOn() {
-		out = append(out, transferOf(s, t))
+		out = append(out, transferOf(s, t, s.Time))
 	}
 	return out
 }
 
-// transferOf renders one transfer of a state, as of its last record.
-func transferOf(s *portfolio.State, t *treasury.Transfer) Transfer {
-	now := s.Time
+// transferOf renders one transfer of a state, as of a time.
+func transferOf(s *portfolio.State, t *treasury.Transfer, now time.Time) Transfer {
 	v := Transfer{
 		Transfer: t.Transfer, Status: t.Status, Kind: t.Kind, Wallet: t.Wallet, From: t.FromPlace, To: t.ToPlace, Asset: t.Asset, GasAsset: t.GasAsset,
 		Payment: t.Payment, Hash: t.Hash, Reason: t.Reason, ApprovalFor: append([]string{}, t.ApprovalFor...), RequestedBy: t.User,
@@ -265,6 +307,9 @@ type Difference struct {
 	Place      string         `json:"place"`
 	Asset      string         `json:"asset"`
 	Difference domain.Decimal `json:"difference"`
+	// Unsure says why nothing is to be booked for it now: something was booked since it was
+	// measured, or a transaction of the place is on its way. Then reconcile first.
+	Unsure string `json:"unsure,omitempty"`
 }
 
 // TreasuryOf renders the treasury at a time.

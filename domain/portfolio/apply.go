@@ -214,6 +214,7 @@ func (s *State) post(postings ...ledger.Posting) {
 			continue
 		}
 		s.Book.Post(p)
+		s.Custody.booked(p.Account)
 		s.effects.Postings = append(s.effects.Postings, p)
 		s.bound(s.Book[p.Account])
 		if !p.Account.IsAsset() {

@@ -86,10 +86,8 @@ func (s *State) applyReconciled(at domain.Stamp, e *domain.BalanceReconciled) {
 		key := differenceKey(l.Place, l.Asset)
 		switch {
 		case l.Skipped != "": // nothing was compared: open differences stay open
-		case l.Difference.IsZero():
-			delete(c.Differences, key)
 		default:
-			c.Differences[key] = l.Difference
+			c.measured(key, l.Difference)
 		}
 	}
 	c.Reconciled, c.ReconciledAt = at.Time, at.Revision
@@ -103,7 +101,7 @@ func (s *State) explain(account ledger.Account, amount domain.Decimal) {
 		return
 	}
 	if left = left.Sub(amount); left.IsZero() {
-		delete(s.Custody.Differences, key)
+		s.Custody.measured(key, left)
 		return
 	}
 	s.Custody.Differences[key] = left

@@ -278,6 +278,9 @@ func (d *Decision) routeTo(e *domain.TransferRequested, to string) error {
 	if contact == nil {
 		return &domain.Error{Code: domain.CodeDenied, Field: "to", Message: "is not in the address book; an admin has to add it first"}
 	}
+	if err := d.s.notToken("to", e.Chain, to); err != nil {
+		return err
+	}
 	if w := d.s.retiredAt(to); w != nil { // in the book since before it was retired
 		return &domain.Error{Code: domain.CodeDenied, Field: "to", Message: "is the address of wallet " + w.Wallet + ", which is retired: nothing is sent to it any more"}
 	}

@@ -96,8 +96,11 @@ func (s *State) CheckWallet(e *domain.WalletRegistered) error {
 	return nil
 }
 
-// checkLookAlike refuses a new wallet whose address is made to look like another one.
+// checkLookAlike refuses a new wallet whose name or address is made to look like another one.
 func (d *Decision) checkLookAlike(e *domain.WalletRegistered) error {
+	if err := d.checkWalletName(e); err != nil {
+		return err
+	}
 	for _, w := range d.s.Custody.SortedWallets() {
 		if treasury.LookAlike(w.Address, e.Address) {
 			return lookAlike("the address of wallet " + w.Wallet)
@@ -109,6 +112,50 @@ func (d *Decision) checkLookAlike(e *domain.WalletRegistered) error {
 		}
 	}
 	return nil
+}
+
+// checkWalletName refuses a name that a person takes for another one, and the contract of a
+// token as an address.
+func (d *Decision) checkWalletName(e *domain.WalletRegistered) error {
+	if err := d.s.notToken("address", e.Chain, e.Address); err != nil {
+		return err
+	}
+	for _, a := range e.Assets {
+		if treasury.IsToken(a, e.Chain, e.Address) {
+			return aToken("address", a.Asset)
+		}
+	}
+	read := treasury.Readable(e.Wallet)
+	if read == treasury.Readable(domain.WalletHot) || read == treasury.Readable(domain.WalletCold) {
+		return domain.Invalid("wallet", "reads like hot or cold: these names mean the main wallet of a place")
+	}
+	for _, w := range d.s.Custody.SortedWallets() {
+		if treasury.Readable(w.Wallet) == read {
+			return &domain.Error{Code: domain.CodeConflict, Field: "wallet", Message: "reads like the name of wallet " + w.Wallet + "; choose one that nobody takes for it"}
+		}
+	}
+	for _, c := range d.s.Custody.SortedBook() {
+		if treasury.Readable(c.Label) == read {
+			return &domain.Error{Code: domain.CodeConflict, Field: "wallet", Message: "is, or reads like, the label of " + c.Address + " in the book; choose one that nobody takes for it"}
+		}
+	}
+	return nil
+}
+
+// notToken refuses the contract of a token that a wallet holds as a recipient.
+func (s *State) notToken(field, chain, address string) error {
+	for _, w := range s.Custody.SortedWallets() {
+		for _, a := range w.Assets {
+			if treasury.IsToken(a, chain, address) {
+				return aToken(field, a.Asset)
+			}
+		}
+	}
+	return nil
+}
+
+func aToken(field, asset string) error {
+	return domain.Invalid(field, "is the contract of the token %s: what is sent to it is lost", asset)
 }
 
 // checkWalletAssets requires that an asset has one token per chain in all
@@ -258,6 +305,9 @@ func (d *Decision) AddAddress(e *domain.AddressAdded) error {
 		if err := treasury.CheckLabel("label", e.Label); err != nil {
 			return err
 		}
+	}
+	if err := d.s.notToken("address", e.Chain, e.Address); err != nil {
+		return err
 	}
 	if w := d.s.retiredAt(e.Address); w != nil {
 		return &domain.Error{Code: domain.CodeDenied, Field: "address", Message: "is the address of wallet " + w.Wallet + ", which is retired: whoever has its key has what is sent there, on every chain"}

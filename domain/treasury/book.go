@@ -128,6 +128,9 @@ func Readable(label string) string {
 		if r >= '！' && r <= '～' { // the wide forms of ASCII
 			r = unicode.ToLower(r - '！' + '!')
 		}
+		if like, is := plain[r]; is {
+			r = like
+		}
 		if like, is := alike[r]; is {
 			r = like
 		}

@@ -88,6 +88,9 @@ type Asset struct {
 // Chain is the CAIP-2 id of the asset's chain.
 func (a Asset) Chain() string { return a.chain }
 
+// Contract is the address of a token's contract, zero for the native coin.
+func (a Asset) Contract() Address { return a.token }
+
 // Native reports whether a is the coin that fees are paid in.
 func (a Asset) Native() bool { return a.token.IsZero() }
 

@@ -144,7 +144,7 @@ func bookView(l *looker) (*bookAnswer, error) {
 }
 
 func transfersView(l *looker, which func(*treasury.Transfer) bool) (*transfersAnswer, error) {
-	v := &transfersAnswer{Head: l.head(), Transfers: projections.TransfersOf(l.state, which)}
+	v := &transfersAnswer{Head: l.head(), Transfers: projections.TransfersAt(l.state, l.clock(), which)}
 	return v, v.page(l.values, listOf("transfers", &v.Transfers, func(t *projections.Transfer) string { return t.Transfer }))
 }
 

@@ -2055,6 +2055,7 @@ export interface components {
              */
             difference: string;
             place: string;
+            unsure?: string;
         };
         Directive: {
             /**
@@ -3764,6 +3765,13 @@ export interface components {
             /** @description The address on the chain */
             address: string;
         };
+        ToSign: {
+            not?: string;
+            /** @enum {string} */
+            way?: "wait" | "end" | "again" | "look";
+            /** @enum {string} */
+            what: "payment" | "cancellation";
+        };
         Trade: {
             /** @description The bot's id */
             bot: string;
@@ -3896,6 +3904,7 @@ export interface components {
             status: "requested" | "approved" | "rejected" | "expired" | "prepared" | "signed" | "broadcast" | "confirmed" | "failed";
             to: string;
             to_name?: string;
+            to_sign?: components["schemas"]["ToSign"];
             /** Format: date-time */
             to_since?: string;
             /** @description The transfer's id */

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"pets/commands"
+	"pets/commands/client"
 	"pets/domain"
 	"pets/domain/approval"
 	"pets/domain/portfolio"
@@ -200,6 +201,7 @@ func (a *app) rejectCommand() *cobra.Command {
 			if signed && notSigned {
 				return cli.Usage(domain.Invalid("--signed", "does not go with --not-signed"))
 			}
+			notSigned = notSigned || c.Flags().Changed("signed") && !signed // --signed=false says it, too
 			return a.reject(c.Context(), args[0], a.Printable(reason), signed, notSigned)
 		},
 	}
@@ -249,6 +251,6 @@ func (a *app) sendRejection(ctx context.Context, id string, body commands.Reject
 
 // asksWhetherSigned reports whether a refusal asks whether a transaction was signed.
 func asksWhetherSigned(err error) bool {
-	var refused *domain.Error
-	return errors.As(err, &refused) && refused.Code == domain.CodeConflict && refused.Field == "signed"
+	var refused *client.Problem
+	return errors.As(err, &refused) && refused.Code() == domain.CodeConflict && refused.Field == "signed"
 }

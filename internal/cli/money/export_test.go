@@ -44,8 +44,12 @@ func NextCommands(s *portfolio.State, id string, now time.Time) (says []string, 
 	view := projections.TransfersOf(s, func(t *treasury.Transfer) bool { return t.Transfer == id })
 	halt, a := haltOf(s), &app{&cli.App{}}
 	at := standing{now: now, stopped: s.Stop.Engaged, mostFee: s.Custody.Policy.MaxTransferFee}
+	differences := projections.TreasuryOf(s, now).Differences
+	if view[0].Cancel != nil {
+		differences = nil
+	}
 	if !show.Urgent(&view[0]) {
-		at.ways = a.inTheWay(&halt, projections.TreasuryOf(s, now).Differences)
+		at.ways = a.inTheWay(&halt, differences)
 	}
 	for _, step := range nextSteps(&view[0], at) {
 		says, commands = append(says, step.says), append(commands, step.command)

@@ -215,7 +215,7 @@ func (b *runbook) leavesNothing() {
 	entries, err := os.ReadDir(b.away)
 	require.NoError(b.t, err)
 	for _, e := range entries {
-		require.Regexp(b.t, `^(approvers\.txt|(registry|x\d+\.(cold|signed))\.json)$`, e.Name())
+		require.Regexp(b.t, `^(approvers\.txt|(registry|x\d+(\.cancel)?\.(cold|signed))\.json)$`, e.Name())
 	}
 }
 

@@ -49,6 +49,9 @@ func (a *app) standingOf(ctx context.Context, moment string, t *projections.Tran
 			at.ways = append(at.ways, "NEEDS A PERSON: "+show.Problem(n))
 		}
 	}
+	if t.Cancel != nil { // what cancels it pays nobody, and waits for no difference
+		rules.Differences = nil
+	}
 	if !show.Urgent(t) {
 		at.ways = append(at.ways, a.inTheWay(&halt, rules.Differences)...)
 	}

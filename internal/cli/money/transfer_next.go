@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"pets/domain"
+	"pets/domain/portfolio"
 	"pets/domain/treasury"
 	"pets/internal/cli"
 	"pets/internal/cli/show"
@@ -93,27 +94,32 @@ func barredSteps(t *projections.Transfer) []nextStep {
 }
 
 // elsewhereSteps are those of a transfer whose latest transaction waits for the machine with
-// the key.
+// the key. Whether it may be signed now, the server has said (to_sign).
 func elsewhereSteps(t *projections.Transfer, at standing) []nextStep {
-	last := show.LastAttempt(t)
-	export := []string{"cold", "export", t.Transfer}
+	not, way := "", portfolio.Way("")
+	if t.ToSign != nil && t.ToSign.Not != "" {
+		not, way = "it must not be signed now: "+t.ToSign.Not+". ", t.ToSign.Way
+	}
 	var first nextStep
 	switch {
-	case t.Cancel != nil && !last.Cancel:
-		first = nextStep{"the server prepares the transaction that cancels it; then it goes to the machine with the key. To see when:", follow(t)}
-	case len(at.ways) > 0 && !show.Urgent(t):
-		first = nextStep{"it waits for what is said above; then the machine with the key signs it. To see what it waits for:", follow(t)}
-	case last.Cancel:
-		first = nextStep{"the machine with the key signs what cancels it:", export}
-	case !everSigned(t) && !at.now.Before(t.ExpiresAt):
-		steps := endings(t, "its approval has expired, and what signs it now is not taken any more.")
-		return append(steps, settling(t)...)
-	case t.FeeLapsed && !everSigned(t):
+	case t.Cancel != nil && !show.LastAttempt(t).Cancel:
+		first = nextStep{"the server prepares the transaction that cancels it; then that goes to the machine with the key, and nothing else of it. To see when:", follow(t)}
+	case way == portfolio.WayEnd:
+		return append(endings(t, not+"End it."), settling(t)...)
+	case way == portfolio.WayAgain && len(at.ways) > 0:
+		first = nextStep{not + "It can be prepared again once what is said above is over. To see what it waits for:", follow(t)}
+	case way == portfolio.WayAgain && !everSigned(t):
 		first = nextStep{"the approval of the higher fee that it was made under has lapsed; prepare it again, within the fee that is approved:", []string{"transfer", "prepare", t.Transfer}}
-	case t.FeeLapsed:
+	case way == portfolio.WayAgain:
 		first = nextStep{"the approval of the higher fee that its latest transaction was made under has lapsed; the server follows what was sent before:", follow(t)}
+	case way == portfolio.WayLook:
+		first = nextStep{not + "Find out what happened:", []string{"events", "--type", "transfer"}}
+	case way == portfolio.WayWait:
+		first = nextStep{not + "To see it go on:", follow(t)}
+	case show.LastAttempt(t).Cancel:
+		first = nextStep{"the machine with the key signs what cancels it:", []string{"cold", "export", t.Transfer}}
 	default:
-		first = nextStep{"the machine with the key signs it:", export}
+		first = nextStep{"the machine with the key signs it:", []string{"cold", "export", t.Transfer}}
 	}
 	return append([]nextStep{first}, stays(t, at)...)
 }

@@ -146,6 +146,9 @@ func statusLine(t *projections.Transfer) string {
 		return "approved: the server prepares it when its turn comes"
 	case treasury.Prepared:
 		if cold {
+			if t.ToSign != nil && t.ToSign.Not != "" {
+				return "prepared, and not to be signed now"
+			}
 			return "prepared: waits for its signature, with the key of the cold wallet"
 		}
 		return "prepared: nonce and fees are recorded, nothing is signed yet"

@@ -86,6 +86,17 @@ func LastAttempt(t *projections.Transfer) *projections.Attempt {
 	return &t.Attempts[len(t.Attempts)-1]
 }
 
+// WayOf is the command that leads on where a transaction must not be signed now.
+func WayOf(t *projections.Transfer) []string {
+	switch {
+	case t.ToSign.Way != portfolio.WayEnd: // it says the steps
+		return []string{"transfers", t.Transfer}
+	case t.Status == treasury.Prepared:
+		return []string{"reject", t.Transfer, "--reason", cli.Unsaid}
+	}
+	return []string{"transfer", "cancel", t.Transfer, "--reason", cli.Unsaid}
+}
+
 // IsOver reports whether a transfer has reached a final status.
 func IsOver(t *projections.Transfer) bool {
 	switch t.Status {
@@ -155,6 +166,11 @@ func Explains(portfolio string, d projections.Difference, reconciled *time.Time)
 // last reconciliation is not recorded again.
 func SayDifference(a *cli.App, p *cli.Printer, d projections.Difference, reconciled *time.Time) {
 	p.Line("DIFFERENCE  in %s the chain has %s%s; outgoing transfers wait until it is explained", d.Place, MoreOrLess(d.Difference, d.Asset), AsOf(reconciled))
+	if d.Unsure != "" {
+		p.Say(2, "Book nothing for it now: %s. What is not over yet, pets transfers shows; then:", d.Unsure)
+		a.Command(p, "reconcile")
+		return
+	}
 	says, command := Explains(a.Config.Portfolio, d, reconciled)
 	p.Say(2, "If what explains it was recorded since, only reconcile. Else look at the wallet in a block explorer, and record what happened, once. %s:", strings.ToUpper(says[:1])+says[1:])
 	a.Command(p, command...)
