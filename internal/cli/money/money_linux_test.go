@@ -106,7 +106,7 @@ func (w *moneyWorld) comesBackFromCold() {
 	w.until(id, string(treasury.Prepared))
 	require.Contains(t, w.ok("olga", "transfers", id), "pets cold export "+id)
 	require.Contains(t, w.ok("olga", "cold", "export", id, "--out", file), "written to "+file)
-	w.refused("olga", 1, "cannot be written", "cold", "export", id, "--out", file)
+	w.refused("olga", 1, "is there already, with exactly this in it", "cold", "export", id, "--out", file)
 	w.refused("olga", 1, "it is the unsigned one", "cold", "import", file)
 	require.Contains(t, w.signCold("cold", "sign", file, "--registry", w.registry, "--out", signed), "400 USDC")
 	require.Contains(t, w.ok("olga", "cold", "import", signed), "the server sends it")

@@ -54,7 +54,11 @@ func TestATransferStorm(t *testing.T) {
 	if t.Failed() || n == 1 {
 		return
 	}
-	for _, what := range []string{"deep", "expiry", "killed", "stop", "approve", "raise", "cancel", "sign"} {
+	every := []string{"deep", "expiry", "killed", "stop", "approve", "raise", "sign"}
+	if n > 2 { // two worlds may have none
+		every = append(every, "cancel")
+	}
+	for _, what := range every {
 		require.Positive(t, all[what], "no storm had a %s", what)
 	}
 }
