@@ -201,6 +201,9 @@ func (a *app) vouch(ctx context.Context, id, with string) error {
 	k := &v.Approvers[i]
 	// Worked out here: the fingerprint that is compared is that of the key that is signed.
 	known := []string{"approver: " + k.Approver, "user: " + k.User, "public key: " + k.PublicKey, "fingerprint: " + approval.Fingerprint(k.PublicKey), "registered by: " + k.RegisteredBy}
+	if slices.ContainsFunc(k.Subject.Lines, func(l string) bool { return strings.HasPrefix(l, "registered at: ") }) { // older registrations lack it
+		known = append(known, "registered at: "+k.RegisteredAt.UTC().Format(time.RFC3339Nano))
+	}
 	sign, err := a.ToVouch(id, with, *k.Subject, known)
 	if err != nil {
 		return err

@@ -181,7 +181,7 @@ func (a *app) agreeToFee(ctx context.Context, p *cli.Prompter, registry *chain.R
 	if err != nil {
 		return err
 	}
-	p.Say("It may burn up to %s %s as its fee, and nobody has approved that. Compare it with what the server shows (pets transfers %s), and sign only what you know to be cancelled.", f.Payment.HighestFee, coin.Symbol, f.Transfer)
+	p.Say("It may burn up to %s %s as its fee, and nobody has approved that. Compare it with what the server shows of transfer %s, and sign only what you know to be cancelled.", f.Payment.HighestFee, coin.Symbol, f.Transfer)
 	typed, err := p.Line(ctx, fmt.Sprintf("Type that amount, in %s, to agree: ", coin.Symbol))
 	if err != nil {
 		return err

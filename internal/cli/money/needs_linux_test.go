@@ -64,8 +64,7 @@ func TestStatusOfTransfers(t *testing.T) {
 	// What is signed after its time is not taken: nobody is sent to the machine with the key.
 	w.minutes(25 * 60)
 	said, _ = status("bob")
-	require.Contains(t, said, id+" is prepared, and nothing more of it is signed: its approval has expired")
-	require.Contains(t, said, "pets transfers "+id)
+	require.Contains(t, said, id+" must not be signed any more (the approval of the transfer has expired")
 	require.NotContains(t, said, "pets cold export "+id)
 	require.Contains(t, w.ok("olga", "transfers", id), "pets reject "+id+" --reason \"…\" --not-signed -p main")
 }

@@ -359,7 +359,7 @@ func TestAFileThatIsThereNamesTheWayOut(t *testing.T) {
 	require.NoError(t, writeCarried(file, "first"))
 	err := writeCarried(file, "second")
 	require.ErrorContains(t, err, file+" cannot be written: it is there already")
-	require.ErrorContains(t, err, "name another with --out")
+	require.ErrorContains(t, err, "name another file with --out")
 }
 
 // "It says what it waits for": who follows a transfer that stands still under an emergency stop

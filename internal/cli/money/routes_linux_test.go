@@ -362,7 +362,7 @@ func (s *story) rejected() {
 
 // coldTransfer requests money from the cold wallet, and has the transfer approved.
 func (s *story) coldTransfer() {
-	id := asked(s.t, s.does("olga", "transfer", "--from", "cold", "--to", "hot", "--amount", "7", "--highest-fee", "0.5", "--reason", "drill"))
+	id := asked(s.t, s.does("olga", "transfer", "--from", "cold", "--to", "hot-1", "--amount", "7", "--highest-fee", "0.5", "--reason", "drill"))
 	s.does("bob", "approve", id, "--hash", s.transfer(id).Hash)
 	s.cold7 = id
 }

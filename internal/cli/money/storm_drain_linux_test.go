@@ -42,6 +42,7 @@ func adviceIn(text string) []advice {
 	for line := range strings.Lines(strings.ReplaceAll(text, "\\\n", "")) {
 		command, is := strings.CutPrefix(strings.TrimRight(line, "\n"), "    pets ")
 		switch {
+		case is && strings.HasPrefix(command, "override request treasury_policy "): // other rules are no way out that the storm takes
 		case is:
 			all = append(all, advice{says, typedWordsOf(command)})
 		case strings.TrimSpace(line) != "":

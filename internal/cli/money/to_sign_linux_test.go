@@ -75,7 +75,7 @@ func TestColdExportRefusesWhatMustNotBeSigned(t *testing.T) {
 	w.ok("olga", "stop", "--emergency", "--kind", "security_breach", "--reason", "drill")
 	w.notToSign(id, "the emergency stop (security_breach) is engaged")
 	w.clears()
-	w.ok("admin", "wallet", "retire", "hot-1", "--reason", "its key leaked")
+	w.ok("admin", "wallet", "retire", "hot-1", "--yes", "--reason", "its key leaked")
 	w.notToSign(id, "the receiving wallet hot-1 is retired")
 	said := strings.Join(strings.Fields(w.pets("olga", "status").Out), " ")
 	require.Contains(t, said, id+" must not be signed any more")

@@ -99,6 +99,8 @@ func TestAKilledServerIsNotRefused(t *testing.T) {
 func TestAForgedApproverIsTold(t *testing.T) {
 	t.Parallel()
 	d := newTraded(t)
+	issued := d.server.Pets(d.folder, petstest.AdminKey, "apikey", "issue", "--user", "bob", "--role", "approver")
+	require.Equal(t, 0, issued.Code, issued.Err)
 	registered := d.server.Pets(d.folder, petstest.AdminKey, "approver", "add", "--user", "bob", approvaltest.Public("bob"))
 	require.Equal(t, 0, registered.Code, registered.Err)
 	d.stop()

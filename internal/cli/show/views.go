@@ -167,7 +167,7 @@ func Explains(portfolio string, d projections.Difference, reconciled *time.Time)
 func SayDifference(a *cli.App, p *cli.Printer, d projections.Difference, reconciled *time.Time) {
 	p.Line("DIFFERENCE  in %s the chain has %s%s; outgoing transfers wait until it is explained", d.Place, MoreOrLess(d.Difference, d.Asset), AsOf(reconciled))
 	if d.Unsure != "" {
-		p.Say(2, "Book nothing for it now: %s. What is not over yet, pets transfers shows; then:", d.Unsure)
+		p.Say(2, "Book nothing for it now: %s. What is not over yet, %s shows; then:", d.Unsure, a.Advise("transfers"))
 		a.Command(p, "reconcile")
 		return
 	}
