@@ -385,7 +385,7 @@ func (s *story) raised() {
 // signs the transaction that cancels it.
 func (s *story) cancelled() {
 	s.confirmed(s.cold7)
-	id := asked(s.t, s.does("olga", "transfer", "--from", "cold", "--to", "hot", "--amount", "3", "--highest-fee", "0.5", "--reason", "drill"))
+	id := asked(s.t, s.does("olga", "transfer", "--from", "cold", "--to", "hot-1", "--amount", "3", "--highest-fee", "0.5", "--reason", "drill"))
 	s.does("bob", "approve", id, "--hash", s.transfer(id).Hash)
 	s.until(id, string(treasury.Prepared))
 	s.refused("olga", 1, "was signed: whoever has the file can send it", "reject", id, "--reason", "drill", "--signed")
