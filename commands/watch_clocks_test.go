@@ -132,3 +132,28 @@ func TestTheEngineWatchesTheClocks(t *testing.T) {
 	require.Empty(t, fold(t, store).Permits)
 	require.ElementsMatch(t, []string{SystemStream, SystemStream, Stream("main")}, seen)
 }
+
+// "mark_confirm_after (10 s) from the first, mark.confirmed stands before the next record …,
+// at most a second later": also without a next record.
+func TestTheServerConfirmsAMarkThatWaits(t *testing.T) {
+	m := newTwoClocks(t)
+	m.opened("a")
+	m.must(alice, ChangeLimits{Limits: []byte(`{"rules":2,"mark_collar":"0.25"}`), Reason: "second edition"})
+	mark := func(price string) MarkPrices {
+		return MarkPrices{Marks: []domain.Mark{{Market: "m", Outcome: "YES", Price: dec(price)}}}
+	}
+	m.must(olga, mark("0.40"))
+	m.must(olga, mark("0.90"))
+	all := len(m.records())
+	m.pass(10*time.Second - 1)
+	m.watch()
+	require.Len(t, m.records(), all)
+	m.pass(1)
+	m.watch()
+	require.Equal(t, domain.MarkConfirmedType, m.records()[all].Type)
+	all = len(m.records())
+	m.watch()
+	require.Len(t, m.records(), all, "once")
+	require.False(t, m.w.timed.Load())
+	m.check()
+}

@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -25,7 +26,7 @@ func describeMarket(event domain.Event) string {
 	case *domain.FundingRecorded:
 		return fmt.Sprintf("%s funding %s of %s", e.Bot, Signed(e.Amount), Short(e.Instrument))
 	case *domain.MarkConfirmed:
-		return fmt.Sprintf("%s is priced at %s: the mark that waited is confirmed", Short(e.Instrument), e.Price)
+		return fmt.Sprintf("%s is priced at %s: the mark that waited is confirmed", cmp.Or(e.Asset, Short(e.Instrument)), e.Price)
 	case *domain.FillReinstated:
 		return "a voided fill lives again: " + Describe(&e.FillRecorded)
 	default:

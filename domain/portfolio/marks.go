@@ -185,13 +185,19 @@ func (d *Decision) ownMark(e *domain.FillRecorded, price domain.Decimal, fact le
 
 // priceBefore returns the price of the fill's instrument for its bot before the fill.
 func (d *Decision) priceBefore(e *domain.FillRecorded) (domain.Decimal, bool) {
-	i, _ := d.s.priced(e.Instrument, domain.Zero)
-	in := d.s.Instruments[i]
+	return d.s.priceOf(e.Instrument, e.Bot)
+}
+
+// priceOf returns the price at which a bot's holding of an instrument is valued: of a
+// complement, 1 − that of its outcome. It returns false if there is none.
+func (s *State) priceOf(i domain.Instrument, bot string) (domain.Decimal, bool) {
+	marked, _ := s.priced(i, domain.Zero)
+	in := s.Instruments[marked]
 	if in == nil {
 		return domain.Zero, false
 	}
-	price, ok := in.priceFor(e.Bot)
-	_, price = d.s.priced(e.Instrument, price) // of a complement: 1 − that of its outcome
+	price, ok := in.priceFor(bot)
+	_, price = s.priced(i, price)
 	return price, ok
 }
 

@@ -85,3 +85,43 @@ func TestAVoidTakesTheOwnMarkBack(t *testing.T) {
 	h.void(id)
 	require.Equal(t, "1000", h.equityOf("a"))
 }
+
+// "with more than two, a bot's word on !A is one on A likewise": of two outcomes, a bot's
+// word on one is none on the other, which may have a mark of the market.
+func TestABotsWordIsOnOneOutcome(t *testing.T) {
+	h := second(t, "1000", quietPolicy)
+	h.exclusive("rain", "YES", "NO")
+	h.exclusive("cup", "A", "B", "C")
+	h.fill("a", "cup", "!A", buy, "10", "0.5")
+	h.as(domain.RoleBot, "a").mark("rain", "YES", "0.30")
+	require.Len(t, lastOf[*domain.PriceMarked](h).Marks, 1)
+	h.mark("cup", "!A", "0.75")
+	require.Equal(t, "1002.5", h.equityOf("a"))
+	h.operator().mark("cup", "A", "0.50")
+	require.Equal(t, "1000", h.equityOf("a"), "the next market mark overrides it")
+	h.as(domain.RoleBot, "a").mark("cup", "!A", "0.75")
+	require.Equal(t, []string{"command.noted"}, h.types(), "there is a mark of the market")
+}
+
+// "A bot's word, fill or mark, prices only its own holding": it fills no resting paper order
+// of another bot, either.
+func TestABotsWordFillsNoOrderOfAnother(t *testing.T) {
+	h := second(t, "1000", quietPolicy)
+	h.deposit("1000")
+	h.bot("b", "1000")
+	rest := func(bot string) string {
+		h.as(domain.RoleBot, bot).mark("m", "YES", "0.60")
+		o := order(bot, "m", "YES", buy, "100", "0.50")
+		o.PaperFill = true
+		h.ask(o)
+		require.Equal(t, []string{"permit.granted"}, h.types(), "0.6 is above its limit")
+		return lastOf[*domain.PermitGranted](h).Permit
+	}
+	rest("b")
+	h.as(domain.RoleBot, "a").mark("m", "YES", "0.40")
+	require.Equal(t, []string{"price.marked"}, h.types())
+	h.as(domain.RoleBot, "a").fill("a", "m", "YES", buy, "1", "0.40")
+	require.Equal(t, []string{"fill.recorded"}, h.types())
+	h.as(domain.RoleBot, "b").mark("m", "YES", "0.50")
+	require.Equal(t, []string{"price.marked", "fill.recorded"}, h.types(), "its own")
+}
