@@ -107,7 +107,7 @@ func describeRisk(event domain.Event) string {
 		return fmt.Sprintf("TRIPPED %s at %s, limit %s, by revision %d%s%s", scope(e.Breaker, e.Bot), e.Value.Ratio(), e.Limit, e.Cause,
 			list("; stopped ", e.BotsStopped), list("; revoked ", e.PermitsRevoked))
 	case *domain.BreakerReset:
-		return fmt.Sprintf("%s reset (%s → %s): %s", scope(e.Breaker, e.Bot), e.Before.Ratio(), e.After.Ratio(), e.Reason)
+		return fmt.Sprintf("%s reset (%s → %s)%s: %s", scope(e.Breaker, e.Bot), e.Before.Ratio(), e.After.Ratio(), rebasedTo(e), e.Reason)
 	case *domain.EmergencyStopEngaged:
 		return fmt.Sprintf("EMERGENCY STOP %s: %s%s%s", stopKind(e), e.Reason, list("; stopped ", e.BotsStopped), list("; revoked ", e.PermitsRevoked)+list("; ended ", e.TransfersEnded))
 	case *domain.EmergencyStopClearRequested:

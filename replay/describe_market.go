@@ -72,3 +72,11 @@ func outcomeHolders(all []domain.OutcomeHolder) string {
 	}
 	return strings.Join(parts, ", ")
 }
+
+// rebasedTo says what a breaker measures from after a rebase.
+func rebasedTo(e *domain.BreakerReset) string {
+	if e.RebasedTo == nil {
+		return ""
+	}
+	return fmt.Sprintf(", measured from %s", *e.RebasedTo)
+}

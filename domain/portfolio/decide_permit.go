@@ -223,6 +223,7 @@ func (d *Decision) run(c *orderCheck, kind domain.MarketKind) {
 	}
 	if !c.reducing() {
 		d.checkHotWallet(c)
+		d.checkReconciled(c)
 		d.checkMarks(c)
 		d.checkOptional(c, b)
 		d.checkInventory(c, b)

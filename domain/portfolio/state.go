@@ -237,6 +237,8 @@ type ClosedEpisode struct {
 type Flow struct {
 	Bot    string
 	Amount domain.Decimal
+	// Of is the revision of the deposit or withdrawal that it corrects, if it does.
+	Of *uint64
 }
 
 // New returns the state before the first event.
