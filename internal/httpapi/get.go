@@ -9,7 +9,6 @@ import (
 	"pets/commands"
 	"pets/domain"
 	"pets/domain/portfolio"
-	"pets/domain/tradestats"
 	"pets/projections"
 )
 
@@ -178,7 +177,7 @@ func positionList(all *[]projections.Position) list {
 }
 
 func statsView(l *looker) (*any, error) {
-	stats, err := l.with.stats.View(l.state, tradestats.DefaultLimits())
+	stats, err := l.with.stats.View(l.state, nil)
 	if err != nil {
 		return nil, err
 	}

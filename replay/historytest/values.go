@@ -127,6 +127,23 @@ var Added = map[string]string{
 	"/views/state/doubts/*/*": doubts,
 }
 
+// added are the figures that statistics got since, of the portfolio and of each bot.
+var added = []string{
+	"results", "longest_loss_streak_end/trade", "longest_loss_streak_end/time", "loss_streaks_at_limit",
+	"best_day/date", "best_day/pnl", "worst_day/date", "worst_day/pnl", "closed_breakers/*/limit",
+	"max_drawdown_abs/abs", "max_drawdown_abs/ratio", "max_drawdown_abs/peak", "max_drawdown_abs/trough",
+	"max_drawdown_abs/peak_trade", "max_drawdown_abs/peak_time", "max_drawdown_abs/trough_trade", "max_drawdown_abs/trough_time",
+}
+
+func init() {
+	for _, name := range added {
+		Added["/views/stats/portfolio/"+name] = figures
+		Added["/views/stats/bots/*/"+name] = figures
+	}
+}
+
+const figures = "figures of the same closed trades, which earlier builds did not show"
+
 const doubts = "said of the balances of the treasury, which are what they were"
 
 // differences compares got with the recorded values, by the rule of the package.
