@@ -278,8 +278,8 @@ func TestNothingTraded(t *testing.T) {
 	b, err := json.Marshal(h.end().statsOf(t).Bots[0])
 	require.NoError(t, err)
 	require.JSONEq(t, `{"bot":"idle","trades":0,"results":0,"wins":0,"losses":0,"neutral":0,"win_rate":null,"profit_factor":null,
-		"net_pnl":"0","realised_pnl":"0","gross_profit":"0","gross_loss":"0","fees":"0","longest_loss_streak":0,"longest_loss_streak_end":null,
-		"loss_streaks_at_limit":0,"best_day":null,"worst_day":null,"opening_capital":"0","final_equity":"0",
+		"net_pnl":"0","realised_pnl":"0","gross_profit":"0","gross_loss":"0","fees":"0","longest_loss_streak":0,
+		"loss_streaks_at_limit":0,"opening_capital":"0","final_equity":"0",
 		"max_drawdown":{"abs":"0","ratio":"0","peak":"0","trough":"0","peak_trade":0,"peak_time":null,"trough_trade":0,"trough_time":null},
 		"max_drawdown_abs":{"abs":"0","ratio":"0","peak":"0","trough":"0","peak_trade":0,"peak_time":null,"trough_trade":0,"trough_time":null},
 		"max_drawdown_marked":{"abs":"0","ratio":"0","peak":"0","trough":"0"},"closed_breakers":[]}`, string(b))

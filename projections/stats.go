@@ -42,13 +42,13 @@ type ScopeStats struct {
 	GrossLoss         domain.Decimal  `json:"gross_loss"`
 	Fees              domain.Decimal  `json:"fees"`
 	LongestLossStreak int             `json:"longest_loss_streak"`
-	// LossStreakEnd is the trade, from 1, that ended the longest streak; null without one.
-	LossStreakEnd *StreakEnd `json:"longest_loss_streak_end" nullable:"true"`
+	// LossStreakEnd is the trade, from 1, that ended the longest streak; absent without one.
+	LossStreakEnd *StreakEnd `json:"longest_loss_streak_end,omitempty"`
 	// StreaksAtLimit counts the streaks that reached the limit of losses in a row.
 	StreaksAtLimit int `json:"loss_streaks_at_limit"`
-	// BestDay and WorstDay are calendar days of the portfolio; null without trades.
-	BestDay           *StatsDay       `json:"best_day" nullable:"true"`
-	WorstDay          *StatsDay       `json:"worst_day" nullable:"true"`
+	// BestDay and WorstDay are calendar days of the portfolio; absent without trades.
+	BestDay           *StatsDay       `json:"best_day,omitempty"`
+	WorstDay          *StatsDay       `json:"worst_day,omitempty"`
 	OpeningCapital    domain.Decimal  `json:"opening_capital"`
 	FinalEquity       domain.Decimal  `json:"final_equity"`
 	MaxDrawdown       ClosedDrawdown  `json:"max_drawdown"`

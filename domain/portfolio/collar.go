@@ -321,6 +321,59 @@ func (s *State) applyMarkConfirmed(at domain.Stamp, e *domain.MarkConfirmed) {
 	s.revalue(in)
 }
 
+// WaitingFor returns the price that waits beyond the collar for an instrument, or nil.
+func (s *State) WaitingFor(i domain.Instrument) *domain.Decimal {
+	marked, _ := s.priced(i, domain.Zero)
+	in := s.Instruments[marked]
+	if in == nil || in.Waiting == nil {
+		return nil
+	}
+	_, price := s.priced(i, in.Waiting.Price)
+	return &price
+}
+
+// WaitingMarks counts the marks that wait to be confirmed, by time or by another user.
+func (s *State) WaitingMarks() int {
+	n := s.waiting
+	for _, a := range s.Assets {
+		if a.Waiting != nil && !a.Marked {
+			n++
+		}
+	}
+	return n
+}
+
+// PartlyMarked lists the exclusive markets of which the feed did not mark all outcomes in
+// its last command: outcomes that are marked apart are valued at prices of different
+// moments. With two outcomes a mark of one is one of the other.
+func (s *State) PartlyMarked() []string {
+	var out []string
+	for name, m := range s.Markets {
+		if m.Exclusive && len(m.Outcomes) > minOutcomes && !s.decided(name) && s.partlyMarked(m, name) {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func (s *State) partlyMarked(m *Market, name string) bool {
+	var marked []uint64 // the revision of the feed's last word on each outcome
+	for _, outcome := range s.alive(m, name) {
+		var revision uint64
+		if in := s.Instruments[domain.Instrument{Market: name, Outcome: outcome}]; in != nil {
+			if e := in.Mark(); e != nil && e.Source == string(domain.RoleFeed) {
+				revision = e.Revision
+			}
+			if w := in.Waiting; w != nil && w.Source == string(domain.RoleFeed) {
+				revision = max(revision, w.Revision)
+			}
+		}
+		marked = append(marked, revision)
+	}
+	return len(marked) > 0 && slices.Min(marked) != slices.Max(marked)
+}
+
 // checkUnconfirmed denies what opens in a market in which a mark waits.
 func (d *Decision) checkUnconfirmed(c *orderCheck) {
 	if d.s.waiting == 0 {

@@ -19,7 +19,7 @@ func (d *Decision) fillOnPaper(permit string) {
 		return
 	}
 	price := p.LimitPrice
-	if mark, ok := d.s.priceOf(p.Instrument, p.Bot); ok {
+	if mark, ok := d.s.PriceOf(p.Instrument, p.Bot); ok {
 		if !reaches(p, mark) {
 			return
 		}
@@ -65,7 +65,7 @@ func (d *Decision) paperFill(p *risk.Permit, price domain.Decimal) {
 	if d.s.legLate(p.ID, d.now) {
 		e.Flags = append(e.Flags, domain.FlagLegLate)
 	}
-	if _, marked := d.s.priceOf(p.Instrument, p.Bot); !marked {
+	if _, marked := d.s.PriceOf(p.Instrument, p.Bot); !marked {
 		e.Mark = &price
 	}
 	d.book(e)

@@ -87,6 +87,36 @@ func (i *Instrument) priceFor(bot string) (domain.Decimal, bool) {
 	return domain.Zero, false
 }
 
+// Stale returns how old the mark is that values a bot's holding of an instrument, and
+// whether that is too old at a time. What was never marked, or is settled, is not stale.
+func (s *State) Stale(i domain.Instrument, bot string, now time.Time) (old time.Duration, stale bool) {
+	age := time.Duration(s.Policy.MarkMaxAge)
+	i, _ = s.priced(i, domain.Zero)
+	in := s.Instruments[i]
+	if age == 0 || in == nil || in.Payout != nil {
+		return 0, false
+	}
+	m := in.priceInForce(bot)
+	if m == nil {
+		return 0, false
+	}
+	old = now.Sub(m.Time)
+	return old, old > age
+}
+
+// StalePositions counts the open positions whose mark is too old at a time.
+func (s *State) StalePositions(now time.Time) int {
+	n := 0
+	for _, in := range s.Instruments {
+		for _, h := range in.Holdings {
+			if _, stale := s.Stale(in.Instrument, h.Bot, now); stale && !h.IsFlat() {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // settleMark makes the mark of a fill of an instrument final.
 func (s *State) settleMark(in *Instrument, bot string, revision uint64) {
 	in.settleMark(bot, revision)
@@ -185,12 +215,12 @@ func (d *Decision) ownMark(e *domain.FillRecorded, price domain.Decimal, fact le
 
 // priceBefore returns the price of the fill's instrument for its bot before the fill.
 func (d *Decision) priceBefore(e *domain.FillRecorded) (domain.Decimal, bool) {
-	return d.s.priceOf(e.Instrument, e.Bot)
+	return d.s.PriceOf(e.Instrument, e.Bot)
 }
 
-// priceOf returns the price at which a bot's holding of an instrument is valued: of a
+// PriceOf returns the price at which a bot's holding of an instrument is valued: of a
 // complement, 1 − that of its outcome. It returns false if there is none.
-func (s *State) priceOf(i domain.Instrument, bot string) (domain.Decimal, bool) {
+func (s *State) PriceOf(i domain.Instrument, bot string) (domain.Decimal, bool) {
 	marked, _ := s.priced(i, domain.Zero)
 	in := s.Instruments[marked]
 	if in == nil {

@@ -125,3 +125,54 @@ func TestABotsWordFillsNoOrderOfAnother(t *testing.T) {
 	h.as(domain.RoleBot, "b").mark("m", "YES", "0.50")
 	require.Equal(t, []string{"price.marked", "fill.recorded"}, h.types(), "its own")
 }
+
+// "*Stale* is a field of state and positions": limit, limit + 1, by the mark that values the
+// holding.
+func TestStale(t *testing.T) {
+	h := second(t, "1000", quietPolicy, func(p *domain.Policy) { p.MarkMaxAge = domain.Duration(time.Minute) })
+	h.exclusive("cup", "A", "B", "C")
+	h.fill("a", "cup", "!A", buy, "10", "0.5")
+	h.fill("a", "cup", "B", buy, "10", "0.5")
+	at := h.now
+	h.after(30*time.Second).mark("cup", "A", "0.5")
+	require.Equal(t, 0, h.s.StalePositions(at.Add(time.Minute)))
+	require.Equal(t, 1, h.s.StalePositions(at.Add(time.Minute+1)), "the bot's own mark of B")
+	require.Equal(t, 1, h.s.StalePositions(at.Add(90*time.Second)))
+	require.Equal(t, 2, h.s.StalePositions(at.Add(90*time.Second+1)), "that of A prices !A")
+	h.at(at.Add(time.Minute)).ask(order("a", "m", "YES", buy, "10", "0.3"))
+	require.Empty(t, h.reasons())
+	h.at(at.Add(time.Minute + 1)).ask(order("a", "m", "YES", buy, "10", "0.3"))
+	require.Equal(t, []domain.ReasonCode{domain.ReasonStaleMark}, h.reasons())
+	h.settle("cup", "B", "0")
+	require.Equal(t, 0, h.s.StalePositions(at.Add(time.Minute+1)), "settled")
+}
+
+// "A feed marks all outcomes of a market in one command (`doctor` warns where it does not)."
+func TestAMarketThatIsMarkedInParts(t *testing.T) {
+	h := second(t, "1000", quietPolicy, func(p *domain.Policy) { p.MarkCollar = dec("0.25") })
+	h.exclusive("cup", "A", "B", "C")
+	h.exclusive("rain", "YES", "NO")
+	mark := func(of ...string) {
+		var all []domain.Mark
+		for i := 0; i < len(of); i += 2 {
+			all = append(all, domain.Mark{Market: "cup", Outcome: of[i], Price: dec(of[i+1])})
+		}
+		h.after(time.Second).must(func(d *Decision) error { return d.MarkPrices(all) })
+	}
+	h.mark("cup", "A", "0.5")
+	require.Empty(t, h.s.PartlyMarked(), "an operator's mark is a correction by hand")
+	h.as(domain.RoleFeed, "f")
+	mark("A", "0.5", "B", "0.3", "C", "0.2")
+	require.Empty(t, h.s.PartlyMarked())
+	mark("A", "0.5", "B", "0.3")
+	require.Equal(t, []string{"cup"}, h.s.PartlyMarked())
+	mark("!A", "0.5", "B", "0.3", "C", "0.9")
+	require.Equal(t, 1, h.s.WaitingMarks())
+	require.Empty(t, h.s.PartlyMarked(), "what waits is marked, too")
+	h.mark("rain", "YES", "0.3")
+	require.Empty(t, h.s.PartlyMarked(), "a mark of one of two is one of the other")
+	h.operator().settle("cup", "C", "0")
+	h.as(domain.RoleFeed, "f")
+	mark("A", "0.5", "B", "0.3")
+	require.Empty(t, h.s.PartlyMarked(), "what is settled needs no mark")
+}

@@ -125,6 +125,10 @@ var empty = map[string]bool{
 var Added = map[string]string{
 	"/views/state/doubts/":    doubts,
 	"/views/state/doubts/*/*": doubts,
+
+	"/views/state/stale":             stale,
+	"/views/state/positions/*/stale": stale,
+	"/views/positions/*/stale":       stale,
 }
 
 // added are the figures that statistics got since, of the portfolio and of each bot.
@@ -141,6 +145,8 @@ func init() {
 		Added["/views/stats/bots/*/"+name] = figures
 	}
 }
+
+const stale = "said of the marks and their times, which are what they were"
 
 const figures = "figures of the same closed trades, which earlier builds did not show"
 
