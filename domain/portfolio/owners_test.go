@@ -81,8 +81,13 @@ func twoBots(t testingT, live bool) *harness {
 }
 
 var places = []domain.Instrument{
-	{Market: "cup", Outcome: "A"}, {Market: "cup", Outcome: "!B"}, {Market: "cup", Outcome: "B"}, {Market: "rain", Outcome: "NO"},
-	{Market: "m", Outcome: "YES"}, {Market: "m", Outcome: "NO"}, {Market: "coin", Outcome: "BTC"},
+	{Market: "cup", Outcome: "A"},
+	{Market: "cup", Outcome: "!B"},
+	{Market: "cup", Outcome: "B"},
+	{Market: "rain", Outcome: "NO"},
+	{Market: "m", Outcome: "YES"},
+	{Market: "m", Outcome: "NO"},
+	{Market: "coin", Outcome: "BTC"},
 }
 
 // botCommand draws a command that the key of bot a may send.

@@ -93,6 +93,8 @@ type nextSteps struct {
 	imported bool
 	equity   domain.Decimal
 	permits  []projections.Permit
+	// second means that the portfolio lives by the second edition of the rules.
+	second bool
 }
 
 // Resting are the orders that may still be filled although their bot, or everything, is stopped:
