@@ -157,3 +157,20 @@ func TestTheServerConfirmsAMarkThatWaits(t *testing.T) {
 	require.False(t, m.w.timed.Load())
 	m.check()
 }
+
+// "In POST …/marks each mark is judged alone: good ones are taken, bad ones answered by index"
+func TestBadMarksAreAnsweredByIndex(t *testing.T) {
+	r := newRig(t).opened("a")
+	r.must(alice, ChangeLimits{Limits: []byte(`{"rules":2}`), Reason: "second edition"})
+	bad := domain.Mark{Market: "m", Outcome: "YES", Price: dec("1.01")}
+	good := domain.Mark{Market: "m", Outcome: "NO", Price: dec("0.5")}
+	a, err := r.do(olga, "k", MarkPrices{Marks: []domain.Mark{good, bad}})
+	require.NoError(t, err)
+	require.Len(t, a.Refused, 1)
+	require.Equal(t, 1, a.Refused[0].Index)
+	again, err := r.do(olga, "k", MarkPrices{Marks: []domain.Mark{good, bad}})
+	require.NoError(t, err)
+	require.Equal(t, a.Refused, again.Refused)
+	r.refused(domain.CodeMarksRefused, olga, MarkPrices{Marks: []domain.Mark{bad}})
+	r.check()
+}

@@ -1446,6 +1446,7 @@ export interface components {
             events: components["schemas"]["EventRef"][];
             id?: string;
             permit?: components["schemas"]["PermitAnswer"];
+            refused?: components["schemas"]["RefusedMark"][];
             /**
              * Format: int64
              * @description The place in the portfolio's history
@@ -1742,6 +1743,7 @@ export interface components {
             wins: number;
         };
         BotStats: {
+            best_day?: components["schemas"]["StatsDay"];
             /** @description The bot's id */
             bot: string;
             closed_breakers: components["schemas"]["ClosedBreaker"][];
@@ -1767,12 +1769,16 @@ export interface components {
             gross_profit: string;
             /** Format: int64 */
             longest_loss_streak: number;
+            longest_loss_streak_end?: components["schemas"]["StreakEnd"];
+            /** Format: int64 */
+            loss_streaks_at_limit: number;
             /**
              * Format: int64
              * @description How many lost
              */
             losses: number;
             max_drawdown: components["schemas"]["ClosedDrawdown"];
+            max_drawdown_abs: components["schemas"]["ClosedDrawdown"];
             max_drawdown_marked: components["schemas"]["Drawdown"];
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -1801,6 +1807,11 @@ export interface components {
             realised_pnl: string;
             /**
              * Format: int64
+             * @description The answers, in the order of the commands
+             */
+            results: number;
+            /**
+             * Format: int64
              * @description Closed trades
              */
             trades: number;
@@ -1814,6 +1825,7 @@ export interface components {
              * @description How many won
              */
             wins: number;
+            worst_day?: components["schemas"]["StatsDay"];
         };
         Breaker: {
             /** @description The bot's id */
@@ -1885,10 +1897,25 @@ export interface components {
              */
             loss_dust?: string;
             /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            mark_collar?: string;
+            /**
+             * @description A duration such as 30s, 15m or 1h.
+             * @example 30s
+             */
+            mark_confirm_after?: string;
+            /**
              * @description A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             mark_max_age?: string;
+            /**
+             * @description A duration such as 30s, 15m or 1h.
+             * @example 30s
+             */
+            market_cooldown?: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
@@ -1916,6 +1943,11 @@ export interface components {
              * @example 12.5
              */
             max_daily_loss_pct?: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            max_market_usd?: string;
             /** Format: int64 */
             max_open_positions?: number;
             /**
@@ -1923,6 +1955,8 @@ export interface components {
              * @example 12.5
              */
             max_order_usd?: string;
+            /** Format: int64 */
+            max_orders_per_day?: number;
             /** Format: int64 */
             max_orders_per_minute?: number;
             /**
@@ -1944,19 +1978,34 @@ export interface components {
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
+            min_capital?: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
             paper_slippage_bps?: string;
             /**
              * @description A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             permit_ttl?: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            position_dust_usd?: string;
             /** @description Why, for people and the record */
             reason: string;
+            registered_only?: boolean;
+            /** Format: int64 */
+            rules?: number;
+            while_tripped?: string;
             zone_bounds?: string[];
         };
         ClosedBreaker: {
             /** @description The breaker's name */
             breaker: string;
+            limit: unknown;
             /**
              * Format: date-time
              * @description The time of it
@@ -2310,6 +2359,7 @@ export interface components {
             id?: string;
             key: string;
             permit?: components["schemas"]["PermitAnswer"];
+            refused?: components["schemas"]["RefusedMark"][];
             /**
              * Format: int64
              * @description The place in the portfolio's history
@@ -2451,10 +2501,25 @@ export interface components {
              */
             loss_dust?: string;
             /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            mark_collar?: string;
+            /**
+             * @description A duration such as 30s, 15m or 1h.
+             * @example 30s
+             */
+            mark_confirm_after?: string;
+            /**
              * @description A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             mark_max_age?: string;
+            /**
+             * @description A duration such as 30s, 15m or 1h.
+             * @example 30s
+             */
+            market_cooldown?: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
@@ -2482,6 +2547,11 @@ export interface components {
              * @example 12.5
              */
             max_daily_loss_pct?: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            max_market_usd?: string;
             /** Format: int64 */
             max_open_positions?: number;
             /**
@@ -2489,6 +2559,8 @@ export interface components {
              * @example 12.5
              */
             max_order_usd?: string;
+            /** Format: int64 */
+            max_orders_per_day?: number;
             /** Format: int64 */
             max_orders_per_minute?: number;
             /**
@@ -2510,12 +2582,26 @@ export interface components {
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
+            min_capital?: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
             paper_slippage_bps?: string;
             /**
              * @description A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             permit_ttl?: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            position_dust_usd?: string;
+            registered_only?: boolean;
+            /** Format: int64 */
+            rules?: number;
+            while_tripped?: string;
             zone_bounds?: string[];
         };
         LoadWalletBody: Record<string, never>;
@@ -2531,6 +2617,7 @@ export interface components {
              * @example 12.5
              */
             price: string;
+            waits?: boolean;
         };
         MarkPrices: {
             marks: components["schemas"]["Mark"][];
@@ -2616,6 +2703,7 @@ export interface components {
              * @description The place in the portfolio's history
              */
             revision: number;
+            stale?: boolean;
             /**
              * Format: date-time
              * @description The time of it
@@ -2856,10 +2944,25 @@ export interface components {
              */
             loss_dust: string;
             /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            mark_collar?: string;
+            /**
+             * @description A duration such as 30s, 15m or 1h.
+             * @example 30s
+             */
+            mark_confirm_after?: string;
+            /**
              * @description A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             mark_max_age: string;
+            /**
+             * @description A duration such as 30s, 15m or 1h.
+             * @example 30s
+             */
+            market_cooldown?: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
@@ -2887,6 +2990,11 @@ export interface components {
              * @example 12.5
              */
             max_daily_loss_pct: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            max_market_usd?: string;
             /** Format: int64 */
             max_open_positions?: number;
             /**
@@ -2894,6 +3002,8 @@ export interface components {
              * @example 12.5
              */
             max_order_usd?: string;
+            /** Format: int64 */
+            max_orders_per_day?: number;
             /** Format: int64 */
             max_orders_per_minute?: number;
             /**
@@ -2915,12 +3025,26 @@ export interface components {
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
+            min_capital?: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
             paper_slippage_bps?: string;
             /**
              * @description A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             permit_ttl: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            position_dust_usd?: string;
+            registered_only?: boolean;
+            /** Format: int64 */
+            rules?: number;
+            while_tripped?: string;
             zone_bounds: string[];
         };
         PortfolioAnswer: {
@@ -2987,6 +3111,11 @@ export interface components {
              * @example 12.5
              */
             mark: string | null;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            mark_waiting?: string;
             /** @description The market's id */
             market: string;
             /**
@@ -3002,6 +3131,7 @@ export interface components {
              * @example 12.5
              */
             quantity: string;
+            stale?: boolean;
             /** @description The id of the trade */
             trade: string;
             /**
@@ -3038,6 +3168,9 @@ export interface components {
             amount: string;
             /** @description The asset, such as USDC */
             asset?: string;
+            flow?: boolean;
+            /** Format: int64 */
+            of?: number;
             /** @description Why, for people and the record */
             reason: string;
         };
@@ -3050,7 +3183,7 @@ export interface components {
             status: number;
             title: string;
             /** @enum {string} */
-            type: "urn:pets:problem:invalid" | "urn:pets:problem:unauthenticated" | "urn:pets:problem:key_expired" | "urn:pets:problem:denied" | "urn:pets:problem:not_found" | "urn:pets:problem:conflict" | "urn:pets:problem:would_retrip" | "urn:pets:problem:trade_id_conflict" | "urn:pets:problem:idempotency_mismatch" | "urn:pets:problem:halted" | "urn:pets:problem:too_large" | "urn:pets:problem:rate_limited" | "urn:pets:problem:clock" | "urn:pets:problem:unavailable" | "urn:pets:problem:internal";
+            type: "urn:pets:problem:invalid" | "urn:pets:problem:unauthenticated" | "urn:pets:problem:key_expired" | "urn:pets:problem:denied" | "urn:pets:problem:not_found" | "urn:pets:problem:conflict" | "urn:pets:problem:would_retrip" | "urn:pets:problem:trade_id_conflict" | "urn:pets:problem:idempotency_mismatch" | "urn:pets:problem:payouts_sum" | "urn:pets:problem:marks_refused" | "urn:pets:problem:not_held" | "urn:pets:problem:voided" | "urn:pets:problem:halted" | "urn:pets:problem:too_large" | "urn:pets:problem:rate_limited" | "urn:pets:problem:clock" | "urn:pets:problem:unavailable" | "urn:pets:problem:internal";
         };
         Proposal: {
             /**
@@ -3102,7 +3235,7 @@ export interface components {
         };
         Reason: {
             /** @enum {string} */
-            code: "emergency_stop" | "breaker_tripped" | "limit_reached" | "bot_unknown" | "bot_stopped" | "market_mismatch" | "market_settled" | "zone_blocked" | "insufficient_cash" | "max_order" | "max_position" | "max_open_positions" | "bot_capital" | "category_exposure" | "order_rate" | "stale_mark" | "not_reducing" | "legs_invalid" | "legs_not_profitable" | "inventory_cap";
+            code: "emergency_stop" | "breaker_tripped" | "limit_reached" | "bot_unknown" | "bot_stopped" | "market_mismatch" | "market_settled" | "zone_blocked" | "insufficient_cash" | "max_order" | "max_position" | "max_open_positions" | "bot_capital" | "category_exposure" | "order_rate" | "stale_mark" | "not_reducing" | "legs_invalid" | "legs_not_profitable" | "inventory_cap" | "registered_only" | "mark_unconfirmed" | "unreconciled" | "max_market" | "orders_per_day" | "market_cooldown" | "arbitrage_open";
             /**
              * Format: int64
              * @description The leg it is about, from 1
@@ -3299,6 +3432,13 @@ export interface components {
             /** @description The wallet's name */
             wallet: string;
         };
+        RefusedMark: {
+            code: string;
+            /** Format: int64 */
+            index: number;
+            /** @description For a person */
+            message: string;
+        };
         RegisterApprover: {
             /** @description A note for people */
             note?: string;
@@ -3325,6 +3465,7 @@ export interface components {
         };
         RegisterMarket: {
             category?: string;
+            exclusive?: boolean;
             /** @enum {string} */
             kind: "outcome" | "spot" | "perp";
             /** @description The market's id */
@@ -3437,6 +3578,11 @@ export interface components {
             /** Format: int64 */
             open_positions: number;
             /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            rebases_to?: string;
+            /**
              * Format: int64
              * @description The place in the portfolio's history
              */
@@ -3480,6 +3626,7 @@ export interface components {
             to: string;
         };
         ScopeStats: {
+            best_day?: components["schemas"]["StatsDay"];
             closed_breakers: components["schemas"]["ClosedBreaker"][];
             /**
              * @description Fees paid. An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -3503,12 +3650,16 @@ export interface components {
             gross_profit: string;
             /** Format: int64 */
             longest_loss_streak: number;
+            longest_loss_streak_end?: components["schemas"]["StreakEnd"];
+            /** Format: int64 */
+            loss_streaks_at_limit: number;
             /**
              * Format: int64
              * @description How many lost
              */
             losses: number;
             max_drawdown: components["schemas"]["ClosedDrawdown"];
+            max_drawdown_abs: components["schemas"]["ClosedDrawdown"];
             max_drawdown_marked: components["schemas"]["Drawdown"];
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -3537,6 +3688,11 @@ export interface components {
             realised_pnl: string;
             /**
              * Format: int64
+             * @description The answers, in the order of the commands
+             */
+            results: number;
+            /**
+             * Format: int64
              * @description Closed trades
              */
             trades: number;
@@ -3550,6 +3706,7 @@ export interface components {
              * @description How many won
              */
             wins: number;
+            worst_day?: components["schemas"]["StatsDay"];
         };
         SettleMarket: {
             /** @description The bot's id */
@@ -3563,6 +3720,10 @@ export interface components {
              * @example 12.5
              */
             payout: string;
+            payouts?: {
+                [key: string]: string;
+            };
+            void?: boolean;
         };
         SignAnswer: {
             /** @description The address on the chain */
@@ -3625,7 +3786,7 @@ export interface components {
         };
         SignatureObstacle: {
             /** @enum {string} */
-            code: "emergency_stop" | "breaker_tripped" | "bot_stopped" | "permit_unknown" | "permit_used" | "wallet_unknown" | "wrong_signer" | "wrong_token" | "wrong_asset" | "wrong_side" | "quantity" | "price" | "fee" | "expiry" | "market_settled" | "position_gone" | "paper_portfolio";
+            code: "emergency_stop" | "breaker_tripped" | "bot_stopped" | "permit_unknown" | "permit_used" | "wallet_unknown" | "wrong_signer" | "wrong_token" | "wrong_asset" | "wrong_side" | "quantity" | "price" | "fee" | "expiry" | "market_settled" | "position_gone" | "unreconciled" | "paper_portfolio";
             limit?: string;
             /** @description For a person */
             message: string;
@@ -3670,6 +3831,7 @@ export interface components {
             /** @description What to ask after for the next page */
             next?: string;
             overrides: components["schemas"]["Override"][];
+            partly_marked?: string[];
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
@@ -3690,11 +3852,13 @@ export interface components {
              * @description The place in the portfolio's history
              */
             revision: number;
+            stale?: boolean;
             /**
              * Format: date-time
              * @description The time of it
              */
             time: string;
+            unreconciled?: boolean;
         };
         StatsAnswer: {
             /** @description The bots */
@@ -3702,6 +3866,14 @@ export interface components {
             /** @description What to ask after for the next page */
             next?: string;
             portfolio: components["schemas"]["ScopeStats"];
+        };
+        StatsDay: {
+            date: string;
+            /**
+             * @description Profit or loss, net of fees. An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            pnl: string;
         };
         StopAllAnswer: {
             portfolios: components["schemas"]["Stopped"][];
@@ -3720,6 +3892,7 @@ export interface components {
             kept?: boolean;
             permit?: components["schemas"]["PermitAnswer"];
             recorded: boolean;
+            refused?: components["schemas"]["RefusedMark"][];
             /**
              * Format: int64
              * @description The place in the portfolio's history
@@ -3742,6 +3915,18 @@ export interface components {
              * @description The place in the portfolio's history
              */
             revision?: number;
+        };
+        StreakEnd: {
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
+            time: string;
+            /**
+             * Format: int64
+             * @description The id of the trade
+             */
+            trade: number;
         };
         Subject: {
             kind: string;
@@ -3795,6 +3980,7 @@ export interface components {
              */
             quantity: string;
             result: string;
+            result_id?: string;
             revised: boolean;
             /**
              * Format: int64
