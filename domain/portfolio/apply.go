@@ -397,7 +397,7 @@ func (s *State) applyAdjustment(e *domain.AdjustmentPosted) {
 	}
 	before := s.Equity()
 	s.post(ledger.Move(account, ledger.Adjustment(e.Asset), e.Amount)...)
-	if e.Flow && e.Of != nil && bot == "" {
+	if e.Flow && e.Of != nil && bot == "" && s.Policy.Second() {
 		s.correctFlow(before, *e.Of, e.Amount)
 	} else {
 		s.chargeBot(bot, e.Asset, e.Amount)

@@ -138,7 +138,7 @@ func (a *app) askStats(ctx context.Context, moment string) error {
 func (a *app) printStats(v projections.Stats) error {
 	s := &v.Portfolio
 	p := a.Printer()
-	p.Line("trades              %d: %d wins, %d losses, %d neutral; win rate %s", s.Trades, s.Wins, s.Losses, s.Neutral, optional(s.WinRate, cli.Percent))
+	p.Line("trades              %s: %d wins, %d losses, %d neutral; win rate %s", tradesOf(s), s.Wins, s.Losses, s.Neutral, optional(s.WinRate, cli.Percent))
 	p.Line("net P&L             %s = profit %s - loss %s; profit factor %s; fees %s", cli.Money(s.NetPnL), cli.Money(s.GrossProfit), cli.Money(s.GrossLoss), optional(s.ProfitFactor, factor), cli.Money(s.Fees))
 	p.Line("equity              %s at the opening, %s after the last close (closed trades only)", cli.Money(s.OpeningCapital), cli.Money(s.FinalEquity))
 	p.Line("longest loss streak %d%s; %d reached the limit", s.LongestLossStreak, streakEnd(s.LossStreakEnd), s.StreaksAtLimit)
@@ -156,6 +156,14 @@ func (a *app) printStats(v projections.Stats) error {
 		return err
 	}
 	return a.printClosedBreakers(v)
+}
+
+// tradesOf counts the trades, and the results if several trades came to one.
+func tradesOf(s *projections.ScopeStats) string {
+	if s.Results == s.Trades {
+		return fmt.Sprint(s.Trades)
+	}
+	return fmt.Sprintf("%d, in %d results", s.Trades, s.Results)
 }
 
 func streakEnd(e *projections.StreakEnd) string {
