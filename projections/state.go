@@ -39,6 +39,9 @@ type State struct {
 	Overrides []Override `json:"overrides"`
 	// Doubts lists accounts of the treasury that can hardly be meant as they are.
 	Doubts []Doubt `json:"doubts,omitempty"`
+	// WaitingMarks are beyond the collar, or the first ones of their assets, and price
+	// nothing yet.
+	WaitingMarks []WaitingMark `json:"waiting_marks,omitempty"`
 	// Stale reports that a position has a mark that is older than mark_max_age.
 	Stale bool `json:"stale,omitempty"`
 	// PartlyMarked lists the exclusive markets of which a feed did not mark all outcomes in
@@ -46,6 +49,26 @@ type State struct {
 	PartlyMarked []string `json:"partly_marked,omitempty"`
 	// Unreconciled reports that base asset is missing on the chain: nothing is opened.
 	Unreconciled bool `json:"unreconciled,omitempty"`
+}
+
+// WaitingMark is a mark that waits to be confirmed, of an outcome or an asset. InForce is
+// absent if nothing is.
+type WaitingMark struct {
+	Market  string          `json:"market,omitempty"`
+	Outcome string          `json:"outcome,omitempty"`
+	Asset   string          `json:"asset,omitempty"`
+	Price   domain.Decimal  `json:"price"`
+	InForce *domain.Decimal `json:"in_force,omitempty"`
+	Since   time.Time       `json:"since"`
+}
+
+// WaitingMarksOf lists the marks that wait.
+func WaitingMarksOf(s *portfolio.State) []WaitingMark {
+	var out []WaitingMark
+	for _, w := range s.WaitingMarks() {
+		out = append(out, WaitingMark{w.Market, w.Outcome, w.Asset, w.Price, w.InForce, w.Since})
+	}
+	return out
 }
 
 // Doubt is an account of the treasury that is below zero, or holds an asset that counts for
@@ -177,7 +200,7 @@ func StateAt(s *portfolio.State, now time.Time) State {
 		EmergencyStop: EmergencyStopOf(s),
 		Bots:          make([]Bot, 0, len(s.Bots)), Breakers: BreakersOf(s), Positions: PositionsAt(s, now), Policy: s.Policy.Clone(),
 		Overrides: OverridesOf(s), Doubts: DoubtsOf(s),
-		Stale: s.StalePositions(now) > 0, PartlyMarked: s.PartlyMarked(), Unreconciled: s.Custody.Unreconciled(),
+		WaitingMarks: WaitingMarksOf(s), Stale: s.StalePositions(now) > 0, PartlyMarked: s.PartlyMarked(), Unreconciled: s.Custody.Unreconciled(),
 	}
 	for _, id := range s.BotIDs() {
 		v.Bots = append(v.Bots, botOf(s, s.Bots[id]))

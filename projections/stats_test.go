@@ -99,6 +99,7 @@ func TestStatsJudgeByThePolicyInForce(t *testing.T) {
 			require.Equal(t, dec(text), s.ClosedBreakers[0].Limit)
 		}
 	}
+	limit("max_bot_drawdown_pct", "0.1")
 	m := h.end()
 	m.Read(func(s *portfolio.State) {
 		v, err := m.stats.View(s, tradestats.Limits{domain.BotDrawdown: dec("0.2"), domain.DailyLoss: dec("0.05")})
@@ -124,4 +125,36 @@ func TestStatsOfACorrectedFlow(t *testing.T) {
 	s := h.end().statsOf(t).Portfolio
 	require.Equal(t, dec("100").Div(dec("9100")).Ratio(), s.MaxDrawdown.Ratio)
 	require.Equal(t, []string{"9100", "9000"}, []string{s.OpeningCapital.String(), s.FinalEquity.String()})
+}
+
+// "Equity … go[es] on with the price in force; `state` shows both"; stale and partly marked are
+// fields of it.
+func TestStateShowsWhatWaits(t *testing.T) {
+	h := newHistory(t, secondEdition, func(p *domain.Policy) {
+		p.MarkCollar, p.MarkMaxAge = dec("0.25"), domain.Duration(time.Minute)
+	})
+	h.deposit("1000")
+	h.bot("a", "1000")
+	h.exclusive("cup", "A", "B", "C")
+	h.fill("a", "cup", "buy 10 !A at 0.5")
+	mark := func(price string) {
+		h.must(func(d *portfolio.Decision) error {
+			return d.MarkPrices([]domain.Mark{{Market: "cup", Outcome: "A", Price: dec(price)}})
+		})
+	}
+	mark("0.5")
+	since := h.after(time.Second).now
+	mark("0.9")
+	force, waits := dec("0.5"), dec("0.1")
+	v := StateOf(h.s)
+	require.Equal(t, []WaitingMark{{Market: "cup", Outcome: "A", Price: dec("0.9"), InForce: &force, Since: since}}, v.WaitingMarks)
+	require.Equal(t, []*domain.Decimal{&force, &waits}, []*domain.Decimal{v.Positions[0].Mark, v.Positions[0].MarkWaiting})
+	require.Equal(t, "1000", v.Equity.String())
+	require.False(t, v.Stale)
+	require.False(t, StateAt(h.s, since.Add(59*time.Second)).Stale, "a minute after the mark in force")
+	late := StateAt(h.s, since.Add(59*time.Second+1))
+	require.True(t, late.Stale)
+	require.True(t, late.Positions[0].Stale)
+	require.True(t, OwnStateOf(h.s, "a", since.Add(time.Hour)).Stale)
+	require.Empty(t, v.PartlyMarked, "an operator marked it")
 }

@@ -332,15 +332,39 @@ func (s *State) WaitingFor(i domain.Instrument) *domain.Decimal {
 	return &price
 }
 
-// WaitingMarks counts the marks that wait to be confirmed, by time or by another user.
-func (s *State) WaitingMarks() int {
-	n := s.waiting
-	for _, a := range s.Assets {
-		if a.Waiting != nil && !a.Marked {
-			n++
+// WaitingMark is a mark that waits, with the one in force.
+type WaitingMark struct {
+	domain.Instrument
+	Asset string // instead of the instrument
+	Waiting
+	InForce *domain.Decimal // nil for none
+}
+
+// WaitingMarks lists the marks that wait to be confirmed, by time or by another user:
+// of instruments by name, then of assets.
+func (s *State) WaitingMarks() []WaitingMark {
+	var all []WaitingMark
+	if s.waiting > 0 {
+		for _, in := range s.Instruments {
+			if in.Waiting != nil {
+				price := in.last()
+				all = append(all, WaitingMark{Instrument: in.Instrument, Waiting: *in.Waiting, InForce: &price})
+			}
 		}
 	}
-	return n
+	for name, a := range s.Assets {
+		if a.Waiting != nil {
+			m := WaitingMark{Asset: name, Waiting: *a.Waiting}
+			if a.Marked {
+				m.InForce = &a.Mark
+			}
+			all = append(all, m)
+		}
+	}
+	slices.SortFunc(all, func(a, b WaitingMark) int {
+		return cmp.Or(strings.Compare(a.Asset, b.Asset), strings.Compare(a.Market, b.Market), strings.Compare(a.Outcome, b.Outcome))
+	})
+	return all
 }
 
 // PartlyMarked lists the exclusive markets of which the feed did not mark all outcomes in

@@ -167,7 +167,7 @@ func TestAMarketThatIsMarkedInParts(t *testing.T) {
 	mark("A", "0.5", "B", "0.3")
 	require.Equal(t, []string{"cup"}, h.s.PartlyMarked())
 	mark("!A", "0.5", "B", "0.3", "C", "0.9")
-	require.Equal(t, 1, h.s.WaitingMarks())
+	require.Len(t, h.s.WaitingMarks(), 1)
 	require.Empty(t, h.s.PartlyMarked(), "what waits is marked, too")
 	h.mark("rain", "YES", "0.3")
 	require.Empty(t, h.s.PartlyMarked(), "a mark of one of two is one of the other")

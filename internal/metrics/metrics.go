@@ -182,7 +182,7 @@ func ofState(s *portfolio.State, wall time.Time) []prometheus.Metric {
 		metric(stopped, truth(s.Stop.Engaged), p),
 		metric(permits, float64(len(s.Permits)), p),
 		metric(stale, float64(s.StalePositions(now)), p),
-		metric(waiting, float64(s.WaitingMarks()), p),
+		metric(waiting, float64(len(s.WaitingMarks())), p),
 		metric(partly, float64(len(s.PartlyMarked())), p),
 	}
 	for _, id := range s.BotIDs() {

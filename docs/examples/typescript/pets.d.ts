@@ -3859,6 +3859,7 @@ export interface components {
              */
             time: string;
             unreconciled?: boolean;
+            waiting_marks?: components["schemas"]["WaitingMark"][];
         };
         StatsAnswer: {
             /** @description The bots */
@@ -4182,6 +4183,26 @@ export interface components {
         };
         VouchApproverBody: {
             signature: components["schemas"]["ApprovalSignature"];
+        };
+        WaitingMark: {
+            /** @description The asset, such as USDC */
+            asset?: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            in_force?: string;
+            /** @description The market's id */
+            market?: string;
+            /** @description The outcome of the market that is traded */
+            outcome?: string;
+            /**
+             * @description The price of one. An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            price: string;
+            /** Format: date-time */
+            since: string;
         };
         Wallet: {
             /** @description The address on the chain */
