@@ -80,3 +80,18 @@ func rebasedTo(e *domain.BreakerReset) string {
 	}
 	return fmt.Sprintf(", measured from %s", *e.RebasedTo)
 }
+
+// correctedFlow says which record an adjustment corrects, if it does.
+func correctedFlow(e *domain.AdjustmentPosted) string {
+	if !e.Flow || e.Of == nil {
+		return ""
+	}
+	return fmt.Sprintf(", which corrects revision %d", *e.Of)
+}
+
+func refusedMarks(all []domain.RefusedMark) string {
+	if len(all) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; %d refused", len(all))
+}
