@@ -172,16 +172,36 @@ func (d *Decision) waits(m domain.Mark) bool {
 		}
 	} else {
 		kind = d.s.KindOf(m.Market)
-		in := d.s.Instruments[domain.Instrument{Market: m.Market, Outcome: m.Outcome}]
-		if in == nil || in.Mark() == nil {
+		i := domain.Instrument{Market: m.Market, Outcome: m.Outcome}
+		if in := d.s.Instruments[i]; in != nil {
+			waiting = in.Waiting
+		}
+		if force = d.s.marketPrice(i); force == nil {
 			return false
 		}
-		force, waiting = &in.Mark().Price, in.Waiting
 	}
 	if force != nil && within(m.Price, *force, collar, kind) {
 		return false
 	}
 	return waiting == nil || !within(m.Price, waiting.Price, collar, kind)
+}
+
+// marketPrice returns the price of the market for an outcome: its mark, or with two
+// outcomes 1 − that of the other; nil for none.
+func (s *State) marketPrice(i domain.Instrument) *domain.Decimal {
+	if in := s.Instruments[i]; in != nil && in.Mark() != nil {
+		return &in.Mark().Price
+	}
+	m := s.together(i)
+	if m == nil || len(m.Outcomes) != minOutcomes {
+		return nil
+	}
+	i.Outcome = m.Outcomes[1-slices.Index(m.Outcomes, i.Outcome)]
+	if in := s.Instruments[i]; in != nil && in.Mark() != nil {
+		price := domain.One.Sub(in.Mark().Price)
+		return &price
+	}
+	return nil
 }
 
 // within reports whether a price is within the collar of another one: absolute for
@@ -347,8 +367,7 @@ func (s *State) WaitingMarks() []WaitingMark {
 	if s.waiting > 0 {
 		for _, in := range s.Instruments {
 			if in.Waiting != nil {
-				price := in.last()
-				all = append(all, WaitingMark{Instrument: in.Instrument, Waiting: *in.Waiting, InForce: &price})
+				all = append(all, WaitingMark{Instrument: in.Instrument, Waiting: *in.Waiting, InForce: s.marketPrice(in.Instrument)})
 			}
 		}
 	}

@@ -33,6 +33,27 @@ func TestAMarkBeyondTheCollarWaits(t *testing.T) {
 	require.Empty(t, h.reasons(), "what reduces is permitted")
 }
 
+// With two outcomes a mark of one prices the other, so that the collar holds for an outcome
+// that was never marked itself.
+func TestTheCollarOfTheOther(t *testing.T) {
+	for marked, price := range map[string]string{"YES": "0.650001", "NO": "0.349999"} {
+		h := paper(t, "1000", quietPolicy)
+		h.mark("rain", "YES", "0.40")
+		h.fill("a", "rain", "YES", buy, "100", "0.40")
+		h.limits(`{"rules":2,"mark_collar":"0.25"}`)
+		h.exclusive("rain", "YES", "NO")
+		h.mark("rain", marked, price)
+		require.Equal(t, "1000", h.equityOf("a"))
+		for _, m := range lastOf[*domain.PriceMarked](h).Marks {
+			require.True(t, m.Waits, "%s of %s", m.Outcome, marked)
+		}
+		require.Len(t, h.s.WaitingMarks(), 2)
+		h.mark("rain", "NO", "0.35")
+		require.Empty(t, h.s.WaitingMarks(), "limit")
+		require.Equal(t, "1025", h.equityOf("a"))
+	}
+}
+
 // "A mark of another command within the collar of the market mark in force takes force and
 // drops the waiting one; else one within the collar of the waiting one takes force itself;
 // any other takes its place, and its time runs on."
