@@ -105,7 +105,7 @@ func (d *Decision) judgeMark(m domain.Mark) (*domain.Mark, error) {
 	}
 	i, _ = d.s.priced(i, m.Price)
 	in := d.s.Instruments[i]
-	if in != nil && d.caller.Role == domain.RoleBot && d.fresh(in.Mark()) {
+	if d.caller.Role == domain.RoleBot && d.fresh(d.s.marketMark(i)) {
 		return nil, nil //nolint:nilnil // a bot's word counts only where the market has no fresh mark
 	}
 	if in != nil && in.Payout != nil {
@@ -176,9 +176,11 @@ func (d *Decision) waits(m domain.Mark) bool {
 		if in := d.s.Instruments[i]; in != nil {
 			waiting = in.Waiting
 		}
-		if force = d.s.marketPrice(i); force == nil {
+		e := d.s.marketMark(i)
+		if e == nil {
 			return false
 		}
+		force = &e.Price
 	}
 	if force != nil && within(m.Price, *force, collar, kind) {
 		return false
@@ -186,11 +188,11 @@ func (d *Decision) waits(m domain.Mark) bool {
 	return waiting == nil || !within(m.Price, waiting.Price, collar, kind)
 }
 
-// marketPrice returns the price of the market for an outcome: its mark, or with two
-// outcomes 1 − that of the other; nil for none.
-func (s *State) marketPrice(i domain.Instrument) *domain.Decimal {
+// marketMark returns the mark of the market for an outcome: its own, or with two outcomes
+// 1 − that of the other; nil for none.
+func (s *State) marketMark(i domain.Instrument) *MarkEntry {
 	if in := s.Instruments[i]; in != nil && in.Mark() != nil {
-		return &in.Mark().Price
+		return in.Mark()
 	}
 	m := s.together(i)
 	if m == nil || len(m.Outcomes) != minOutcomes {
@@ -198,8 +200,9 @@ func (s *State) marketPrice(i domain.Instrument) *domain.Decimal {
 	}
 	i.Outcome = m.Outcomes[1-slices.Index(m.Outcomes, i.Outcome)]
 	if in := s.Instruments[i]; in != nil && in.Mark() != nil {
-		price := domain.One.Sub(in.Mark().Price)
-		return &price
+		e := *in.Mark()
+		e.Price = domain.One.Sub(e.Price)
+		return &e
 	}
 	return nil
 }
@@ -367,7 +370,11 @@ func (s *State) WaitingMarks() []WaitingMark {
 	if s.waiting > 0 {
 		for _, in := range s.Instruments {
 			if in.Waiting != nil {
-				all = append(all, WaitingMark{Instrument: in.Instrument, Waiting: *in.Waiting, InForce: s.marketPrice(in.Instrument)})
+				w := WaitingMark{Instrument: in.Instrument, Waiting: *in.Waiting}
+				if e := s.marketMark(in.Instrument); e != nil {
+					w.InForce = &e.Price
+				}
+				all = append(all, w)
 			}
 		}
 	}

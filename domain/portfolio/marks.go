@@ -191,8 +191,11 @@ func (d *Decision) fresh(m *MarkEntry) bool {
 // price would earn something that it must not.
 func (d *Decision) ownMark(e *domain.FillRecorded, price domain.Decimal, fact ledger.Fact, permitted bool) *domain.Decimal {
 	i, _ := d.s.priced(e.Instrument, price)
+	if d.fresh(d.s.marketMark(i)) {
+		return nil
+	}
 	if in := d.s.Instruments[i]; in != nil {
-		if in.Payout != nil || d.fresh(in.Mark()) {
+		if in.Payout != nil {
 			return nil
 		}
 		if m := in.priceInForce(e.Bot); m != nil && effective(e.EffectiveAt, d.now).Before(m.Time) {

@@ -176,3 +176,19 @@ func TestAMarketThatIsMarkedInParts(t *testing.T) {
 	mark("A", "0.5", "B", "0.3")
 	require.Empty(t, h.s.PartlyMarked(), "what is settled needs no mark")
 }
+
+// "a market mark of !A (registered with two: of the other) is one of A": a bot's word on NO
+// counts nothing where the market has a fresh mark of YES alone.
+func TestABotsWordAgainstAMarkOfTheOther(t *testing.T) {
+	h := paper(t, "1000", quietPolicy, func(p *domain.Policy) { p.MarkMaxAge = domain.Duration(time.Minute) })
+	h.mark("rain", "YES", "0.40")
+	h.fill("a", "rain", "YES", buy, "100", "0.40")
+	h.limits(`{"rules":2}`)
+	h.exclusive("rain", "YES", "NO")
+	h.fill("a", "rain", "NO", buy, "1", "0.60")
+	require.Nil(t, lastOf[*domain.FillRecorded](h).Mark)
+	h.as(domain.RoleBot, "a").after(time.Minute-1).mark("rain", "NO", "0.10")
+	require.Equal(t, []string{"command.noted"}, h.types(), "limit − 1")
+	h.after(1).mark("rain", "NO", "0.10")
+	require.Equal(t, []string{"price.marked"}, h.types())
+}
