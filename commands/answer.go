@@ -30,6 +30,9 @@ type Answer struct {
 	// Signature is set for requests to sign. It does not hold the signature itself, which
 	// is never recorded.
 	Signature *SignatureAnswer `json:"signature,omitempty"`
+	// Refused are the marks of the request that were not taken, by their place in it; the
+	// others were taken.
+	Refused []domain.RefusedMark `json:"refused,omitempty"`
 	// ClockBehind is by how much the wall clock was behind the last record. If it was, the
 	// command was recorded with that record's time.
 	ClockBehind domain.Duration `json:"clock_behind,omitzero"`
@@ -194,6 +197,8 @@ func (a *Answer) add(event domain.Event) {
 		}
 	case *domain.FillRecorded:
 		a.addPaperFill(e)
+	case *domain.PriceMarked:
+		a.Refused = e.Refused
 	case *domain.PermitDenied:
 		a.Permit = &PermitAnswer{Reasons: e.Reasons}
 	case *domain.ArbitrageDenied:

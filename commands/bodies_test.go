@@ -81,6 +81,7 @@ var bodies = []struct {
 	{"required", PlacePermit{Permit: "p5"}},
 	{"full", PostAdjustment{Account: "hot:treasury", Asset: "MATIC", Amount: someAmount, Reason: "gas"}},
 	{"required", PostAdjustment{Account: "hot:treasury", Amount: someAmount, Reason: "gas"}},
+	{"of a flow", PostAdjustment{Account: "hot:treasury", Amount: someAmount, Reason: "mistyped", Flow: true, Of: new(uint64(7))}},
 	{"full", RecordDeposit{Wallet: "hot", Asset: "USDC", Amount: someAmount, Tx: "0x1"}},
 	{"required", RecordDeposit{Wallet: "hot", Amount: someAmount}},
 	{"full", RecordFee{Bot: "alpha", Asset: "USDC", Amount: someAmount, Kind: "gas"}},

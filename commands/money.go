@@ -56,13 +56,17 @@ type PostAdjustment struct {
 	Asset   string         `json:"asset,omitempty"`
 	Amount  domain.Decimal `json:"amount"`
 	Reason  string         `json:"reason"`
+	// Flow: it corrects the deposit or withdrawal that revision Of recorded, and counts as
+	// a flow. All such corrections together are at most its amount.
+	Flow bool    `json:"flow,omitempty"`
+	Of   *uint64 `json:"of,omitempty"`
 }
 
 func (PostAdjustment) spec() *Spec { return postAdjustment }
 
 // Decide implements PortfolioCommand.
 func (c PostAdjustment) Decide(d *portfolio.Decision) error {
-	return d.Adjust(&domain.AdjustmentPosted{Account: c.Account, Asset: c.Asset, Amount: c.Amount, Reason: c.Reason})
+	return d.Adjust(&domain.AdjustmentPosted{Account: c.Account, Asset: c.Asset, Amount: c.Amount, Reason: c.Reason, Flow: c.Flow, Of: c.Of})
 }
 
 // AllocateCapital moves base asset from hot:treasury to a bot, or back if the amount is negative.

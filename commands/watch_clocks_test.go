@@ -132,3 +132,45 @@ func TestTheEngineWatchesTheClocks(t *testing.T) {
 	require.Empty(t, fold(t, store).Permits)
 	require.ElementsMatch(t, []string{SystemStream, SystemStream, Stream("main")}, seen)
 }
+
+// "mark_confirm_after (10 s) from the first, mark.confirmed stands before the next record …,
+// at most a second later": also without a next record.
+func TestTheServerConfirmsAMarkThatWaits(t *testing.T) {
+	m := newTwoClocks(t)
+	m.opened("a")
+	m.must(alice, ChangeLimits{Limits: []byte(`{"rules":2,"mark_collar":"0.25"}`), Reason: "second edition"})
+	mark := func(price string) MarkPrices {
+		return MarkPrices{Marks: []domain.Mark{{Market: "m", Outcome: "YES", Price: dec(price)}}}
+	}
+	m.must(olga, mark("0.40"))
+	m.must(olga, mark("0.90"))
+	all := len(m.records())
+	m.pass(10*time.Second - 1)
+	m.watch()
+	require.Len(t, m.records(), all)
+	m.pass(1)
+	m.watch()
+	require.Equal(t, domain.MarkConfirmedType, m.records()[all].Type)
+	all = len(m.records())
+	m.watch()
+	require.Len(t, m.records(), all, "once")
+	require.False(t, m.w.timed.Load())
+	m.check()
+}
+
+// "In POST …/marks each mark is judged alone: good ones are taken, bad ones answered by index"
+func TestBadMarksAreAnsweredByIndex(t *testing.T) {
+	r := newRig(t).opened("a")
+	r.must(alice, ChangeLimits{Limits: []byte(`{"rules":2}`), Reason: "second edition"})
+	bad := domain.Mark{Market: "m", Outcome: "YES", Price: dec("1.01")}
+	good := domain.Mark{Market: "m", Outcome: "NO", Price: dec("0.5")}
+	a, err := r.do(olga, "k", MarkPrices{Marks: []domain.Mark{good, bad}})
+	require.NoError(t, err)
+	require.Len(t, a.Refused, 1)
+	require.Equal(t, 1, a.Refused[0].Index)
+	again, err := r.do(olga, "k", MarkPrices{Marks: []domain.Mark{good, bad}})
+	require.NoError(t, err)
+	require.Equal(t, a.Refused, again.Refused)
+	r.refused(domain.CodeMarksRefused, olga, MarkPrices{Marks: []domain.Mark{bad}})
+	r.check()
+}

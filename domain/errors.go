@@ -22,6 +22,7 @@ const (
 	CodeTradeIDConflict     Code = "trade_id_conflict"    // an existing identity with different content
 	CodeIdempotencyMismatch Code = "idempotency_mismatch" // an existing Idempotency-Key with a different request
 	CodePayoutsSum          Code = "payouts_sum"          // payouts of an exclusive market do not sum to 1
+	CodeMarksRefused        Code = "marks_refused"        // not one of the marks was taken
 	CodeNotHeld             Code = "not_held"             // more than what is recorded as held
 	CodeVoided              Code = "voided"               // the fill was voided, and is reported as provisional again
 	CodeHalted              Code = "halted"               // a breaker or an emergency stop forbids it
@@ -36,7 +37,7 @@ const (
 func Codes() []Code {
 	return []Code{
 		CodeInvalid, CodeUnauthenticated, CodeKeyExpired, CodeDenied, CodeNotFound, CodeConflict, CodeWouldRetrip, CodeTradeIDConflict,
-		CodeIdempotencyMismatch, CodePayoutsSum, CodeNotHeld, CodeVoided, CodeHalted, CodeTooLarge, CodeRateLimited, CodeClock, CodeUnavailable, CodeInternal,
+		CodeIdempotencyMismatch, CodePayoutsSum, CodeMarksRefused, CodeNotHeld, CodeVoided, CodeHalted, CodeTooLarge, CodeRateLimited, CodeClock, CodeUnavailable, CodeInternal,
 	}
 }
 

@@ -82,9 +82,11 @@ type FundingRecorded struct {
 	FundingID string  `json:"funding_id"`
 }
 
-// MarkConfirmed puts a mark into force that had waited beyond the collar.
+// MarkConfirmed puts a mark into force that had waited beyond the collar: of an
+// instrument, or of an asset.
 type MarkConfirmed struct {
 	Instrument
+	Asset string  `json:"asset,omitempty"`
 	Price Decimal `json:"price"`
 }
 

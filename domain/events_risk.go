@@ -205,6 +205,9 @@ type BreakerReset struct {
 	// Before and After are the breaker's value before and after the reset.
 	Before Decimal `json:"before"`
 	After  Decimal `json:"after"`
+	// RebasedTo is the equity that the breaker measures from after a rebase, under the
+	// second edition of the rules.
+	RebasedTo *Decimal `json:"rebased_to,omitempty"`
 }
 
 // The kinds of emergency stops.

@@ -188,6 +188,7 @@ const (
 	SignExpiry         SignatureCode = "expiry"          // the order has already expired
 	SignMarketSettled  SignatureCode = "market_settled"  // the market is settled
 	SignPositionGone   SignatureCode = "position_gone"   // the position that a reducing order would close is gone, or smaller now
+	SignUnreconciled   SignatureCode = "unreconciled"    // base asset is missing on the chain, and the order opens
 	SignPaper          SignatureCode = "paper_portfolio" // orders of a paper portfolio are never signed
 )
 
@@ -195,7 +196,7 @@ const (
 func SignatureCodes() []SignatureCode {
 	return []SignatureCode{
 		SignEmergencyStop, SignBreakerTripped, SignBotStopped, SignPermitUnknown, SignPermitUsed, SignWalletUnknown,
-		SignWrongSigner, SignWrongToken, SignWrongAsset, SignWrongSide, SignQuantity, SignPrice, SignFee, SignExpiry, SignMarketSettled, SignPositionGone, SignPaper,
+		SignWrongSigner, SignWrongToken, SignWrongAsset, SignWrongSide, SignQuantity, SignPrice, SignFee, SignExpiry, SignMarketSettled, SignPositionGone, SignUnreconciled, SignPaper,
 	}
 }
 

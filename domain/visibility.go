@@ -39,7 +39,9 @@ func ownReset(e *BreakerReset, v Viewer) *BreakerReset {
 		return nil
 	}
 	c := *e
-	c.User = ""
+	if c.User = ""; e.Bot == "" {
+		c.RebasedTo = nil // the portfolio's equity
+	}
 	return &c
 }
 
@@ -49,10 +51,16 @@ func ownClearing(e *EmergencyStopCleared, _ Viewer) *EmergencyStopCleared {
 	return &c
 }
 
-// ownMarks shows the marks to a bot, and not who sent them.
-func ownMarks(e *PriceMarked, _ Viewer) *PriceMarked {
+// ownMarks shows the marks to a bot, and not who sent them. Another bot's word prices
+// nothing of it.
+func ownMarks(e *PriceMarked, v Viewer) *PriceMarked {
+	if e.Bot != "" && e.Bot != v.Bot {
+		return nil
+	}
 	c := *e
-	c.User = ""
+	if c.User = ""; e.Bot == "" {
+		c.Refused = nil
+	}
 	return &c
 }
 

@@ -127,3 +127,18 @@ func TestABotSeesNoSignature(t *testing.T) {
 	require.Equal(t, &EmergencyStopCleared{Request: "c7"}, ownClearing(cleared, Viewer{Bot: "a"}))
 	require.NotNil(t, cleared.Signature, "what is stored stays")
 }
+
+// A bot's word prices only its own holding, and is no matter of another bot; nor is what
+// was refused of a feed's marks, or the equity that the portfolio is measured from.
+func TestABotSeesNoWordOfAnother(t *testing.T) {
+	marks := []Mark{{Market: "m", Outcome: "YES", Price: One}}
+	word := &PriceMarked{Source: RoleBot, Bot: "a", Marks: marks, Refused: []RefusedMark{{Code: CodeInvalid}}}
+	require.Nil(t, Viewer{Bot: "b"}.Sees(word))
+	require.Equal(t, word, Viewer{Bot: "a"}.Sees(word))
+	feed := &PriceMarked{Source: RoleFeed, User: "f", Marks: marks, Refused: []RefusedMark{{Code: CodeInvalid}}}
+	require.Equal(t, &PriceMarked{Source: RoleFeed, Marks: marks}, Viewer{Bot: "b"}.Sees(feed))
+	to := One
+	require.Equal(t, &BreakerReset{Breaker: DailyLoss}, Viewer{Bot: "b"}.Sees(&BreakerReset{Breaker: DailyLoss, RebasedTo: &to}))
+	own := &BreakerReset{Breaker: BotDrawdown, Bot: "b", RebasedTo: &to}
+	require.Equal(t, own, Viewer{Bot: "b"}.Sees(own))
+}

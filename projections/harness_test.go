@@ -12,7 +12,6 @@ import (
 
 	"pets/domain"
 	"pets/domain/portfolio"
-	"pets/domain/tradestats"
 	"pets/eventstore"
 	"pets/eventstore/memory"
 )
@@ -203,7 +202,7 @@ func (m *models) answers(t testingT) string {
 	t.Helper()
 	var out string
 	m.Read(func(s *portfolio.State) {
-		stats, err := m.stats.View(s, tradestats.DefaultLimits())
+		stats, err := m.stats.View(s, nil)
 		require.NoError(t, err)
 		b, err := json.MarshalIndent([]any{
 			StateOf(s), BalancesOf(s), PositionsOf(s), m.trades.List(""), stats,
@@ -220,7 +219,7 @@ func (m *models) statsOf(t testingT) Stats {
 	var v Stats
 	m.Read(func(s *portfolio.State) {
 		var err error
-		v, err = m.stats.View(s, tradestats.DefaultLimits())
+		v, err = m.stats.View(s, nil)
 		require.NoError(t, err)
 	})
 	return v

@@ -21,11 +21,13 @@ type OwnState struct {
 	Breakers      []Breaker     `json:"breakers"`
 	Positions     []Position    `json:"positions"`
 	Policy        domain.Policy `json:"policy"`
+	// Stale reports that one of the positions has a mark that is older than mark_max_age.
+	Stale bool `json:"stale,omitempty"`
 }
 
 // OwnStateOf renders what one bot sees, including its breakers and those of the
-// portfolio.
-func OwnStateOf(s *portfolio.State, bot string) OwnState {
+// portfolio, at a time.
+func OwnStateOf(s *portfolio.State, bot string, now time.Time) OwnState {
 	v := OwnState{
 		Portfolio: s.Portfolio, Revision: lastRevision(s), Time: s.Time, Mode: s.Mode, Clock: s.Clock, BaseAsset: s.BaseAsset,
 		EmergencyStop: EmergencyStopOf(s), Bots: []Bot{}, Breakers: []Breaker{}, Positions: []Position{}, Policy: s.Policy.Clone(),
@@ -38,8 +40,9 @@ func OwnStateOf(s *portfolio.State, bot string) OwnState {
 			v.Breakers = append(v.Breakers, b)
 		}
 	}
-	for _, p := range PositionsOf(s) {
+	for _, p := range PositionsAt(s, now) {
 		if p.Bot == bot {
+			v.Stale = v.Stale || p.Stale
 			v.Positions = append(v.Positions, p)
 		}
 	}

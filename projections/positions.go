@@ -1,12 +1,14 @@
 package projections
 
 import (
+	"time"
+
 	"pets/domain"
 	"pets/domain/portfolio"
 	"pets/domain/risk"
 )
 
-// Position is one open position. Mark is null if the instrument was never marked;
+// Position is one open position. Mark is the price that values it, null if there is none;
 // the position is then valued at cost.
 type Position struct {
 	Bot           string          `json:"bot"`
@@ -21,10 +23,17 @@ type Position struct {
 	// OpenLeg is the part that belongs to an arbitrage whose other legs were not
 	// filled in time, signed like the quantity; absent if there is none.
 	OpenLeg domain.Decimal `json:"open_leg,omitzero"`
+	// MarkWaiting is a mark beyond the collar, which prices nothing yet.
+	MarkWaiting *domain.Decimal `json:"mark_waiting,omitempty"`
+	// Stale reports that the mark is older than mark_max_age.
+	Stale bool `json:"stale,omitempty"`
 }
 
-// PositionsOf lists the open positions by market, outcome and bot.
-func PositionsOf(s *portfolio.State) []Position {
+// PositionsOf lists the open positions by market, outcome and bot, as of the last record.
+func PositionsOf(s *portfolio.State) []Position { return PositionsAt(s, s.Time) }
+
+// PositionsAt is the same at a time: marks go stale although nothing is recorded.
+func PositionsAt(s *portfolio.State, now time.Time) []Position {
 	out := []Position{}
 	open := map[string]risk.Shares{}
 	for bot := range s.Bots {
@@ -40,10 +49,11 @@ func PositionsOf(s *portfolio.State) []Position {
 				UnrealisedPnL: h.Value.Sub(h.Cost), Oversold: h.Oversold, Trade: h.Episode.Trade,
 				OpenLeg: open[h.Bot][in.Instrument],
 			}
-			if m := in.Mark(); m != nil {
-				price := m.Price
+			if price, ok := s.PriceOf(in.Instrument, h.Bot); ok {
 				p.Mark = &price
 			}
+			p.MarkWaiting = s.WaitingFor(in.Instrument)
+			_, p.Stale = s.Stale(in.Instrument, h.Bot, now)
 			out = append(out, p)
 		}
 	}

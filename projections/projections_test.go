@@ -12,7 +12,6 @@ import (
 
 	"pets/domain"
 	"pets/domain/portfolio"
-	"pets/domain/tradestats"
 	"pets/eventstore"
 )
 
@@ -278,9 +277,11 @@ func TestNothingTraded(t *testing.T) {
 	h.bot("idle", "0")
 	b, err := json.Marshal(h.end().statsOf(t).Bots[0])
 	require.NoError(t, err)
-	require.JSONEq(t, `{"bot":"idle","trades":0,"wins":0,"losses":0,"neutral":0,"win_rate":null,"profit_factor":null,
-		"net_pnl":"0","realised_pnl":"0","gross_profit":"0","gross_loss":"0","fees":"0","longest_loss_streak":0,"opening_capital":"0","final_equity":"0",
+	require.JSONEq(t, `{"bot":"idle","trades":0,"results":0,"wins":0,"losses":0,"neutral":0,"win_rate":null,"profit_factor":null,
+		"net_pnl":"0","realised_pnl":"0","gross_profit":"0","gross_loss":"0","fees":"0","longest_loss_streak":0,
+		"loss_streaks_at_limit":0,"opening_capital":"0","final_equity":"0",
 		"max_drawdown":{"abs":"0","ratio":"0","peak":"0","trough":"0","peak_trade":0,"peak_time":null,"trough_trade":0,"trough_time":null},
+		"max_drawdown_abs":{"abs":"0","ratio":"0","peak":"0","trough":"0","peak_trade":0,"peak_time":null,"trough_trade":0,"trough_time":null},
 		"max_drawdown_marked":{"abs":"0","ratio":"0","peak":"0","trough":"0"},"closed_breakers":[]}`, string(b))
 	m := h.end()
 	require.Empty(t, m.trades.List(""))
@@ -410,7 +411,7 @@ func TestReadWhileFollowing(t *testing.T) {
 		m.Read(func(s *portfolio.State) {
 			require.Equal(t, s.Cash, s.Equity())
 			require.Len(t, m.trades.List(""), botTrades(s))
-			_, err := m.stats.View(s, tradestats.DefaultLimits())
+			_, err := m.stats.View(s, nil)
 			require.NoError(t, err)
 		})
 	}

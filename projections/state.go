@@ -39,6 +39,36 @@ type State struct {
 	Overrides []Override `json:"overrides"`
 	// Doubts lists accounts of the treasury that can hardly be meant as they are.
 	Doubts []Doubt `json:"doubts,omitempty"`
+	// WaitingMarks are beyond the collar, or the first ones of their assets, and price
+	// nothing yet.
+	WaitingMarks []WaitingMark `json:"waiting_marks,omitempty"`
+	// Stale reports that a position has a mark that is older than mark_max_age.
+	Stale bool `json:"stale,omitempty"`
+	// PartlyMarked lists the exclusive markets of which a feed did not mark all outcomes in
+	// one command, so that they are valued at prices of different moments.
+	PartlyMarked []string `json:"partly_marked,omitempty"`
+	// Unreconciled reports that base asset is missing on the chain: nothing is opened.
+	Unreconciled bool `json:"unreconciled,omitempty"`
+}
+
+// WaitingMark is a mark that waits to be confirmed, of an outcome or an asset. InForce is
+// absent if nothing is.
+type WaitingMark struct {
+	Market  string          `json:"market,omitempty"`
+	Outcome string          `json:"outcome,omitempty"`
+	Asset   string          `json:"asset,omitempty"`
+	Price   domain.Decimal  `json:"price"`
+	InForce *domain.Decimal `json:"in_force,omitempty"`
+	Since   time.Time       `json:"since"`
+}
+
+// WaitingMarksOf lists the marks that wait.
+func WaitingMarksOf(s *portfolio.State) []WaitingMark {
+	var out []WaitingMark
+	for _, w := range s.WaitingMarks() {
+		out = append(out, WaitingMark{w.Market, w.Outcome, w.Asset, w.Price, w.InForce, w.Since})
+	}
+	return out
 }
 
 // Doubt is an account of the treasury that is below zero, or holds an asset that counts for
@@ -156,8 +186,11 @@ type Breaker struct {
 	Revision *uint64     `json:"revision"`
 }
 
-// StateOf renders a state.
-func StateOf(s *portfolio.State) State {
+// StateOf renders a state as of its last record.
+func StateOf(s *portfolio.State) State { return StateAt(s, s.Time) }
+
+// StateAt renders a state at a time: marks go stale although nothing is recorded.
+func StateAt(s *portfolio.State, now time.Time) State {
 	equity := s.Equity()
 	v := State{
 		Portfolio: s.Portfolio, Revision: lastRevision(s), Time: s.Time, ClockOffset: s.ClockOffset, Mode: s.Mode, Clock: s.Clock, BaseAsset: s.BaseAsset,
@@ -165,8 +198,9 @@ func StateOf(s *portfolio.State) State {
 		Drawdown:      s.Refs.Drawdown(equity).Ratio(),
 		Day:           Day{Date: s.Day, Open: s.Refs.DayOpen, Loss: s.Refs.DailyLoss(equity).Ratio()},
 		EmergencyStop: EmergencyStopOf(s),
-		Bots:          make([]Bot, 0, len(s.Bots)), Breakers: BreakersOf(s), Positions: PositionsOf(s), Policy: s.Policy.Clone(),
+		Bots:          make([]Bot, 0, len(s.Bots)), Breakers: BreakersOf(s), Positions: PositionsAt(s, now), Policy: s.Policy.Clone(),
 		Overrides: OverridesOf(s), Doubts: DoubtsOf(s),
+		WaitingMarks: WaitingMarksOf(s), Stale: s.StalePositions(now) > 0, PartlyMarked: s.PartlyMarked(), Unreconciled: s.Custody.Unreconciled(),
 	}
 	for _, id := range s.BotIDs() {
 		v.Bots = append(v.Bots, botOf(s, s.Bots[id]))

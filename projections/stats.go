@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"pets/domain"
@@ -25,7 +27,10 @@ type BotStats struct {
 
 // ScopeStats are the figures of a portfolio or a bot.
 type ScopeStats struct {
-	Trades            int             `json:"trades"`
+	Trades int `json:"trades"`
+	// Results are what wins, losses and streaks count: trades of one bot that one command
+	// closed in one exclusive market are one result.
+	Results           int             `json:"results"`
 	Wins              int             `json:"wins"`
 	Losses            int             `json:"losses"`
 	Neutral           int             `json:"neutral"`
@@ -37,14 +42,34 @@ type ScopeStats struct {
 	GrossLoss         domain.Decimal  `json:"gross_loss"`
 	Fees              domain.Decimal  `json:"fees"`
 	LongestLossStreak int             `json:"longest_loss_streak"`
+	// LossStreakEnd is the trade, from 1, that ended the longest streak; absent without one.
+	LossStreakEnd *StreakEnd `json:"longest_loss_streak_end,omitempty"`
+	// StreaksAtLimit counts the streaks that reached the limit of losses in a row.
+	StreaksAtLimit int `json:"loss_streaks_at_limit"`
+	// BestDay and WorstDay are calendar days of the portfolio; absent without trades.
+	BestDay           *StatsDay       `json:"best_day,omitempty"`
+	WorstDay          *StatsDay       `json:"worst_day,omitempty"`
 	OpeningCapital    domain.Decimal  `json:"opening_capital"`
 	FinalEquity       domain.Decimal  `json:"final_equity"`
 	MaxDrawdown       ClosedDrawdown  `json:"max_drawdown"`
+	MaxDrawdownAbs    ClosedDrawdown  `json:"max_drawdown_abs"`
 	MaxDrawdownMarked risk.Drawdown   `json:"max_drawdown_marked"`
 	ClosedBreakers    []ClosedBreaker `json:"closed_breakers"`
 }
 
-// ClosedDrawdown is the fall with the largest ratio on the closed-trade series.
+// StreakEnd is the last trade of a streak of losses.
+type StreakEnd struct {
+	Trade int       `json:"trade"`
+	Time  time.Time `json:"time"`
+}
+
+// StatsDay is the P&L of the trades that closed on a calendar day.
+type StatsDay struct {
+	Date string         `json:"date"`
+	PnL  domain.Decimal `json:"pnl"`
+}
+
+// ClosedDrawdown is the fall with the largest ratio, or amount, on the closed-trade series.
 // PeakTrade and TroughTrade count closed trades from 1; 0 is the opening capital.
 type ClosedDrawdown struct {
 	Abs         domain.Decimal `json:"abs"`
@@ -64,6 +89,7 @@ type ClosedBreaker struct {
 	Trade   int       `json:"trade"`
 	Time    time.Time `json:"time"`
 	Value   any       `json:"value"`
+	Limit   any       `json:"limit"`
 }
 
 // StatsFold collects what the statistics need: the current trades and the flows
@@ -75,8 +101,9 @@ type StatsFold struct {
 
 // step is a flow, or the place of a closed trade.
 type step struct {
-	flow  portfolio.Flow
-	trade int // index into trades.all, -1 for a flow
+	flow     portfolio.Flow
+	revision uint64 // of the record of a flow
+	trade    int    // index into trades.all, -1 for a flow
 }
 
 // NewStats returns an empty fold.
@@ -89,16 +116,31 @@ func (f *StatsFold) Trades() *Trades { return f.trades }
 func (f *StatsFold) Apply(rec eventstore.Record, e domain.Event, s *portfolio.State) {
 	closed := len(f.trades.all)
 	f.trades.Apply(rec, e, s)
-	if len(f.trades.all) > closed {
-		f.steps = append(f.steps, step{trade: closed})
+	for n := closed; n < len(f.trades.all); n++ {
+		f.steps = append(f.steps, step{trade: n})
 	}
 	for _, flow := range s.Effects().Flows {
-		f.steps = append(f.steps, step{flow: flow, trade: -1})
+		if flow.Of != nil && f.correct(flow) {
+			continue
+		}
+		f.steps = append(f.steps, step{flow: flow, revision: rec.Revision, trade: -1})
 	}
 }
 
-// View computes the statistics. limits are those of the portfolio's merged
-// series; each bot has its own.
+// correct corrects the flow of an earlier record, as if it had been recorded right.
+func (f *StatsFold) correct(by portfolio.Flow) bool {
+	for i := range f.steps {
+		if st := &f.steps[i]; st.trade < 0 && st.revision == *by.Of && st.flow.Bot == by.Bot {
+			st.flow.Amount = st.flow.Amount.Add(by.Amount)
+			return true
+		}
+	}
+	return false
+}
+
+// View computes the statistics. Each bot is judged by the policy in force, and so is the
+// merged series of the portfolio, with the drawdown of a single bot; limits replace some
+// of the portfolio's.
 func (f *StatsFold) View(s *portfolio.State, limits tradestats.Limits) (Stats, error) {
 	zone := time.UTC
 	if s.IsOpen() {
@@ -107,18 +149,23 @@ func (f *StatsFold) View(s *portfolio.State, limits tradestats.Limits) (Stats, e
 			return Stats{}, err
 		}
 	}
-	v := Stats{Portfolio: scopeOf(tradestats.Compute(f.series(""), limits, zone), s.Refs.Max), Bots: make([]BotStats, 0, len(s.Bots))}
+	merged := tradestats.LimitsFor(&s.Policy)
+	maps.Copy(merged, limits)
+	v := Stats{Portfolio: scopeOf(tradestats.Compute(f.series(s, ""), merged, zone), s.Refs.Max), Bots: make([]BotStats, 0, len(s.Bots))}
 	for _, id := range s.BotIDs() {
-		stats := tradestats.Compute(f.series(id), tradestats.LimitsOf(&s.Policy), zone)
+		stats := tradestats.Compute(f.series(s, id), tradestats.LimitsOf(&s.Policy), zone)
 		v.Bots = append(v.Bots, BotStats{Bot: id, ScopeStats: scopeOf(stats, s.Bots[id].Refs.Max)})
 	}
 	return v, nil
 }
 
-// series lists the steps of a scope in stream order: all trades and the
-// portfolio's own flows, or one bot's.
-func (f *StatsFold) series(bot string) []tradestats.Step {
+// series lists the steps of a scope in stream order: all results and the portfolio's own
+// flows, or one bot's. A result of several trades stands where it was counted: at its
+// first trade that is not deferred, or at its last one while it waits.
+func (f *StatsFold) series(s *portfolio.State, bot string) []tradestats.Step {
 	var out []tradestats.Step
+	at := map[string]*tradestats.Trade{} // the step of a result
+	counted := map[string]bool{}         // it stands where it was counted
 	for _, st := range f.steps {
 		if st.trade < 0 {
 			if st.flow.Bot == bot {
@@ -130,7 +177,24 @@ func (f *StatsFold) series(bot string) []tradestats.Step {
 		if t.gone || (bot != "" && t.Bot != bot) {
 			continue
 		}
-		out = append(out, tradestats.Step{Trade: &tradestats.Trade{Bot: t.Bot, Time: t.ClosedAt, PnL: t.PnL, Fee: t.Fee, Result: t.Result}})
+		one := &tradestats.Trade{Bot: t.Bot, Time: t.ClosedAt, PnL: t.PnL, Fee: t.Fee, Result: t.Result}
+		if t.ResultID == "" {
+			out = append(out, tradestats.Step{Trade: one})
+			continue
+		}
+		key := t.Bot + "/" + t.ResultID
+		before := at[key]
+		if before != nil && counted[key] {
+			before.PnL, before.Fee, before.More = before.PnL.Add(one.PnL), before.Fee.Add(one.Fee), before.More+1
+			continue
+		}
+		if before != nil {
+			one.PnL, one.Fee, one.More = one.PnL.Add(before.PnL), one.Fee.Add(before.Fee), before.More+1
+			out = slices.DeleteFunc(out, func(x tradestats.Step) bool { return x.Trade == before })
+		}
+		one.Result = s.ResultOf(t.Bot, t.ResultID)
+		at[key], counted[key] = one, !t.deferred
+		out = append(out, tradestats.Step{Trade: one})
 	}
 	return out
 }
@@ -138,16 +202,27 @@ func (f *StatsFold) series(bot string) []tradestats.Step {
 func scopeOf(s tradestats.Stats, marked risk.Drawdown) ScopeStats {
 	marked.Ratio = marked.Ratio.Ratio()
 	v := ScopeStats{
-		Trades: s.Trades, Wins: s.Wins, Losses: s.Losses, Neutral: s.Neutral,
+		Trades: s.Trades, Results: s.Results, Wins: s.Wins, Losses: s.Losses, Neutral: s.Neutral,
 		WinRate: ratio(s.WinRate()), ProfitFactor: ratio(s.ProfitFactor()),
 		NetPnL: s.NetPnL, RealisedPnL: s.NetPnL, GrossProfit: s.GrossProfit, GrossLoss: s.GrossLoss, Fees: s.Fees,
 		LongestLossStreak: s.LongestLossStreak, OpeningCapital: s.Capital, FinalEquity: s.Equity,
-		MaxDrawdown: drawdownOf(s.MaxDrawdown), MaxDrawdownMarked: marked, ClosedBreakers: []ClosedBreaker{},
+		MaxDrawdown: drawdownOf(s.MaxDrawdown), MaxDrawdownAbs: drawdownOf(s.DeepestDrawdown),
+		MaxDrawdownMarked: marked, StreaksAtLimit: s.StreaksAtLimit, BestDay: dayOf(s.Best), WorstDay: dayOf(s.Worst), ClosedBreakers: []ClosedBreaker{},
+	}
+	if s.LongestLossStreak > 0 {
+		v.LossStreakEnd = &StreakEnd{s.StreakEnd.Trade, s.StreakEnd.Time}
 	}
 	for _, b := range s.ClosedBreakers {
-		v.ClosedBreakers = append(v.ClosedBreakers, ClosedBreaker{b.Rule.Name, b.Trade, b.Time, shown(b.Rule, b.Value)})
+		v.ClosedBreakers = append(v.ClosedBreakers, ClosedBreaker{b.Rule.Name, b.Trade, b.Time, shown(b.Rule, b.Value), shown(b.Rule, b.Limit)})
 	}
 	return v
+}
+
+func dayOf(d *tradestats.Day) *StatsDay {
+	if d == nil {
+		return nil
+	}
+	return &StatsDay{d.Date, d.PnL}
 }
 
 func drawdownOf(m tradestats.MaxDrawdown) ClosedDrawdown {

@@ -31,7 +31,11 @@ type Trade struct {
 	TradeID       string         `json:"trade_id"` // reported by the bot, for a reported trade
 	Revised       bool           `json:"revised"`
 
-	gone bool // revised to open or void
+	// ResultID names the result of several trades that this one is part of.
+	ResultID string `json:"result_id,omitempty"`
+
+	gone     bool // revised to open or void
+	deferred bool // it counts with the bot's next result in the market
 }
 
 // Trades collects the closed trades of a portfolio in their order.
@@ -51,6 +55,7 @@ func (t *Trades) Apply(rec eventstore.Record, event domain.Event, _ *portfolio.S
 		closed := Trade{
 			Trade: e.Trade, Bot: e.Bot, Market: e.Market, Outcome: e.Outcome, Direction: e.Direction, ClosedBy: e.ClosedBy,
 			OpenedAt: e.OpenedAt, ClosedAt: rec.Time, Revision: rec.Revision, TradeID: e.TradeID,
+			ResultID: e.ResultID, deferred: e.Deferred,
 		}
 		closed.set(e.TradeFigures)
 		t.all = append(t.all, closed)

@@ -59,7 +59,7 @@ func Describe(event domain.Event) string {
 	case *domain.FeeRecorded:
 		return strings.TrimSpace(fmt.Sprintf("%s of %s %s %s", e.Kind, e.Amount, e.Asset, e.Bot))
 	case *domain.AdjustmentPosted:
-		return fmt.Sprintf("%s adjusted by %s %s: %s", e.Account, e.Amount, e.Asset, e.Reason)
+		return fmt.Sprintf("%s adjusted by %s %s%s: %s", e.Account, e.Amount, e.Asset, correctedFlow(e), e.Reason)
 	default:
 		return describeTrading(event)
 	}
@@ -79,7 +79,7 @@ func describeTrading(event domain.Event) string {
 	case *domain.MarketSettled:
 		return fmt.Sprintf("%s settled at %s for %s%s", Short(e.Instrument), e.Payout, holders(e), list("; released ", e.PermitsReleased))
 	case *domain.PriceMarked:
-		return fmt.Sprintf("%d marked by %s: %s", len(e.Marks), e.Source, marks(e.Marks))
+		return fmt.Sprintf("%d marked by %s: %s%s", len(e.Marks), e.Source, marks(e.Marks), refusedMarks(e.Refused))
 	case *domain.TradeClosed:
 		return fmt.Sprintf("%s closed %s of %s: %s of %s, fee %s%s", e.Bot, e.Trade, Short(e.Instrument), e.Result, Signed(e.PnL), e.Fee, flags(e.Flags))
 	case *domain.TradeRevised:
@@ -107,7 +107,7 @@ func describeRisk(event domain.Event) string {
 		return fmt.Sprintf("TRIPPED %s at %s, limit %s, by revision %d%s%s", scope(e.Breaker, e.Bot), e.Value.Ratio(), e.Limit, e.Cause,
 			list("; stopped ", e.BotsStopped), list("; revoked ", e.PermitsRevoked))
 	case *domain.BreakerReset:
-		return fmt.Sprintf("%s reset (%s → %s): %s", scope(e.Breaker, e.Bot), e.Before.Ratio(), e.After.Ratio(), e.Reason)
+		return fmt.Sprintf("%s reset (%s → %s)%s: %s", scope(e.Breaker, e.Bot), e.Before.Ratio(), e.After.Ratio(), rebasedTo(e), e.Reason)
 	case *domain.EmergencyStopEngaged:
 		return fmt.Sprintf("EMERGENCY STOP %s: %s%s%s", stopKind(e), e.Reason, list("; stopped ", e.BotsStopped), list("; revoked ", e.PermitsRevoked)+list("; ended ", e.TransfersEnded))
 	case *domain.EmergencyStopClearRequested:
@@ -238,6 +238,9 @@ func marks(all []domain.Mark) string {
 		name := m.Asset
 		if name == "" {
 			name = Short(domain.Instrument{Market: m.Market, Outcome: m.Outcome})
+		}
+		if m.Waits {
+			name += " waits at"
 		}
 		parts = append(parts, name+" "+m.Price.String())
 	}

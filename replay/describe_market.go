@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -25,7 +26,7 @@ func describeMarket(event domain.Event) string {
 	case *domain.FundingRecorded:
 		return fmt.Sprintf("%s funding %s of %s", e.Bot, Signed(e.Amount), Short(e.Instrument))
 	case *domain.MarkConfirmed:
-		return fmt.Sprintf("%s is priced at %s: the mark that waited is confirmed", Short(e.Instrument), e.Price)
+		return fmt.Sprintf("%s is priced at %s: the mark that waited is confirmed", cmp.Or(e.Asset, Short(e.Instrument)), e.Price)
 	case *domain.FillReinstated:
 		return "a voided fill lives again: " + Describe(&e.FillRecorded)
 	default:
@@ -70,4 +71,27 @@ func outcomeHolders(all []domain.OutcomeHolder) string {
 		parts = append(parts, fmt.Sprintf("%s %s × %s", h.Bot, h.Quantity, h.Outcome))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// rebasedTo says what a breaker measures from after a rebase.
+func rebasedTo(e *domain.BreakerReset) string {
+	if e.RebasedTo == nil {
+		return ""
+	}
+	return fmt.Sprintf(", measured from %s", *e.RebasedTo)
+}
+
+// correctedFlow says which record an adjustment corrects, if it does.
+func correctedFlow(e *domain.AdjustmentPosted) string {
+	if !e.Flow || e.Of == nil {
+		return ""
+	}
+	return fmt.Sprintf(", which corrects revision %d", *e.Of)
+}
+
+func refusedMarks(all []domain.RefusedMark) string {
+	if len(all) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; %d refused", len(all))
 }

@@ -22,6 +22,7 @@ func (s *State) Apply(at domain.Stamp, event domain.Event) {
 	case *domain.LimitsChanged:
 		s.holdDay(at, e.Policy.DailyLossTZ)
 		s.setPolicy(e.Policy)
+		s.wakeScopes()
 		// In a zone further west the open day may be an earlier one. Its name
 		// must not keep the next day from opening.
 		if day, err := s.dayOf(at.Time); err == nil && day < s.Day {
@@ -54,9 +55,9 @@ func (s *State) Apply(at domain.Stamp, event domain.Event) {
 func (s *State) applyMore(at domain.Stamp, event domain.Event) {
 	switch e := event.(type) {
 	case *domain.DepositRecorded:
-		s.applyFlow(ledger.Wallet(e.Asset, e.Wallet), e.Amount)
+		s.applyFlow(at, e.Wallet, e.Asset, e.Amount)
 	case *domain.WithdrawalRecorded:
-		s.applyFlow(ledger.Wallet(e.Asset, e.Wallet), e.Amount.Neg())
+		s.applyFlow(at, e.Wallet, e.Asset, e.Amount.Neg())
 	case *domain.BotCapitalAllocated:
 		s.applyAllocation(e)
 	case *domain.FeeRecorded:
@@ -280,10 +281,24 @@ func (s *State) postBot(b *Bot, position ledger.Account, m ledger.Money) {
 	b.Cost = b.Cost.Add(m.Cost)
 }
 
-func (s *State) applyFlow(wallet ledger.Account, amount domain.Decimal) {
+func (s *State) applyFlow(at domain.Stamp, wallet, asset string, amount domain.Decimal) {
 	before := s.Equity()
-	s.post(ledger.Move(wallet, ledger.External(wallet.Asset), amount)...)
+	s.post(ledger.Move(ledger.Wallet(asset, wallet), ledger.External(asset), amount)...)
 	s.flow(before)
+	if s.Equity() != before {
+		s.Refs.Flows.Name(risk.Movement{Revision: at.Revision, Wallet: wallet, Asset: asset, Amount: amount, Price: s.priceOfAsset(asset)})
+	}
+}
+
+// priceOfAsset returns what one of an asset counts in equity.
+func (s *State) priceOfAsset(asset string) domain.Decimal {
+	if asset == s.BaseAsset {
+		return domain.One
+	}
+	if a := s.Assets[asset]; a != nil && a.Marked {
+		return a.Mark
+	}
+	return domain.Zero
 }
 
 // flow tells the references that equity moved by something other than
@@ -294,6 +309,7 @@ func (s *State) flow(before domain.Decimal) {
 		return
 	}
 	s.flowed(&s.Refs, before, f, s.anythingOpen())
+	s.Refs.Flows.Came(s.Time)
 	s.bound(s.Equity(), s.Refs.Peak, s.Refs.LifetimePeak, s.Refs.DayOpen)
 	s.effects.Flows = append(s.effects.Flows, Flow{Amount: f})
 }
@@ -301,10 +317,25 @@ func (s *State) flow(before domain.Decimal) {
 // flowed applies a flow to the references of one scope.
 func (s *State) flowed(r *risk.References, before, flow domain.Decimal, open bool) {
 	if s.Policy.Second() {
+		if r == &s.Refs && r.Flows == nil {
+			r.Flows = &risk.Flows{}
+		}
 		r.FlowAbove(s.Policy.MinCapital, before, flow)
 		return
 	}
 	r.Flow(before, flow, open)
+}
+
+// wakeScopes wakes what sleeps although it has enough equity for a policy that has just
+// come into force.
+func (s *State) wakeScopes() {
+	if !s.Policy.Second() {
+		return
+	}
+	s.Refs.WakeAbove(s.Policy.MinCapital, s.Equity())
+	for _, b := range s.Bots {
+		b.Refs.WakeAbove(s.Policy.MinCapital, b.Equity())
+	}
 }
 
 // performed applies a change of equity by performance to the references of one scope.
@@ -369,9 +400,23 @@ func (s *State) applyAdjustment(e *domain.AdjustmentPosted) {
 	if account == (ledger.Account{}) { // an amount without an account: there is nothing to post
 		return
 	}
+	before := s.Equity()
 	s.post(ledger.Move(account, ledger.Adjustment(e.Asset), e.Amount)...)
-	s.chargeBot(bot, e.Asset, e.Amount)
+	if e.Flow && e.Of != nil && bot == "" && s.Policy.Second() {
+		s.correctFlow(before, *e.Of, e.Amount)
+	} else {
+		s.chargeBot(bot, e.Asset, e.Amount)
+	}
 	s.explain(account, e.Amount)
+}
+
+// correctFlow tells the references that a deposit or withdrawal was another amount.
+func (s *State) correctFlow(before domain.Decimal, of uint64, units domain.Decimal) {
+	change := s.Equity().Sub(before)
+	s.Refs.CorrectFlow(of, s.Policy.MinCapital, before, units, change)
+	s.bound(s.Equity(), s.Refs.Peak, s.Refs.LifetimePeak, s.Refs.DayOpen)
+	s.effects.Flows = append(s.effects.Flows, Flow{Amount: change, Of: &of})
+	s.rearm()
 }
 
 // moved notes that performance changed a bot's equity or streak.

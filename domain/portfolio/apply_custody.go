@@ -91,6 +91,44 @@ func (s *State) applyReconciled(at domain.Stamp, e *domain.BalanceReconciled) {
 		}
 	}
 	c.Reconciled, c.ReconciledAt = at.Time, at.Revision
+	s.countShortage(at, e)
+}
+
+// countShortage compares the shortage of the base asset with what the live permits
+// reserve: their orders may have been filled without a report so far. That is in the hot
+// wallets; nothing excuses a shortage in the cold ones. A place that was not compared
+// neither finds one nor ends one.
+func (s *State) countShortage(at domain.Stamp, e *domain.BalanceReconciled) {
+	if !s.Policy.Second() {
+		return
+	}
+	short, compared := domain.Zero, false
+	for _, l := range e.Lines {
+		if l.Asset != s.BaseAsset {
+			continue
+		}
+		if l.Skipped != "" {
+			return
+		}
+		compared = true
+		missing := l.Difference.Neg()
+		if l.Place == domain.WalletHot {
+			for _, p := range s.Permits {
+				if p.Live(at.Time) {
+					missing = missing.Sub(p.Reserved)
+				}
+			}
+		}
+		if missing.Sign() > 0 {
+			short = short.Add(missing)
+		}
+	}
+	switch c := &s.Custody; {
+	case short.Sign() > 0:
+		c.Short, c.Shortage = min(c.Short+1, shortages), short
+	case compared:
+		c.Short, c.Shortage = 0, domain.Zero
+	}
 }
 
 // explain subtracts an adjustment from the difference that it explains.

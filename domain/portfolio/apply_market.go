@@ -13,13 +13,13 @@ import (
 // named holders have left at them, without a fee. In a void market they get the cost
 // back.
 func (s *State) applyPaidOut(at domain.Stamp, e *domain.MarketPaidOut) {
+	s.endWaiting(e.Market)
 	for _, outcome := range s.outcomesPaid(e) {
 		in := s.instrument(domain.Instrument{Market: e.Market, Outcome: outcome})
 		payout := payoutOf(e, outcome)
 		if e.Void {
 			payout = in.last()
 		}
-		s.setWaiting(in, nil)
 		in.settle(at, payout, e.Void)
 		s.payHolders(at, in, e)
 	}

@@ -199,7 +199,7 @@ func (s *State) applyVoid(at domain.Stamp, e *domain.FillVoided) {
 // holders have left at that price, without a fee.
 func (s *State) applySettlement(at domain.Stamp, e *domain.MarketSettled) {
 	in := s.instrument(e.Instrument)
-	s.setWaiting(in, nil)
+	s.endWaiting(e.Market)
 	in.settle(at, e.Payout, false)
 	fact := ledger.Fact{Payout: in.Payout, Revision: at.Revision, At: at.Time}
 	for _, h := range in.Holdings {
@@ -225,11 +225,11 @@ func (s *State) applyMarks(at domain.Stamp, e *domain.PriceMarked) {
 	for _, m := range e.Marks {
 		if m.Asset != "" && m.Waits {
 			a := s.asset(m.Asset)
-			a.Waiting = waitingAfter(a.Waiting, at, e, m)
+			s.setWaitingAsset(a, waitingAfter(a.Waiting, at, e, m))
 			continue
 		}
 		if m.Asset != "" {
-			s.asset(m.Asset).Waiting = nil
+			s.setWaitingAsset(s.asset(m.Asset), nil)
 			s.markAsset(at, m)
 			if e.Source == domain.RoleFeed && e.User != "" {
 				s.asset(m.Asset).markedBy(FeedMark{User: e.User, Price: m.Price, At: at.Time})

@@ -114,6 +114,7 @@ func (d *Decision) addJump(e *domain.ClockJumped) {
 	}
 	d.openDay()
 	d.add(e)
+	d.confirmMarks()
 	d.timeOutLegs()
 	d.expireTransfers()
 }
@@ -144,18 +145,22 @@ func (d *Decision) overdue(id string) bool {
 	return p != nil && !p.Working && p.Live(d.now)
 }
 
-// ClocksEnd reports whether the clocks have ended or moved anything that is not
-// recorded yet. Any decision records it.
+// ClocksEnd reports whether the clocks have ended, moved or confirmed anything that is
+// not recorded yet. Any decision records it.
 func (s *State) ClocksEnd(now time.Time, j Jump, still Standstill) bool {
 	if !s.IsOpen() || s.Clock == domain.ClockImported {
 		return false
 	}
 	d := &Decision{s: s, now: now, still: still}
-	return j.By != 0 && touches(d.jump(j)) || still.Entered && touches(d.standsFrom()) || slices.ContainsFunc(still.Overdue, d.overdue)
+	return still.Behind == 0 && len(s.waited(now)) > 0 || j.By != 0 && touches(d.jump(j)) || still.Entered && touches(d.standsFrom()) || slices.ContainsFunc(still.Overdue, d.overdue)
 }
 
-// Timed reports whether a live permit will end by time.
+// Timed reports whether a live permit will end by time, or a mark that waits will be
+// confirmed by it.
 func (s *State) Timed(now time.Time) bool {
+	if s.waiting > 0 {
+		return true
+	}
 	for _, p := range s.Permits {
 		if !p.ExpiresAt.IsZero() && p.Live(now) {
 			return true

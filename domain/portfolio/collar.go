@@ -3,6 +3,7 @@ package portfolio
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -26,32 +27,27 @@ type Waiting struct {
 }
 
 // markSecondEdition judges each mark alone: good ones are taken, bad ones are named in
-// the record. If none is good, the first refusal is the answer.
+// the record. If none is good, the command is refused.
 func (d *Decision) markSecondEdition(marks []domain.Mark) error {
 	e := &domain.PriceMarked{Source: d.caller.Role, Bot: d.caller.Bot}
-	var first error
-	settled := 0
 	for n, m := range marks {
 		kept, err := d.judgeMark(m)
 		switch {
 		case err != nil:
-			first = cmp.Or(first, err)
 			e.Refused = append(e.Refused, refusedMark(n, err))
-		case kept == nil:
-			settled++
-		default:
+		case kept != nil:
 			e.Marks = append(e.Marks, *kept)
 		}
 	}
 	if len(e.Marks) == 0 {
-		if first != nil {
-			return first
+		if len(e.Refused) > 0 {
+			return noneTaken(e.Refused)
 		}
 		d.Note(domain.NotedIgnored, "every market named is settled, or has a mark that counts more")
 		return nil
 	}
-	e.Marks = d.s.complete(e.Marks)
-	if d.caller.Role == domain.RoleFeed && slices.ContainsFunc(e.Marks, func(m domain.Mark) bool { return m.Asset != "" }) {
+	e.Marks = d.s.complete(e.Marks, d.caller.Role != domain.RoleBot)
+	if d.caller.Role != domain.RoleBot && slices.ContainsFunc(e.Marks, func(m domain.Mark) bool { return m.Asset != "" }) {
 		e.User = d.caller.User
 	}
 	d.due() // a mark that has waited long enough is in force before these are compared
@@ -60,8 +56,22 @@ func (d *Decision) markSecondEdition(marks []domain.Mark) error {
 	}
 	moved := slices.Clone(d.fact(e).Moved)
 	d.evaluate(moved)
-	d.fillRestingOnPaper(slices.DeleteFunc(slices.Clone(e.Marks), func(m domain.Mark) bool { return m.Waits }))
+	d.fillRestingOnPaper(slices.DeleteFunc(slices.Clone(e.Marks), func(m domain.Mark) bool { return m.Waits }), d.caller.Bot)
 	return nil
+}
+
+// noneTaken refuses a command of which no mark can be taken. It names the first few.
+func noneTaken(refused []domain.RefusedMark) error {
+	const few = 5
+	reasons := make([]string, 0, few+1)
+	for n, r := range refused {
+		if n == few {
+			reasons = append(reasons, fmt.Sprintf("and %d more", len(refused)-few))
+			break
+		}
+		reasons = append(reasons, fmt.Sprintf("marks[%d]: %s", r.Index, r.Message))
+	}
+	return &domain.Error{Code: domain.CodeMarksRefused, Field: "marks", Message: "cannot be taken: " + strings.Join(reasons, "; ")}
 }
 
 func refusedMark(n int, err error) domain.RefusedMark {
@@ -95,7 +105,7 @@ func (d *Decision) judgeMark(m domain.Mark) (*domain.Mark, error) {
 	}
 	i, _ = d.s.priced(i, m.Price)
 	in := d.s.Instruments[i]
-	if in != nil && d.caller.Role == domain.RoleBot && d.fresh(in.Mark()) {
+	if d.caller.Role == domain.RoleBot && d.fresh(d.s.marketMark(i)) {
 		return nil, nil //nolint:nilnil // a bot's word counts only where the market has no fresh mark
 	}
 	if in != nil && in.Payout != nil {
@@ -106,8 +116,9 @@ func (d *Decision) judgeMark(m domain.Mark) (*domain.Mark, error) {
 
 // complete returns the marks of outcomes that a command gives. In an exclusive market a
 // mark of a complement is one of its outcome at 1 − it, and with two outcomes a mark of
-// one is one of the other, unless the command gives that itself.
-func (s *State) complete(marks []domain.Mark) []domain.Mark {
+// the market (ofMarket) is one of the other outcome, too, unless the command gives that
+// itself.
+func (s *State) complete(marks []domain.Mark, ofMarket bool) []domain.Mark {
 	given := map[domain.Instrument]bool{}
 	for _, m := range marks {
 		given[domain.Instrument{Market: m.Market, Outcome: m.Outcome}] = m.Asset == ""
@@ -124,7 +135,7 @@ func (s *State) complete(marks []domain.Mark) []domain.Mark {
 			out = append(out, domain.Mark{Market: other.Market, Outcome: other.Outcome, Price: price})
 		default:
 			out = append(out, m)
-			if len(market.Outcomes) == 2 {
+			if ofMarket && len(market.Outcomes) == 2 {
 				i.Outcome = market.Outcomes[1-slices.Index(market.Outcomes, i.Outcome)]
 				if !given[i] {
 					out = append(out, domain.Mark{Market: i.Market, Outcome: i.Outcome, Price: domain.One.Sub(m.Price)})
@@ -161,16 +172,39 @@ func (d *Decision) waits(m domain.Mark) bool {
 		}
 	} else {
 		kind = d.s.KindOf(m.Market)
-		in := d.s.Instruments[domain.Instrument{Market: m.Market, Outcome: m.Outcome}]
-		if in == nil || in.Mark() == nil {
+		i := domain.Instrument{Market: m.Market, Outcome: m.Outcome}
+		if in := d.s.Instruments[i]; in != nil {
+			waiting = in.Waiting
+		}
+		e := d.s.marketMark(i)
+		if e == nil {
 			return false
 		}
-		force, waiting = &in.Mark().Price, in.Waiting
+		force = &e.Price
 	}
 	if force != nil && inCollar(m.Price, *force, collar, kind) {
 		return false
 	}
 	return waiting == nil || !inCollar(m.Price, waiting.Price, collar, kind)
+}
+
+// marketMark returns the mark of the market for an outcome: its own, or with two outcomes
+// 1 − that of the other; nil for none.
+func (s *State) marketMark(i domain.Instrument) *MarkEntry {
+	if in := s.Instruments[i]; in != nil && in.Mark() != nil {
+		return in.Mark()
+	}
+	m := s.together(i)
+	if m == nil || len(m.Outcomes) != minOutcomes {
+		return nil
+	}
+	i.Outcome = m.Outcomes[1-slices.Index(m.Outcomes, i.Outcome)]
+	if in := s.Instruments[i]; in != nil && in.Mark() != nil {
+		e := *in.Mark()
+		e.Price = domain.One.Sub(e.Price)
+		return &e
+	}
+	return nil
 }
 
 // inCollar reports whether a price is within the collar of another one: absolute for
@@ -194,71 +228,200 @@ func waitingAfter(old *Waiting, at domain.Stamp, e *domain.PriceMarked, m domain
 // confirmMarks records the marks that have waited long enough, and evaluates what they
 // change. While time stands still nothing is confirmed by time.
 func (d *Decision) confirmMarks() {
-	if !d.s.Policy.Second() || d.still.Behind != 0 {
+	if d.still.Behind != 0 {
 		return
 	}
 	var moved []string
-	for _, in := range d.s.waitingMarks() {
-		if d.now.Sub(in.Waiting.Since) >= d.s.Policy.ConfirmAfter() {
-			d.add(&domain.MarkConfirmed{Instrument: in.Instrument, Price: in.Waiting.Price})
-			d.cause = d.s.Next - 1
-			moved = append(moved, d.s.Effects().Moved...)
-		}
+	waited := d.s.waited(d.now)
+	for _, e := range waited {
+		d.add(e)
+		d.cause = d.s.Next - 1
+		moved = append(moved, d.s.Effects().Moved...)
 	}
-	if d.cause != 0 && len(moved) > 0 {
+	if len(waited) > 0 {
 		slices.Sort(moved)
 		d.evaluate(slices.Compact(moved))
 	}
 }
 
-// waitingMarks lists the instruments with a mark that waits, by name.
-func (s *State) waitingMarks() []*Instrument {
+// waited returns the marks that have waited long enough at a time, as they are to be
+// recorded: instruments by name, then assets by name.
+func (s *State) waited(now time.Time) []*domain.MarkConfirmed {
+	var all []*domain.MarkConfirmed
+	s.eachWaiting(func(w *Waiting, e domain.MarkConfirmed) {
+		if now.Sub(w.Since) >= s.Policy.ConfirmAfter() {
+			all = append(all, &e)
+		}
+	})
+	slices.SortFunc(all, func(a, b *domain.MarkConfirmed) int {
+		return cmp.Or(strings.Compare(a.Asset, b.Asset), strings.Compare(a.Market, b.Market), strings.Compare(a.Outcome, b.Outcome))
+	})
+	return all
+}
+
+// eachWaiting calls do for each mark that is confirmed by time, in no order. The first
+// mark of an asset waits for another user, and for nothing else.
+func (s *State) eachWaiting(do func(*Waiting, domain.MarkConfirmed)) {
 	if s.waiting == 0 {
-		return nil
+		return
 	}
-	var all []*Instrument
 	for _, in := range s.Instruments {
-		if in.Waiting != nil {
-			all = append(all, in)
+		if w := in.Waiting; w != nil {
+			do(w, domain.MarkConfirmed{Instrument: in.Instrument, Price: w.Price})
 		}
 	}
-	slices.SortFunc(all, compareInstruments)
-	return all
+	for name, a := range s.Assets {
+		if w := a.Waiting; w != nil && a.Marked {
+			do(w, domain.MarkConfirmed{Asset: name, Price: w.Price})
+		}
+	}
 }
 
 // setWaiting changes the mark that waits, nil for none.
 func (s *State) setWaiting(in *Instrument, w *Waiting) {
+	s.countWaiting(in.Waiting, w)
+	in.Waiting = w
+}
+
+// setWaitingAsset is the same for an asset. Its first mark is not confirmed by time.
+func (s *State) setWaitingAsset(a *Asset, w *Waiting) {
+	if a.Marked {
+		s.countWaiting(a.Waiting, w)
+	}
+	a.Waiting = w
+}
+
+func (s *State) countWaiting(before, after *Waiting) {
 	switch {
-	case in.Waiting == nil && w != nil:
+	case before == nil && after != nil:
 		s.waiting++
-	case in.Waiting != nil && w == nil:
+	case before != nil && after == nil:
 		s.waiting--
 	}
-	in.Waiting = w
+}
+
+// endWaiting drops the marks that wait in a market, which was paid out.
+func (s *State) endWaiting(market string) {
+	if s.waiting == 0 {
+		return
+	}
+	for _, in := range s.instrumentsOf(market) {
+		s.setWaiting(in, nil)
+	}
 }
 
 // NextConfirmation returns when the next mark that waits is confirmed by time, or false
 // if none waits for that.
 func (s *State) NextConfirmation() (at time.Time, ok bool) {
-	for _, in := range s.waitingMarks() {
-		if due := in.Waiting.Since.Add(s.Policy.ConfirmAfter()); !ok || due.Before(at) {
+	s.eachWaiting(func(w *Waiting, _ domain.MarkConfirmed) {
+		if due := w.Since.Add(s.Policy.ConfirmAfter()); !ok || due.Before(at) {
 			at, ok = due, true
 		}
-	}
+	})
 	return at, ok
 }
 
 func (s *State) applyMarkConfirmed(at domain.Stamp, e *domain.MarkConfirmed) {
+	s.effects.Performed = true
+	if e.Asset != "" {
+		a := s.asset(e.Asset)
+		w := a.Waiting
+		s.setWaitingAsset(a, nil)
+		s.markAsset(at, domain.Mark{Asset: e.Asset, Price: e.Price})
+		if w != nil && w.Source == string(domain.RoleFeed) && w.User != "" {
+			a.markedBy(FeedMark{User: w.User, Price: e.Price, At: at.Time})
+		}
+		return
+	}
 	in := s.instrument(e.Instrument)
 	source := string(domain.RoleFeed)
 	if in.Waiting != nil {
 		source = in.Waiting.Source
 	}
-	s.effects.Performed = true
 	s.setWaiting(in, nil)
 	in.Marks.push(MarkEntry{Price: e.Price, Revision: at.Revision, Time: at.Time, Source: source})
 	in.Own = nil
 	s.revalue(in)
+}
+
+// WaitingFor returns the price that waits beyond the collar for an instrument, or nil.
+func (s *State) WaitingFor(i domain.Instrument) *domain.Decimal {
+	marked, _ := s.priced(i, domain.Zero)
+	in := s.Instruments[marked]
+	if in == nil || in.Waiting == nil {
+		return nil
+	}
+	_, price := s.priced(i, in.Waiting.Price)
+	return &price
+}
+
+// WaitingMark is a mark that waits, with the one in force.
+type WaitingMark struct {
+	domain.Instrument
+	Asset string // instead of the instrument
+	Waiting
+	InForce *domain.Decimal // nil for none
+}
+
+// WaitingMarks lists the marks that wait to be confirmed, by time or by another user:
+// of instruments by name, then of assets.
+func (s *State) WaitingMarks() []WaitingMark {
+	var all []WaitingMark
+	if s.waiting > 0 {
+		for _, in := range s.Instruments {
+			if in.Waiting != nil {
+				w := WaitingMark{Instrument: in.Instrument, Waiting: *in.Waiting}
+				if e := s.marketMark(in.Instrument); e != nil {
+					w.InForce = &e.Price
+				}
+				all = append(all, w)
+			}
+		}
+	}
+	for name, a := range s.Assets {
+		if a.Waiting != nil {
+			m := WaitingMark{Asset: name, Waiting: *a.Waiting}
+			if a.Marked {
+				m.InForce = &a.Mark
+			}
+			all = append(all, m)
+		}
+	}
+	slices.SortFunc(all, func(a, b WaitingMark) int {
+		return cmp.Or(strings.Compare(a.Asset, b.Asset), strings.Compare(a.Market, b.Market), strings.Compare(a.Outcome, b.Outcome))
+	})
+	return all
+}
+
+// PartlyMarked lists the exclusive markets of which the feed did not mark all outcomes in
+// its last command: outcomes that are marked apart are valued at prices of different
+// moments. With two outcomes a mark of one is one of the other.
+func (s *State) PartlyMarked() []string {
+	var out []string
+	for name, m := range s.Markets {
+		if m.Exclusive && len(m.Outcomes) > minOutcomes && !s.decided(name) && s.partlyMarked(m, name) {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func (s *State) partlyMarked(m *Market, name string) bool {
+	var marked []uint64 // the revision of the feed's last word on each outcome
+	for _, outcome := range s.alive(m, name) {
+		var revision uint64
+		if in := s.Instruments[domain.Instrument{Market: name, Outcome: outcome}]; in != nil {
+			if e := in.Mark(); e != nil && e.Source == string(domain.RoleFeed) {
+				revision = e.Revision
+			}
+			if w := in.Waiting; w != nil && w.Source == string(domain.RoleFeed) {
+				revision = max(revision, w.Revision)
+			}
+		}
+		marked = append(marked, revision)
+	}
+	return len(marked) > 0 && slices.Min(marked) != slices.Max(marked)
 }
 
 // checkUnconfirmed denies what opens in a market in which a mark waits.

@@ -33,6 +33,27 @@ func TestAMarkBeyondTheCollarWaits(t *testing.T) {
 	require.Empty(t, h.reasons(), "what reduces is permitted")
 }
 
+// With two outcomes a mark of one prices the other, so that the collar holds for an outcome
+// that was never marked itself.
+func TestTheCollarOfTheOther(t *testing.T) {
+	for marked, price := range map[string]string{"YES": "0.650001", "NO": "0.349999"} {
+		h := paper(t, "1000", quietPolicy)
+		h.mark("rain", "YES", "0.40")
+		h.fill("a", "rain", "YES", buy, "100", "0.40")
+		h.limits(`{"rules":2,"mark_collar":"0.25"}`)
+		h.exclusive("rain", "YES", "NO")
+		h.mark("rain", marked, price)
+		require.Equal(t, "1000", h.equityOf("a"))
+		for _, m := range lastOf[*domain.PriceMarked](h).Marks {
+			require.True(t, m.Waits, "%s of %s", m.Outcome, marked)
+		}
+		require.Len(t, h.s.WaitingMarks(), 2)
+		h.mark("rain", "NO", "0.35")
+		require.Empty(t, h.s.WaitingMarks(), "limit")
+		require.Equal(t, "1025", h.equityOf("a"))
+	}
+}
+
 // "A mark of another command within the collar of the market mark in force takes force and
 // drops the waiting one; else one within the collar of the waiting one takes force itself;
 // any other takes its place, and its time runs on."
@@ -83,9 +104,70 @@ func TestEachMarkIsJudgedAlone(t *testing.T) {
 	require.Len(t, e.Marks, 1)
 	require.Equal(t, 0, e.Refused[0].Index)
 	require.Equal(t, domain.CodeInvalid, e.Refused[0].Code)
-	h.refused(domain.CodeInvalid, func(d *Decision) error {
-		return d.MarkPrices([]domain.Mark{{Market: "m", Outcome: "YES", Price: dec("-1")}})
+	err := h.refused(domain.CodeMarksRefused, func(d *Decision) error {
+		return d.MarkPrices([]domain.Mark{{Market: "m", Outcome: "YES", Price: dec("-1")}, {Asset: "USDC", Price: dec("1")}})
 	})
+	require.ErrorContains(t, err, "marks[0]: price must not be negative; marks[1]: marks the base asset is always worth 1")
+}
+
+// "A payout ends every waiting mark of the market", of outcomes that are not paid, too.
+func TestAPayoutEndsWhatWaits(t *testing.T) {
+	h := second(t, "1000", quietPolicy, func(p *domain.Policy) { p.MarkCollar = dec("0.25") })
+	h.exclusive("cup", "A", "B", "C")
+	for _, outcome := range []string{"A", "B", "C"} {
+		h.mark("cup", outcome, "0.30")
+	}
+	h.mark("cup", "B", "0.90")
+	h.mark("cup", "C", "0.90")
+	require.Len(t, h.s.waited(h.now.Add(time.Minute)), 2)
+	h.settle("cup", "A", "0")
+	require.Empty(t, h.s.waited(h.now.Add(time.Minute)))
+	h.after(time.Minute).deposit("1")
+	require.Equal(t, []string{"deposit.recorded"}, h.types())
+	h.equal("0.3", h.markOf("cup", "B").Price)
+}
+
+// "mark_confirm_after (10 s) from the first" holds for an asset that has a mark in force:
+// relative, and confirmed by time.
+func TestAMarkOfAnAssetIsConfirmedByTime(t *testing.T) {
+	h := newHarness(t).open(domain.ModePaper, quietPolicy, func(p *domain.Policy) { p.Rules, p.MarkCollar = domain.SecondRules, dec("0.25") })
+	h.depositIn(domain.WalletHot, "COIN", "10")
+	h.as(domain.RoleFeed, "f1").markAsset("COIN", "2")
+	h.equal("20", h.s.Equity())
+	h.markAsset("COIN", "2.5")
+	h.equal("25", h.s.Equity(), "the limit")
+	h.markAsset("COIN", "1.874999")
+	h.equal("25", h.s.Equity(), "beyond it")
+	at, ok := h.s.NextConfirmation()
+	require.True(t, ok)
+	require.Equal(t, h.now.Add(10*time.Second), at)
+	h.after(10 * time.Second).operator().deposit("1")
+	require.Equal(t, []string{"mark.confirmed", "deposit.recorded"}, h.types())
+	h.equal("19.74999", h.s.Equity())
+	_, ok = h.s.NextConfirmation()
+	require.False(t, ok)
+	require.Equal(t, "f1", h.s.Assets["COIN"].FeedMarks[0].User)
+}
+
+// "while Time stands still nothing is confirmed by time" — and a clock that jumped confirms
+// after the jump was recorded.
+func TestWhileTimeStandsNothingIsConfirmed(t *testing.T) {
+	h := collared(t)
+	h.mark("rain", "YES", "0.95")
+	h.now = h.now.Add(time.Minute)
+	d := h.s.Clone().Begin(h.now, h.caller)
+	d.Behind(Standstill{Behind: time.Hour})
+	require.NoError(t, d.Deposit(&domain.DepositRecorded{Wallet: domain.WalletHot, Amount: dec("1")}))
+	require.Equal(t, []string{"deposit.recorded"}, typesOf(d.Events()))
+	require.False(t, h.s.ClocksEnd(h.now, Jump{}, Standstill{Behind: time.Hour}))
+	require.True(t, h.s.ClocksEnd(h.now, Jump{}, Standstill{}))
+	require.True(t, h.s.Timed(h.now))
+	h.must(func(d *Decision) error {
+		d.ClockJumped(Jump{By: time.Minute, Forward: time.Minute})
+		return d.TimeOutLegs()
+	})
+	require.Equal(t, []string{"clock.jumped", "mark.confirmed", "mark.confirmed"}, h.types())
+	require.False(t, h.s.Timed(h.now))
 }
 
 // "The first mark of an asset in live waits for one by another user within the collar, and
@@ -96,6 +178,17 @@ func TestTheFirstMarkOfAnAsset(t *testing.T) {
 	h.as(domain.RoleFeed, "f1").markAsset("COIN", "2")
 	h.after(time.Hour).markAsset("COIN", "2")
 	require.False(t, h.s.Assets["COIN"].Marked, "the same user, an hour later")
+	h.operator().markAsset("COIN", "2")
+	require.True(t, h.s.Assets["COIN"].Marked, "an operator is another user than the feed")
+
+	h = newHarness(t).open(domain.ModeLive, quietPolicy, func(p *domain.Policy) { p.Rules, p.MarkCollar = domain.SecondRules, dec("0.25") })
+	h.depositIn(domain.WalletHot, "COIN", "10")
+	h.markAsset("COIN", "2")
+	h.markAsset("COIN", "2")
+	require.False(t, h.s.Assets["COIN"].Marked, "the same operator")
+
+	h.as(domain.RoleFeed, "f1").markAsset("COIN", "9")
+	h.markAsset("COIN", "2")
 	h.as(domain.RoleFeed, "f2").markAsset("COIN", "2.6")
 	require.False(t, h.s.Assets["COIN"].Marked, "more than a quarter away")
 	h.as(domain.RoleFeed, "f1").markAsset("COIN", "2.2")

@@ -64,7 +64,20 @@ type Custody struct {
 	// Reconciled is the time of the last comparison, or zero.
 	Reconciled   time.Time `json:"reconciled,omitzero"`
 	ReconciledAt uint64    `json:"reconciled_revision,omitempty"`
+	// Short counts, up to two, the reconciliations in a row that found less of the base
+	// asset than ledger and reservations explain; Shortage is what the last one found.
+	// The first edition does not look.
+	Short    int            `json:"short,omitempty"`
+	Shortage domain.Decimal `json:"shortage,omitzero"`
 }
+
+// Unreconciled reports whether two reconciliations in a row have found a shortage:
+// nothing is opened until one finds none.
+func (c *Custody) Unreconciled() bool { return c.Short >= shortages }
+
+// shortages is how many reconciliations in a row have to find one. A fill that was not
+// reported yet looks like a shortage, but not for long.
+const shortages = 2
 
 func newCustody() Custody {
 	return Custody{

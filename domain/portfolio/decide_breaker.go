@@ -20,6 +20,8 @@ type ResetPreview struct {
 	OpenPositions int
 	// Since is the number of records after the trip.
 	Since uint64
+	// RebasesTo is the equity that a reset with rebase makes the reference, or nil.
+	RebasesTo *domain.Decimal
 }
 
 // PreviewReset computes the effect of a reset at a time, without recording it.
@@ -32,8 +34,12 @@ func (s *State) PreviewReset(key risk.Key, rebase bool, now time.Time) (ResetPre
 	p := ResetPreview{Key: key, Tripped: b.Status == risk.Tripped, Before: b.Value, After: b.Value, Limit: b.Limit}
 	// With rebase the value is measured from the current equity, which helps only
 	// if there is any.
-	if subject, ok := s.subject(r, key.Bot); ok && (r.Reset != nil || rebase && subject.Equity.Sign() > 0) {
+	subject, ok := s.subject(r, key.Bot)
+	if ok && (r.Reset != nil || rebase && s.rebases(subject.Equity)) {
 		p.After = domain.Zero
+	}
+	if ok && r.Rebase != nil && rebase && s.rebases(subject.Equity) {
+		p.RebasesTo = &subject.Equity
 	}
 	p.WouldRetrip = r.Reached(&s.Policy, p.After)
 	for id, bot := range s.Bots {
@@ -45,6 +51,12 @@ func (s *State) PreviewReset(key risk.Key, rebase bool, now time.Time) (ResetPre
 		p.Since = s.Next - b.Revision - 1
 	}
 	return p, nil
+}
+
+// rebases reports whether a breaker can be measured from an equity: one above 0, and under
+// the second edition any but 0. A debt is then what more is lost from.
+func (s *State) rebases(equity domain.Decimal) bool {
+	return equity.Sign() > 0 || s.Policy.Second() && equity.Sign() < 0
 }
 
 func (s *State) checkBreaker(key risk.Key) (*risk.Rule, error) {
@@ -90,9 +102,13 @@ func (d *Decision) ResetBreaker(key risk.Key, reason string, rebase bool) error 
 		}
 		return domain.Errorf(domain.CodeWouldRetrip, "%s would trip again at once: value %s, limit %s; reset it with rebase to measure from the current equity", key, p.After.Ratio(), p.Limit)
 	}
-	d.emit(&domain.BreakerReset{
+	e := &domain.BreakerReset{
 		Breaker: key.Breaker, Bot: key.Bot, Reason: reason, Rebase: rebase, User: d.caller.User, Before: p.Before, After: p.After,
-	})
+	}
+	if d.s.Policy.Second() {
+		e.RebasedTo = p.RebasesTo
+	}
+	d.emit(e)
 	return nil
 }
 
@@ -101,7 +117,7 @@ func (d *Decision) ResetBreaker(key risk.Key, reason string, rebase bool) error 
 func (s *State) lacksEquity(key risk.Key) error {
 	r, _ := risk.RuleOf(key.Breaker)
 	subject, ok := s.subject(r, key.Bot)
-	if !ok || r.Rebase == nil || subject.Equity.Sign() > 0 {
+	if !ok || r.Rebase == nil || s.rebases(subject.Equity) {
 		return nil
 	}
 	needs := subject.Equity.Neg()

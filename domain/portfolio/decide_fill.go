@@ -71,7 +71,11 @@ func (d *Decision) book(e *domain.FillRecorded) {
 	d.closeTrades(closed, domain.ClosedByFill)
 	d.evaluate(moved)
 	if e.Mark != nil { // The mark may reach the limits of orders that rest on paper.
-		d.fillRestingOnPaper([]domain.Mark{{Market: e.Market, Outcome: e.Outcome, Price: *e.Mark}})
+		only := ""
+		if d.s.Policy.Second() {
+			only = e.Bot
+		}
+		d.fillRestingOnPaper([]domain.Mark{{Market: e.Market, Outcome: e.Outcome, Price: *e.Mark}}, only)
 	}
 }
 

@@ -190,7 +190,7 @@ func (d *Decision) MarkPrices(marks []domain.Mark) error {
 	}
 	moved := d.fact(e).Moved
 	d.evaluate(moved)
-	d.fillRestingOnPaper(kept)
+	d.fillRestingOnPaper(kept, "")
 	return nil
 }
 

@@ -19,8 +19,7 @@ func (d *Decision) fillOnPaper(permit string) {
 		return
 	}
 	price := p.LimitPrice
-	if in := d.s.Instruments[p.Instrument]; in != nil && in.Mark() != nil {
-		mark := in.Mark().Price
+	if mark, ok := d.s.PriceOf(p.Instrument, p.Bot); ok {
 		if !reaches(p, mark) {
 			return
 		}
@@ -66,7 +65,7 @@ func (d *Decision) paperFill(p *risk.Permit, price domain.Decimal) {
 	if d.s.legLate(p.ID, d.now) {
 		e.Flags = append(e.Flags, domain.FlagLegLate)
 	}
-	if in := d.s.Instruments[p.Instrument]; in == nil || in.Mark() == nil {
+	if _, marked := d.s.PriceOf(p.Instrument, p.Bot); !marked {
 		e.Mark = &price
 	}
 	d.book(e)
@@ -93,15 +92,16 @@ func (d *Decision) paperFee(p *risk.Permit, quantity, price domain.Decimal) doma
 }
 
 // fillRestingOnPaper fills the orders whose limit a new mark reaches, at the
-// limit: they rested there.
-func (d *Decision) fillRestingOnPaper(marks []domain.Mark) {
+// limit: they rested there. Under the second edition a bot's word fills only its own
+// orders (only), because it moves no other bot's money.
+func (d *Decision) fillRestingOnPaper(marks []domain.Mark, only string) {
 	n := 0
 	for _, m := range marks {
 		i := domain.Instrument{Market: m.Market, Outcome: m.Outcome}
 		for _, id := range idsOf(d.s.permits.paper[i], func(p *risk.Permit) bool {
 			// No order has quantity or price 0, but a stream written by another
 			// program may hold one.
-			return p.Left.Sign() > 0 && p.LimitPrice.Sign() > 0 && reaches(p, m.Price)
+			return p.Left.Sign() > 0 && p.LimitPrice.Sign() > 0 && reaches(p, m.Price) && (only == "" || only == p.Bot)
 		}) {
 			// An earlier fill may have tripped a breaker and revoked it.
 			if p := d.s.Permits[id]; p != nil && p.Live(d.now) && n < maxPaperFills {

@@ -223,6 +223,7 @@ func (d *Decision) run(c *orderCheck, kind domain.MarketKind) {
 	}
 	if !c.reducing() {
 		d.checkHotWallet(c)
+		d.checkReconciled(c)
 		d.checkMarks(c)
 		d.checkOptional(c, b)
 		d.checkInventory(c, b)
@@ -386,11 +387,12 @@ func (d *Decision) checkMarks(c *orderCheck) {
 		return
 	}
 	for _, in := range d.s.SortedInstruments() {
-		h, m := in.Holding(c.order.Bot), in.Mark()
-		if h == nil || h.IsFlat() || m == nil || in.Payout != nil || d.now.Sub(m.Time) <= age {
+		if h := in.Holding(c.order.Bot); h == nil || h.IsFlat() || in.Payout != nil {
 			continue
 		}
-		c.fail(domain.ReasonStaleMark, d.now.Sub(m.Time).Round(time.Second).String(), age.String(), "the mark of %s is stale", in.Instrument)
+		if old, stale := d.s.Stale(in.Instrument, c.order.Bot, d.now); stale {
+			c.fail(domain.ReasonStaleMark, old.Round(time.Second).String(), age.String(), "the mark of %s is stale", in.Instrument)
+		}
 	}
 }
 

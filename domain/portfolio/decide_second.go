@@ -47,6 +47,14 @@ func (d *Decision) checkSecond(c *orderCheck, b *Bot) {
 	d.checkUnconfirmed(c)
 }
 
+// checkReconciled denies increases while base asset is missing on the chain: what was
+// recorded and never came must not switch the breakers off by the loss that it hides.
+func (d *Decision) checkReconciled(c *orderCheck) {
+	if short := &d.s.Custody; short.Unreconciled() {
+		c.fail(domain.ReasonUnreconciled, short.Shortage.String(), "0", "two reconciliations in a row found less %s on the chain than is recorded and reserved; correct the books, and nothing is opened until a reconciliation finds no shortage", d.s.BaseAsset)
+	}
+}
+
 // checkRegistered checks that the market is registered, and has the outcome.
 func (d *Decision) checkRegistered(c *orderCheck) {
 	if d.s.Policy.RegisteredOnly && d.s.Markets[c.order.Market] == nil {

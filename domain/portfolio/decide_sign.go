@@ -145,6 +145,9 @@ func (d *Decision) signHalted(found *obstacles, p *risk.Permit) {
 			found.add(domain.SignBotStopped, "", "", "the bot is not running; an operator has to start it")
 		}
 	}
+	if c := &s.Custody; c.Unreconciled() && !p.OpeningLeft.IsZero() {
+		found.add(domain.SignUnreconciled, c.Shortage.String(), "0", "two reconciliations in a row found less %s on the chain than is recorded and reserved; no order that opens is signed until one finds no shortage", s.BaseAsset)
+	}
 	if s.Bots[p.Bot] == nil {
 		found.add(domain.SignBotStopped, "", "", "the bot is not running; an operator has to start it")
 	}

@@ -295,6 +295,11 @@ func (s *State) beginTogether(market string, m *Market) {
 // indexMarkets rebuilds the index of a restored or copied state.
 func (s *State) indexMarkets() {
 	s.byMarket, s.waiting = map[string][]*Instrument{}, 0
+	for _, a := range s.Assets {
+		if a.Waiting != nil && a.Marked {
+			s.waiting++
+		}
+	}
 	for _, in := range s.SortedInstruments() {
 		if in.Waiting != nil {
 			s.waiting++

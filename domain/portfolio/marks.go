@@ -87,6 +87,36 @@ func (i *Instrument) priceFor(bot string) (domain.Decimal, bool) {
 	return domain.Zero, false
 }
 
+// Stale returns how old the mark is that values a bot's holding of an instrument, and
+// whether that is too old at a time. What was never marked, or is settled, is not stale.
+func (s *State) Stale(i domain.Instrument, bot string, now time.Time) (old time.Duration, stale bool) {
+	age := time.Duration(s.Policy.MarkMaxAge)
+	i, _ = s.priced(i, domain.Zero)
+	in := s.Instruments[i]
+	if age == 0 || in == nil || in.Payout != nil {
+		return 0, false
+	}
+	m := in.priceInForce(bot)
+	if m == nil {
+		return 0, false
+	}
+	old = now.Sub(m.Time)
+	return old, old > age
+}
+
+// StalePositions counts the open positions whose mark is too old at a time.
+func (s *State) StalePositions(now time.Time) int {
+	n := 0
+	for _, in := range s.Instruments {
+		for _, h := range in.Holdings {
+			if _, stale := s.Stale(in.Instrument, h.Bot, now); stale && !h.IsFlat() {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // settleMark makes the mark of a fill of an instrument final.
 func (s *State) settleMark(in *Instrument, bot string, revision uint64) {
 	in.settleMark(bot, revision)
@@ -161,8 +191,11 @@ func (d *Decision) fresh(m *MarkEntry) bool {
 // price would earn something that it must not.
 func (d *Decision) ownMark(e *domain.FillRecorded, price domain.Decimal, fact ledger.Fact, permitted bool) *domain.Decimal {
 	i, _ := d.s.priced(e.Instrument, price)
+	if d.fresh(d.s.marketMark(i)) {
+		return nil
+	}
 	if in := d.s.Instruments[i]; in != nil {
-		if in.Payout != nil || d.fresh(in.Mark()) {
+		if in.Payout != nil {
 			return nil
 		}
 		if m := in.priceInForce(e.Bot); m != nil && effective(e.EffectiveAt, d.now).Before(m.Time) {
@@ -185,13 +218,19 @@ func (d *Decision) ownMark(e *domain.FillRecorded, price domain.Decimal, fact le
 
 // priceBefore returns the price of the fill's instrument for its bot before the fill.
 func (d *Decision) priceBefore(e *domain.FillRecorded) (domain.Decimal, bool) {
-	i, _ := d.s.priced(e.Instrument, domain.Zero)
-	in := d.s.Instruments[i]
+	return d.s.PriceOf(e.Instrument, e.Bot)
+}
+
+// PriceOf returns the price at which a bot's holding of an instrument is valued: of a
+// complement, 1 − that of its outcome. It returns false if there is none.
+func (s *State) PriceOf(i domain.Instrument, bot string) (domain.Decimal, bool) {
+	marked, _ := s.priced(i, domain.Zero)
+	in := s.Instruments[marked]
 	if in == nil {
 		return domain.Zero, false
 	}
-	price, ok := in.priceFor(e.Bot)
-	_, price = d.s.priced(e.Instrument, price) // of a complement: 1 − that of its outcome
+	price, ok := in.priceFor(bot)
+	_, price = s.priced(i, price)
 	return price, ok
 }
 

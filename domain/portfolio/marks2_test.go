@@ -85,3 +85,110 @@ func TestAVoidTakesTheOwnMarkBack(t *testing.T) {
 	h.void(id)
 	require.Equal(t, "1000", h.equityOf("a"))
 }
+
+// "with more than two, a bot's word on !A is one on A likewise": of two outcomes, a bot's
+// word on one is none on the other, which may have a mark of the market.
+func TestABotsWordIsOnOneOutcome(t *testing.T) {
+	h := second(t, "1000", quietPolicy)
+	h.exclusive("rain", "YES", "NO")
+	h.exclusive("cup", "A", "B", "C")
+	h.fill("a", "cup", "!A", buy, "10", "0.5")
+	h.as(domain.RoleBot, "a").mark("rain", "YES", "0.30")
+	require.Len(t, lastOf[*domain.PriceMarked](h).Marks, 1)
+	h.mark("cup", "!A", "0.75")
+	require.Equal(t, "1002.5", h.equityOf("a"))
+	h.operator().mark("cup", "A", "0.50")
+	require.Equal(t, "1000", h.equityOf("a"), "the next market mark overrides it")
+	h.as(domain.RoleBot, "a").mark("cup", "!A", "0.75")
+	require.Equal(t, []string{"command.noted"}, h.types(), "there is a mark of the market")
+}
+
+// "A bot's word, fill or mark, prices only its own holding": it fills no resting paper order
+// of another bot, either.
+func TestABotsWordFillsNoOrderOfAnother(t *testing.T) {
+	h := second(t, "1000", quietPolicy)
+	h.deposit("1000")
+	h.bot("b", "1000")
+	rest := func(bot string) string {
+		h.as(domain.RoleBot, bot).mark("m", "YES", "0.60")
+		o := order(bot, "m", "YES", buy, "100", "0.50")
+		o.PaperFill = true
+		h.ask(o)
+		require.Equal(t, []string{"permit.granted"}, h.types(), "0.6 is above its limit")
+		return lastOf[*domain.PermitGranted](h).Permit
+	}
+	rest("b")
+	h.as(domain.RoleBot, "a").mark("m", "YES", "0.40")
+	require.Equal(t, []string{"price.marked"}, h.types())
+	h.as(domain.RoleBot, "a").fill("a", "m", "YES", buy, "1", "0.40")
+	require.Equal(t, []string{"fill.recorded"}, h.types())
+	h.as(domain.RoleBot, "b").mark("m", "YES", "0.50")
+	require.Equal(t, []string{"price.marked", "fill.recorded"}, h.types(), "its own")
+}
+
+// "*Stale* is a field of state and positions": limit, limit + 1, by the mark that values the
+// holding.
+func TestStale(t *testing.T) {
+	h := second(t, "1000", quietPolicy, func(p *domain.Policy) { p.MarkMaxAge = domain.Duration(time.Minute) })
+	h.exclusive("cup", "A", "B", "C")
+	h.fill("a", "cup", "!A", buy, "10", "0.5")
+	h.fill("a", "cup", "B", buy, "10", "0.5")
+	at := h.now
+	h.after(30*time.Second).mark("cup", "A", "0.5")
+	require.Equal(t, 0, h.s.StalePositions(at.Add(time.Minute)))
+	require.Equal(t, 1, h.s.StalePositions(at.Add(time.Minute+1)), "the bot's own mark of B")
+	require.Equal(t, 1, h.s.StalePositions(at.Add(90*time.Second)))
+	require.Equal(t, 2, h.s.StalePositions(at.Add(90*time.Second+1)), "that of A prices !A")
+	h.at(at.Add(time.Minute)).ask(order("a", "m", "YES", buy, "10", "0.3"))
+	require.Empty(t, h.reasons())
+	h.at(at.Add(time.Minute + 1)).ask(order("a", "m", "YES", buy, "10", "0.3"))
+	require.Equal(t, []domain.ReasonCode{domain.ReasonStaleMark}, h.reasons())
+	h.settle("cup", "B", "0")
+	require.Equal(t, 0, h.s.StalePositions(at.Add(time.Minute+1)), "settled")
+}
+
+// "A feed marks all outcomes of a market in one command (`doctor` warns where it does not)."
+func TestAMarketThatIsMarkedInParts(t *testing.T) {
+	h := second(t, "1000", quietPolicy, func(p *domain.Policy) { p.MarkCollar = dec("0.25") })
+	h.exclusive("cup", "A", "B", "C")
+	h.exclusive("rain", "YES", "NO")
+	mark := func(of ...string) {
+		var all []domain.Mark
+		for i := 0; i < len(of); i += 2 {
+			all = append(all, domain.Mark{Market: "cup", Outcome: of[i], Price: dec(of[i+1])})
+		}
+		h.after(time.Second).must(func(d *Decision) error { return d.MarkPrices(all) })
+	}
+	h.mark("cup", "A", "0.5")
+	require.Empty(t, h.s.PartlyMarked(), "an operator's mark is a correction by hand")
+	h.as(domain.RoleFeed, "f")
+	mark("A", "0.5", "B", "0.3", "C", "0.2")
+	require.Empty(t, h.s.PartlyMarked())
+	mark("A", "0.5", "B", "0.3")
+	require.Equal(t, []string{"cup"}, h.s.PartlyMarked())
+	mark("!A", "0.5", "B", "0.3", "C", "0.9")
+	require.Len(t, h.s.WaitingMarks(), 1)
+	require.Empty(t, h.s.PartlyMarked(), "what waits is marked, too")
+	h.mark("rain", "YES", "0.3")
+	require.Empty(t, h.s.PartlyMarked(), "a mark of one of two is one of the other")
+	h.operator().settle("cup", "C", "0")
+	h.as(domain.RoleFeed, "f")
+	mark("A", "0.5", "B", "0.3")
+	require.Empty(t, h.s.PartlyMarked(), "what is settled needs no mark")
+}
+
+// "a market mark of !A (registered with two: of the other) is one of A": a bot's word on NO
+// counts nothing where the market has a fresh mark of YES alone.
+func TestABotsWordAgainstAMarkOfTheOther(t *testing.T) {
+	h := paper(t, "1000", quietPolicy, func(p *domain.Policy) { p.MarkMaxAge = domain.Duration(time.Minute) })
+	h.mark("rain", "YES", "0.40")
+	h.fill("a", "rain", "YES", buy, "100", "0.40")
+	h.limits(`{"rules":2}`)
+	h.exclusive("rain", "YES", "NO")
+	h.fill("a", "rain", "NO", buy, "1", "0.60")
+	require.Nil(t, lastOf[*domain.FillRecorded](h).Mark)
+	h.as(domain.RoleBot, "a").after(time.Minute-1).mark("rain", "NO", "0.10")
+	require.Equal(t, []string{"command.noted"}, h.types(), "limit − 1")
+	h.after(1).mark("rain", "NO", "0.10")
+	require.Equal(t, []string{"price.marked"}, h.types())
+}

@@ -50,7 +50,10 @@ func (d *Decision) adjustable(e *domain.AdjustmentPosted) error {
 	if e.Amount.IsZero() {
 		return domain.Invalid("amount", "must not be 0")
 	}
-	return domain.CheckReason("reason", e.Reason)
+	if err := domain.CheckReason("reason", e.Reason); err != nil {
+		return err
+	}
+	return d.checkFlow(e)
 }
 
 // adjust records an adjustment that was checked.
@@ -205,4 +208,28 @@ func otherAccounts(a, b json.RawMessage) bool {
 		return false
 	}
 	return one.Account != other.Account || one.Asset != other.Asset
+}
+
+// checkFlow checks an adjustment that corrects a deposit or a withdrawal: it takes back
+// what was recorded too much, all such together at most its amount.
+func (d *Decision) checkFlow(e *domain.AdjustmentPosted) error {
+	switch {
+	case !e.Flow && e.Of == nil:
+		return nil
+	case !e.Flow || e.Of == nil:
+		return domain.Invalid("of", "names the record of the deposit or withdrawal that is corrected, and belongs to flow")
+	case !d.s.Policy.Second():
+		return domain.Invalid("flow", "takes the second edition of the rules")
+	}
+	m := d.s.Refs.Flows.Find(*e.Of)
+	if m == nil {
+		return &domain.Error{Code: domain.CodeNotFound, Field: "of", Message: "is no deposit or withdrawal whose effect on the references is still known: one of the last 50 flows, without a rebase, a sleep or a debt since. Post the adjustment without flow, and reset with rebase what it trips"}
+	}
+	if e.Asset != m.Asset || e.Account != m.Wallet+":"+ledger.Treasury {
+		return domain.Invalid("account", "must be %s:%s with asset %s, as in the record that is corrected", m.Wallet, ledger.Treasury, m.Asset)
+	}
+	if all := m.Corrected.Add(e.Amount); all.Sign()*m.Amount.Sign() > 0 || m.Amount.Abs().Less(all.Abs()) {
+		return domain.Invalid("amount", "must take back a part of the recorded %s; with earlier corrections it comes to %s", m.Amount, all)
+	}
+	return nil
 }

@@ -38,6 +38,16 @@ func (r *Result) of() domain.Result {
 	return ledger.ResultOf(r.PnL, r.Dust)
 }
 
+// ResultOf returns what a result of several trades of a bot comes to, or "" while it waits
+// for the bot's next result in its market.
+func (s *State) ResultOf(bot, id string) domain.Result {
+	b := s.Bots[bot]
+	if b == nil || b.Results[id] == nil || !b.Results[id].Counted {
+		return ""
+	}
+	return b.Results[id].of()
+}
+
 // resultName returns the name of a result: r and the revision of its first
 // trade.closed.
 func resultName(revision uint64) string { return "r" + strconv.FormatUint(revision, 10) }

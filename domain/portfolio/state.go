@@ -76,7 +76,8 @@ type State struct {
 	// byMarket is an index of Instruments, in the order in which they appeared. It is
 	// no part of a snapshot.
 	byMarket map[string][]*Instrument
-	// waiting counts the instruments with a mark that waits.
+	// waiting counts the marks that are confirmed by time: of instruments, and of assets
+	// that have a mark in force.
 	waiting    int
 	effects    Effects
 	overflowed bool
@@ -249,6 +250,8 @@ type ClosedEpisode struct {
 type Flow struct {
 	Bot    string
 	Amount domain.Decimal
+	// Of is the revision of the deposit or withdrawal that it corrects, if it does.
+	Of *uint64
 }
 
 // New returns the state before the first event.

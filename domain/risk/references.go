@@ -31,6 +31,8 @@ type References struct {
 	Max Drawdown `json:"max,omitzero"`
 	// Hours is set while rolling_loss is on.
 	Hours *Hours `json:"hours,omitempty"`
+	// Flows are the latest flows of a portfolio under the second edition.
+	Flows *Flows `json:"flows,omitempty"`
 }
 
 // Ratios of the three references, each a fraction.
@@ -86,6 +88,8 @@ func (r *References) below(reference, equity domain.Decimal) domain.Decimal {
 	switch {
 	case !r.Capital:
 		return domain.Zero
+	case r.Sleeps && reference.Sign() < 0 && !equity.Less(reference):
+		return domain.Zero // a person accepted this debt, and nothing was lost since
 	case equity.Sign() <= 0:
 		return domain.One
 	case !equity.Less(reference):
@@ -103,19 +107,30 @@ func (r *References) Perform(equity domain.Decimal) {
 	r.Peak = r.Peak.Max(equity)
 	r.LifetimePeak = r.LifetimePeak.Max(equity)
 	r.Hours.raise(equity)
+	r.Flows.raise(equity)
 	if ratio := r.lifetime(equity); r.Max.Ratio.Less(ratio) {
 		r.Max = Drawdown{Ratio: ratio, Abs: r.LifetimePeak.Sub(equity), Peak: r.LifetimePeak, Trough: equity}
 	}
 }
 
-// OpenDay starts a calendar day at the given equity.
+// OpenDay starts a calendar day at the given equity. Below 0 the day's loss is then 0
+// until more is lost, under the second edition.
 func (r *References) OpenDay(equity domain.Decimal) {
 	r.DayOpen = equity
 	r.Carried.Daily = domain.Zero
+	r.Flows.openDay(equity)
 }
 
-// Rebase makes the current equity the drawdown peak. The lifetime peak stays.
-func (r *References) Rebase(equity domain.Decimal) { r.Peak = equity }
+// Rebase makes the current equity the drawdown peak. The lifetime peak stays. A scope
+// that sleeps forgets its ratio: that is what the person accepts. Below 0 the drawdown is
+// 0 until more is lost, under the second edition.
+func (r *References) Rebase(equity domain.Decimal) {
+	r.Peak = equity
+	r.Flows.forget()
+	if r.Sleeps && r.Dormant {
+		r.Carried.Drawdown = domain.Zero
+	}
+}
 
 // Flow applies money that came in (positive) or went out, given the equity before
 // it. open reports whether anything is held after it. References are multiplied

@@ -16,7 +16,7 @@ var rollingLoss = Rule{
 	Limit:  func(p *domain.Policy) domain.Decimal { return p.MaxRollingLossPct },
 	Value:  func(s Subject) domain.Decimal { return s.Refs.rollingLoss(s.Equity, s.Time) },
 	From:   func(s Subject) domain.Decimal { return s.Refs.Hours.highest(s.Equity, s.Time) },
-	Rebase: func(s Subject) { s.Refs.Hours.rebase(s.Equity) },
+	Rebase: func(s Subject) { s.Refs.rebaseHours(s.Equity) },
 	Hour:   func(s Subject) { s.Refs.Hours.advance(s.Equity, s.Time) },
 	On:     func(s Subject) { s.Refs.Hours = newHours(s.Equity, s.Time) },
 	Off:    func(s Subject) { s.Refs.Hours = nil },
@@ -62,6 +62,15 @@ func (h *Hours) rebase(equity domain.Decimal) {
 	}
 	for i := range h.Highs {
 		h.Highs[i] = equity
+	}
+}
+
+// rebaseHours measures the rolling loss from the current equity.
+func (r *References) rebaseHours(equity domain.Decimal) {
+	r.Hours.rebase(equity)
+	r.Flows.forget()
+	if r.Sleeps && r.Hours != nil {
+		r.Hours.Carried = nil // what a scope that sleeps had lost
 	}
 }
 
@@ -121,5 +130,6 @@ func (r References) Clone() References {
 		h.Highs, h.Carried = slices.Clone(h.Highs), slices.Clone(h.Carried)
 		r.Hours = &h
 	}
+	r.Flows = r.Flows.Clone()
 	return r
 }

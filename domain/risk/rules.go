@@ -101,6 +101,7 @@ func rebasePeak(s Subject)          { s.Refs.Rebase(s.Equity) }
 // dayLoss starts the loss at 0 on a new day, even before a record opens that day.
 func dayLoss(s Subject) domain.Decimal {
 	refs := *s.Refs
+	refs.Flows = nil
 	if s.NewDay {
 		refs.OpenDay(s.Equity)
 	}

@@ -1,6 +1,10 @@
 package risk
 
-import "pets/domain"
+import (
+	"slices"
+
+	"pets/domain"
+)
 
 // A scope sleeps, under the second edition of the rules, while it has too little equity
 // for a ratio to mean anything: until its equity first reaches min_capital, and after a
@@ -15,15 +19,22 @@ func (r *References) FlowAbove(least, before, flow domain.Decimal) {
 		r.wake(least, after, flow)
 	case tooLittle(least, after):
 		r.rest(r.ratios(before))
-		if before.Sign() > 0 && after.Sign() >= 0 {
+		switch {
+		case before.Sign() <= 0:
+			r.owe(flow) // a part of what pays off a debt
+		case after.Sign() >= 0:
 			r.scale(before, after) // references are kept as multiples of the last equity
 		}
+		r.Flows.forget()
 	case before.Sign() > 0 && after.Sign() > 0:
+		r.Flows.next(r, before, after)
 		r.scale(before, after)
 	case after.Sign() > 0:
 		r.seed(before, after, flow)
+		r.Flows.forget()
 	default:
 		r.owe(flow)
+		r.Flows.forget()
 	}
 }
 
@@ -35,6 +46,15 @@ func (r *References) PerformAbove(least, equity domain.Decimal) {
 		r.wake(least, equity, domain.Zero)
 	}
 	r.Perform(equity)
+}
+
+// WakeAbove ends the sleep of a scope that has enough equity for a policy that has just
+// come into force.
+func (r *References) WakeAbove(least, equity domain.Decimal) {
+	r.Sleeps = true
+	if !r.Capital || r.Dormant {
+		r.wake(least, equity, domain.Zero)
+	}
 }
 
 // tooLittle reports whether a scope with this equity sleeps.
@@ -49,8 +69,13 @@ func (r *References) wake(least, equity, flow domain.Decimal) {
 			r.owe(flow)
 		}
 	case equity.Sign() > 0:
-		r.seed(equity.Sub(flow), equity, flow)
+		r.Flows.forget()
+		whole := slices.ContainsFunc(r.ratios(equity.Sub(flow)), func(ratio domain.Decimal) bool { return !ratio.Less(domain.One) })
+		if r.seed(equity.Sub(flow), equity, flow); !flow.IsZero() && !whole {
+			r.Flows.begin(r, equity)
+		}
 	default:
+		r.Flows.forget()
 		r.Capital, r.Dormant, r.Carried = true, false, Ratios{}
 		if r.Hours != nil {
 			r.Hours.Carried = nil

@@ -13,13 +13,15 @@ import (
 	"pets/domain/risk"
 )
 
-// Trade is one closed trade of the series.
+// Trade is one result of the series: a closed trade, or several that count as one.
 type Trade struct {
 	Bot    string
 	Time   time.Time // of the record that closed it
 	PnL    domain.Decimal
 	Fee    domain.Decimal
-	Result domain.Result
+	Result domain.Result // "" while it waits for the next result in its market
+	// More is how many closed trades it has beside the first.
+	More int
 }
 
 // Step is one entry of the closed-trade series, in stream order: a closed trade
@@ -33,8 +35,16 @@ type Step struct {
 // breaker: one for each breaker that applies to closed trades and is on.
 type Limits map[string]domain.Decimal
 
-// DefaultLimits are the limits for the merged series of a portfolio: the defaults
-// of a single bot.
+// LimitsFor returns the limits for the merged series of a portfolio: its policy's, with the
+// drawdown of a single bot. The first edition compared it with the defaults.
+func LimitsFor(p *domain.Policy) Limits {
+	if p.Second() {
+		return LimitsOf(p)
+	}
+	return DefaultLimits()
+}
+
+// DefaultLimits are the limits of a bot under the default policy.
 func DefaultLimits() Limits {
 	p := domain.DefaultPolicy(domain.ModePaper)
 	return LimitsOf(&p)
@@ -59,6 +69,7 @@ type ClosedBreaker struct {
 	Trade int
 	Time  time.Time
 	Value domain.Decimal
+	Limit domain.Decimal
 }
 
 // Extreme is a point of the series: after the Trade-th closed trade (0: the
@@ -69,7 +80,13 @@ type Extreme struct {
 	Time   time.Time
 }
 
-// MaxDrawdown is the fall with the largest ratio.
+// Day is the P&L of the results of a calendar day.
+type Day struct {
+	Date string
+	PnL  domain.Decimal
+}
+
+// MaxDrawdown is the fall with the largest ratio, or the largest amount.
 type MaxDrawdown struct {
 	Abs, Ratio   domain.Decimal
 	Peak, Trough Extreme
@@ -77,22 +94,27 @@ type MaxDrawdown struct {
 
 // Stats are the figures of the closed trades of one scope.
 type Stats struct {
-	Trades, Wins, Losses, Neutral int
-	NetPnL                        domain.Decimal
-	GrossProfit, GrossLoss        domain.Decimal // both positive
-	Fees                          domain.Decimal
-	LongestLossStreak             int
-	Capital, Equity               domain.Decimal // before the first close, after the last
-	MaxDrawdown                   MaxDrawdown
-	ClosedBreakers                []ClosedBreaker
+	Trades, Results        int // Results are what the next three count
+	Wins, Losses, Neutral  int
+	NetPnL                 domain.Decimal
+	GrossProfit, GrossLoss domain.Decimal // both positive
+	Fees                   domain.Decimal
+	LongestLossStreak      int
+	StreakEnd              Extreme        // the last loss of the first of the longest streaks
+	StreaksAtLimit         int            // streaks that reached the limit of losses in a row
+	Best, Worst            *Day           // nil without trades
+	Capital, Equity        domain.Decimal // before the first close, after the last
+	MaxDrawdown            MaxDrawdown
+	DeepestDrawdown        MaxDrawdown // that of the largest amount
+	ClosedBreakers         []ClosedBreaker
 }
 
-// WinRate is wins ÷ trades, nil without trades.
+// WinRate is wins ÷ results, nil without results.
 func (s *Stats) WinRate() *domain.Decimal {
-	if s.Trades == 0 {
+	if s.Results == 0 {
 		return nil
 	}
-	rate := domain.FromInt(int64(s.Wins)).Div(domain.FromInt(int64(s.Trades)))
+	rate := domain.FromInt(int64(s.Wins)).Div(domain.FromInt(int64(s.Results)))
 	return &rate
 }
 
@@ -119,6 +141,7 @@ func Compute(steps []Step, limits Limits, zone *time.Location) Stats {
 			w.flow(steps[i].Flow)
 		}
 	}
+	w.endDay()
 	w.stats.Equity = w.equity
 	if w.stats.Trades == 0 {
 		w.stats.Capital = w.equity
@@ -134,6 +157,7 @@ type walk struct {
 	refs   risk.References
 	equity domain.Decimal
 	day    string
+	today  domain.Decimal // P&L of the day
 	streak risk.Streak
 	peak   Extreme
 }
@@ -152,14 +176,30 @@ func (w *walk) close(t *Trade) {
 		w.stats.Capital = w.equity
 	}
 	if day := t.Time.In(w.zone).Format(time.DateOnly); day != w.day {
+		w.endDay()
 		w.day = day
 		w.each(t.Time, func(r *risk.Rule) func(risk.Subject) { return r.Day })
 	}
 	w.each(t.Time, func(r *risk.Rule) func(risk.Subject) { return r.Hour })
 	w.count(t)
-	w.equity = w.equity.Add(t.PnL)
+	w.equity, w.today = w.equity.Add(t.PnL), w.today.Add(t.PnL)
 	w.measure(t)
 	w.judge(t)
+}
+
+// endDay compares the day that ends with the best and the worst one.
+func (w *walk) endDay() {
+	if w.day == "" {
+		return
+	}
+	d, s := &Day{w.day, w.today}, &w.stats
+	if s.Best == nil || s.Best.PnL.Less(d.PnL) {
+		s.Best = d
+	}
+	if s.Worst == nil || d.PnL.Less(s.Worst.PnL) {
+		s.Worst = d
+	}
+	w.today = domain.Zero
 }
 
 // subject returns the scope of the series, as the breakers measure it.
@@ -178,7 +218,7 @@ func (w *walk) each(at time.Time, what func(*risk.Rule) func(risk.Subject)) {
 
 func (w *walk) count(t *Trade) {
 	s := &w.stats
-	s.Trades++
+	s.Trades += 1 + t.More
 	s.NetPnL = s.NetPnL.Add(t.PnL)
 	s.Fees = s.Fees.Add(t.Fee)
 	if t.PnL.Sign() > 0 {
@@ -186,6 +226,10 @@ func (w *walk) count(t *Trade) {
 	} else {
 		s.GrossLoss = s.GrossLoss.Sub(t.PnL)
 	}
+	if t.Result == "" {
+		return
+	}
+	s.Results++
 	switch t.Result {
 	case domain.Win:
 		s.Wins++
@@ -194,8 +238,15 @@ func (w *walk) count(t *Trade) {
 	case domain.Neutral:
 		s.Neutral++
 	}
-	w.streak.Close(t.Result)
-	s.LongestLossStreak = max(s.LongestLossStreak, w.streak.Losses)
+	if w.streak.Close(t.Result); t.Result != domain.Loss {
+		return
+	}
+	if s.LongestLossStreak < w.streak.Losses {
+		s.LongestLossStreak, s.StreakEnd = w.streak.Losses, Extreme{Trade: s.Trades, Time: t.Time}
+	}
+	if limit, on := w.limits[domain.ConsecutiveLosses]; on && domain.FromInt(int64(w.streak.Losses)) == limit {
+		s.StreaksAtLimit++
+	}
 }
 
 // measure updates the peak and the deepest drawdown.
@@ -206,11 +257,12 @@ func (w *walk) measure(t *Trade) {
 	if oldPeak.Less(w.refs.LifetimePeak) {
 		w.peak = Extreme{Equity: w.equity, Trade: w.stats.Trades, Time: t.Time}
 	}
+	trough := Extreme{Equity: w.equity, Trade: w.stats.Trades, Time: t.Time}
 	if before.Less(w.refs.Max.Ratio) {
-		w.stats.MaxDrawdown = MaxDrawdown{
-			Abs: w.refs.Max.Abs, Ratio: w.refs.Max.Ratio, Peak: w.peak,
-			Trough: Extreme{Equity: w.equity, Trade: w.stats.Trades, Time: t.Time},
-		}
+		w.stats.MaxDrawdown = MaxDrawdown{Abs: w.refs.Max.Abs, Ratio: w.refs.Max.Ratio, Peak: w.peak, Trough: trough}
+	}
+	if fall := w.refs.LifetimePeak.Sub(w.equity); w.refs.Evaluated(w.equity) && w.stats.DeepestDrawdown.Abs.Less(fall) {
+		w.stats.DeepestDrawdown = MaxDrawdown{Abs: fall, Ratio: fall.Div(w.refs.LifetimePeak).Min(domain.One), Peak: w.peak, Trough: trough}
 	}
 }
 
@@ -233,5 +285,5 @@ func (w *walk) first(r *risk.Rule, limit domain.Decimal, t *Trade) {
 			return
 		}
 	}
-	w.stats.ClosedBreakers = append(w.stats.ClosedBreakers, ClosedBreaker{r, w.stats.Trades, t.Time, value})
+	w.stats.ClosedBreakers = append(w.stats.ClosedBreakers, ClosedBreaker{r, w.stats.Trades, t.Time, value, limit})
 }

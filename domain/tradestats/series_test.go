@@ -291,3 +291,39 @@ func TestOptionalBreakersOnClosedTrades(t *testing.T) {
 	p.MaxRollingLossPct = dec("0.2")
 	require.Equal(t, dec("0.2"), LimitsOf(&p)[risk.RollingLoss])
 }
+
+// Where the longest streak ended (of equal ones the first), and how many reached the limit:
+// limit − 1, limit, limit + 1.
+func TestStreaks(t *testing.T) {
+	s := compute("f+1000 -1 -1 5 -1 -1 5")
+	require.Equal(t, []int{2, 2, 0}, []int{s.LongestLossStreak, s.StreakEnd.Trade, s.StreaksAtLimit})
+	require.Equal(t, noon.Add(time.Hour), s.StreakEnd.Time)
+	s = compute("f+1000 -1 -1 -1 5 -1 0 -1 -1 -1 5 -1 -1")
+	require.Equal(t, []int{4, 9, 2}, []int{s.LongestLossStreak, s.StreakEnd.Trade, s.StreaksAtLimit})
+	require.Zero(t, compute("f+1000 5 0").StreakEnd)
+}
+
+// The best and the worst day, of equal ones the first.
+func TestBestAndWorstDay(t *testing.T) {
+	none := compute("f+1000")
+	require.Nil(t, none.Best)
+	require.Nil(t, none.Worst)
+	s := compute("f+1000 10 -4 | -7 1 | 3 3 | -6")
+	require.Equal(t, Day{"2026-03-10", dec("6")}, *s.Best)
+	require.Equal(t, Day{"2026-03-11", dec("-6")}, *s.Worst)
+	one := compute("f+1000 -5")
+	require.Equal(t, *one.Best, *one.Worst, "one day is both")
+}
+
+// The largest amount beside the largest ratio.
+func TestDeepestDrawdown(t *testing.T) {
+	s := compute("f+1000 -100 1100 -150")
+	require.Equal(t, "100", s.MaxDrawdown.Abs.String())
+	d := s.DeepestDrawdown
+	require.Equal(t, []string{"150", "0.075", "2000", "1850"}, []string{d.Abs.String(), d.Ratio.String(), d.Peak.Equity.String(), d.Trough.Equity.String()})
+	require.Equal(t, []int{2, 3}, []int{d.Peak.Trade, d.Trough.Trade})
+	s = compute("f+1000 -100")
+	require.Equal(t, s.MaxDrawdown, s.DeepestDrawdown)
+	require.Zero(t, compute("-5 -5").DeepestDrawdown, "no capital")
+	require.Equal(t, "1", compute("f+100 -150").DeepestDrawdown.Ratio.String())
+}

@@ -9,7 +9,6 @@ import (
 	"pets/commands"
 	"pets/domain"
 	"pets/domain/portfolio"
-	"pets/domain/tradestats"
 	"pets/projections"
 )
 
@@ -25,6 +24,8 @@ type looker struct {
 	state *portfolio.State
 	with  riders
 	now   time.Time
+	// past reports that the view is of a moment of the past.
+	past bool
 	// pending are the stops that are in force and not recorded yet; none in the
 	// past.
 	pending []commands.PendingStop
@@ -41,7 +42,8 @@ func show[T any](q *request, view func(*looker) (*T, error)) error {
 	}
 	var out *T
 	var revision uint64
-	if m.at.Revision == nil && m.at.Time == nil { // read before the state, so that one recorded meanwhile is in the state
+	l.past = m.at.Revision != nil || m.at.Time != nil
+	if !l.past { // read before the state, so that one recorded meanwhile is in the state
 		l.pending = q.api.engine.Pending(q.portfolio())
 	}
 	err = q.api.showState(q.r.Context(), q.portfolio(), m, func(s *portfolio.State, with riders) error {
@@ -84,6 +86,14 @@ func (q *request) looker() (*looker, moment, error) {
 func (l *looker) clock() time.Time {
 	now, _ := l.state.ClockAt(l.now)
 	return now
+}
+
+// at is the time of which the view speaks: that of the last record, in the past.
+func (l *looker) at() time.Time {
+	if l.past {
+		return l.state.Time
+	}
+	return l.clock()
 }
 
 // Head begins every view of a portfolio. It is exported for the document: because
@@ -148,12 +158,12 @@ type (
 
 func stateView(l *looker) (*any, error) {
 	if l.own {
-		v := &ownStateAnswer{OwnState: projections.OwnStateOf(l.state, l.bot)}
+		v := &ownStateAnswer{OwnState: projections.OwnStateOf(l.state, l.bot, l.at())}
 		v.EmergencyStop = l.emergencyStop()
 		l.stopped(v.Bots)
 		return boxed(v), v.page(l.values, botList(&v.Bots), breakerList(&v.Breakers), positionList(&v.Positions))
 	}
-	v := &stateAnswer{State: projections.StateOf(l.state)}
+	v := &stateAnswer{State: projections.StateAt(l.state, l.at())}
 	v.EmergencyStop = l.emergencyStop()
 	l.stopped(v.Bots)
 	overrides := listOf("overrides", &v.Overrides, func(o *projections.Override) string { return o.Override })
@@ -178,7 +188,7 @@ func positionList(all *[]projections.Position) list {
 }
 
 func statsView(l *looker) (*any, error) {
-	stats, err := l.with.stats.View(l.state, tradestats.DefaultLimits())
+	stats, err := l.with.stats.View(l.state, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -221,7 +231,7 @@ type positionsAnswer struct {
 
 func positionsView(l *looker) (*positionsAnswer, error) {
 	v := &positionsAnswer{Head: l.head(), Positions: []projections.Position{}}
-	for _, p := range projections.PositionsOf(l.state) {
+	for _, p := range projections.PositionsAt(l.state, l.at()) {
 		if l.bot == "" || p.Bot == l.bot {
 			v.Positions = append(v.Positions, p)
 		}

@@ -31,6 +31,8 @@ type resetPreview struct {
 	OpenPositions int            `json:"open_positions"`
 	// EventsSince is the number of records after the trip.
 	EventsSince uint64 `json:"events_since"`
+	// RebasesTo is the equity that the breaker would be measured from after a rebase.
+	RebasesTo *domain.Decimal `json:"rebases_to,omitempty"`
 }
 
 func resetRoute() route {
@@ -61,7 +63,7 @@ func resetBreaker(q *request) error {
 		}
 		v = resetPreview{
 			Revision: s.Next - 1, Breaker: breaker, Tripped: p.Tripped, Before: p.Before.Ratio(), After: p.After.Ratio(),
-			Limit: p.Limit, WouldRetrip: p.WouldRetrip, OpenPositions: p.OpenPositions, EventsSince: p.Since,
+			Limit: p.Limit, WouldRetrip: p.WouldRetrip, OpenPositions: p.OpenPositions, EventsSince: p.Since, RebasesTo: p.RebasesTo,
 		}
 		if b.Bot != "" {
 			v.Bot = &b.Bot

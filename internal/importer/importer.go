@@ -302,7 +302,7 @@ func rowsFault(reason error) bool {
 		return false
 	}
 	switch domain.CodeOf(reason) {
-	case domain.CodeInvalid, domain.CodeConflict, domain.CodeTradeIDConflict, domain.CodeTooLarge, domain.CodeIdempotencyMismatch:
+	case domain.CodeInvalid, domain.CodeConflict, domain.CodeTradeIDConflict, domain.CodeMarksRefused, domain.CodeTooLarge, domain.CodeIdempotencyMismatch:
 		return true
 	default:
 		return false

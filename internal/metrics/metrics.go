@@ -98,7 +98,7 @@ func (m *Metrics) KeyAge(age time.Duration) { m.keyAge.Set(age.Seconds()) }
 // Watch sets the source of the portfolios, whether the server answers commands,
 // and the state of the store. health may be nil.
 func (m *Metrics) Watch(s Source, isReady func() bool, health func() Health) {
-	m.registry.MustRegister(&states{s, isReady})
+	m.registry.MustRegister(&states{s, isReady, time.Now})
 	if health != nil {
 		m.registry.MustRegister(store(health))
 	}
@@ -114,6 +114,7 @@ func (m *Metrics) Handler() http.Handler {
 type states struct {
 	source  Source
 	isReady func() bool
+	now     func() time.Time
 }
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
@@ -135,6 +136,9 @@ var (
 	streak    = desc("consecutive_losses", "Closed trades lost in a row.", "portfolio", "bot")
 	running   = desc("bot_running", "1 while the bot may ask for permits.", "portfolio", "bot")
 	positions = desc("open_positions", "Open positions.", "portfolio", "bot")
+	stale     = desc("stale_positions", "Open positions whose mark is older than mark_max_age now.", "portfolio")
+	waiting   = desc("waiting_marks", "Marks beyond the collar that wait to be confirmed.", "portfolio")
+	partly    = desc("partly_marked_markets", "Exclusive markets of which the feed did not mark all outcomes in one command.", "portfolio")
 	permits   = desc("permits", "Permits that are remembered as granted or working.", "portfolio")
 
 	value   = desc("breaker_value", "What the breaker is at: losses in a row, or a ratio.", "portfolio", "bot", "breaker")
@@ -144,7 +148,7 @@ var (
 )
 
 var all = []*prometheus.Desc{
-	ready, revision, recorded, equity, realised, drawdown, dailyLoss, stopped, streak, running, positions, permits, value, limit, tripped, warned,
+	ready, revision, recorded, equity, realised, drawdown, dailyLoss, stopped, streak, running, positions, stale, waiting, partly, permits, value, limit, tripped, warned,
 }
 
 // Describe implements prometheus.Collector.
@@ -158,14 +162,16 @@ func (s *states) Describe(out chan<- *prometheus.Desc) {
 func (s *states) Collect(out chan<- prometheus.Metric) {
 	gauge(out, ready, truth(s.isReady()))
 	var found []prometheus.Metric // sent afterwards: a slow scrape must not hold a state
-	s.source.Each(func(st *portfolio.State) { found = append(found, ofState(st)...) })
+	now := s.now()
+	s.source.Each(func(st *portfolio.State) { found = append(found, ofState(st, now)...) })
 	for _, m := range found {
 		out <- m
 	}
 }
 
-func ofState(s *portfolio.State) []prometheus.Metric {
+func ofState(s *portfolio.State, wall time.Time) []prometheus.Metric {
 	p, whole := s.Portfolio, s.Equity()
+	now, _ := s.ClockAt(wall)
 	out := []prometheus.Metric{
 		metric(revision, float64(s.Next-1), p),
 		metric(recorded, float64(s.Time.UnixMilli())/1000, p),
@@ -175,6 +181,9 @@ func ofState(s *portfolio.State) []prometheus.Metric {
 		metric(dailyLoss, s.Refs.DailyLoss(whole).Float(), p),
 		metric(stopped, truth(s.Stop.Engaged), p),
 		metric(permits, float64(len(s.Permits)), p),
+		metric(stale, float64(s.StalePositions(now)), p),
+		metric(waiting, float64(len(s.WaitingMarks())), p),
+		metric(partly, float64(len(s.PartlyMarked())), p),
 	}
 	for _, id := range s.BotIDs() {
 		b := s.Bots[id]

@@ -19,6 +19,12 @@ type one struct{ s *portfolio.State }
 
 func (o one) Each(look func(*portfolio.State)) { look(o.s) }
 
+func staleAfter(age time.Duration) domain.Policy {
+	p := domain.DefaultPolicy(domain.ModePaper)
+	p.MarkMaxAge = domain.Duration(age)
+	return p
+}
+
 func some(t *testing.T) *portfolio.State {
 	t.Helper()
 	s, now := portfolio.New(), time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
@@ -27,7 +33,7 @@ func some(t *testing.T) *portfolio.State {
 		func(d *portfolio.Decision) error {
 			return d.Open(&domain.PortfolioOpened{
 				Portfolio: "main", Mode: domain.ModePaper, Clock: domain.ClockWall, BaseAsset: "USDC", BaseDecimals: 6,
-				Policy: domain.DefaultPolicy(domain.ModePaper),
+				Policy: staleAfter(time.Minute),
 			}, nil)
 		},
 		func(d *portfolio.Decision) error {
@@ -39,6 +45,12 @@ func some(t *testing.T) *portfolio.State {
 		func(d *portfolio.Decision) error {
 			return d.RecordTrade(&domain.TradeClosed{
 				Bot: "alpha", Instrument: domain.Instrument{Market: "m"}, TradeFigures: domain.TradeFigures{PnL: domain.MustDecimal("-60")}, TradeID: "t",
+			})
+		},
+		func(d *portfolio.Decision) error {
+			return d.RecordFill(portfolio.FillReport{
+				FillID: domain.FillID{Bot: "alpha", TradeID: "f"}, Instrument: domain.Instrument{Market: "m", Outcome: "YES"},
+				Side: domain.Buy, Quantity: domain.MustDecimal("1"), Price: domain.MustDecimal("0.5"),
 			})
 		},
 	} {
@@ -84,6 +96,9 @@ func TestMetrics(t *testing.T) {
 		`pets_daily_loss_ratio{portfolio="main"} 0.06`,
 		`pets_drawdown_ratio{bot="alpha",portfolio="main"} 0.15`,
 		`pets_consecutive_losses{bot="alpha",portfolio="main"} 1`,
+		`pets_stale_positions{portfolio="main"} 1`,
+		`pets_waiting_marks{portfolio="main"} 0`,
+		`pets_partly_marked_markets{portfolio="main"} 0`,
 		`pets_breaker_tripped{bot="",breaker="daily_loss",portfolio="main"} 1`,
 		`pets_breaker_tripped{bot="",breaker="portfolio_drawdown",portfolio="main"} 0`,
 		`pets_breaker_tripped{bot="alpha",breaker="consecutive_losses",portfolio="main"} 0`,

@@ -6,7 +6,6 @@ import (
 	"pets/domain"
 	"pets/domain/portfolio"
 	"pets/domain/system"
-	"pets/domain/tradestats"
 	"pets/domain/treasury"
 	"pets/eventstore"
 	"pets/projections"
@@ -67,7 +66,7 @@ func (f *portfolioFold) State() (any, error) {
 
 // Views are the answers to every question that needs only this stream.
 func (f *portfolioFold) Views() (any, error) {
-	stats, err := f.stats.View(f.s, tradestats.DefaultLimits())
+	stats, err := f.stats.View(f.s, nil)
 	if err != nil {
 		return nil, err
 	}

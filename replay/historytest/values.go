@@ -133,7 +133,29 @@ var Added = map[string]string{
 	"/state/state/custody/transfers/*/raise/revision":  acts,
 	"/state/state/custody/transfers/*/raised/revision": acts,
 	"/state/state/custody/transfers/*/first_revision":  acts,
+	"/views/state/stale":                               stale,
+	"/views/state/positions/*/stale":                   stale,
+	"/views/positions/*/stale":                         stale,
 }
+
+// added are the figures that statistics got since, of the portfolio and of each bot.
+var added = []string{
+	"results", "longest_loss_streak_end/trade", "longest_loss_streak_end/time", "loss_streaks_at_limit",
+	"best_day/date", "best_day/pnl", "worst_day/date", "worst_day/pnl", "closed_breakers/*/limit",
+	"max_drawdown_abs/abs", "max_drawdown_abs/ratio", "max_drawdown_abs/peak", "max_drawdown_abs/trough",
+	"max_drawdown_abs/peak_trade", "max_drawdown_abs/peak_time", "max_drawdown_abs/trough_trade", "max_drawdown_abs/trough_time",
+}
+
+func init() {
+	for _, name := range added {
+		Added["/views/stats/portfolio/"+name] = figures
+		Added["/views/stats/bots/*/"+name] = figures
+	}
+}
+
+const stale = "said of the marks and their times, which are what they were"
+
+const figures = "figures of the same closed trades, which earlier builds did not show"
 
 const (
 	doubts = "said of the balances of the treasury, which are what they were"

@@ -10,7 +10,6 @@ import (
 
 	"pets/domain"
 	"pets/domain/ledger"
-	"pets/domain/tradestats"
 	"pets/projections"
 	"pets/replay"
 )
@@ -79,7 +78,7 @@ func (s *scenario) lookup(path string) (string, error) {
 	steps := strings.Split(path, ".")
 	var view any = projections.StateOf(s.state)
 	if steps[0] == "stats" {
-		stats, err := s.stats.View(s.state, tradestats.DefaultLimits())
+		stats, err := s.stats.View(s.state, nil)
 		if err != nil {
 			return "", err
 		}

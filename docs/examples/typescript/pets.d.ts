@@ -290,7 +290,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Correct an asset account of a paper portfolio by hand, with a reason; in a live one two people do, by an override of kind adjustment
+         * Correct an asset account by hand, with a reason
          * @description Roles: admin.
          */
         post: operations["post_adjustment"];
@@ -770,7 +770,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Register a market: its kind, outcomes and category, and the tokens that its orders are of
+         * Register a market: its kind, outcomes and category
          * @description Roles: operator, admin.
          */
         post: operations["register_market"];
@@ -810,7 +810,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * The first of two people asks for what takes two: go_live, limits, treasury_policy, transfer, adjustment, market_tokens, clock or signed_approvals
+         * The first of two people asks to override a rule: go_live, limits or the treasury policy of a live portfolio, what became of a transfer, the tokens of a market, the clock, or approvals by API key alone
          * @description Roles: operator, approver, admin.
          */
         post: operations["request_override"];
@@ -1446,6 +1446,7 @@ export interface components {
             events: components["schemas"]["EventRef"][];
             id?: string;
             permit?: components["schemas"]["PermitAnswer"];
+            refused?: components["schemas"]["RefusedMark"][];
             /**
              * Format: int64
              * @description The place in the portfolio's history
@@ -1536,7 +1537,6 @@ export interface components {
             /** Format: date-time */
             revoked_at: string | null;
             subject?: components["schemas"]["Subject"];
-            unsound?: string;
             /** @description The person */
             user: string;
             vouched_by?: string;
@@ -1743,6 +1743,7 @@ export interface components {
             wins: number;
         };
         BotStats: {
+            best_day?: components["schemas"]["StatsDay"];
             /** @description The bot's id */
             bot: string;
             closed_breakers: components["schemas"]["ClosedBreaker"][];
@@ -1768,12 +1769,16 @@ export interface components {
             gross_profit: string;
             /** Format: int64 */
             longest_loss_streak: number;
+            longest_loss_streak_end?: components["schemas"]["StreakEnd"];
+            /** Format: int64 */
+            loss_streaks_at_limit: number;
             /**
              * Format: int64
              * @description How many lost
              */
             losses: number;
             max_drawdown: components["schemas"]["ClosedDrawdown"];
+            max_drawdown_abs: components["schemas"]["ClosedDrawdown"];
             max_drawdown_marked: components["schemas"]["Drawdown"];
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -1802,6 +1807,11 @@ export interface components {
             realised_pnl: string;
             /**
              * Format: int64
+             * @description The answers, in the order of the commands
+             */
+            results: number;
+            /**
+             * Format: int64
              * @description Closed trades
              */
             trades: number;
@@ -1815,6 +1825,7 @@ export interface components {
              * @description How many won
              */
             wins: number;
+            worst_day?: components["schemas"]["StatsDay"];
         };
         Breaker: {
             /** @description The bot's id */
@@ -1886,10 +1897,25 @@ export interface components {
              */
             loss_dust?: string;
             /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            mark_collar?: string;
+            /**
+             * @description A duration such as 30s, 15m or 1h.
+             * @example 30s
+             */
+            mark_confirm_after?: string;
+            /**
              * @description A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             mark_max_age?: string;
+            /**
+             * @description A duration such as 30s, 15m or 1h.
+             * @example 30s
+             */
+            market_cooldown?: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
@@ -1917,6 +1943,11 @@ export interface components {
              * @example 12.5
              */
             max_daily_loss_pct?: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            max_market_usd?: string;
             /** Format: int64 */
             max_open_positions?: number;
             /**
@@ -1924,6 +1955,8 @@ export interface components {
              * @example 12.5
              */
             max_order_usd?: string;
+            /** Format: int64 */
+            max_orders_per_day?: number;
             /** Format: int64 */
             max_orders_per_minute?: number;
             /**
@@ -1945,19 +1978,34 @@ export interface components {
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
+            min_capital?: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
             paper_slippage_bps?: string;
             /**
              * @description A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             permit_ttl?: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            position_dust_usd?: string;
             /** @description Why, for people and the record */
             reason: string;
+            registered_only?: boolean;
+            /** Format: int64 */
+            rules?: number;
+            while_tripped?: string;
             zone_bounds?: string[];
         };
         ClosedBreaker: {
             /** @description The breaker's name */
             breaker: string;
+            limit: unknown;
             /**
              * Format: date-time
              * @description The time of it
@@ -2055,7 +2103,6 @@ export interface components {
              */
             difference: string;
             place: string;
-            unsure?: string;
         };
         Directive: {
             /**
@@ -2312,6 +2359,7 @@ export interface components {
             id?: string;
             key: string;
             permit?: components["schemas"]["PermitAnswer"];
+            refused?: components["schemas"]["RefusedMark"][];
             /**
              * Format: int64
              * @description The place in the portfolio's history
@@ -2453,10 +2501,25 @@ export interface components {
              */
             loss_dust?: string;
             /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            mark_collar?: string;
+            /**
+             * @description A duration such as 30s, 15m or 1h.
+             * @example 30s
+             */
+            mark_confirm_after?: string;
+            /**
              * @description A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             mark_max_age?: string;
+            /**
+             * @description A duration such as 30s, 15m or 1h.
+             * @example 30s
+             */
+            market_cooldown?: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
@@ -2484,6 +2547,11 @@ export interface components {
              * @example 12.5
              */
             max_daily_loss_pct?: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            max_market_usd?: string;
             /** Format: int64 */
             max_open_positions?: number;
             /**
@@ -2491,6 +2559,8 @@ export interface components {
              * @example 12.5
              */
             max_order_usd?: string;
+            /** Format: int64 */
+            max_orders_per_day?: number;
             /** Format: int64 */
             max_orders_per_minute?: number;
             /**
@@ -2512,12 +2582,26 @@ export interface components {
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
+            min_capital?: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
             paper_slippage_bps?: string;
             /**
              * @description A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             permit_ttl?: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            position_dust_usd?: string;
+            registered_only?: boolean;
+            /** Format: int64 */
+            rules?: number;
+            while_tripped?: string;
             zone_bounds?: string[];
         };
         LoadWalletBody: Record<string, never>;
@@ -2533,6 +2617,7 @@ export interface components {
              * @example 12.5
              */
             price: string;
+            waits?: boolean;
         };
         MarkPrices: {
             marks: components["schemas"]["Mark"][];
@@ -2618,6 +2703,7 @@ export interface components {
              * @description The place in the portfolio's history
              */
             revision: number;
+            stale?: boolean;
             /**
              * Format: date-time
              * @description The time of it
@@ -2858,10 +2944,25 @@ export interface components {
              */
             loss_dust: string;
             /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            mark_collar?: string;
+            /**
+             * @description A duration such as 30s, 15m or 1h.
+             * @example 30s
+             */
+            mark_confirm_after?: string;
+            /**
              * @description A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             mark_max_age: string;
+            /**
+             * @description A duration such as 30s, 15m or 1h.
+             * @example 30s
+             */
+            market_cooldown?: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
@@ -2889,6 +2990,11 @@ export interface components {
              * @example 12.5
              */
             max_daily_loss_pct: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            max_market_usd?: string;
             /** Format: int64 */
             max_open_positions?: number;
             /**
@@ -2896,6 +3002,8 @@ export interface components {
              * @example 12.5
              */
             max_order_usd?: string;
+            /** Format: int64 */
+            max_orders_per_day?: number;
             /** Format: int64 */
             max_orders_per_minute?: number;
             /**
@@ -2917,12 +3025,26 @@ export interface components {
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
+            min_capital?: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
             paper_slippage_bps?: string;
             /**
              * @description A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             permit_ttl: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            position_dust_usd?: string;
+            registered_only?: boolean;
+            /** Format: int64 */
+            rules?: number;
+            while_tripped?: string;
             zone_bounds: string[];
         };
         PortfolioAnswer: {
@@ -2989,6 +3111,11 @@ export interface components {
              * @example 12.5
              */
             mark: string | null;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            mark_waiting?: string;
             /** @description The market's id */
             market: string;
             /**
@@ -3004,6 +3131,7 @@ export interface components {
              * @example 12.5
              */
             quantity: string;
+            stale?: boolean;
             /** @description The id of the trade */
             trade: string;
             /**
@@ -3040,6 +3168,9 @@ export interface components {
             amount: string;
             /** @description The asset, such as USDC */
             asset?: string;
+            flow?: boolean;
+            /** Format: int64 */
+            of?: number;
             /** @description Why, for people and the record */
             reason: string;
         };
@@ -3052,7 +3183,7 @@ export interface components {
             status: number;
             title: string;
             /** @enum {string} */
-            type: "urn:pets:problem:invalid" | "urn:pets:problem:unauthenticated" | "urn:pets:problem:key_expired" | "urn:pets:problem:denied" | "urn:pets:problem:not_found" | "urn:pets:problem:conflict" | "urn:pets:problem:would_retrip" | "urn:pets:problem:trade_id_conflict" | "urn:pets:problem:idempotency_mismatch" | "urn:pets:problem:halted" | "urn:pets:problem:too_large" | "urn:pets:problem:rate_limited" | "urn:pets:problem:clock" | "urn:pets:problem:unavailable" | "urn:pets:problem:internal";
+            type: "urn:pets:problem:invalid" | "urn:pets:problem:unauthenticated" | "urn:pets:problem:key_expired" | "urn:pets:problem:denied" | "urn:pets:problem:not_found" | "urn:pets:problem:conflict" | "urn:pets:problem:would_retrip" | "urn:pets:problem:trade_id_conflict" | "urn:pets:problem:idempotency_mismatch" | "urn:pets:problem:payouts_sum" | "urn:pets:problem:marks_refused" | "urn:pets:problem:not_held" | "urn:pets:problem:voided" | "urn:pets:problem:halted" | "urn:pets:problem:too_large" | "urn:pets:problem:rate_limited" | "urn:pets:problem:clock" | "urn:pets:problem:unavailable" | "urn:pets:problem:internal";
         };
         Proposal: {
             /**
@@ -3104,7 +3235,7 @@ export interface components {
         };
         Reason: {
             /** @enum {string} */
-            code: "emergency_stop" | "breaker_tripped" | "limit_reached" | "bot_unknown" | "bot_stopped" | "market_mismatch" | "market_settled" | "zone_blocked" | "insufficient_cash" | "max_order" | "max_position" | "max_open_positions" | "bot_capital" | "category_exposure" | "order_rate" | "stale_mark" | "not_reducing" | "legs_invalid" | "legs_not_profitable" | "inventory_cap";
+            code: "emergency_stop" | "breaker_tripped" | "limit_reached" | "bot_unknown" | "bot_stopped" | "market_mismatch" | "market_settled" | "zone_blocked" | "insufficient_cash" | "max_order" | "max_position" | "max_open_positions" | "bot_capital" | "category_exposure" | "order_rate" | "stale_mark" | "not_reducing" | "legs_invalid" | "legs_not_profitable" | "inventory_cap" | "registered_only" | "mark_unconfirmed" | "unreconciled" | "max_market" | "orders_per_day" | "market_cooldown" | "arbitrage_open";
             /**
              * Format: int64
              * @description The leg it is about, from 1
@@ -3301,6 +3432,13 @@ export interface components {
             /** @description The wallet's name */
             wallet: string;
         };
+        RefusedMark: {
+            code: string;
+            /** Format: int64 */
+            index: number;
+            /** @description For a person */
+            message: string;
+        };
         RegisterApprover: {
             /** @description A note for people */
             note?: string;
@@ -3327,7 +3465,7 @@ export interface components {
         };
         RegisterMarket: {
             category?: string;
-            condition?: string;
+            exclusive?: boolean;
             /** @enum {string} */
             kind: "outcome" | "spot" | "perp";
             /** @description The market's id */
@@ -3440,6 +3578,11 @@ export interface components {
             /** Format: int64 */
             open_positions: number;
             /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            rebases_to?: string;
+            /**
              * Format: int64
              * @description The place in the portfolio's history
              */
@@ -3483,6 +3626,7 @@ export interface components {
             to: string;
         };
         ScopeStats: {
+            best_day?: components["schemas"]["StatsDay"];
             closed_breakers: components["schemas"]["ClosedBreaker"][];
             /**
              * @description Fees paid. An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -3506,12 +3650,16 @@ export interface components {
             gross_profit: string;
             /** Format: int64 */
             longest_loss_streak: number;
+            longest_loss_streak_end?: components["schemas"]["StreakEnd"];
+            /** Format: int64 */
+            loss_streaks_at_limit: number;
             /**
              * Format: int64
              * @description How many lost
              */
             losses: number;
             max_drawdown: components["schemas"]["ClosedDrawdown"];
+            max_drawdown_abs: components["schemas"]["ClosedDrawdown"];
             max_drawdown_marked: components["schemas"]["Drawdown"];
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -3540,6 +3688,11 @@ export interface components {
             realised_pnl: string;
             /**
              * Format: int64
+             * @description The answers, in the order of the commands
+             */
+            results: number;
+            /**
+             * Format: int64
              * @description Closed trades
              */
             trades: number;
@@ -3553,6 +3706,7 @@ export interface components {
              * @description How many won
              */
             wins: number;
+            worst_day?: components["schemas"]["StatsDay"];
         };
         SettleMarket: {
             /** @description The bot's id */
@@ -3566,6 +3720,10 @@ export interface components {
              * @example 12.5
              */
             payout: string;
+            payouts?: {
+                [key: string]: string;
+            };
+            void?: boolean;
         };
         SignAnswer: {
             /** @description The address on the chain */
@@ -3628,19 +3786,11 @@ export interface components {
         };
         SignatureObstacle: {
             /** @enum {string} */
-            code: "emergency_stop" | "breaker_tripped" | "bot_stopped" | "permit_unknown" | "permit_used" | "wallet_unknown" | "wrong_signer" | "wrong_token" | "wrong_asset" | "wrong_side" | "quantity" | "price" | "fee" | "expiry" | "market_settled" | "position_gone" | "paper_portfolio";
+            code: "emergency_stop" | "breaker_tripped" | "bot_stopped" | "permit_unknown" | "permit_used" | "wallet_unknown" | "wrong_signer" | "wrong_token" | "wrong_asset" | "wrong_side" | "quantity" | "price" | "fee" | "expiry" | "market_settled" | "position_gone" | "unreconciled" | "paper_portfolio";
             limit?: string;
             /** @description For a person */
             message: string;
             value?: string;
-        };
-        Standing: {
-            cause?: string;
-            kind: string;
-            /** Format: date-time */
-            since: string;
-            subject?: string;
-            what: string;
         };
         StartBotBody: Record<string, never>;
         StateAnswer: {
@@ -3681,6 +3831,7 @@ export interface components {
             /** @description What to ask after for the next page */
             next?: string;
             overrides: components["schemas"]["Override"][];
+            partly_marked?: string[];
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
@@ -3701,11 +3852,14 @@ export interface components {
              * @description The place in the portfolio's history
              */
             revision: number;
+            stale?: boolean;
             /**
              * Format: date-time
              * @description The time of it
              */
             time: string;
+            unreconciled?: boolean;
+            waiting_marks?: components["schemas"]["WaitingMark"][];
         };
         StatsAnswer: {
             /** @description The bots */
@@ -3713,6 +3867,14 @@ export interface components {
             /** @description What to ask after for the next page */
             next?: string;
             portfolio: components["schemas"]["ScopeStats"];
+        };
+        StatsDay: {
+            date: string;
+            /**
+             * @description Profit or loss, net of fees. An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            pnl: string;
         };
         StopAllAnswer: {
             portfolios: components["schemas"]["Stopped"][];
@@ -3731,6 +3893,7 @@ export interface components {
             kept?: boolean;
             permit?: components["schemas"]["PermitAnswer"];
             recorded: boolean;
+            refused?: components["schemas"]["RefusedMark"][];
             /**
              * Format: int64
              * @description The place in the portfolio's history
@@ -3754,6 +3917,18 @@ export interface components {
              */
             revision?: number;
         };
+        StreakEnd: {
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
+            time: string;
+            /**
+             * Format: int64
+             * @description The id of the trade
+             */
+            trade: number;
+        };
         Subject: {
             kind: string;
             ledger: string;
@@ -3764,13 +3939,6 @@ export interface components {
         TestRecoveryBody: {
             /** @description The address on the chain */
             address: string;
-        };
-        ToSign: {
-            not?: string;
-            /** @enum {string} */
-            way?: "wait" | "end" | "again" | "look";
-            /** @enum {string} */
-            what: "payment" | "cancellation";
         };
         Trade: {
             /** @description The bot's id */
@@ -3813,6 +3981,7 @@ export interface components {
              */
             quantity: string;
             result: string;
+            result_id?: string;
             revised: boolean;
             /**
              * Format: int64
@@ -3855,7 +4024,6 @@ export interface components {
             /** @description The asset, such as USDC */
             asset: string;
             attempts: components["schemas"]["Attempt"][];
-            barred?: string;
             before_raises?: components["schemas"]["EarlierApproval"];
             /** Format: int64 */
             block?: number;
@@ -3875,12 +4043,6 @@ export interface components {
              * @example 12.5
              */
             fee?: string;
-            fee_lapsed?: boolean;
-            /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
-             * @example 12.5
-             */
-            fee_now?: string;
             first_approved_by?: string;
             first_signature?: components["schemas"]["ApprovalSignature"];
             from: string;
@@ -3903,10 +4065,6 @@ export interface components {
             /** @enum {string} */
             status: "requested" | "approved" | "rejected" | "expired" | "prepared" | "signed" | "broadcast" | "confirmed" | "failed";
             to: string;
-            to_name?: string;
-            to_sign?: components["schemas"]["ToSign"];
-            /** Format: date-time */
-            to_since?: string;
             /** @description The transfer's id */
             transfer: string;
             /** @description The transaction's hash on the chain */
@@ -3940,7 +4098,6 @@ export interface components {
             policy: components["schemas"]["TreasuryPolicy"];
             /** @description The portfolio's id */
             portfolio: string;
-            problems: components["schemas"]["Standing"][];
             proposal?: components["schemas"]["Proposal"];
             /** Format: date-time */
             reconciled_at: string | null;
@@ -4026,6 +4183,26 @@ export interface components {
         };
         VouchApproverBody: {
             signature: components["schemas"]["ApprovalSignature"];
+        };
+        WaitingMark: {
+            /** @description The asset, such as USDC */
+            asset?: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            in_force?: string;
+            /** @description The market's id */
+            market?: string;
+            /** @description The outcome of the market that is traded */
+            outcome?: string;
+            /**
+             * @description The price of one. An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            price: string;
+            /** Format: date-time */
+            since: string;
         };
         Wallet: {
             /** @description The address on the chain */

@@ -221,8 +221,11 @@ func TestStateShape(t *testing.T) {
 	}
 }
 
-const scopeKeys = `trades wins losses neutral win_rate profit_factor net_pnl gross_profit gross_loss fees longest_loss_streak
+const scopeKeys = `trades results wins losses neutral win_rate profit_factor net_pnl gross_profit gross_loss fees longest_loss_streak
 	max_drawdown max_drawdown.abs max_drawdown.ratio max_drawdown.peak max_drawdown.trough
+	longest_loss_streak_end longest_loss_streak_end.trade longest_loss_streak_end.time loss_streaks_at_limit best_day best_day.date best_day.pnl worst_day worst_day.date worst_day.pnl
+	max_drawdown_abs max_drawdown_abs.abs max_drawdown_abs.ratio max_drawdown_abs.peak max_drawdown_abs.trough
+	max_drawdown_abs.peak_trade max_drawdown_abs.peak_time max_drawdown_abs.trough_trade max_drawdown_abs.trough_time
 	max_drawdown_marked max_drawdown_marked.abs max_drawdown_marked.ratio max_drawdown_marked.peak max_drawdown_marked.trough closed_breakers`
 
 // "stats has at least, under portfolio and per bot under bots[]: …"
@@ -233,7 +236,7 @@ func TestStatsShape(t *testing.T) {
 	s.JSON(&v, "stats", "--limit", "MAX_CONSECUTIVE_LOSSES=1")
 	require.Equal(t, []string{"bots", "portfolio"}, slices.Sorted(maps.Keys(v)))
 	more := " realised_pnl opening_capital final_equity max_drawdown.peak_trade max_drawdown.peak_time max_drawdown.trough_trade max_drawdown.trough_time"
-	require.Equal(t, words(scopeKeys+more+" closed_breakers.breaker closed_breakers.trade closed_breakers.time closed_breakers.value"), keys(v["portfolio"]))
+	require.Equal(t, words(scopeKeys+more+" closed_breakers.breaker closed_breakers.trade closed_breakers.time closed_breakers.value closed_breakers.limit"), keys(v["portfolio"]))
 	bots, _ := v["bots"].([]any)
 	require.Len(t, bots, 2)
 	require.Equal(t, words("bot "+scopeKeys+more), keys(bots))

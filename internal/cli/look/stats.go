@@ -23,8 +23,9 @@ func (a *app) statsCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "stats", Short: "Statistics of closed trades, and where each breaker would first have tripped", Args: cobra.NoArgs,
 		Long: "Statistics of closed trades alone. closed_breakers says where each breaker would first\n" +
-			"trip on that series: a bot against its own limits, the portfolio's merged series against\n" +
-			"3, 0.05 and 0.25 unless --limit says otherwise.",
+			"trip on that series by the limits in force, and the drawdown of the merged series by that\n" +
+			"of a single bot, unless --limit says otherwise. Under the first edition of the rules the\n" +
+			"merged series is compared with 3, 0.05 and 0.25.",
 		Example: "  pets stats\n  pets stats --limit MAX_DAILY_LOSS_PCT=0.03 --json",
 		RunE: func(c *cobra.Command, _ []string) error {
 			held, err := parseLimits(limits)
@@ -44,7 +45,7 @@ func (a *app) statsCommand() *cobra.Command {
 				return a.printStats(v)
 			}
 			return a.LookEither(c.Context(), moment, riders, func() error {
-				if len(limits) > 0 { // a server only knows the default limits
+				if len(limits) > 0 { // a server only knows the limits in force
 					return a.LookThere(c.Context(), moment, riders, show)
 				}
 				return a.askStats(c.Context(), moment)
@@ -84,7 +85,7 @@ func limitVariables() string {
 
 // parseLimits parses NAME=VALUE pairs, each limit at most once.
 func parseLimits(flags []string) (tradestats.Limits, error) {
-	held := tradestats.DefaultLimits()
+	held := tradestats.Limits{}
 	pairs, err := cli.Pairs("--limit", "NAME=VALUE, such as MAX_DAILY_LOSS_PCT=0.03", flags)
 	for _, pair := range pairs {
 		name := strings.ToLower(pair.Key)
@@ -137,11 +138,15 @@ func (a *app) askStats(ctx context.Context, moment string) error {
 func (a *app) printStats(v projections.Stats) error {
 	s := &v.Portfolio
 	p := a.Printer()
-	p.Line("trades              %d: %d wins, %d losses, %d neutral; win rate %s", s.Trades, s.Wins, s.Losses, s.Neutral, optional(s.WinRate, cli.Percent))
+	p.Line("trades              %s: %d wins, %d losses, %d neutral; win rate %s", tradesOf(s), s.Wins, s.Losses, s.Neutral, optional(s.WinRate, cli.Percent))
 	p.Line("net P&L             %s = profit %s - loss %s; profit factor %s; fees %s", cli.Money(s.NetPnL), cli.Money(s.GrossProfit), cli.Money(s.GrossLoss), optional(s.ProfitFactor, factor), cli.Money(s.Fees))
 	p.Line("equity              %s at the opening, %s after the last close (closed trades only)", cli.Money(s.OpeningCapital), cli.Money(s.FinalEquity))
-	p.Line("longest loss streak %d", s.LongestLossStreak)
+	p.Line("longest loss streak %d%s; %d reached the limit", s.LongestLossStreak, streakEnd(s.LossStreakEnd), s.StreaksAtLimit)
+	p.Line("days                best %s, worst %s", statsDay(s.BestDay), statsDay(s.WorstDay))
 	p.Line("max drawdown        %s", closedDrawdown(s.MaxDrawdown))
+	if s.MaxDrawdownAbs != s.MaxDrawdown {
+		p.Line("  largest amount    %s", closedDrawdown(s.MaxDrawdownAbs))
+	}
 	p.Line("  at marks          %s", markedDrawdown(s.MaxDrawdownMarked))
 	p.Line("")
 	if p.Err != nil {
@@ -151,6 +156,28 @@ func (a *app) printStats(v projections.Stats) error {
 		return err
 	}
 	return a.printClosedBreakers(v)
+}
+
+// tradesOf counts the trades, and the results if several trades came to one.
+func tradesOf(s *projections.ScopeStats) string {
+	if s.Results == s.Trades {
+		return fmt.Sprint(s.Trades)
+	}
+	return fmt.Sprintf("%d, in %d results", s.Trades, s.Results)
+}
+
+func streakEnd(e *projections.StreakEnd) string {
+	if e == nil {
+		return ""
+	}
+	return fmt.Sprintf(", ended with trade %d at %s", e.Trade, cli.Clock(e.Time))
+}
+
+func statsDay(d *projections.StatsDay) string {
+	if d == nil {
+		return "-"
+	}
+	return d.Date + " " + cli.Money(d.PnL)
 }
 
 func botStatRows(bots []projections.BotStats) [][]string {
@@ -186,10 +213,10 @@ func markedDrawdown(m risk.Drawdown) string {
 func factor(d domain.Decimal) string { return d.Round(4).String() }
 
 func (a *app) printClosedBreakers(v projections.Stats) error {
-	rows := [][]string{{"WOULD FIRST TRIP", "IN", "AT TRADE", "TIME", "VALUE"}}
+	rows := [][]string{{"WOULD FIRST TRIP", "IN", "AT TRADE", "TIME", "VALUE", "LIMIT"}}
 	add := func(name string, all []projections.ClosedBreaker) {
 		for _, b := range all {
-			rows = append(rows, []string{b.Breaker, name, fmt.Sprint(b.Trade), cli.Clock(b.Time), show.Plain(b.Value)})
+			rows = append(rows, []string{b.Breaker, name, fmt.Sprint(b.Trade), cli.Clock(b.Time), show.Plain(b.Value), show.Plain(b.Limit)})
 		}
 	}
 	add("portfolio", v.Portfolio.ClosedBreakers)

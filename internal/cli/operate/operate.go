@@ -147,7 +147,7 @@ func (a *app) previewReset(ctx context.Context, breaker, bot string, rebase bool
 		}
 		answer := resetPreview{
 			Breaker: breaker, Bot: bot, Tripped: v.Tripped, Before: v.Before.Ratio(), After: v.After.Ratio(), Limit: v.Limit,
-			WouldRetrip: v.WouldRetrip, OpenPositions: v.OpenPositions, EventsSince: v.Since,
+			WouldRetrip: v.WouldRetrip, OpenPositions: v.OpenPositions, EventsSince: v.Since, RebasesTo: v.RebasesTo,
 		}
 		return a.printPreview(answer, func() (projections.State, error) { return projections.StateOf(s), nil })
 	})
@@ -193,6 +193,9 @@ func (a *app) printPreview(v resetPreview, look func() (projections.State, error
 		}
 	}
 	p.Line("%s: %s → %s, limit %s: %s", risk.Key{Breaker: v.Breaker, Bot: v.Bot}, v.Before, v.After, v.Limit, verdict)
+	if v.RebasesTo != nil {
+		p.Line("it would be measured from an equity of %s", cli.Money(*v.RebasesTo))
+	}
 	p.Line("%d open positions, %d events since the trip", v.OpenPositions, v.EventsSince)
 	if show.SayMoney(a.App, p, short); short.Any() {
 		p.Say(2, "Then reset it:")
@@ -220,4 +223,6 @@ type resetPreview struct {
 	WouldRetrip   bool           `json:"would_retrip"`
 	OpenPositions int            `json:"open_positions"`
 	EventsSince   uint64         `json:"events_since"`
+
+	RebasesTo *domain.Decimal `json:"rebases_to,omitempty"`
 }

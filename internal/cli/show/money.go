@@ -16,7 +16,7 @@ import (
 
 // StepsOf returns what a state says about the way out of a stop.
 func StepsOf(v projections.State, open ClearRequest) nextSteps {
-	return nextSteps{v.EmergencyStop, open, v.Breakers, v.Bots, v.Clock == domain.ClockImported, v.Equity, v.Day.Date, v.Mode == domain.ModeLive, nil}
+	return nextSteps{v.EmergencyStop, open, v.Breakers, v.Bots, v.Clock == domain.ClockImported, v.Equity, v.Day.Date, v.Mode == domain.ModeLive, nil, v.Policy.Second()}
 }
 
 // Lack is the money without which tripped breakers cannot be reset.
@@ -44,7 +44,7 @@ func (n nextSteps) Lacking(tripped []projections.Breaker) Lack {
 		switch {
 		case !ok || r.Rebase == nil:
 		case b.Bot == nil:
-			l.portfolio = l.portfolio || n.equity.Sign() <= 0
+			l.portfolio = l.portfolio || n.lacks(n.equity)
 		case !seen[*b.Bot]:
 			seen[*b.Bot] = true
 			l.bots = append(l.bots, n.lackOf(*b.Bot)...)
@@ -59,9 +59,15 @@ func (n nextSteps) Lacking(tripped []projections.Breaker) Lack {
 	return l
 }
 
+// lacks reports whether no rebase can measure from an equity: under the second edition of the
+// rules one can measure from a debt.
+func (n nextSteps) lacks(equity domain.Decimal) bool {
+	return equity.IsZero() || equity.Sign() < 0 && !n.second
+}
+
 func (n nextSteps) lackOf(bot string) []botLack {
 	for _, b := range n.bots {
-		if b.Bot == bot && b.Equity.Sign() <= 0 {
+		if b.Bot == bot && n.lacks(b.Equity) {
 			return []botLack{{bot, b.Equity, domain.One.Sub(b.Equity)}}
 		}
 	}

@@ -106,6 +106,8 @@ type nextSteps struct {
 	day      string // of the state
 	live     bool
 	permits  []projections.Permit
+	// second means that the portfolio lives by the second edition of the rules.
+	second bool
 }
 
 // Resting are the orders that may still be filled although their bot, or everything, is stopped:

@@ -1,0 +1,31 @@
+package replay
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"pets/domain"
+)
+
+// What came with the second edition of the rules is described, too.
+func TestDescriptionsOfTheSecondEdition(t *testing.T) {
+	of, to := uint64(17), domain.MustDecimal("740")
+	half := domain.MustDecimal("0.5")
+	rain := domain.Instrument{Market: "rain", Outcome: "YES"}
+	for want, event := range map[string]domain.Event{
+		"2 marked by feed: rain/YES waits at 0.5, POL 0.5; 1 refused": &domain.PriceMarked{
+			Source:  domain.RoleFeed,
+			Marks:   []domain.Mark{{Market: "rain", Outcome: "YES", Price: half, Waits: true}, {Asset: "POL", Price: half}},
+			Refused: []domain.RefusedMark{{Index: 2}},
+		},
+		"rain/YES is priced at 0.5: the mark that waited is confirmed": &domain.MarkConfirmed{Instrument: rain, Price: half},
+		"POL is priced at 0.5: the mark that waited is confirmed":      &domain.MarkConfirmed{Asset: "POL", Price: half},
+		"hot:treasury adjusted by 0.5 USDC, which corrects revision 17: mistyped": &domain.AdjustmentPosted{
+			Account: "hot:treasury", Amount: half, Asset: "USDC", Reason: "mistyped", Flow: true, Of: &of,
+		},
+		"daily_loss reset (0.5 → 0), measured from 740: looked at it": &domain.BreakerReset{Breaker: "daily_loss", Before: half, Reason: "looked at it", RebasedTo: &to},
+	} {
+		require.Equal(t, want, Describe(event))
+	}
+}
