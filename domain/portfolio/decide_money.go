@@ -49,12 +49,21 @@ func (d *Decision) requireOwner(bot, asset string) error {
 	return nil
 }
 
-func checkMovement(wallet string, amount domain.Decimal, tx string) error {
+// maxMovementLeg leaves room for the index of a log in a block.
+const maxMovementLeg = 1_000_000
+
+func checkMovement(wallet string, amount domain.Decimal, tx string, leg int) error {
 	if wallet != domain.WalletHot && wallet != domain.WalletCold {
 		return domain.Invalid("wallet", "must be \"hot\" or \"cold\"")
 	}
 	if amount.Sign() <= 0 {
 		return domain.Invalid("amount", "must be above 0")
+	}
+	switch {
+	case leg < 0 || leg > maxMovementLeg:
+		return domain.Invalid("leg", "must be 0 to %d", maxMovementLeg)
+	case leg > 0 && tx == "":
+		return domain.Invalid("leg", "tells apart movements of one transaction; name it in tx")
 	}
 	return domain.CheckOptionalText("tx", tx)
 }
@@ -64,7 +73,10 @@ func (d *Decision) Deposit(e *domain.DepositRecorded) error {
 	if err := d.requireAsset(&e.Asset); err != nil {
 		return err
 	}
-	if err := checkMovement(e.Wallet, e.Amount, e.Tx); err != nil {
+	if err := checkMovement(e.Wallet, e.Amount, e.Tx, e.Leg); err != nil {
+		return err
+	}
+	if before, err := d.bookedBefore(movementOf(e.Asset, e.Wallet, e.Tx, e.Leg), e.Tx, e.Amount); before || err != nil {
 		return err
 	}
 	d.emit(e)
@@ -77,7 +89,10 @@ func (d *Decision) Withdraw(e *domain.WithdrawalRecorded) error {
 	if err := d.requireAsset(&e.Asset); err != nil {
 		return err
 	}
-	if err := checkMovement(e.Wallet, e.Amount, e.Tx); err != nil {
+	if err := checkMovement(e.Wallet, e.Amount, e.Tx, e.Leg); err != nil {
+		return err
+	}
+	if before, err := d.bookedBefore(movementOf(e.Asset, e.Wallet, e.Tx, e.Leg), e.Tx, e.Amount.Neg()); before || err != nil {
 		return err
 	}
 	d.fact(e)
@@ -118,8 +133,11 @@ func (d *Decision) Adjust(e *domain.AdjustmentPosted) error {
 	if account == (ledger.Account{}) {
 		return domain.Invalid("account", "must be hot:treasury, cold:treasury or hot:bot/<id>")
 	}
-	if err := d.requireOwner(bot, e.Asset); err != nil {
-		return err
+	// Only fees in another asset leave a bot with a balance of it, which can be settled.
+	if b := d.s.Bots[bot]; b == nil || b.Other[e.Asset].IsZero() {
+		if err := d.requireOwner(bot, e.Asset); err != nil {
+			return err
+		}
 	}
 	if e.Amount.IsZero() {
 		return domain.Invalid("amount", "must not be 0")
