@@ -720,6 +720,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/portfolios/{portfolio}/funding": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Record what holding a position brought or cost
+         * @description Roles: bot, operator, admin.
+         */
+        post: operations["record_funding"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/portfolios/{portfolio}/import": {
         parameters: {
             query?: never;
@@ -1444,6 +1464,8 @@ export interface components {
             directives: components["schemas"]["Directive"][];
             /** @description What was recorded */
             events: components["schemas"]["EventRef"][];
+            /** @description What is remarkable about the fill, or the closed trade, that was reported */
+            flags?: string[];
             id?: string;
             permit?: components["schemas"]["PermitAnswer"];
             /**
@@ -1885,10 +1907,25 @@ export interface components {
              */
             loss_dust?: string;
             /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            mark_collar?: string;
+            /**
+             * @description A duration such as 30s, 15m or 1h.
+             * @example 30s
+             */
+            mark_confirm_after?: string;
+            /**
              * @description A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             mark_max_age?: string;
+            /**
+             * @description A duration such as 30s, 15m or 1h.
+             * @example 30s
+             */
+            market_cooldown?: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
@@ -1916,6 +1953,11 @@ export interface components {
              * @example 12.5
              */
             max_daily_loss_pct?: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            max_market_usd?: string;
             /** Format: int64 */
             max_open_positions?: number;
             /**
@@ -1923,6 +1965,8 @@ export interface components {
              * @example 12.5
              */
             max_order_usd?: string;
+            /** Format: int64 */
+            max_orders_per_day?: number;
             /** Format: int64 */
             max_orders_per_minute?: number;
             /**
@@ -1944,14 +1988,28 @@ export interface components {
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
+            min_capital?: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
             paper_slippage_bps?: string;
             /**
              * @description A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             permit_ttl?: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            position_dust_usd?: string;
             /** @description Why, for people and the record */
             reason: string;
+            registered_only?: boolean;
+            /** Format: int64 */
+            rules?: number;
+            while_tripped?: string;
             zone_bounds?: string[];
         };
         ClosedBreaker: {
@@ -2016,6 +2074,8 @@ export interface components {
              * @description The number of the leg at the venue
              */
             leg?: number;
+            /** @description The market's id */
+            market?: string;
             /** @description The venue, part of the identity of a fill */
             venue?: string;
         };
@@ -2307,6 +2367,8 @@ export interface components {
              * @description Until when it is good
              */
             expires_at: string | null;
+            /** @description What is remarkable about it */
+            flags?: string[];
             id?: string;
             key: string;
             permit?: components["schemas"]["PermitAnswer"];
@@ -2451,10 +2513,25 @@ export interface components {
              */
             loss_dust?: string;
             /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            mark_collar?: string;
+            /**
+             * @description A duration such as 30s, 15m or 1h.
+             * @example 30s
+             */
+            mark_confirm_after?: string;
+            /**
              * @description A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             mark_max_age?: string;
+            /**
+             * @description A duration such as 30s, 15m or 1h.
+             * @example 30s
+             */
+            market_cooldown?: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
@@ -2482,6 +2559,11 @@ export interface components {
              * @example 12.5
              */
             max_daily_loss_pct?: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            max_market_usd?: string;
             /** Format: int64 */
             max_open_positions?: number;
             /**
@@ -2489,6 +2571,8 @@ export interface components {
              * @example 12.5
              */
             max_order_usd?: string;
+            /** Format: int64 */
+            max_orders_per_day?: number;
             /** Format: int64 */
             max_orders_per_minute?: number;
             /**
@@ -2510,12 +2594,26 @@ export interface components {
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
+            min_capital?: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
             paper_slippage_bps?: string;
             /**
              * @description A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             permit_ttl?: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            position_dust_usd?: string;
+            registered_only?: boolean;
+            /** Format: int64 */
+            rules?: number;
+            while_tripped?: string;
             zone_bounds?: string[];
         };
         LoadWalletBody: Record<string, never>;
@@ -2531,6 +2629,7 @@ export interface components {
              * @example 12.5
              */
             price: string;
+            waits?: boolean;
         };
         MarkPrices: {
             marks: components["schemas"]["Mark"][];
@@ -2856,10 +2955,25 @@ export interface components {
              */
             loss_dust: string;
             /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            mark_collar?: string;
+            /**
+             * @description A duration such as 30s, 15m or 1h.
+             * @example 30s
+             */
+            mark_confirm_after?: string;
+            /**
              * @description A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             mark_max_age: string;
+            /**
+             * @description A duration such as 30s, 15m or 1h.
+             * @example 30s
+             */
+            market_cooldown?: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
@@ -2887,6 +3001,11 @@ export interface components {
              * @example 12.5
              */
             max_daily_loss_pct: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            max_market_usd?: string;
             /** Format: int64 */
             max_open_positions?: number;
             /**
@@ -2894,6 +3013,8 @@ export interface components {
              * @example 12.5
              */
             max_order_usd?: string;
+            /** Format: int64 */
+            max_orders_per_day?: number;
             /** Format: int64 */
             max_orders_per_minute?: number;
             /**
@@ -2915,12 +3036,26 @@ export interface components {
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
+            min_capital?: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
             paper_slippage_bps?: string;
             /**
              * @description A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             permit_ttl: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            position_dust_usd?: string;
+            registered_only?: boolean;
+            /** Format: int64 */
+            rules?: number;
+            while_tripped?: string;
             zone_bounds: string[];
         };
         PortfolioAnswer: {
@@ -3050,7 +3185,7 @@ export interface components {
             status: number;
             title: string;
             /** @enum {string} */
-            type: "urn:pets:problem:invalid" | "urn:pets:problem:unauthenticated" | "urn:pets:problem:key_expired" | "urn:pets:problem:denied" | "urn:pets:problem:not_found" | "urn:pets:problem:conflict" | "urn:pets:problem:would_retrip" | "urn:pets:problem:trade_id_conflict" | "urn:pets:problem:idempotency_mismatch" | "urn:pets:problem:halted" | "urn:pets:problem:too_large" | "urn:pets:problem:rate_limited" | "urn:pets:problem:clock" | "urn:pets:problem:unavailable" | "urn:pets:problem:internal";
+            type: "urn:pets:problem:invalid" | "urn:pets:problem:unauthenticated" | "urn:pets:problem:key_expired" | "urn:pets:problem:denied" | "urn:pets:problem:not_found" | "urn:pets:problem:conflict" | "urn:pets:problem:would_retrip" | "urn:pets:problem:trade_id_conflict" | "urn:pets:problem:idempotency_mismatch" | "urn:pets:problem:payouts_sum" | "urn:pets:problem:not_held" | "urn:pets:problem:voided" | "urn:pets:problem:halted" | "urn:pets:problem:too_large" | "urn:pets:problem:rate_limited" | "urn:pets:problem:clock" | "urn:pets:problem:unavailable" | "urn:pets:problem:internal";
         };
         Proposal: {
             /**
@@ -3102,7 +3237,7 @@ export interface components {
         };
         Reason: {
             /** @enum {string} */
-            code: "emergency_stop" | "breaker_tripped" | "limit_reached" | "bot_unknown" | "bot_stopped" | "market_mismatch" | "market_settled" | "zone_blocked" | "insufficient_cash" | "max_order" | "max_position" | "max_open_positions" | "bot_capital" | "category_exposure" | "order_rate" | "stale_mark" | "not_reducing" | "legs_invalid" | "legs_not_profitable" | "inventory_cap";
+            code: "emergency_stop" | "breaker_tripped" | "limit_reached" | "bot_unknown" | "bot_stopped" | "market_mismatch" | "market_settled" | "zone_blocked" | "insufficient_cash" | "max_order" | "max_position" | "max_open_positions" | "bot_capital" | "category_exposure" | "order_rate" | "stale_mark" | "not_reducing" | "legs_invalid" | "legs_not_profitable" | "inventory_cap" | "registered_only" | "mark_unconfirmed" | "unreconciled" | "max_market" | "orders_per_day" | "market_cooldown" | "arbitrage_open";
             /**
              * Format: int64
              * @description The leg it is about, from 1
@@ -3189,6 +3324,11 @@ export interface components {
             amount: string;
             /** @description The asset, such as USDC */
             asset?: string;
+            /**
+             * Format: int64
+             * @description Tells apart movements of one asset in one transaction
+             */
+            leg?: number;
             tx?: string;
             /** @description The wallet's name */
             wallet: string;
@@ -3214,10 +3354,12 @@ export interface components {
              */
             effective_at?: string;
             /**
-             * @description The fee that was paid. More than the permit names is flagged permit_exceeded. An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The fee that was paid. More than the permit names is flagged: fee_exceeded, under rules 1 permit_exceeded. Negative is a rebate (rules 2). An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             fee?: string;
+            /** @description What the fee was paid in: the base asset by default, another asset, or shares of what was bought (rules 2) */
+            fee_asset?: string;
             /**
              * Format: int64
              * @description The number of the leg at the venue
@@ -3255,6 +3397,21 @@ export interface components {
             trade_id: string;
             /** @description The venue, part of the identity of a fill */
             venue?: string;
+        };
+        RecordFunding: {
+            /**
+             * @description What holding the position brought; negative is what it cost. An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            amount: string;
+            /** @description The bot's id */
+            bot: string;
+            /** @description The venue's id of the payment: reported twice it is recorded once */
+            funding_id: string;
+            /** @description The market's id */
+            market: string;
+            /** @description The outcome of the market that is traded */
+            outcome?: string;
         };
         RecordKeyBody: {
             /** @description The address on the chain */
@@ -3295,6 +3452,11 @@ export interface components {
             amount: string;
             /** @description The asset, such as USDC */
             asset?: string;
+            /**
+             * Format: int64
+             * @description Tells apart movements of one asset in one transaction
+             */
+            leg?: number;
             tx?: string;
             /** @description The wallet's name */
             wallet: string;
@@ -3325,6 +3487,7 @@ export interface components {
         };
         RegisterMarket: {
             category?: string;
+            exclusive?: boolean;
             /** @enum {string} */
             kind: "outcome" | "spot" | "perp";
             /** @description The market's id */
@@ -3563,6 +3726,10 @@ export interface components {
              * @example 12.5
              */
             payout: string;
+            payouts?: {
+                [key: string]: string;
+            };
+            void?: boolean;
         };
         SignAnswer: {
             /** @description The address on the chain */
@@ -3716,6 +3883,8 @@ export interface components {
             directives: components["schemas"]["Directive"][];
             /** @description What was recorded */
             events: components["schemas"]["EventRef"][];
+            /** @description What is remarkable about it */
+            flags?: string[];
             id?: string;
             kept?: boolean;
             permit?: components["schemas"]["PermitAnswer"];
@@ -3991,6 +4160,8 @@ export interface components {
              * @description The number of the leg at the venue
              */
             leg?: number;
+            /** @description The market's id */
+            market?: string;
             /** @description The venue, part of the identity of a fill */
             venue?: string;
         };
@@ -5730,6 +5901,47 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["VoidFillBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Answer"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    record_funding: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A UUID that the client makes for the command, keeps, and sends again when it retries */
+                "Idempotency-Key": string;
+            };
+            path: {
+                /** @description The portfolio's id */
+                portfolio: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RecordFunding"];
             };
         };
         responses: {
