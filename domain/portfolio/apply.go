@@ -54,6 +54,9 @@ func (s *State) Apply(at domain.Stamp, event domain.Event) {
 func (s *State) applyMore(at domain.Stamp, event domain.Event) {
 	switch e := event.(type) {
 	case *domain.DepositRecorded:
+		if s.Clock == domain.ClockImported && s.Policy.Second() && s.FirstDeposit.IsZero() {
+			s.FirstDeposit = e.Amount
+		}
 		s.applyFlow(ledger.Wallet(e.Asset, e.Wallet), e.Amount)
 		s.keepMovement(at, movementOf(e.Asset, e.Wallet, e.Tx, e.Leg), e.Tx, e.Amount)
 	case *domain.WithdrawalRecorded:

@@ -62,6 +62,8 @@ type State struct {
 
 	// Custody is the known state of wallets and transfers (custody.go).
 	Custody Custody `json:"custody"`
+	// FirstDeposit opened an imported portfolio, under the second edition of the rules.
+	FirstDeposit domain.Decimal `json:"first_deposit,omitzero"`
 	// Booked are the deposits and withdrawals with a transaction, under the second
 	// edition, by wallet, leg, asset and transaction.
 	Booked map[string]Booked `json:"booked,omitempty"`
