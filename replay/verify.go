@@ -197,7 +197,7 @@ func (v *verifier) checkIncome() {
 	s := v.state
 	earned := map[string]domain.Decimal{}
 	for _, t := range v.trades.List("") {
-		earned[t.Bot] = earned[t.Bot].Add(t.PnL).Add(t.Fee)
+		earned[t.Bot] = earned[t.Bot].Add(t.PnL).Add(t.Fee).Sub(t.Funding)
 		v.report.Trades++
 	}
 	for _, in := range s.SortedInstruments() {

@@ -3945,6 +3945,11 @@ export interface components {
              * @example 12.5
              */
             fee: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            funding?: string;
             /** @description The market's id */
             market: string;
             /** Format: int64 */
