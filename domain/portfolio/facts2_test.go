@@ -421,7 +421,7 @@ func TestMovementsAreBookedOnce(t *testing.T) {
 		}
 	}
 	h.must(deposit("hot", "", "5", "0x1", 0))
-	h.must(deposit("hot", "", "5", "0x1", 0))
+	h.must(deposit("hot", "", "5", "0X1", 0))
 	require.Equal(t, []string{"command.noted"}, h.types())
 	h.refused(domain.CodeConflict, deposit("hot", "", "6", "0x1", 0))
 	h.refused(domain.CodeConflict, withdraw("5", "0x1", 0))

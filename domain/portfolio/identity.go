@@ -165,8 +165,12 @@ type Booked struct {
 	Amount   domain.Decimal `json:"amount"`
 }
 
-// movementOf names a movement of money. Assets hold no |, so no two share a name.
+// movementOf names a movement of money. Assets hold no |, so no two share a name. The
+// letters of a hexadecimal transaction are of either case.
 func movementOf(asset, wallet, tx string, leg int) string {
+	if digits := strings.ToLower(tx); strings.HasPrefix(digits, "0x") && domain.IsLowerHex(digits[2:]) {
+		tx = digits
+	}
 	return wallet + "|" + strconv.Itoa(leg) + "|" + asset + "|" + tx
 }
 

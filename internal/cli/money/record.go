@@ -26,15 +26,10 @@ func (f *flow) flags(c *cobra.Command) {
 	c.Flags().IntVar(&f.leg, "leg", 0, "its number, where one transaction moves the asset several times")
 }
 
-// recordFlow records it, and warns where its reference was recorded before: a deposit that
-// is typed twice counts twice.
+// recordFlow records it, and warns where its reference was recorded before: under the first
+// edition of the rules a deposit that is typed twice counts twice.
 func (a *app) recordFlow(ctx context.Context, path, eventType string, of show.Flow, asset string, body any, what string) error {
-	answer, err := a.Posted(ctx, path, body, func(answer commands.Answer) string {
-		if noted(&answer) {
-			return "nothing more is recorded: this movement of the transaction is booked already"
-		}
-		return what
-	})
+	answer, err := a.Posted(ctx, path, body, func(commands.Answer) string { return what })
 	if err != nil || a.Replayed() || noted(&answer) {
 		return err
 	}
