@@ -25,6 +25,8 @@ type Answer struct {
 	// ID is the name of what the command created, if it has one: a request to clear an
 	// emergency stop, an override, an API key, an approver's key, a transfer, a key rotation.
 	ID string `json:"id,omitempty"`
+	// Flags say what is remarkable about the fill, or the closed trade, that was reported.
+	Flags []string `json:"flags,omitempty"`
 	// Permit is set for permit requests.
 	Permit *PermitAnswer `json:"permit,omitempty"`
 	// Signature is set for requests to sign. It does not hold the signature itself, which
@@ -197,8 +199,15 @@ func (a *Answer) add(event domain.Event) {
 		}
 	case *domain.FillRecorded:
 		a.addPaperFill(e)
+		a.addFlags(e)
 	case *domain.PriceMarked:
 		a.Refused = e.Refused
+	case *domain.FillReinstated:
+		a.addFlags(&e.FillRecorded)
+	case *domain.TradeClosed:
+		if e.ClosedBy == domain.ClosedByReport {
+			a.Flags = e.Flags
+		}
 	case *domain.PermitDenied:
 		a.Permit = &PermitAnswer{Reasons: e.Reasons}
 	case *domain.ArbitrageDenied:
@@ -247,6 +256,14 @@ func (a *Answer) addPaperFill(e *domain.FillRecorded) {
 		if a.Permit.Legs[i].PermitID == e.Permit {
 			a.Permit.Legs[i].Fill = fill
 		}
+	}
+}
+
+// addFlags adds those of a fill that was reported. The engine's own are in no answer but
+// that of their permit.
+func (a *Answer) addFlags(e *domain.FillRecorded) {
+	if e.Venue != domain.VenuePaper {
+		a.Flags = e.Flags
 	}
 }
 
@@ -348,8 +365,8 @@ func (p *pointed) at(revision uint64) (domain.Event, error) {
 	return e, err
 }
 
-// build builds an answer. A coalesced denial is answered with the first one, and a
-// resumed rotation with its name.
+// build builds an answer. A coalesced denial is answered with the first one, a resumed
+// rotation with its name, and a fill that was reported before with its flags.
 func (p *pointed) build(records []eventstore.Record, events []domain.Event) (Answer, error) {
 	a := answerOf(records, events)
 	for _, e := range events {
@@ -362,7 +379,8 @@ func (p *pointed) build(records []eventstore.Record, events []domain.Event) (Ans
 			return Answer{}, err
 		}
 		switch of.(type) {
-		case *domain.PermitDenied, *domain.ArbitrageDenied, *domain.SignatureMade, *domain.SignatureRefused, *domain.KeyRotationStarted:
+		case *domain.PermitDenied, *domain.ArbitrageDenied, *domain.SignatureMade, *domain.SignatureRefused, *domain.KeyRotationStarted,
+			*domain.FillRecorded, *domain.FillReinstated, *domain.TradeClosed:
 			a.add(of)
 		}
 	}

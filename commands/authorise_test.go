@@ -35,7 +35,7 @@ var mayDo = []struct {
 	{"ClaimWallet", func(string) Command { return ClaimWallet{} }, "admin", false},
 	{"CompleteKeyRotation", func(string) Command { return CompleteKeyRotation{} }, "admin", false},
 	{"ConfirmClear", func(string) Command { return ConfirmClear{} }, "approver", false},
-	{"ConfirmFill", func(b string) Command { return ConfirmFill{domain.FillID{Bot: b}} }, "bot operator admin", true},
+	{"ConfirmFill", func(b string) Command { return ConfirmFill{FillID: domain.FillID{Bot: b}} }, "bot operator admin", true},
 	{"ConfirmOverride", func(string) Command { return ConfirmOverride{} }, "approver", false},
 	{"ConfirmTransfer", func(string) Command { return ConfirmTransfer{} }, "admin", false},
 	{"EngageStop", func(string) Command { return EngageStop{} }, "operator approver admin", false},
@@ -60,6 +60,7 @@ var mayDo = []struct {
 	{"RecordDeposit", func(string) Command { return RecordDeposit{} }, "operator admin", false},
 	{"RecordFee", func(b string) Command { return RecordFee{Bot: b} }, "operator admin", false},
 	{"RecordFill", func(b string) Command { return RecordFill{FillID: domain.FillID{Bot: b}} }, "bot operator admin", true},
+	{"RecordFunding", func(b string) Command { return RecordFunding{Bot: b} }, "bot operator admin", true},
 	{"RecordKey", func(string) Command { return RecordKey{} }, "operator admin", false},
 	{"RecordReencrypted", func(string) Command { return RecordReencrypted{} }, "admin", false},
 	{"RecordTrade", func(b string) Command { return RecordTrade{Bot: b} }, "bot operator admin", true},
@@ -90,7 +91,7 @@ var mayDo = []struct {
 	{"TestRecovery", func(string) Command { return TestRecovery{} }, "operator admin", false},
 	{"TimeOutLegs", func(string) Command { return TimeOutLegs{} }, "admin", false},
 	{"UseKey", func(string) Command { return UseKey{} }, "operator admin", false},
-	{"VoidFill", func(b string) Command { return VoidFill{domain.FillID{Bot: b}} }, "bot operator admin", true},
+	{"VoidFill", func(b string) Command { return VoidFill{FillID: domain.FillID{Bot: b}} }, "bot operator admin", true},
 	{"VouchApprover", func(string) Command { return VouchApprover{} }, "approver", false},
 }
 

@@ -67,8 +67,8 @@ var bodies = []struct {
 	{"required", AskPermit{Bot: "alpha", Instrument: someMarket, Side: domain.Buy, Quantity: someNumber, LimitPrice: someAmount}},
 	{"full", ChangeLimits{Limits: json.RawMessage(`{ "loss_dust": "0.5" }`), Reason: "calm & <quiet>"}},
 	{"full", ConfirmClear{Request: "r1"}},
-	{"full", ConfirmFill{someFill}},
-	{"required", ConfirmFill{onlyFill}},
+	{"full", ConfirmFill{FillID: someFill}},
+	{"required", ConfirmFill{FillID: onlyFill}},
 	{"full", EngageStop{Kind: "manual", Reason: "smoke"}},
 	{"full", MarkPrices{Marks: []domain.Mark{
 		{Market: "m", Outcome: "YES", Price: someAmount}, {Asset: "MATIC", Price: someNumber},
@@ -113,8 +113,8 @@ var bodies = []struct {
 	{"full", StartBot{Bot: "alpha"}},
 	{"full", StopBot{Bot: "alpha", Reason: "holiday"}},
 	{"required", StopBot{Bot: "alpha"}},
-	{"full", VoidFill{someFill}},
-	{"required", VoidFill{onlyFill}},
+	{"full", VoidFill{FillID: someFill}},
+	{"required", VoidFill{FillID: onlyFill}},
 	{"limits and gate", OpenPortfolio{
 		ID: "real", Mode: domain.ModeLive, BaseAsset: "USDC", BaseDecimals: 6, Limits: json.RawMessage(`{"loss_dust":"0.5"}`),
 		Gate: &domain.Gate{Portfolio: "main", Revision: 7}, Defaults: somePolicy, Evidence: &portfolio.Evidence{Time: someTime},
@@ -206,6 +206,14 @@ var bodies = []struct {
 	{"full", RevokeApprover{Approver: "a4", Reason: "lost"}},
 	{"required", RevokeApprover{Approver: "a4"}},
 	{"condition", RegisterMarket{Market: "m", Kind: domain.KindOutcome, Outcomes: []string{"YES"}, Tokens: map[string]string{"YES": "7"}, Condition: "0xab"}},
+	{"full", RecordFunding{Bot: "alpha", Instrument: someMarket, Amount: someAmount, FundingID: "f1"}},
+	{"of a market", ConfirmFill{FillID: someFill, Market: "m"}},
+	{"of a market", VoidFill{FillID: someFill, Market: "m"}},
+	{"fee", RecordFill{
+		FillID: onlyFill, Instrument: someMarket, Side: domain.Buy, Quantity: someNumber, Price: someAmount, Fee: someAmount, FeeAsset: "shares",
+	}},
+	{"leg", RecordDeposit{Wallet: "hot", Amount: someAmount, Tx: "0x1", Leg: 2}},
+	{"leg", RecordWithdrawal{Wallet: "cold", Amount: someAmount, Tx: "0x1", Leg: 2}},
 }
 
 // Bodies never change: the request hash of every recorded command was made of its name

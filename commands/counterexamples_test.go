@@ -211,7 +211,7 @@ func TestCounterexampleVoidAfterTheEpisodeClosed(t *testing.T) {
 	require.Equal(t, "1040", fold(t, r.store).Bots["a"].Cash.String())
 	all := r.asks(permit("a", "2080")) // depends on the sale
 	require.True(t, all.Allowed)
-	a := r.must(botCaller("a"), VoidFill{domain.FillID{Bot: "a", TradeID: "f2"}})
+	a := r.must(botCaller("a"), VoidFill{FillID: domain.FillID{Bot: "a", TradeID: "f2"}})
 	require.Equal(t, []string{domain.FillVoidedType, domain.TradeRevisedType}, types(a))
 	s := fold(t, r.store)
 	require.Equal(t, "950", s.Bots["a"].Cash.String())

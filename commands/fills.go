@@ -20,25 +20,31 @@ func (c RecordFill) Decide(d *portfolio.Decision) error {
 // ConfirmFill makes a provisional fill final.
 type ConfirmFill struct {
 	domain.FillID
+	// Market is a part of the identity under the second edition of the rules. It is needed
+	// where the id is unknown, or that of fills of several markets.
+	Market string `json:"market,omitempty"`
 }
 
 func (ConfirmFill) spec() *Spec { return confirmFill }
 
 // Decide implements PortfolioCommand.
 func (c ConfirmFill) Decide(d *portfolio.Decision) error {
-	return d.ConfirmFill(c.FillID)
+	return d.ConfirmFill(c.FillID, c.Market)
 }
 
 // VoidFill reverses a provisional fill, as if it had never been recorded.
 type VoidFill struct {
 	domain.FillID
+	// Market is a part of the identity under the second edition of the rules. It is needed
+	// where the id is unknown, or that of fills of several markets.
+	Market string `json:"market,omitempty"`
 }
 
 func (VoidFill) spec() *Spec { return voidFill }
 
 // Decide implements PortfolioCommand.
 func (c VoidFill) Decide(d *portfolio.Decision) error {
-	return d.VoidFill(c.FillID)
+	return d.VoidFill(c.FillID, c.Market)
 }
 
 // RecordTrade reports a closed trade, for a bot that reports only results.
@@ -59,4 +65,19 @@ func (c RecordTrade) Decide(d *portfolio.Decision) error {
 		Bot: c.Bot, Instrument: domain.Instrument{Market: c.Market}, TradeFigures: domain.TradeFigures{PnL: c.PnL, Fee: c.Fee},
 		TradeID: c.TradeID, EffectiveAt: c.EffectiveAt,
 	})
+}
+
+// RecordFunding reports what holding a position brought (positive) or cost.
+type RecordFunding struct {
+	Bot string `json:"bot"`
+	domain.Instrument
+	Amount    domain.Decimal `json:"amount"`
+	FundingID string         `json:"funding_id"`
+}
+
+func (RecordFunding) spec() *Spec { return recordFunding }
+
+// Decide implements PortfolioCommand.
+func (c RecordFunding) Decide(d *portfolio.Decision) error {
+	return d.RecordFunding(&domain.FundingRecorded{Bot: c.Bot, Instrument: c.Instrument, Amount: c.Amount, FundingID: c.FundingID})
 }

@@ -11,13 +11,14 @@ type RecordDeposit struct {
 	Asset  string         `json:"asset,omitempty"` // the base asset by default
 	Amount domain.Decimal `json:"amount"`
 	Tx     string         `json:"tx,omitempty"`
+	Leg    int            `json:"leg,omitempty"` // tells apart movements of one transaction
 }
 
 func (RecordDeposit) spec() *Spec { return recordDeposit }
 
 // Decide implements PortfolioCommand.
 func (c RecordDeposit) Decide(d *portfolio.Decision) error {
-	return d.Deposit(&domain.DepositRecorded{Wallet: c.Wallet, Asset: c.Asset, Amount: c.Amount, Tx: c.Tx})
+	return d.Deposit(&domain.DepositRecorded{Wallet: c.Wallet, Asset: c.Asset, Amount: c.Amount, Tx: c.Tx, Leg: c.Leg})
 }
 
 // RecordWithdrawal records money that went out.
@@ -26,13 +27,14 @@ type RecordWithdrawal struct {
 	Asset  string         `json:"asset,omitempty"` // the base asset by default
 	Amount domain.Decimal `json:"amount"`
 	Tx     string         `json:"tx,omitempty"`
+	Leg    int            `json:"leg,omitempty"` // tells apart movements of one transaction
 }
 
 func (RecordWithdrawal) spec() *Spec { return recordWithdrawal }
 
 // Decide implements PortfolioCommand.
 func (c RecordWithdrawal) Decide(d *portfolio.Decision) error {
-	return d.Withdraw(&domain.WithdrawalRecorded{Wallet: c.Wallet, Asset: c.Asset, Amount: c.Amount, Tx: c.Tx})
+	return d.Withdraw(&domain.WithdrawalRecorded{Wallet: c.Wallet, Asset: c.Asset, Amount: c.Amount, Tx: c.Tx, Leg: c.Leg})
 }
 
 // RecordFee records a fee, or a rebate, that belongs to no fill.

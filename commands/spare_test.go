@@ -36,7 +36,7 @@ func (r *rig) all(requests []Request) {
 	}
 }
 
-var firstBuy = VoidFill{domain.FillID{Bot: "a", TradeID: "first"}}
+var firstBuy = VoidFill{FillID: domain.FillID{Bot: "a", TradeID: "first"}}
 
 // "A refused command must not cost the fold": a void that would correct more trades than
 // one command may record is refused again and again, and nothing is read.

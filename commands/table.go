@@ -63,10 +63,11 @@ var (
 
 // Fills: fills.go.
 var (
-	recordFill  = command(Spec{Name: "record_fill", Blank: RecordFill{}, Roles: traders, Class: ClassFact, Batch: true, Import: true, own: true, bot: of(func(c RecordFill) string { return c.Bot })})
-	confirmFill = command(Spec{Name: "confirm_fill", Blank: ConfirmFill{}, Roles: traders, Class: ClassFact, Batch: true, own: true, bot: of(func(c ConfirmFill) string { return c.Bot })})
-	voidFill    = command(Spec{Name: "void_fill", Blank: VoidFill{}, Roles: traders, Class: ClassFact, Batch: true, own: true, bot: of(func(c VoidFill) string { return c.Bot })})
-	recordTrade = command(Spec{Name: "record_trade", Blank: RecordTrade{}, Roles: traders, Class: ClassFact, Batch: true, Import: true, own: true, bot: of(func(c RecordTrade) string { return c.Bot })})
+	recordFill    = command(Spec{Name: "record_fill", Blank: RecordFill{}, Roles: traders, Class: ClassFact, Batch: true, Import: true, own: true, bot: of(func(c RecordFill) string { return c.Bot })})
+	confirmFill   = command(Spec{Name: "confirm_fill", Blank: ConfirmFill{}, Roles: traders, Class: ClassFact, Batch: true, own: true, bot: of(func(c ConfirmFill) string { return c.Bot })})
+	voidFill      = command(Spec{Name: "void_fill", Blank: VoidFill{}, Roles: traders, Class: ClassFact, Batch: true, own: true, bot: of(func(c VoidFill) string { return c.Bot })})
+	recordFunding = command(Spec{Name: "record_funding", Blank: RecordFunding{}, Roles: traders, Class: ClassFact, Batch: true, Import: true, own: true, bot: of(func(c RecordFunding) string { return c.Bot })})
+	recordTrade   = command(Spec{Name: "record_trade", Blank: RecordTrade{}, Roles: traders, Class: ClassFact, Batch: true, Import: true, own: true, bot: of(func(c RecordTrade) string { return c.Bot })})
 )
 
 // Markets: markets.go.
@@ -93,7 +94,7 @@ var (
 // Money: money.go.
 var (
 	recordDeposit    = command(Spec{Name: "record_deposit", Blank: RecordDeposit{}, Roles: operators, Class: ClassFact, Batch: true, Import: true})
-	recordWithdrawal = command(Spec{Name: "record_withdrawal", Blank: RecordWithdrawal{}, Roles: operators, Class: ClassFact, Batch: true})
+	recordWithdrawal = command(Spec{Name: "record_withdrawal", Blank: RecordWithdrawal{}, Roles: operators, Class: ClassFact, Batch: true, Import: true})
 	recordFee        = command(Spec{Name: "record_fee", Blank: RecordFee{}, Roles: operators, Class: ClassFact, Batch: true, Import: true, own: true, bot: of(func(c RecordFee) string { return c.Bot })})
 	postAdjustment   = command(Spec{Name: "post_adjustment", Blank: PostAdjustment{}, Roles: admins, Batch: true, anyClock: true})
 	allocateCapital  = command(Spec{Name: "allocate_capital", Blank: AllocateCapital{}, Roles: operators, Batch: true})

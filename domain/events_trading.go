@@ -174,9 +174,14 @@ type TradeFigures struct {
 	EntryNotional Decimal `json:"entry_notional,omitzero"`
 	ExitNotional  Decimal `json:"exit_notional,omitzero"`
 	Fee           Decimal `json:"fee"`
-	// PnL is net of every fee of the episode.
+	// Funding is what holding the position brought (positive) or cost.
+	Funding Decimal `json:"funding,omitzero"`
+	// PnL is net of every fee of the episode, with its funding.
 	PnL    Decimal `json:"pnl"`
 	Result Result  `json:"result"`
+	// Dust reports that the position was never worth more than position_dust_usd: the
+	// result is neutral.
+	Dust bool `json:"dust,omitempty"`
 }
 
 // TradeClosed ends one position episode (bot, market, outcome), from flat to flat

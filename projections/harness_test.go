@@ -163,7 +163,7 @@ func (h *history) fill(bot, market, text string) domain.FillID {
 
 func (h *history) void(id domain.FillID) {
 	h.t.Helper()
-	h.must(func(d *portfolio.Decision) error { return d.VoidFill(id) })
+	h.must(func(d *portfolio.Decision) error { return d.VoidFill(id, "") })
 }
 
 func (h *history) settle(market, outcome, payout string) {

@@ -52,9 +52,9 @@ func scenario(t *rapid.T, h *history) {
 				}
 				id := rapid.SampledFrom(provisional).Draw(t, "of")
 				if what == "void" {
-					return d.VoidFill(id)
+					return d.VoidFill(id, "")
 				}
-				return d.ConfirmFill(id)
+				return d.ConfirmFill(id, "")
 			case "settle":
 				return d.Settle(&domain.MarketSettled{Instrument: in, Payout: amount("payout", 0, 100)})
 			case "trade":

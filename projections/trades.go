@@ -26,6 +26,7 @@ type Trade struct {
 	EntryNotional domain.Decimal `json:"entry_notional"`
 	ExitNotional  domain.Decimal `json:"exit_notional"`
 	Fee           domain.Decimal `json:"fee"`
+	Funding       domain.Decimal `json:"funding,omitzero"`
 	PnL           domain.Decimal `json:"pnl"`
 	Result        domain.Result  `json:"result"`
 	TradeID       string         `json:"trade_id"` // reported by the bot, for a reported trade
@@ -76,7 +77,7 @@ func (t *Trades) Apply(rec eventstore.Record, event domain.Event, _ *portfolio.S
 
 func (t *Trade) set(f domain.TradeFigures) {
 	t.Quantity, t.EntryNotional, t.ExitNotional = f.Quantity, f.EntryNotional, f.ExitNotional
-	t.Fee, t.PnL, t.Result = f.Fee, f.PnL, f.Result
+	t.Fee, t.Funding, t.PnL, t.Result = f.Fee, f.Funding, f.PnL, f.Result
 }
 
 // List returns the current trades of one bot or ("") of all.

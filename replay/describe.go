@@ -68,20 +68,20 @@ func Describe(event domain.Event) string {
 func describeTrading(event domain.Event) string {
 	switch e := event.(type) {
 	case *domain.FillRecorded:
-		return fmt.Sprintf("%s %s %s × %s at %s, fee %s%s", e.Bot, verb(e.Side), e.Quantity, Short(e.Instrument), e.Price, e.Fee, flags(e.Flags))
+		return fmt.Sprintf("%s %s %s × %s at %s, fee %s%s", e.Bot, verb(e.Side), e.Quantity, Short(e.Instrument), e.Price, feeOf(e), flags(e.Flags))
 	case *domain.FillConfirmed:
-		return "fill " + e.FillID.String() + " confirmed"
+		return "fill " + e.FillID.String() + inMarket(e.Market) + " confirmed"
 	case *domain.FillVoided:
 		if e.Unknown {
-			return "fill " + e.FillID.String() + " voided, of which nothing is known: one that comes later is ignored"
+			return "fill " + e.FillID.String() + inMarket(e.Market) + " voided, of which nothing is known: one that comes later is ignored"
 		}
-		return "fill " + e.FillID.String() + " voided"
+		return "fill " + e.FillID.String() + inMarket(e.Market) + " voided"
 	case *domain.MarketSettled:
 		return fmt.Sprintf("%s settled at %s for %s%s", Short(e.Instrument), e.Payout, holders(e), list("; released ", e.PermitsReleased))
 	case *domain.PriceMarked:
 		return fmt.Sprintf("%d marked by %s: %s%s", len(e.Marks), e.Source, marks(e.Marks), refusedMarks(e.Refused))
 	case *domain.TradeClosed:
-		return fmt.Sprintf("%s closed %s of %s: %s of %s, fee %s%s", e.Bot, e.Trade, Short(e.Instrument), e.Result, Signed(e.PnL), e.Fee, flags(e.Flags))
+		return fmt.Sprintf("%s closed %s of %s: %s of %s, fee %s%s", e.Bot, e.Trade, Short(e.Instrument), e.Result, Signed(e.PnL), e.Fee, funded(e.Funding)+flags(e.Flags))
 	case *domain.TradeRevised:
 		return fmt.Sprintf("%s: trade %s of %s revised to %s", e.Bot, e.Trade, Signed(e.Before.PnL), revision(e))
 	default:

@@ -95,3 +95,26 @@ func refusedMarks(all []domain.RefusedMark) string {
 	}
 	return fmt.Sprintf("; %d refused", len(all))
 }
+
+// feeOf is the fee of a fill, with the asset if that is not the base asset.
+func feeOf(e *domain.FillRecorded) string {
+	if e.FeeAsset == "" {
+		return e.Fee.String()
+	}
+	return e.Fee.String() + " " + e.FeeAsset
+}
+
+func inMarket(market string) string {
+	if market == "" {
+		return ""
+	}
+	return " in " + market
+}
+
+// funded is the funding of a trade, if it has any.
+func funded(amount domain.Decimal) string {
+	if amount.IsZero() {
+		return ""
+	}
+	return ", funding " + Signed(amount)
+}

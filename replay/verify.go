@@ -160,7 +160,11 @@ func (v *verifier) match(e *domain.TradeClosed) {
 		if c.Trade != e.Trade || c.Bot != e.Bot {
 			continue
 		}
-		if figures := c.Figures(v.state.Policy.LossDust); figures != e.TradeFigures {
+		figures := c.Figures(v.state.Policy.LossDust)
+		if e.ClosedBy == domain.ClosedByRefund {
+			figures.Result = domain.Neutral
+		}
+		if figures != e.TradeFigures {
 			v.problem("trade %s was recorded with P&L %s, the fold gives %s", e.Trade, e.PnL, figures.PnL)
 		}
 		v.pending = slices.Delete(v.pending, i, i+1)
@@ -202,7 +206,7 @@ func (v *verifier) checkIncome() {
 	s := v.state
 	earned := map[string]domain.Decimal{}
 	for _, t := range v.trades.List("") {
-		earned[t.Bot] = earned[t.Bot].Add(t.PnL).Add(t.Fee)
+		earned[t.Bot] = earned[t.Bot].Add(t.PnL).Add(t.Fee).Sub(t.Funding)
 		v.report.Trades++
 	}
 	for _, in := range s.SortedInstruments() {

@@ -60,22 +60,30 @@ func (p *Portfolio) RecordFill(ctx context.Context, reference string, fill comma
 	return p.do(ctx, "/fills", reference, fill)
 }
 
-// ConfirmFill makes a provisional fill final.
-func (p *Portfolio) ConfirmFill(ctx context.Context, reference string, id domain.FillID) (commands.Answer, error) {
-	return p.do(ctx, "/fills/"+url.PathEscape(id.TradeID)+"/confirm", reference, fillBody(id))
+// ConfirmFill makes a provisional fill final. The market may be empty where the id is that
+// of one fill only.
+func (p *Portfolio) ConfirmFill(ctx context.Context, reference string, id domain.FillID, market string) (commands.Answer, error) {
+	return p.do(ctx, "/fills/"+url.PathEscape(id.TradeID)+"/confirm", reference, fillBody(id, market))
 }
 
-// VoidFill reverses a provisional fill.
-func (p *Portfolio) VoidFill(ctx context.Context, reference string, id domain.FillID) (commands.Answer, error) {
-	return p.do(ctx, "/fills/"+url.PathEscape(id.TradeID)+"/void", reference, fillBody(id))
+// VoidFill reverses a provisional fill. The market may be empty where the id is that of one
+// fill only.
+func (p *Portfolio) VoidFill(ctx context.Context, reference string, id domain.FillID, market string) (commands.Answer, error) {
+	return p.do(ctx, "/fills/"+url.PathEscape(id.TradeID)+"/void", reference, fillBody(id, market))
 }
 
-func fillBody(id domain.FillID) any {
+func fillBody(id domain.FillID, market string) any {
 	return struct {
-		Bot   string `json:"bot"`
-		Venue string `json:"venue,omitempty"`
-		Leg   int    `json:"leg,omitempty"`
-	}{id.Bot, id.Venue, id.Leg}
+		Bot    string `json:"bot"`
+		Venue  string `json:"venue,omitempty"`
+		Market string `json:"market,omitempty"`
+		Leg    int    `json:"leg,omitempty"`
+	}{id.Bot, id.Venue, market, id.Leg}
+}
+
+// RecordFunding reports what holding a position brought or cost.
+func (p *Portfolio) RecordFunding(ctx context.Context, reference string, funding commands.RecordFunding) (commands.Answer, error) {
+	return p.do(ctx, "/funding", reference, funding)
 }
 
 // RecordTrade reports a closed trade, for a bot that reports only results.

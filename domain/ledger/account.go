@@ -17,7 +17,7 @@ import (
 // Account is asset | place | owner, for example USDC | hot | bot/alpha. On the
 // assets side: hot:treasury, hot:bot/<id>, cold:treasury,
 // transit:<transfer>, position:bot/<id>/<market>/<outcome> (at cost). On the other side: external,
-// income:trading/<bot>, income:rebates/<bot>, expense:fees/<bot>, expense:gas,
+// income:trading/<bot>, income:rebates/<bot>, income:funding/<bot>, expense:fees/<bot>, expense:gas,
 // adjustment.
 type Account struct {
 	Asset string
@@ -69,6 +69,9 @@ func TradingIncome(asset, bot string) Account { return Account{asset, PlaceIncom
 
 // RebateIncome holds what venues paid back to a bot, or to Treasury for none.
 func RebateIncome(asset, bot string) Account { return Account{asset, PlaceIncome, "rebates/" + bot} }
+
+// FundingIncome holds what positions of a bot brought or cost by being held.
+func FundingIncome(asset, bot string) Account { return Account{asset, PlaceIncome, "funding/" + bot} }
 
 // Fees holds the trading fees of a bot, or of Treasury for none.
 func Fees(asset, bot string) Account { return Account{asset, PlaceExpense, "fees/" + bot} }

@@ -41,6 +41,16 @@ type Fact struct {
 	Quantity domain.Decimal `json:"quantity,omitzero"`
 	Notional domain.Decimal `json:"notional,omitzero"`
 	Fee      domain.Decimal `json:"fee,omitzero"`
+	// FeeAsset is the other asset of a fee that is not in the base asset. FeeAmount is
+	// the fee in it, and FeeValue what it was worth.
+	FeeAsset  string         `json:"fee_asset,omitempty"`
+	FeeAmount domain.Decimal `json:"fee_amount,omitzero"`
+	FeeValue  domain.Decimal `json:"fee_value,omitzero"`
+	// Funding is what a position brought (positive) or cost, in place of a trade.
+	Funding domain.Decimal `json:"funding,omitzero"`
+	// Dust and Price are those of [Trade].
+	Dust  domain.Decimal `json:"dust,omitzero"`
+	Price domain.Decimal `json:"price,omitzero"`
 	// Revision is the position of the record in the stream, At its time.
 	Revision uint64    `json:"revision"`
 	At       time.Time `json:"at"`
@@ -55,13 +65,22 @@ type Fact struct {
 // trade returns the change that the fact makes to the position before it. A
 // settlement of a flat position is no trade.
 func (f *Fact) trade(p Position) (Trade, bool) {
-	if f.Refund {
-		return p.Refund(f.At), !p.IsFlat()
+	switch {
+	case f.Refund:
+		t := p.Refund(f.At)
+		t.Dust = f.Dust
+		return t, !p.IsFlat()
+	case f.Payout != nil:
+		t := p.Settlement(*f.Payout, f.At)
+		t.Dust = f.Dust
+		return t, !p.IsFlat()
+	case !f.Funding.IsZero():
+		return Trade{Funding: f.Funding, At: f.At}, !p.IsFlat()
 	}
-	if f.Payout != nil {
-		return p.Settlement(*f.Payout, f.At), !p.IsFlat()
-	}
-	return Trade{Side: f.Side, Quantity: f.Quantity, Notional: f.Notional, Fee: f.Fee, Opens: f.Opened, At: f.At}, true
+	return Trade{
+		Side: f.Side, Quantity: f.Quantity, Notional: f.Notional, Fee: f.Fee, Valued: f.FeeValue,
+		Dust: f.Dust, Price: f.Price, IsFill: f.Fill != (domain.FillID{}), Opens: f.Opened, At: f.At,
+	}, true
 }
 
 // Preview returns what a fact would do, without applying it.
@@ -102,6 +121,14 @@ func (h *Holding) Confirm(id domain.FillID) {
 
 func (h *Holding) find(id domain.FillID) int {
 	return slices.IndexFunc(h.Tail, func(f Fact) bool { return f.Payout == nil && f.Fill == id })
+}
+
+// Remembered returns a fill that can still be voided, or nil.
+func (h *Holding) Remembered(id domain.FillID) *Fact {
+	if i := h.find(id); i >= 0 {
+		return &h.Tail[i]
+	}
+	return nil
 }
 
 // Later counts the remembered facts after a fill. It returns 0 if the fill is not

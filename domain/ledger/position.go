@@ -31,6 +31,14 @@ type Episode struct {
 	Fees          domain.Decimal `json:"fees"`
 	// Income is the realised income from closing parts of it so far, before fees.
 	Income domain.Decimal `json:"income"`
+	// Funding is what holding it brought (positive) or cost.
+	Funding domain.Decimal `json:"funding,omitzero"`
+	// Sized reports that all its changes so far were measured against a worth below
+	// which a position is dust. Worth is the most that it was worth after one of them.
+	Sized bool           `json:"sized,omitempty"`
+	Worth domain.Decimal `json:"worth,omitzero"`
+	// Dust reports that it ended without ever having been worth more than dust.
+	Dust bool `json:"dust,omitempty"`
 }
 
 // IsFlat reports that the position is empty.
@@ -50,10 +58,14 @@ func (e Episode) Figures(dust domain.Decimal) domain.TradeFigures {
 	if e.Short {
 		pnl = pnl.Neg()
 	}
-	pnl = pnl.Sub(e.Fees)
+	pnl = pnl.Sub(e.Fees).Add(e.Funding)
+	result := ResultOf(pnl, dust)
+	if e.Dust {
+		result = domain.Neutral
+	}
 	return domain.TradeFigures{
 		Quantity: e.Entered, EntryNotional: e.EntryNotional, ExitNotional: e.ExitNotional,
-		Fee: e.Fees, PnL: pnl, Result: ResultOf(pnl, dust),
+		Fee: e.Fees, Funding: e.Funding, PnL: pnl, Result: result, Dust: e.Dust,
 	}
 }
 
@@ -76,6 +88,15 @@ type Trade struct {
 	Quantity domain.Decimal
 	Notional domain.Decimal
 	Fee      domain.Decimal
+	// Valued is a fee in another asset at its value then. It counts in the episode, and
+	// moves no cash of the base asset.
+	Valued domain.Decimal
+	// Funding of a position is no trade of it: everything else is zero.
+	Funding domain.Decimal
+	// Dust is the worth below which a position is dust, 0 for none. Price is the fill's,
+	// by which that is judged. Only a fill leaves dust behind.
+	Dust, Price domain.Decimal
+	IsFill      bool
 	// Opens is the name of the episode that the trade opens, if it opens one.
 	Opens string
 	At    time.Time
@@ -122,6 +143,10 @@ func (m Money) Sub(n Money) Money {
 // position and opens another with the remainder. Notional and fee are split by
 // quantity; the opening part takes the rest.
 func (p Position) Apply(t Trade) Effect {
+	if !t.Funding.IsZero() {
+		p.Episode.Funding = p.Episode.Funding.Add(t.Funding)
+		return Effect{After: p}
+	}
 	change := t.signed()
 	if p.Quantity.Sign()*change.Sign() >= 0 {
 		return p.increase(t)
@@ -133,9 +158,11 @@ func (p Position) Apply(t Trade) Effect {
 	closing.Quantity = p.Quantity.Abs()
 	closing.Notional = domain.MulDiv(t.Notional, closing.Quantity, t.Quantity)
 	closing.Fee = domain.MulDiv(t.Fee, closing.Quantity, t.Quantity)
+	closing.Valued = domain.MulDiv(t.Valued, closing.Quantity, t.Quantity)
 	opening.Quantity = t.Quantity.Sub(closing.Quantity)
 	opening.Notional = t.Notional.Sub(closing.Notional)
 	opening.Fee = t.Fee.Sub(closing.Fee)
+	opening.Valued = t.Valued.Sub(closing.Valued)
 	first := p.reduce(closing)
 	second := first.After.increase(opening)
 	return Effect{After: second.After, Money: first.Money.Add(second.Money), Closed: first.Closed, Opened: true}
@@ -145,7 +172,7 @@ func (p Position) Apply(t Trade) Effect {
 func (p Position) increase(t Trade) Effect {
 	opened := p.IsFlat()
 	if opened {
-		p = Position{Episode: Episode{Trade: t.Opens, OpenedAt: t.At, Short: t.Side == domain.Sell}}
+		p = Position{Episode: Episode{Trade: t.Opens, OpenedAt: t.At, Short: t.Side == domain.Sell, Sized: t.Dust.Sign() > 0}}
 	}
 	cost := t.Notional
 	if t.Side == domain.Sell {
@@ -155,7 +182,8 @@ func (p Position) increase(t Trade) Effect {
 	p.Cost = p.Cost.Add(cost)
 	p.Episode.Entered = p.Episode.Entered.Add(t.Quantity)
 	p.Episode.EntryNotional = p.Episode.EntryNotional.Add(t.Notional)
-	p.Episode.Fees = p.Episode.Fees.Add(t.Fee)
+	p.Episode.Fees = p.Episode.Fees.Add(t.Fee).Add(t.Valued)
+	p.measure(t)
 	return Effect{After: p, Opened: opened, Money: Money{Cash: cost.Neg().Sub(t.Fee), Cost: cost, Fee: t.Fee}}
 }
 
@@ -174,14 +202,57 @@ func (p Position) reduce(t Trade) Effect {
 	p.Quantity = p.Quantity.Add(t.signed())
 	p.Cost = p.Cost.Sub(out)
 	p.Episode.ExitNotional = p.Episode.ExitNotional.Add(t.Notional)
-	p.Episode.Fees = p.Episode.Fees.Add(t.Fee)
+	p.Episode.Fees = p.Episode.Fees.Add(t.Fee).Add(t.Valued)
 	p.Episode.Income = p.Episode.Income.Add(income)
 	e := Effect{After: p, Money: Money{Cash: cash.Sub(t.Fee), Cost: out.Neg(), Income: income, Fee: t.Fee}}
-	if p.IsFlat() {
-		closed := p.Episode
+	switch {
+	case p.IsFlat():
+		closed := p.Episode.ended(t)
 		e.Closed, e.After = &closed, Position{}
+	case t.IsFill && p.worth(t).Less(t.Dust):
+		closed, rest := p.leave(t)
+		e.Closed, e.After, e.Opened = &closed, rest, true
+	default:
+		p.measure(t)
+		e.After = p
 	}
 	return e
+}
+
+// worth returns what the position is worth after a trade: its cost, or its value at
+// the trade's price if that is higher.
+func (p Position) worth(t Trade) domain.Decimal {
+	return p.Cost.Abs().Max(p.Quantity.Abs().Mul(t.Price))
+}
+
+// measure remembers the most that the episode was worth. One that was changed while
+// there was no dust is not sized: nothing says how much it was worth.
+func (p *Position) measure(t Trade) {
+	if p.Episode.Sized = p.Episode.Sized && t.Dust.Sign() > 0; p.Episode.Sized {
+		p.Episode.Worth = p.Episode.Worth.Max(p.worth(t))
+	} else {
+		p.Episode.Worth = domain.Zero
+	}
+}
+
+// ended returns the episode as the trade t ends it.
+func (e Episode) ended(t Trade) Episode {
+	e.Dust = e.Sized && t.Dust.Sign() > 0 && !t.Dust.Less(e.Worth)
+	e.Sized, e.Worth = false, domain.Zero
+	return e
+}
+
+// leave ends the episode of a position of which only dust is left. The rest keeps its
+// share of the cost and begins the next episode.
+func (p Position) leave(t Trade) (closed Episode, rest Position) {
+	cost, quantity := p.Cost.Abs(), p.Quantity.Abs()
+	closed = p.Episode.ended(t)
+	closed.Entered = closed.Entered.Sub(quantity)
+	closed.EntryNotional = closed.EntryNotional.Sub(cost)
+	rest = Position{Quantity: p.Quantity, Cost: p.Cost, Episode: Episode{
+		Trade: t.Opens, OpenedAt: t.At, Short: p.Episode.Short, Entered: quantity, EntryNotional: cost, Sized: true, Worth: p.worth(t),
+	}}
+	return closed, rest
 }
 
 // Refund returns the trade that gives back what the position cost.

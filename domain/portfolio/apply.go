@@ -55,9 +55,14 @@ func (s *State) Apply(at domain.Stamp, event domain.Event) {
 func (s *State) applyMore(at domain.Stamp, event domain.Event) {
 	switch e := event.(type) {
 	case *domain.DepositRecorded:
+		if s.Clock == domain.ClockImported && s.Policy.Second() && s.FirstDeposit.IsZero() {
+			s.FirstDeposit = e.Amount
+		}
 		s.applyFlow(at, e.Wallet, e.Asset, e.Amount)
+		s.keepMovement(at, movementOf(e.Asset, e.Wallet, e.Tx, e.Leg), e.Tx, e.Amount)
 	case *domain.WithdrawalRecorded:
 		s.applyFlow(at, e.Wallet, e.Asset, e.Amount.Neg())
+		s.keepMovement(at, movementOf(e.Asset, e.Wallet, e.Tx, e.Leg), e.Tx, e.Amount.Neg())
 	case *domain.BotCapitalAllocated:
 		s.applyAllocation(e)
 	case *domain.FeeRecorded:
@@ -84,6 +89,10 @@ func (s *State) applyMore(at domain.Stamp, event domain.Event) {
 		s.applyMarkConfirmed(at, e)
 	case *domain.SetsChanged:
 		s.applySets(at, e)
+	case *domain.FillReinstated:
+		s.applyReinstated(at, &e.FillRecorded)
+	case *domain.FundingRecorded:
+		s.applyFunding(at, e)
 	default:
 		s.applyRisk(at, event)
 	}
@@ -383,14 +392,19 @@ func (s *State) applyFee(e *domain.FeeRecorded) {
 	s.chargeBot(e.Bot, e.Asset, amount.Neg())
 }
 
-// chargeBot keeps a bot's cash in step with its account. Bots hold only base
-// asset.
+// chargeBot keeps a bot's cash, or its balance of another asset, in step with its
+// account.
 func (s *State) chargeBot(bot, asset string, amount domain.Decimal) {
 	s.effects.Performed = true
-	if bot == "" || asset != s.BaseAsset {
+	if bot == "" {
 		return
 	}
 	b := s.bot(bot)
+	if asset != s.BaseAsset {
+		s.changeOther(b, asset, amount)
+		s.moved(bot)
+		return
+	}
 	b.Cash = b.Cash.Add(amount)
 	s.moved(bot)
 }

@@ -25,11 +25,11 @@ func (s *State) fillLeg(p *risk.Permit, e *domain.FillRecorded) {
 }
 
 // endLegFill handles a provisional fill of a leg that became final or was voided.
-func (s *State) endLegFill(id domain.FillID, voided bool) {
+func (s *State) endLegFill(id domain.FillID, market string, voided bool) {
 	for _, a := range s.Arbitrages {
 		for i := range a.Legs {
 			leg := &a.Legs[i]
-			n := slices.IndexFunc(leg.Provisional, func(f risk.LegFill) bool { return f.Fill == id })
+			n := slices.IndexFunc(leg.Provisional, func(f risk.LegFill) bool { return f.Fill == id && leg.Market == market })
 			if n < 0 {
 				continue
 			}

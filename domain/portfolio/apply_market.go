@@ -34,7 +34,7 @@ func (s *State) applyPaidOut(at domain.Stamp, e *domain.MarketPaidOut) {
 }
 
 func (s *State) payHolders(at domain.Stamp, in *Instrument, e *domain.MarketPaidOut) {
-	fact := ledger.Fact{Payout: in.Payout, Refund: e.Void, Revision: at.Revision, At: at.Time}
+	fact := s.payoutFact(at, in)
 	for _, h := range in.Holdings {
 		// A later void may show that this bot, flat now by a provisional fill, held
 		// some.
@@ -47,6 +47,19 @@ func (s *State) payHolders(at domain.Stamp, in *Instrument, e *domain.MarketPaid
 			s.payHolder(in, holder.Bot, fact)
 		}
 	}
+}
+
+// payoutFact is what a settled instrument pays.
+func (s *State) payoutFact(at domain.Stamp, in *Instrument) ledger.Fact {
+	return ledger.Fact{Payout: in.Payout, Refund: in.Refunded, Dust: s.Policy.PositionDustUSD, Revision: at.Revision, At: at.Time}
+}
+
+// settledBy says how a settlement closes the trades of an instrument.
+func (s *State) settledBy(i domain.Instrument) string {
+	if in := s.Instruments[i]; in != nil && in.Refunded {
+		return domain.ClosedByRefund
+	}
+	return domain.ClosedBySettlement
 }
 
 // payHolder sells what one bot has left of an instrument at its payout.

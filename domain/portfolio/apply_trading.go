@@ -13,24 +13,29 @@ import (
 
 // applyFill books a fill: permit, position, money, mark.
 func (s *State) applyFill(at domain.Stamp, e *domain.FillRecorded) {
-	ref := FillRef{Revision: at.Revision, Content: contentOfFill(e), Status: Confirmed}
+	key := s.fillKey(e.FillID, e.Market)
+	ref := FillRef{Revision: at.Revision, Content: contentOfFill(e), Status: Confirmed, Sells: s.Policy.Second() && e.Side == domain.Sell}
 	if slices.Contains(e.Flags, domain.FlagVoided) {
-		ref.Status = Voided
-		s.Fills[e.FillID] = ref
+		known, _ := s.fillRef(key)
+		ref.Status, ref.Early = Voided, known.Early
+		s.keepFill(key, ref, e.Market)
 		return
 	}
 	provisional := e.Status == domain.FillProvisionalStatus
 	if provisional {
 		ref.Status = Provisional
-		s.Provisional[e.FillID] = e.Instrument
+		s.Provisional[key] = e.Instrument
 	}
-	s.Fills[e.FillID] = ref
+	s.keepFill(key, ref, e.Market)
 	s.usePermit(at, e)
 
 	b, in := s.bot(e.Bot), s.instrument(e.Instrument)
 	h := in.hold(e.Bot)
-	effect := h.Record(factOf(at, e))
+	fact := s.factOf(at, e)
+	effect := h.Record(fact)
 	s.postBot(b, ledger.PositionOf(s.BaseAsset, b.ID, e.Instrument), effect.Money)
+	s.payOtherFee(b, fact.FeeAsset, fact.FeeAmount)
+	s.tell(b, e.FillID)
 	h.Oversold = h.Quantity.Sign() < 0 && (h.Oversold || slices.Contains(e.Flags, domain.FlagOversold))
 	s.closed(b, in, effect.Closed)
 	s.boundPosition(h.Position)
@@ -53,19 +58,30 @@ func (s *State) applyFill(at domain.Stamp, e *domain.FillRecorded) {
 // closes, and have to be readable then.
 func (s *State) boundPosition(p ledger.Position) {
 	e := p.Episode
-	s.bound(p.Quantity, e.Entered, e.EntryNotional, e.ExitNotional, e.Fees)
+	s.bound(p.Quantity, e.Entered, e.EntryNotional, e.ExitNotional, e.Fees, e.Funding)
 }
 
 func (s *State) boundFigures(f domain.TradeFigures) {
 	s.bound(f.Quantity, f.EntryNotional, f.ExitNotional, f.Fee, f.PnL)
 }
 
-func factOf(at domain.Stamp, e *domain.FillRecorded) ledger.Fact {
-	return ledger.Fact{
+func (s *State) factOf(at domain.Stamp, e *domain.FillRecorded) ledger.Fact {
+	f := ledger.Fact{
 		Fill: e.FillID, Provisional: e.Status == domain.FillProvisionalStatus,
 		Side: e.Side, Quantity: e.Quantity, Notional: e.Notional, Fee: e.Fee,
 		Revision: at.Revision, At: at.Time,
 	}
+	if f.Dust = s.Policy.PositionDustUSD; f.Dust.Sign() > 0 && e.Quantity.Sign() > 0 {
+		f.Price = e.Notional.Div(e.Quantity)
+	}
+	switch e.FeeAsset {
+	case "":
+	case domain.FeeShares: // the venue kept some of what was bought
+		f.Quantity, f.Fee = e.Quantity.Sub(e.Fee), domain.Zero
+	default:
+		f.Fee, f.FeeAsset, f.FeeAmount, f.FeeValue = domain.Zero, e.FeeAsset, e.Fee, e.FeeValue
+	}
+	return f
 }
 
 func (s *State) closed(b *Bot, in *Instrument, e *ledger.Episode) {
@@ -144,16 +160,17 @@ func (s *State) countPositions(b *Bot, h *Holding) {
 }
 
 func (s *State) applyConfirm(e *domain.FillConfirmed) {
-	ref, ok := s.Fills[e.FillID]
+	key := s.fillKey(e.FillID, e.Market)
+	ref, ok := s.fillRef(key)
 	if !ok || ref.Status != Provisional {
 		return
 	}
 	ref.Status = Confirmed
-	s.Fills[e.FillID] = ref
-	in := s.instrument(s.Provisional[e.FillID])
-	delete(s.Provisional, e.FillID)
+	in := s.instrument(s.Provisional[key])
+	s.keepFill(key, ref, ref.Market)
+	delete(s.Provisional, key)
 	s.settleMark(in, e.Bot, ref.Revision)
-	s.endLegFill(e.FillID, false)
+	s.endLegFill(e.FillID, in.Market, false)
 	s.tidyArbitrages(e.Bot)
 	if h := in.Holding(e.Bot); h != nil {
 		h.Confirm(e.FillID)
@@ -162,21 +179,25 @@ func (s *State) applyConfirm(e *domain.FillConfirmed) {
 }
 
 func (s *State) applyVoid(at domain.Stamp, e *domain.FillVoided) {
-	ref, ok := s.Fills[e.FillID]
+	key := s.fillKey(e.FillID, e.Market)
+	ref, ok := s.fillRef(key)
 	if !ok {
-		s.Fills[e.FillID] = FillRef{Revision: at.Revision, Status: Voided}
+		s.keepFill(key, FillRef{Revision: at.Revision, Status: Voided, Early: s.Policy.Second()}, e.Market)
 		return
 	}
 	if ref.Status != Provisional {
 		return
 	}
 	ref.Status = Voided
-	s.Fills[e.FillID] = ref
-	in := s.instrument(s.Provisional[e.FillID])
-	delete(s.Provisional, e.FillID)
+	in := s.instrument(s.Provisional[key])
+	s.keepFill(key, ref, ref.Market)
+	delete(s.Provisional, key)
 	h := in.Holding(e.Bot)
 	if h == nil {
 		return
+	}
+	if fact := h.Remembered(e.FillID); fact != nil {
+		s.payOtherFee(s.bot(e.Bot), fact.FeeAsset, fact.FeeAmount.Neg())
 	}
 	if refold, ok := h.Void(e.FillID); ok {
 		short := h.Quantity.Sign() < 0
@@ -191,7 +212,7 @@ func (s *State) applyVoid(at domain.Stamp, e *domain.FillVoided) {
 	s.pullMark(in, e.Bot, ref.Revision)
 	s.moved(e.Bot)
 	s.revalue(in)
-	s.endLegFill(e.FillID, true)
+	s.endLegFill(e.FillID, in.Market, true)
 	s.tidyArbitrages(e.Bot)
 }
 
@@ -201,7 +222,7 @@ func (s *State) applySettlement(at domain.Stamp, e *domain.MarketSettled) {
 	in := s.instrument(e.Instrument)
 	s.endWaiting(e.Market)
 	in.settle(at, e.Payout, false)
-	fact := ledger.Fact{Payout: in.Payout, Revision: at.Revision, At: at.Time}
+	fact := s.payoutFact(at, in)
 	for _, h := range in.Holdings {
 		// A later void may show that this bot, flat now by a provisional fill,
 		// held some.
@@ -263,6 +284,7 @@ func (s *State) markAsset(at domain.Stamp, m domain.Mark) {
 	if first {
 		s.flow(before)
 	}
+	s.revalueOther(m.Asset, first)
 }
 
 // applyTradeClosed counts a trade. A reported one is a fact with postings of its
@@ -272,7 +294,7 @@ func (s *State) applyTradeClosed(at domain.Stamp, e *domain.TradeClosed) {
 	number := s.countTrade(b, e)
 	if e.ClosedBy == domain.ClosedByReport {
 		id := domain.FillID{Bot: e.Bot, TradeID: e.TradeID, Leg: domain.ReportedLeg}
-		s.Fills[id] = FillRef{Revision: at.Revision, Content: contentOfTrade(e), Status: Confirmed}
+		s.keepFill(s.fillKey(id, e.Market), FillRef{Revision: at.Revision, Content: contentOfTrade(e), Status: Confirmed}, e.Market)
 		s.postBot(b, ledger.Account{}, ledger.Money{Cash: e.PnL, Income: e.PnL.Add(e.Fee), Fee: e.Fee})
 	} else if in := s.Instruments[e.Instrument]; in != nil {
 		if h := in.Holding(e.Bot); h != nil {
@@ -326,6 +348,9 @@ func contentOfFill(e *domain.FillRecorded) Content {
 	parts := []string{
 		e.Market, e.Outcome, string(e.Side), e.Quantity.String(), e.Price.String(),
 		e.Notional.String(), e.Fee.String(), e.Permit, e.Status,
+	}
+	if e.FeeAsset != "" {
+		parts = append(parts, "fee in "+e.FeeAsset)
 	}
 	if e.EffectiveAt != nil {
 		parts = append(parts, e.EffectiveAt.UTC().String())

@@ -177,7 +177,7 @@ func TestAPaperOrderFilledInParts(t *testing.T) {
 func TestPaperFillsAreTheEngines(t *testing.T) {
 	h := legged(t)
 	id := domain.FillID{Bot: "a", Venue: domain.VenuePaper, TradeID: domain.PermitName(h.s.Next)}
-	h.refused(domain.CodeInvalid, func(d *Decision) error { return d.VoidFill(id) })
+	h.refused(domain.CodeInvalid, func(d *Decision) error { return d.VoidFill(id, "") })
 	r := h.report("a", "rain", "YES", buy, "1", "0.5")
 	r.Venue = domain.VenuePaper
 	h.refused(domain.CodeInvalid, func(d *Decision) error { return d.RecordFill(r) })

@@ -63,6 +63,9 @@ func (d *Decision) covered(o domain.Order) domain.Decimal {
 // execution returns a fill that is not booked yet, as its permit sees it.
 func (s *State) execution(e *domain.FillRecorded) risk.Execution {
 	x := risk.Execution{Quantity: e.Quantity, Price: e.Price, Fee: e.Fee, Anyhow: s.Policy.Second()}
+	if e.FeeAsset != "" { // The permitted fee is one in the base asset.
+		x.Fee = domain.Zero
+	}
 	held := s.quantityOf(e.Bot, e.Instrument)
 	m := s.together(e.Instrument)
 	if m == nil {

@@ -23,7 +23,9 @@ func (s *State) Clone() *State {
 	c.Custody = s.Custody.clone()
 	c.Instruments = eachCopied(s.Instruments, (*Instrument).own)
 	c.Fills = maps.Clone(s.Fills)
+	c.Elsewhere = maps.Clone(s.Elsewhere)
 	c.Provisional = maps.Clone(s.Provisional)
+	c.Booked = maps.Clone(s.Booked)
 	c.Breakers = eachCopied(s.Breakers, nil)
 	c.effects = Effects{}
 	c.indexPermits()
@@ -48,7 +50,8 @@ func eachCopied[K comparable, V any](m map[K]*V, own func(*V)) map[K]*V {
 func (b *Bot) own() {
 	b.Refs = b.Refs.Clone()
 	b.Streak.Results = slices.Clone(b.Streak.Results)
-	b.Lost = maps.Clone(b.Lost)
+	b.Lost, b.Other = maps.Clone(b.Lost), maps.Clone(b.Other)
+	b.Venues = slices.Clone(b.Venues)
 	if b.Results != nil {
 		b.Results = eachCopied(b.Results, nil)
 	}

@@ -19,11 +19,14 @@ type FillReport struct {
 	Price    domain.Decimal `json:"price"`
 	// Notional is the cash that moved, if the venue reports it. It then takes
 	// precedence over price × quantity, and the mark is notional ÷ quantity.
-	Notional    *domain.Decimal `json:"notional,omitempty"`
-	Fee         domain.Decimal  `json:"fee,omitzero"`
-	PermitID    string          `json:"permit_id,omitempty"`
-	Status      string          `json:"status,omitempty" enum:"confirmed,provisional"` // confirmed by default
-	EffectiveAt *time.Time      `json:"effective_at,omitempty"`
+	Notional *domain.Decimal `json:"notional,omitempty"`
+	Fee      domain.Decimal  `json:"fee,omitzero"` // negative is a rebate
+	// FeeAsset is what the fee was paid in: the base asset by default, another asset, or
+	// the word shares for a fee that the venue kept of what was bought.
+	FeeAsset    string     `json:"fee_asset,omitempty"`
+	PermitID    string     `json:"permit_id,omitempty"`
+	Status      string     `json:"status,omitempty" enum:"confirmed,provisional"` // confirmed by default
+	EffectiveAt *time.Time `json:"effective_at,omitempty"`
 }
 
 // RecordFill books a fill. A fact is refused only if it is malformed; violations
@@ -39,7 +42,7 @@ func (d *Decision) RecordFill(r FillReport) error {
 	}
 	e := &domain.FillRecorded{
 		FillID: r.FillID, Instrument: r.Instrument, Side: r.Side, Quantity: r.Quantity, Price: r.Price,
-		Notional: r.Quantity.Mul(r.Price), Fee: r.Fee, Permit: r.PermitID, Status: r.Status, EffectiveAt: r.EffectiveAt,
+		Notional: r.Quantity.Mul(r.Price), Fee: r.Fee, FeeAsset: r.FeeAsset, Permit: r.PermitID, Status: r.Status, EffectiveAt: r.EffectiveAt,
 	}
 	if r.Notional != nil {
 		e.Notional = *r.Notional
@@ -47,28 +50,37 @@ func (d *Decision) RecordFill(r FillReport) error {
 	if !e.Notional.InRange() {
 		return domain.Invalid("quantity", "times price reaches 10^15")
 	}
-	if ref, ok := d.s.Fills[r.FillID]; ok && ref.Content != (Content{}) {
-		return d.repeated(ref, contentOfFill(e), "this fill is already recorded")
-	} else if ok {
-		e.Flags = []string{domain.FlagVoided}
-		d.fact(e)
-		return nil
+	answered, again, err := d.knownFill(e)
+	if answered || err != nil {
+		return err
+	}
+	if err := d.checkRebate(e); err != nil {
+		return err
 	}
 	d.due() // Record due leg time-outs first, because an episode is named after the fill's revision.
-	fact := factOf(domain.Stamp{Revision: d.s.Next, Time: d.now}, e)
+	d.priceFee(e)
+	fact := d.s.factOf(domain.Stamp{Revision: d.s.Next, Time: d.now}, e)
 	d.flagFill(e, fact)
 	d.markByFill(e, r.Notional != nil, fact)
-	d.book(e)
+	d.flagFacts(e)
+	d.bookFill(e, again, fact)
 	return nil
 }
 
-// book records a fill with the trade it closes and the breakers it trips, in one
-// append.
-func (d *Decision) book(e *domain.FillRecorded) {
-	effects := d.fact(e)
-	closed := append([]ClosedEpisode(nil), effects.Closed...)
+// book records a fill, as event, with the trades it closes and the breakers it trips,
+// in one append. The last paid of the trades were closed by a settlement.
+func (d *Decision) book(event domain.Event, e *domain.FillRecorded, paid int) {
+	effects := d.fact(event)
 	moved := append([]string(nil), effects.Moved...)
-	d.closeTrades(closed, domain.ClosedByFill)
+	trades := make([]closing, 0, len(effects.Closed))
+	for n, c := range effects.Closed {
+		by := domain.ClosedByFill
+		if n >= len(effects.Closed)-paid {
+			by = d.s.settledBy(e.Instrument)
+		}
+		trades = append(trades, closing{c, by})
+	}
+	d.recordClosed(trades)
 	d.evaluate(moved)
 	if e.Mark != nil { // The mark may reach the limits of orders that rest on paper.
 		only := ""
@@ -105,20 +117,21 @@ func (d *Decision) checkFill(r *FillReport) error {
 	switch {
 	case r.Venue == domain.VenuePaper && !d.imported():
 		return domain.Invalid("venue", "must not be %s, which is the venue of the engine's own fills; name the venue that the fill is from", domain.VenuePaper)
-	case r.Leg < 0 || r.Leg > 1000:
-		return domain.Invalid("leg", "must be 0 to 1000")
+	case r.Leg < 0 || r.Leg > maxLeg:
+		return domain.Invalid("leg", "must be 0 to %d", maxLeg)
 	case r.Side != domain.Buy && r.Side != domain.Sell:
 		return domain.Invalid("side", "must be buy or sell")
 	case r.Quantity.Sign() <= 0:
 		return domain.Invalid("quantity", "must be above 0")
 	case r.Notional != nil && r.Notional.Sign() < 0:
 		return domain.Invalid("notional", "must not be negative; the side gives the direction of the cash")
-	case r.Fee.Sign() < 0:
-		return domain.Invalid("fee", "must not be negative; record a rebate as a fee of kind rebate")
 	case r.Status != domain.FillConfirmedStatus && r.Status != domain.FillProvisionalStatus:
 		return domain.Invalid("status", "must be confirmed or provisional")
 	}
 	if err := domain.CheckOptionalText("permit_id", r.PermitID); err != nil {
+		return err
+	}
+	if err := d.checkFillFee(r); err != nil {
 		return err
 	}
 	return d.checkPrice("price", r.Market, r.Price)
@@ -133,6 +146,9 @@ func (d *Decision) flagFill(e *domain.FillRecorded, fact ledger.Fact) {
 		var flag string
 		flag, permitted = d.permitFlag(e)
 		e.Flags = appendFlag(e.Flags, flag)
+		if d.feeExceeded(e) {
+			e.Flags = append(e.Flags, domain.FlagFeeExceeded)
+		}
 	}
 	if s.halted(e.Bot) {
 		e.Flags = append(e.Flags, domain.FlagHalted)
@@ -184,20 +200,30 @@ func (d *Decision) permitFlag(e *domain.FillRecorded) (flag string, permitted bo
 }
 
 // costsMore reports that the cash reported by the venue is worse than the limit
-// price, or that all fees so far are above the permitted fee, by more than the
-// rounding of the base asset.
+// price by more than the rounding of the base asset, or under the first edition that
+// all fees so far are above the permitted fee.
 func (d *Decision) costsMore(used *risk.Permit, e *domain.FillRecorded) bool {
-	worst, unit := e.Quantity.Mul(used.LimitPrice), domain.One
-	for range d.s.BaseDecimals {
-		unit = unit.Div(domain.FromInt(10))
-	}
-	if used.Fee.Add(unit).Less(used.FeePaid) {
+	worst, unit := e.Quantity.Mul(used.LimitPrice), d.unit()
+	if !d.s.Policy.Second() && d.paysMore(used) {
 		return true
 	}
 	if used.Side == domain.Buy {
 		return worst.Add(unit).Less(e.Notional)
 	}
 	return e.Notional.Add(unit).Less(worst)
+}
+
+// paysMore reports that all fees so far are above the permitted fee, by more than the
+// rounding of the base asset.
+func (d *Decision) paysMore(used *risk.Permit) bool { return used.Fee.Add(d.unit()).Less(used.FeePaid) }
+
+// unit is the smallest amount of the base asset.
+func (d *Decision) unit() domain.Decimal {
+	unit := domain.One
+	for range d.s.BaseDecimals {
+		unit = unit.Div(domain.FromInt(10))
+	}
+	return unit
 }
 
 // preview returns the position that a fact would leave.
@@ -277,11 +303,15 @@ func (d *Decision) tradeClosed(c ClosedEpisode, by string) *domain.TradeClosed {
 	return e
 }
 
-// ConfirmFill makes a provisional fill final.
-func (d *Decision) ConfirmFill(id domain.FillID) error {
-	ref, err := d.findFill(id)
-	if err != nil {
+// ConfirmFill makes a provisional fill final. The market is needed where the bot has
+// fills of the id in several.
+func (d *Decision) ConfirmFill(id domain.FillID, market string) error {
+	_, ref, known, err := d.findFill(id, market)
+	switch {
+	case err != nil:
 		return err
+	case !known:
+		return &domain.Error{Code: domain.CodeNotFound, Field: "trade_id", Message: "is not known"}
 	}
 	switch ref.Status {
 	case Voided:
@@ -289,44 +319,24 @@ func (d *Decision) ConfirmFill(id domain.FillID) error {
 	case Confirmed:
 		d.note("the fill is already confirmed", ref.Revision)
 	case Provisional:
-		d.emit(&domain.FillConfirmed{FillID: id})
+		d.emit(&domain.FillConfirmed{FillID: id, Market: ref.Market})
 	}
 	return nil
 }
 
-func (d *Decision) findFill(id domain.FillID) (FillRef, error) {
-	if _, err := d.requireBot(id.Bot); err != nil {
-		return FillRef{}, err
-	}
-	ref, ok := d.s.Fills[id]
-	if !ok {
-		return FillRef{}, &domain.Error{Code: domain.CodeNotFound, Field: "trade_id", Message: "is not known"}
-	}
-	return ref, nil
-}
-
 // VoidFill reverses a provisional fill: its position is refolded as if the fill
 // had never happened, and the trades that change are revised. A void of a fill
-// that has not arrived is kept until it does.
-func (d *Decision) VoidFill(id domain.FillID) error {
-	if _, err := d.requireBot(id.Bot); err != nil {
-		return err
-	}
-	if err := domain.CheckText("trade_id", id.TradeID); err != nil {
-		return err
-	}
-	if err := domain.CheckOptionalText("venue", id.Venue); err != nil {
-		return err
-	}
-	if id.Leg < 0 || id.Leg > 1000 {
-		return domain.Invalid("leg", "must be 0 to 1000")
-	}
-	ref, ok := d.s.Fills[id]
+// that has not arrived is kept until it does. The market is needed where the
+// id is unknown, or that of several fills.
+func (d *Decision) VoidFill(id domain.FillID, market string) error {
+	key, ref, ok, err := d.findFill(id, market)
 	switch {
+	case err != nil:
+		return err
 	case !ok && id.Venue == domain.VenuePaper && !d.imported():
 		return domain.Invalid("venue", "%s is the venue of the engine's own fills, which are always confirmed", domain.VenuePaper)
 	case !ok:
-		d.emit(&domain.FillVoided{FillID: id, Unknown: true})
+		d.emit(&domain.FillVoided{FillID: id, Market: d.s.identifying(market), Unknown: true})
 		return nil
 	case ref.Status == Confirmed:
 		return domain.Errorf(domain.CodeConflict, "the fill is confirmed and cannot be voided; post an adjustment instead")
@@ -334,20 +344,20 @@ func (d *Decision) VoidFill(id domain.FillID) error {
 		d.note("the fill is already voided", ref.Revision)
 		return nil
 	}
-	return d.void(id)
+	return d.void(key, ref.Market)
 }
 
 // void reverses a fill. The number of records is known before anything is
 // emitted, so a void with too many later trades is refused without further work.
-func (d *Decision) void(id domain.FillID) error {
-	if err := d.roomToRefold(id); err != nil {
+func (d *Decision) void(key FillKey, market string) error {
+	if err := d.roomToRefold(key); err != nil {
 		return err
 	}
-	trades := d.revised(id)
+	trades := d.revised(key)
 	if err := d.roomFor(trades); err != nil {
 		return err
 	}
-	moved := append([]string(nil), d.fact(&domain.FillVoided{FillID: id}).Moved...)
+	moved := append([]string(nil), d.fact(&domain.FillVoided{FillID: key.FillID, Market: market}).Moved...)
 	for _, e := range trades {
 		d.emit(e)
 	}
@@ -358,8 +368,8 @@ func (d *Decision) void(id domain.FillID) error {
 
 // revised records the trades that change after a void: those that had been
 // closed, and those that end only now.
-func (d *Decision) revised(id domain.FillID) []domain.Event {
-	in := d.s.Instruments[d.s.Provisional[id]]
+func (d *Decision) revised(key FillKey) []domain.Event {
+	id, in := key.FillID, d.s.Instruments[d.s.Provisional[key]]
 	h := in.Holding(id.Bot)
 	if h == nil {
 		return nil
@@ -387,7 +397,8 @@ func (d *Decision) revised(id domain.FillID) []domain.Event {
 // RecordTrade books a closed trade of a bot that reports only results. P&L is
 // net; fee says how much of it was fees.
 func (d *Decision) RecordTrade(e *domain.TradeClosed) error {
-	if _, err := d.requireBot(e.Bot); err != nil {
+	b, err := d.requireBot(e.Bot)
+	if err != nil {
 		return err
 	}
 	if err := domain.CheckText("market", e.Market); err != nil {
@@ -403,7 +414,7 @@ func (d *Decision) RecordTrade(e *domain.TradeClosed) error {
 		return domain.Invalid("pnl", "plus fee reaches 10^15")
 	}
 	id := domain.FillID{Bot: e.Bot, TradeID: e.TradeID, Leg: domain.ReportedLeg}
-	if ref, ok := d.s.Fills[id]; ok {
+	if ref, ok := d.s.fillRef(d.s.fillKey(id, e.Market)); ok {
 		return d.repeated(ref, contentOfTrade(e), "this trade is already recorded")
 	}
 	d.due() // before the trade is named after its revision
@@ -412,6 +423,9 @@ func (d *Decision) RecordTrade(e *domain.TradeClosed) error {
 	e.Result = ledger.ResultOf(e.PnL, d.s.Policy.LossDust)
 	if d.s.halted(e.Bot) {
 		e.Flags = []string{domain.FlagHalted}
+	}
+	if d.s.Policy.Second() && d.s.filledAs(b, e.Market, e.TradeID) {
+		e.Flags = append(e.Flags, domain.FlagReportedTwice)
 	}
 	moved := d.fact(e).Moved
 	d.evaluate(moved)

@@ -89,7 +89,10 @@ func (d *Decision) requireOwner(bot, asset string) error {
 	return nil
 }
 
-func (d *Decision) checkMovement(wallet, asset string, amount domain.Decimal, tx string) error {
+// maxMovementLeg leaves room for the index of a log in a block.
+const maxMovementLeg = 1_000_000
+
+func (d *Decision) checkMovement(wallet, asset string, amount domain.Decimal, tx string, leg int) error {
 	if wallet != domain.WalletHot && wallet != domain.WalletCold {
 		return domain.Invalid("wallet", "must be \"hot\" or \"cold\"")
 	}
@@ -99,6 +102,12 @@ func (d *Decision) checkMovement(wallet, asset string, amount domain.Decimal, tx
 	if err := d.s.checkDecimals(asset, amount); err != nil {
 		return err
 	}
+	switch {
+	case leg < 0 || leg > maxMovementLeg:
+		return domain.Invalid("leg", "must be 0 to %d", maxMovementLeg)
+	case leg > 0 && tx == "":
+		return domain.Invalid("leg", "tells apart movements of one transaction; name it in tx")
+	}
 	return domain.CheckOptionalText("tx", tx)
 }
 
@@ -107,7 +116,10 @@ func (d *Decision) Deposit(e *domain.DepositRecorded) error {
 	if err := d.requireAsset(&e.Asset); err != nil {
 		return err
 	}
-	if err := d.checkMovement(e.Wallet, e.Asset, e.Amount, e.Tx); err != nil {
+	if err := d.checkMovement(e.Wallet, e.Asset, e.Amount, e.Tx, e.Leg); err != nil {
+		return err
+	}
+	if before, err := d.bookedBefore(movementOf(e.Asset, e.Wallet, e.Tx, e.Leg), e.Tx, e.Amount); before || err != nil {
 		return err
 	}
 	d.emit(e)
@@ -120,7 +132,10 @@ func (d *Decision) Withdraw(e *domain.WithdrawalRecorded) error {
 	if err := d.requireAsset(&e.Asset); err != nil {
 		return err
 	}
-	if err := d.checkMovement(e.Wallet, e.Asset, e.Amount, e.Tx); err != nil {
+	if err := d.checkMovement(e.Wallet, e.Asset, e.Amount, e.Tx, e.Leg); err != nil {
+		return err
+	}
+	if before, err := d.bookedBefore(movementOf(e.Asset, e.Wallet, e.Tx, e.Leg), e.Tx, e.Amount.Neg()); before || err != nil {
 		return err
 	}
 	d.fact(e)

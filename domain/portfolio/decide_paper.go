@@ -68,24 +68,26 @@ func (d *Decision) paperFill(p *risk.Permit, price domain.Decimal) {
 	if _, marked := d.s.PriceOf(p.Instrument, p.Bot); !marked {
 		e.Mark = &price
 	}
-	d.book(e)
+	d.book(e, e, 0)
 }
 
 // paperFillID names the next fill of an order. A void may bring back closing
 // quantity, which is then filled after the rest.
 func (s *State) paperFillID(p *risk.Permit) domain.FillID {
 	id := domain.FillID{Bot: p.Bot, Venue: domain.VenuePaper, TradeID: p.ID}
-	for _, known := s.Fills[id]; known; _, known = s.Fills[id] {
+	for {
+		if _, known := s.Fills[id]; !known {
+			return id
+		}
 		id.Leg++
 	}
-	return id
 }
 
 // paperFee is fee_bps of the notional. For an order that named its fee it is the
 // proportional part of that fee, less if the price is below the limit, because
 // the named fee is the worst case.
 func (d *Decision) paperFee(p *risk.Permit, quantity, price domain.Decimal) domain.Decimal {
-	if p.Fee == d.defaultFee(p.Quantity.Mul(p.LimitPrice)) {
+	if p.Fee == d.orderFee(p.Order) {
 		return d.defaultFee(quantity.Mul(price))
 	}
 	return domain.MulDiv(domain.MulDiv(p.Fee, quantity, p.Quantity), price.Min(p.LimitPrice), p.LimitPrice)

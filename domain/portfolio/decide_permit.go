@@ -148,7 +148,7 @@ func (d *Decision) checkOrder(r PermitRequest) (o domain.Order, ttl time.Duratio
 		o.Intent = ""
 	}
 	notional := o.Quantity.Mul(o.LimitPrice)
-	o.Fee = d.defaultFee(notional)
+	o.Fee = d.orderFee(o)
 	if r.Fee != nil {
 		o.Fee = *r.Fee
 	}

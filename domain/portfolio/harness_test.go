@@ -61,12 +61,15 @@ type harness struct {
 
 // botFacts are what the log alone says about a bot's trades.
 type botFacts struct {
-	order          []string            // results in the order in which they counted
-	parts          map[string][]string // trades by result
-	refunded       map[string]bool     // results of a void market
-	figures        map[string]*domain.TradeFigures
-	reset          int            // closings before the last reset of the streak
-	fees           domain.Decimal // fees booked without a fill or trade
+	order    []string            // results in the order in which they counted
+	parts    map[string][]string // trades by result
+	refunded map[string]bool     // results of a void market
+	figures  map[string]*domain.TradeFigures
+	reset    int            // closings before the last reset of the streak
+	fees     domain.Decimal // fees booked without a fill or trade
+	// valued are the values of fees in other assets, by fill: they are in no account of
+	// the base asset.
+	valued         map[string]domain.Decimal
 	reports        map[string]bool
 	short, revised map[string]bool
 }
@@ -422,12 +425,12 @@ func (h *harness) flags() []string { h.t.Helper(); return lastOf[*domain.FillRec
 
 func (h *harness) void(id domain.FillID) {
 	h.t.Helper()
-	h.must(func(d *Decision) error { return d.VoidFill(id) })
+	h.must(func(d *Decision) error { return d.VoidFill(id, "") })
 }
 
 func (h *harness) confirm(id domain.FillID) {
 	h.t.Helper()
-	h.must(func(d *Decision) error { return d.ConfirmFill(id) })
+	h.must(func(d *Decision) error { return d.ConfirmFill(id, "") })
 }
 
 // settle pays an outcome out, for one bot if it is named.
@@ -531,11 +534,19 @@ func (h *harness) reasons() []domain.ReasonCode {
 func (h *harness) follow(e domain.Event) {
 	of := func(bot string) *botFacts {
 		if h.facts[bot] == nil {
-			h.facts[bot] = &botFacts{parts: map[string][]string{}, refunded: map[string]bool{}, figures: map[string]*domain.TradeFigures{}, reports: map[string]bool{}, short: map[string]bool{}, revised: map[string]bool{}}
+			h.facts[bot] = &botFacts{parts: map[string][]string{}, refunded: map[string]bool{}, figures: map[string]*domain.TradeFigures{}, reports: map[string]bool{}, valued: map[string]domain.Decimal{}, short: map[string]bool{}, revised: map[string]bool{}}
 		}
 		return h.facts[bot]
 	}
 	switch e := e.(type) {
+	case *domain.FillRecorded:
+		if !slices.Contains(e.Flags, domain.FlagVoided) {
+			of(e.Bot).valued[e.Market+e.FillID.String()] = e.FeeValue
+		}
+	case *domain.FillReinstated:
+		of(e.Bot).valued[e.Market+e.FillID.String()] = e.FeeValue
+	case *domain.FillVoided:
+		delete(of(e.Bot).valued, e.Market+e.FillID.String())
 	case *domain.FeeRecorded:
 		if e.Kind == domain.FeeTrading && e.Bot != "" && e.Asset == h.s.BaseAsset {
 			of(e.Bot).fees = of(e.Bot).fees.Add(e.Amount)
@@ -624,6 +635,7 @@ func (h *harness) checkCaches() {
 	var cash, cost, value domain.Decimal
 	assets := map[string]domain.Decimal{}
 	botCash, botCost, botValue := map[string]domain.Decimal{}, map[string]domain.Decimal{}, map[string]domain.Decimal{}
+	botOther := map[string]domain.Decimal{}
 	positions := map[string]int{}
 	for account, balance := range s.Book {
 		require.False(h.t, balance.IsZero(), "%s is kept at 0", account)
@@ -631,6 +643,10 @@ func (h *harness) checkCaches() {
 		case !account.IsAsset():
 		case account.Asset != s.BaseAsset:
 			assets[account.Asset] = assets[account.Asset].Add(balance)
+			if bot := account.Bot(); bot != "" {
+				require.Equal(h.t, balance, s.Bots[bot].Other[account.Asset], "%s", account)
+				botOther[bot] = botOther[bot].Add(balance.Mul(s.Assets[account.Asset].Mark))
+			}
 		case account.Place == ledger.PlacePosition:
 			cost = cost.Add(balance)
 		default:
@@ -678,6 +694,7 @@ func (h *harness) checkCaches() {
 		require.Equal(h.t, botCash[id], b.Cash, "bot %s: cash", id)
 		require.Equal(h.t, botCost[id], b.Cost, "bot %s: cost", id)
 		require.Equal(h.t, botValue[id], b.Value, "bot %s: value", id)
+		require.Equal(h.t, botOther[id], b.OtherValue, "bot %s: other assets", id)
 		require.Equal(h.t, positions[id], b.Positions, "bot %s: positions", id)
 	}
 	for name, a := range s.Assets {
@@ -698,9 +715,9 @@ func (h *harness) checkTrades(b *Bot) {
 	trades, wins, losses, neutral, streak := 0, 0, 0, 0, 0
 	for trade, figures := range f.figures {
 		trades++
-		sum = sum.Add(figures.PnL)
+		sum = sum.Add(figures.PnL).Sub(figures.Funding)
 		if !f.reports[trade] {
-			gross, net := figures.ExitNotional.Sub(figures.EntryNotional), figures.PnL.Add(figures.Fee)
+			gross, net := figures.ExitNotional.Sub(figures.EntryNotional), figures.PnL.Add(figures.Fee).Sub(figures.Funding)
 			if f.short[trade] {
 				gross = gross.Neg()
 			}
@@ -737,6 +754,9 @@ func (h *harness) checkTrades(b *Bot) {
 	}
 	income := h.s.Book[ledger.TradingIncome(h.s.BaseAsset, b.ID)].Neg()
 	fees := h.s.Book[ledger.Fees(h.s.BaseAsset, b.ID)].Sub(f.fees)
+	for _, value := range f.valued {
+		fees = fees.Add(value)
+	}
 	require.Equal(h.t, income.Sub(fees).String(), sum.String(), "bot %s: trades and open episodes add up to income less fees", b.ID)
 }
 
@@ -745,10 +765,13 @@ func (h *harness) resultOf(b *Bot, f *botFacts, name string) domain.Result {
 	h.t.Helper()
 	var sum domain.Decimal
 	var single domain.Result
-	n := 0
+	n, small := 0, 0
 	for _, trade := range f.parts[name] {
 		if figures := f.figures[trade]; figures != nil {
 			sum, single, n = sum.Add(figures.PnL), figures.Result, n+1
+			if figures.Dust {
+				small++
+			}
 		}
 	}
 	r := b.Results[name]
@@ -757,7 +780,7 @@ func (h *harness) resultOf(b *Bot, f *botFacts, name string) domain.Result {
 		return ""
 	case r == nil:
 		return single
-	case f.refunded[name]:
+	case f.refunded[name], small == n:
 		return domain.Neutral
 	}
 	require.Equal(h.t, sum, r.PnL, "the result %s of %s is the sum of its trades", name, b.ID)

@@ -44,8 +44,11 @@ func (d *Decision) adjustable(e *domain.AdjustmentPosted) error {
 	if account == (ledger.Account{}) {
 		return domain.Invalid("account", "must be hot:treasury, cold:treasury or hot:bot/<id>")
 	}
-	if err := d.requireOwner(bot, e.Asset); err != nil {
-		return err
+	// Only fees in another asset leave a bot with a balance of it, which can be settled.
+	if b := d.s.Bots[bot]; b == nil || b.Other[e.Asset].IsZero() {
+		if err := d.requireOwner(bot, e.Asset); err != nil {
+			return err
+		}
 	}
 	if e.Amount.IsZero() {
 		return domain.Invalid("amount", "must not be 0")

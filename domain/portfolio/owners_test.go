@@ -115,9 +115,9 @@ func botCommand(r *rapid.T, h *harness, n int, fills *[]domain.FillID) func(*Dec
 		*fills = append(*fills, report.FillID)
 		return func(d *Decision) error { return d.RecordFill(report) }
 	case 4:
-		return func(d *Decision) error { return d.VoidFill(id()) }
+		return func(d *Decision) error { return d.VoidFill(id(), "") }
 	case 5:
-		return func(d *Decision) error { return d.ConfirmFill(id()) }
+		return func(d *Decision) error { return d.ConfirmFill(id(), "") }
 	case 6:
 		pnl := rapid.SampledFrom([]string{"-50", "0.01", "900"}).Draw(r, "pnl")
 		return func(d *Decision) error {

@@ -142,10 +142,10 @@ func (s *tempest) anyVoid() {
 		id = rapid.SampledFrom(s.fills).Draw(s.r, "voided").FillID
 	}
 	if rapid.IntRange(0, 3).Draw(s.r, "confirm") == 0 {
-		s.run("confirm", func(d *Decision) error { return d.ConfirmFill(id) })
+		s.run("confirm", func(d *Decision) error { return d.ConfirmFill(id, "") })
 		return
 	}
-	s.run("void", func(d *Decision) error { return d.VoidFill(id) })
+	s.run("void", func(d *Decision) error { return d.VoidFill(id, "") })
 }
 
 func (s *tempest) ratios(bot string) []domain.Decimal {
@@ -798,7 +798,7 @@ func decideAnything(r *rapid.T, s *State) {
 	}
 	decideAnyCustody(r, s)
 	for id := range s.Fills {
-		_ = s.Begin(noon, domain.Caller{Role: domain.RoleOperator}).VoidFill(id)
+		_ = s.Begin(noon, domain.Caller{Role: domain.RoleOperator}).VoidFill(id, "")
 	}
 }
 

@@ -23,6 +23,9 @@ type Result struct {
 	Number  int  `json:"number,omitempty"`
 	// LostBefore is when the bot had lost in the market before this result.
 	LostBefore time.Time `json:"lost_before,omitzero"`
+	// Small counts those whose position was never worth more than dust. Of such trades
+	// alone the result is neutral.
+	Small int `json:"small,omitempty"`
 	// Refunded reports that the market was void: the result is neutral.
 	Refunded bool `json:"refunded,omitempty"`
 }
@@ -32,7 +35,7 @@ func (r *Result) of() domain.Result {
 	switch {
 	case r.Trades == 0:
 		return ""
-	case r.Refunded:
+	case r.Refunded, r.Small == r.Trades:
 		return domain.Neutral
 	}
 	return ledger.ResultOf(r.PnL, r.Dust)
@@ -80,7 +83,7 @@ func (s *State) countTrade(b *Bot, e *domain.TradeClosed) int {
 		b.Results[e.ResultID] = r
 	}
 	before := r.of()
-	r.PnL, r.Trades = r.PnL.Add(e.PnL), r.Trades+1
+	r.add(e.TradeFigures, 1)
 	r.Refunded = r.Refunded || e.ClosedBy == domain.ClosedByRefund
 	switch {
 	case r.Counted:
@@ -93,6 +96,19 @@ func (s *State) countTrade(b *Bot, e *domain.TradeClosed) int {
 		s.countResult(b, e.Market, r.of())
 	}
 	return r.Number
+}
+
+// add adds a trade to the result, or takes one out.
+func (r *Result) add(f domain.TradeFigures, n int) {
+	r.Trades += n
+	if f.Dust {
+		r.Small += n
+	}
+	if n < 0 {
+		r.PnL = r.PnL.Sub(f.PnL)
+		return
+	}
+	r.PnL = r.PnL.Add(f.PnL)
 }
 
 // countResult counts the next result of a bot.
@@ -127,9 +143,9 @@ func (s *State) reviseTrade(b *Bot, e *domain.TradeRevised) {
 		return
 	}
 	before := r.of()
-	r.PnL, r.Trades = r.PnL.Sub(e.Before.PnL), r.Trades-1
+	r.add(e.Before, -1)
 	if e.After != nil {
-		r.PnL, r.Trades = r.PnL.Add(e.After.PnL), r.Trades+1
+		r.add(*e.After, 1)
 	}
 	if r.Refunded = r.Refunded && !e.Repaid; r.Counted {
 		b.recount(r, before)

@@ -133,7 +133,7 @@ func (s *State) applySets(at domain.Stamp, e *domain.SetsChanged) {
 	for n, part := range e.Parts {
 		i := domain.Instrument{Market: e.Market, Outcome: part.Outcome}
 		in := s.instrument(i)
-		fact := ledger.Fact{Side: domain.Buy, Quantity: e.Quantity, Notional: part.Cash, Fee: fees[n], Revision: at.Revision, At: at.Time, Part: n}
+		fact := ledger.Fact{Side: domain.Buy, Quantity: e.Quantity, Notional: part.Cash, Fee: fees[n], Dust: s.Policy.PositionDustUSD, Revision: at.Revision, At: at.Time, Part: n}
 		if e.Action == domain.MergeSets {
 			fact.Side = domain.Sell
 		}

@@ -31,6 +31,8 @@ type snapshot struct {
 type fillEntry struct {
 	ID domain.FillID `json:"id"`
 	FillRef
+	// Elsewhere reports that the id is that of another fill, in another market, too.
+	Elsewhere bool `json:"elsewhere,omitempty"`
 	// Provisional is the instrument of a fill that can still be voided.
 	Provisional *domain.Instrument `json:"provisional,omitempty"`
 }
@@ -45,13 +47,12 @@ type breakerEntry struct {
 func (s *State) Snapshot() ([]byte, error) {
 	out := snapshot{Version: Version, State: s, Instruments: s.SortedInstruments(), Fills: slices.Grow([]fillEntry(nil), len(s.Fills))}
 	for id, ref := range s.Fills {
-		entry := fillEntry{ID: id, FillRef: ref}
-		if in, ok := s.Provisional[id]; ok {
-			entry.Provisional = &in
-		}
-		out.Fills = append(out.Fills, entry)
+		out.Fills = append(out.Fills, s.entryOf(FillKey{FillID: id}, ref))
 	}
-	slices.SortFunc(out.Fills, func(a, b fillEntry) int { return compareFills(a.ID, b.ID) })
+	for key, ref := range s.Elsewhere {
+		out.Fills = append(out.Fills, s.entryOf(key, ref))
+	}
+	slices.SortFunc(out.Fills, compareFills)
 	for key, b := range s.Breakers {
 		out.Breakers = append(out.Breakers, breakerEntry{key, *b})
 	}
@@ -61,9 +62,17 @@ func (s *State) Snapshot() ([]byte, error) {
 	return json.Marshal(out)
 }
 
-func compareFills(a, b domain.FillID) int {
-	return cmp.Or(strings.Compare(a.Bot, b.Bot), strings.Compare(a.Venue, b.Venue),
-		strings.Compare(a.TradeID, b.TradeID), cmp.Compare(a.Leg, b.Leg))
+func (s *State) entryOf(key FillKey, ref FillRef) fillEntry {
+	entry := fillEntry{ID: key.FillID, FillRef: ref, Elsewhere: key.Market != ""}
+	if in, ok := s.Provisional[key]; ok {
+		entry.Provisional = &in
+	}
+	return entry
+}
+
+func compareFills(a, b fillEntry) int {
+	return cmp.Or(strings.Compare(a.ID.Bot, b.ID.Bot), strings.Compare(a.ID.Venue, b.ID.Venue),
+		strings.Compare(a.ID.TradeID, b.ID.TradeID), cmp.Compare(a.ID.Leg, b.ID.Leg), strings.Compare(a.Market, b.Market))
 }
 
 // Hash is the SHA-256 of the snapshot. Two folds agree exactly if their hashes
@@ -93,6 +102,7 @@ func Restore(b []byte) (*State, error) {
 	s := in.State
 	empty := New()
 	s.Instruments, s.Fills, s.Provisional, s.Breakers = empty.Instruments, empty.Fills, empty.Provisional, empty.Breakers
+	s.Elsewhere = empty.Elsewhere
 	for _, i := range in.Instruments {
 		s.Instruments[i.Instrument] = i
 		for _, h := range i.Holdings {
@@ -100,9 +110,15 @@ func Restore(b []byte) (*State, error) {
 		}
 	}
 	for _, f := range in.Fills {
-		s.Fills[f.ID] = f.FillRef
+		key := FillKey{FillID: f.ID}
+		if f.Elsewhere {
+			key.Market = f.Market
+			s.Elsewhere[key] = f.FillRef
+		} else {
+			s.Fills[f.ID] = f.FillRef
+		}
 		if f.Provisional != nil {
-			s.Provisional[f.ID] = *f.Provisional
+			s.Provisional[key] = *f.Provisional
 		}
 	}
 	for _, b := range in.Breakers {

@@ -65,12 +65,19 @@ type State struct {
 
 	// Custody is the known state of wallets and transfers (custody.go).
 	Custody Custody `json:"custody"`
+	// FirstDeposit opened an imported portfolio, under the second edition of the rules.
+	FirstDeposit domain.Decimal `json:"first_deposit,omitzero"`
+	// Booked are the deposits and withdrawals with a transaction, under the second
+	// edition, by wallet, leg, asset and transaction.
+	Booked map[string]Booked `json:"booked,omitempty"`
 
 	// Maps with struct keys; a snapshot writes them as sorted lists.
-	Instruments map[domain.Instrument]*Instrument   `json:"-"`
-	Fills       map[domain.FillID]FillRef           `json:"-"`
-	Provisional map[domain.FillID]domain.Instrument `json:"-"`
-	Breakers    map[risk.Key]*risk.Breaker          `json:"-"`
+	Instruments map[domain.Instrument]*Instrument `json:"-"`
+	Fills       map[domain.FillID]FillRef         `json:"-"`
+	// Elsewhere are the fills of an id that is known of another market (identity.go).
+	Elsewhere   map[FillKey]FillRef           `json:"-"`
+	Provisional map[FillKey]domain.Instrument `json:"-"`
+	Breakers    map[risk.Key]*risk.Breaker    `json:"-"`
 
 	permits permitIndex
 	// byMarket is an index of Instruments, in the order in which they appeared. It is
@@ -147,12 +154,16 @@ type Bot struct {
 	// Full reports that a person stopped it so that it may not even reduce.
 	Full bool `json:"full,omitempty"`
 
-	Cash      domain.Decimal  `json:"cash"`
-	Cost      domain.Decimal  `json:"cost"`
-	Value     domain.Decimal  `json:"value"`
-	Positions int             `json:"positions"`
-	Refs      risk.References `json:"refs"`
-	Streak    risk.Streak     `json:"streak"`
+	Cash  domain.Decimal `json:"cash"`
+	Cost  domain.Decimal `json:"cost"`
+	Value domain.Decimal `json:"value"`
+	// Other are its balances of other assets: the fees that it paid in them. OtherValue
+	// is what those with a mark are worth.
+	Other      map[string]domain.Decimal `json:"other,omitempty"`
+	OtherValue domain.Decimal            `json:"other_value,omitzero"`
+	Positions  int                       `json:"positions"`
+	Refs       risk.References           `json:"refs"`
+	Streak     risk.Streak               `json:"streak"`
 
 	// Closings counts every result. Trades counts the trades that still stand, the
 	// others their results.
@@ -173,6 +184,10 @@ type Bot struct {
 	// Lost is when the bot last had a losing result, by market, under the second
 	// edition.
 	Lost map[string]time.Time `json:"lost,omitempty"`
+	// Venues are the first venues that its fills named, Legs the highest leg, under the
+	// second edition: where a reported trade is looked for.
+	Venues []string `json:"venues,omitempty"`
+	Legs   int      `json:"legs,omitempty"`
 }
 
 // Denial is a denied permit of a bot, kept to coalesce an identical next one.
@@ -182,8 +197,9 @@ type Denial struct {
 	Digest   string    `json:"digest"`
 }
 
-// Equity of the bot: its cash and its positions at their marks.
-func (b *Bot) Equity() domain.Decimal { return b.Cash.Add(b.Value) }
+// Equity of the bot: its cash, its positions at their marks, and other assets that
+// have one.
+func (b *Bot) Equity() domain.Decimal { return b.Cash.Add(b.Value).Add(b.OtherValue) }
 
 // Stop is the emergency stop.
 type Stop struct {
@@ -212,6 +228,13 @@ type FillRef struct {
 	Revision uint64     `json:"revision"`
 	Content  Content    `json:"content"`
 	Status   FillStatus `json:"status"`
+	// Sells, Early and Market are known under the second edition. Early reports that it
+	// was voided before it was reported.
+	Sells bool `json:"sells,omitempty"`
+	Early bool `json:"early,omitempty"`
+	// Others reports that there are others of its id, in other markets (Elsewhere).
+	Others bool   `json:"others,omitempty"`
+	Market string `json:"market,omitempty"`
 }
 
 // FillStatus of a remembered fill.
@@ -259,7 +282,7 @@ func New() *State {
 	return &State{
 		Book: ledger.Book{}, Assets: map[string]*Asset{}, Bots: map[string]*Bot{}, Markets: map[string]*Market{},
 		Permits: map[string]*risk.Permit{}, Arbitrages: map[string]*risk.Arbitrage{}, Overrides: map[string]*Override{}, Instruments: map[domain.Instrument]*Instrument{},
-		Fills: map[domain.FillID]FillRef{}, Provisional: map[domain.FillID]domain.Instrument{},
+		Fills: map[domain.FillID]FillRef{}, Elsewhere: map[FillKey]FillRef{}, Provisional: map[FillKey]domain.Instrument{},
 		Breakers: map[risk.Key]*risk.Breaker{}, Custody: newCustody(), byMarket: map[string][]*Instrument{},
 	}
 }
@@ -325,8 +348,9 @@ func (s *State) KindOf(market string) domain.MarketKind {
 func (s *State) Income(bot string) (realised, fees domain.Decimal) {
 	trading := s.Book[ledger.TradingIncome(s.BaseAsset, bot)]
 	rebates := s.Book[ledger.RebateIncome(s.BaseAsset, bot)]
+	funding := s.Book[ledger.FundingIncome(s.BaseAsset, bot)]
 	fees = s.Book[ledger.Fees(s.BaseAsset, bot)]
-	return trading.Add(rebates).Neg().Sub(fees), fees
+	return trading.Add(rebates).Add(funding).Neg().Sub(fees), fees
 }
 
 // NetDeposits returns the base asset that came in from outside, less what left.

@@ -15,22 +15,22 @@ func TestFillStatus(t *testing.T) {
 	h := trading(t)
 	confirmed := h.fill("a", "m", "YES", buy, "10", "0.5")
 	require.Equal(t, domain.FillConfirmedStatus, lastOf[*domain.FillRecorded](h).Status)
-	h.refused(domain.CodeConflict, func(d *Decision) error { return d.VoidFill(confirmed) })
+	h.refused(domain.CodeConflict, func(d *Decision) error { return d.VoidFill(confirmed, "") })
 	id := h.fill("a", "m", "YES", buy, "10", "0.5", provisional)
 	h.equal("20", h.position("a", "m", "YES").Quantity, "counts at once")
 	h.equal("990", h.balance("hot:bot/a"))
 	h.confirm(id)
 	require.Equal(t, []string{"fill.confirmed"}, h.types())
-	h.refused(domain.CodeConflict, func(d *Decision) error { return d.VoidFill(id) })
+	h.refused(domain.CodeConflict, func(d *Decision) error { return d.VoidFill(id, "") })
 	h.confirm(id)
 	require.Equal(t, []string{"command.noted"}, h.types())
 	h.confirm(confirmed)
 	require.Equal(t, []string{"command.noted"}, h.types())
-	h.refused(domain.CodeNotFound, func(d *Decision) error { return d.ConfirmFill(domain.FillID{Bot: "a", TradeID: "never"}) })
-	h.refused(domain.CodeNotFound, func(d *Decision) error { return d.ConfirmFill(domain.FillID{Bot: "zz", TradeID: "never"}) })
+	h.refused(domain.CodeNotFound, func(d *Decision) error { return d.ConfirmFill(domain.FillID{Bot: "a", TradeID: "never"}, "") })
+	h.refused(domain.CodeNotFound, func(d *Decision) error { return d.ConfirmFill(domain.FillID{Bot: "zz", TradeID: "never"}, "") })
 	voided := h.fill("a", "m", "YES", buy, "10", "0.5", provisional)
 	h.void(voided)
-	h.refused(domain.CodeConflict, func(d *Decision) error { return d.ConfirmFill(voided) })
+	h.refused(domain.CodeConflict, func(d *Decision) error { return d.ConfirmFill(voided, "") })
 	h.void(voided)
 	require.Equal(t, []string{"command.noted"}, h.types())
 }
@@ -238,7 +238,7 @@ func TestVoidOfUnknownFill(t *testing.T) {
 		other := r
 		other.Quantity = dec("11")
 		h.refused(domain.CodeTradeIDConflict, func(d *Decision) error { return d.RecordFill(other) })
-		h.refused(domain.CodeConflict, func(d *Decision) error { return d.ConfirmFill(r.FillID) })
+		h.refused(domain.CodeConflict, func(d *Decision) error { return d.ConfirmFill(r.FillID, "") })
 		h.void(r.FillID)
 		require.Equal(t, []string{"command.noted"}, h.types())
 	}
@@ -258,12 +258,12 @@ func TestVoidedFillAgain(t *testing.T) {
 func TestVoidRefusals(t *testing.T) {
 	h := trading(t)
 	for _, id := range []domain.FillID{{Bot: "a"}, {Bot: "a", TradeID: "x", Leg: -1}, {Bot: "a", TradeID: "x", Leg: 1001}, {Bot: "a", TradeID: "x", Venue: "\x01"}, {Bot: "a b", TradeID: "x"}} {
-		h.refused(domain.CodeInvalid, func(d *Decision) error { return d.VoidFill(id) })
+		h.refused(domain.CodeInvalid, func(d *Decision) error { return d.VoidFill(id, "") })
 	}
-	h.refused(domain.CodeNotFound, func(d *Decision) error { return d.VoidFill(domain.FillID{Bot: "zz", TradeID: "x"}) })
+	h.refused(domain.CodeNotFound, func(d *Decision) error { return d.VoidFill(domain.FillID{Bot: "zz", TradeID: "x"}, "") })
 	h.trade("a", "5")
 	h.refused(domain.CodeInvalid, func(d *Decision) error {
-		return d.VoidFill(domain.FillID{Bot: "a", TradeID: "r1", Leg: domain.ReportedLeg})
+		return d.VoidFill(domain.FillID{Bot: "a", TradeID: "r1", Leg: domain.ReportedLeg}, "")
 	})
 }
 

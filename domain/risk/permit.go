@@ -121,7 +121,7 @@ func (p *Permit) Fill(x Execution, kind domain.MarketKind) (within bool) {
 	if !p.Working { // A filled order must have been resting at a venue.
 		p.Working, p.ExpiresAt, p.Ahead = true, time.Time{}, 0
 	}
-	p.FeePaid = p.FeePaid.Add(x.Fee)
+	p.FeePaid = p.FeePaid.Add(x.Fee.Max(domain.Zero)) // a rebate pays for no later fee
 	p.Left = p.Left.Sub(x.Quantity).Max(domain.Zero)
 	p.OpeningLeft = p.OpeningLeft.Sub(opens).Max(domain.Zero).Min(p.Left)
 	// A fill closes first, so the part that opens exposure is the remainder.

@@ -162,10 +162,18 @@ var fieldWords = map[string]string{
 // fieldWordsOf are those of a single schema, if the description by name would not
 // be exact.
 var fieldWordsOf = map[string]string{
-	"AskPermit.fee":  "The fee of the whole order, where it can have one; the fee_bps of the limits by default",
-	"Leg.fee":        "The fee of the whole leg, where it can have one; the fee_bps of the limits by default",
-	"RecordFill.fee": "The fee that was paid. More than the permit names is flagged permit_exceeded",
-	"Reason.leg":     "The leg it is about, from 1",
+	"AskPermit.fee":            "The fee of the whole order, where it can have one; the fee_bps of the limits by default",
+	"Leg.fee":                  "The fee of the whole leg, where it can have one; the fee_bps of the limits by default",
+	"RecordFill.fee":           "The fee that was paid. More than the permit names is flagged: fee_exceeded, under rules 1 permit_exceeded. Negative is a rebate (rules 2)",
+	"RecordFill.fee_asset":     "What the fee was paid in: the base asset by default, another asset, or shares of what was bought (rules 2)",
+	"ConfirmFill.market":       "The fill's market; needed where the id is unknown, or that of fills of several markets (rules 2)",
+	"VoidFill.market":          "The fill's market; needed where the id is unknown, or that of fills of several markets (rules 2)",
+	"RecordFunding.amount":     "What holding the position brought; negative is what it cost",
+	"RecordFunding.funding_id": "The venue's id of the payment: reported twice it is recorded once",
+	"RecordDeposit.leg":        "Tells apart movements of one asset in one transaction",
+	"RecordWithdrawal.leg":     "Tells apart movements of one asset in one transaction",
+	"Answer.flags":             "What is remarkable about the fill, or the closed trade, that was reported",
+	"Reason.leg":               "The leg it is about, from 1",
 }
 
 // describe gives the fields of all schemas their words.

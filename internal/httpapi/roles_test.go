@@ -33,6 +33,7 @@ var mayCall = map[string]string{
 	"POST /fills":                                  "bot operator admin",
 	"POST /fills/{trade_id}/confirm":               "bot operator admin",
 	"POST /fills/{trade_id}/void":                  "bot operator admin",
+	"POST /funding":                                "bot operator admin",
 	"POST /settlements":                            "feed operator admin",
 	"POST /marks":                                  "bot feed operator admin",
 	"POST /trades":                                 "bot operator admin",

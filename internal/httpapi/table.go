@@ -166,6 +166,7 @@ func tradingRoutes() []route {
 		post[commands.RecordFill]("/fills", "I traded: an order was filled, wholly or in part", nil),
 		post("/fills/{trade_id}/confirm", "A provisional fill is final", func(c *commands.ConfirmFill, r *http.Request) { c.TradeID = r.PathValue("trade_id") }),
 		post("/fills/{trade_id}/void", "A provisional fill never happened", func(c *commands.VoidFill, r *http.Request) { c.TradeID = r.PathValue("trade_id") }),
+		post[commands.RecordFunding]("/funding", "Record what holding a position brought or cost", nil),
 		post[commands.SettleMarket]("/settlements", "Pay out one outcome of a market to its holders", nil),
 		post[commands.MarkPrices]("/marks", "Value instruments and assets", nil),
 		post[commands.RecordTrade]("/trades", "Report a closed trade of a bot that only knows results", nil),

@@ -176,7 +176,7 @@ func (r *run) prepare(plan *tradefile.Plan) (domain.Decimal, error) {
 			return domain.Zero, err
 		}
 		r.began = s.Next
-		if opened := s.NetDeposits(); capital == nil {
+		if opened := openedWith(s); capital == nil {
 			capital = &opened
 		}
 	}
@@ -194,10 +194,19 @@ func (r *run) continues(s *portfolio.State) error {
 	if s.Clock != domain.ClockImported {
 		return domain.Errorf(domain.CodeConflict, "portfolio %s keeps its own clock; import into a portfolio of its own (--portfolio NAME)", s.Portfolio)
 	}
-	if opened := s.NetDeposits(); r.o.Capital != nil && *r.o.Capital != opened && !unfunded(s) {
+	if opened := openedWith(s); r.o.Capital != nil && *r.o.Capital != opened && !unfunded(s) {
 		return domain.Invalid("--capital", "is %s, but portfolio %s was opened with %s; leave it out to continue", r.o.Capital, s.Portfolio, opened)
 	}
 	return nil
+}
+
+// openedWith is the capital of the first import. Movements that were imported since are no
+// part of it, where the portfolio remembers its first deposit.
+func openedWith(s *portfolio.State) domain.Decimal {
+	if !s.FirstDeposit.IsZero() {
+		return s.FirstDeposit
+	}
+	return s.NetDeposits()
 }
 
 // unfunded reports that an import was interrupted between opening the portfolio

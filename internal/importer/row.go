@@ -13,13 +13,24 @@ func (r *run) commandOf(row *tradefile.Row) commands.Command {
 	}
 	c := commands.ImportRow{Newcomers: commands.Newcomers{Capital: r.botCapital}}
 	switch {
+	case row.Movement != nil:
+		return movementOf(row.Movement)
+	case row.Funding != nil:
+		f := row.Funding
+		c.Bot, c.Market, c.Kind = f.Bot, f.Market, f.Kind
+		c.PortfolioCommand = commands.RecordFunding{
+			Bot: f.Bot, Instrument: domain.Instrument{Market: f.Market, Outcome: f.Outcome}, Amount: f.Amount, FundingID: f.FundingID,
+		}
+	case row.Fee != nil:
+		c.Bot = row.Fee.Bot
+		c.PortfolioCommand = commands.RecordFee{Bot: row.Fee.Bot, Amount: row.Fee.Amount, Kind: row.Fee.Kind}
 	case row.Fill != nil:
 		f := row.Fill
 		c.Bot, c.Market, c.Kind = f.Bot, f.Market, f.Kind
 		c.PortfolioCommand = commands.RecordFill{
 			FillID:     domain.FillID{Bot: f.Bot, Venue: f.Venue, TradeID: f.TradeID},
 			Instrument: domain.Instrument{Market: f.Market, Outcome: f.Outcome},
-			Side:       f.Side, Quantity: f.Quantity, Price: f.Price, Notional: f.Notional, Fee: f.Fee,
+			Side:       f.Side, Quantity: f.Quantity, Price: f.Price, Notional: f.Notional, Fee: f.Fee, FeeAsset: f.FeeAsset,
 		}
 	case row.Settlement != nil:
 		s := row.Settlement
@@ -38,4 +49,12 @@ func (r *run) commandOf(row *tradefile.Row) commands.Command {
 		c.PortfolioCommand = commands.RecordFee{Bot: row.Rebate.Bot, Amount: row.Rebate.Amount, Kind: domain.FeeRebate}
 	}
 	return c
+}
+
+// movementOf translates money of the treasury, which names no bot.
+func movementOf(m *tradefile.Movement) commands.Command {
+	if m.Withdrawal {
+		return commands.RecordWithdrawal{Wallet: m.Wallet, Asset: m.Asset, Amount: m.Amount, Tx: m.Tx, Leg: m.Leg}
+	}
+	return commands.RecordDeposit{Wallet: m.Wallet, Asset: m.Asset, Amount: m.Amount, Tx: m.Tx, Leg: m.Leg}
 }

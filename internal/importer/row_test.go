@@ -271,3 +271,37 @@ func TestARefusalAfterRegistering(t *testing.T) {
 	require.Equal(t, 1, b.count(domain.MarketSettledType))
 	require.Equal(t, 4, b.state().Time.In(time.UTC).Minute())
 }
+
+// Funding, movements of the treasury's money, fees that belong to no fill, and fees of
+// fills under the second edition: each is booked once, however often the files are imported.
+func TestFactsOfTheSecondEdition(t *testing.T) {
+	b := newBench(t,
+		fillHeader[:len(fillHeader)-1]+",kind,fee_asset\n"+
+			at(0)+",a,perp,X,buy,2,100,-0.5,1,perp,\n"+
+			at(1)+",a,m,YES,buy,100,0.5,2,2,,shares\n"+
+			at(5)+",a,perp,X,sell,2,101,0,3,perp,\n",
+		"time,bot,market,outcome,amount,funding_id\n"+at(2)+",a,perp,X,-4,f1\n",
+		"time,kind,wallet,asset,amount,tx,leg\n"+
+			at(3)+",deposit,hot,,500,0x1,\n"+at(3)+",deposit,hot,,500,0x1,1\n"+at(4)+",withdrawal,hot,,100,0x2,\n",
+		"time,bot,kind,amount\n"+at(4)+",a,rebate,0.25\n")
+	b.o.Policy.Rules = domain.SecondRules
+	s := b.must()
+	require.Equal(t, 8, s.Recorded)
+	state := b.state()
+	// 1,000 + 900 that came, rebates of .5 and .25, 2 won, 4 of funding, and 98 × .5 for 50.
+	require.Equal(t, "1897.75", state.Equity().String())
+	require.Equal(t, dec("98"), state.Instruments[domain.Instrument{Market: "m", Outcome: "YES"}].Holding("a").Quantity)
+	again := b.must()
+	require.Equal(t, 8, again.Known, "the capital is that of the first deposit")
+	require.Zero(t, again.Events)
+	b.file("more.csv", "time,kind,wallet,asset,amount,tx\n"+at(6)+",deposit,hot,,501,0x1\n")
+	_, err := b.run(t.Context())
+	requireRow(t, err, domain.CodeConflict, "more.csv:2")
+}
+
+// The first edition refuses a rebate in a fill, with its place.
+func TestARebateNeedsTheSecondEdition(t *testing.T) {
+	b := newBench(t, fillHeader+at(0)+",a,m,YES,buy,2,0.5,-0.5,1\n")
+	_, err := b.run(t.Context())
+	requireRow(t, err, domain.CodeInvalid, "f0.csv:2:40")
+}

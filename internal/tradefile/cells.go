@@ -183,6 +183,37 @@ func (c *cells) fee() domain.Decimal {
 	return c.atLeastZero(colFee, "; report rebates separately")
 }
 
+// signed returns a number that is not 0.
+func (c *cells) signed(col column) domain.Decimal {
+	d := c.decimal(col)
+	if d.IsZero() {
+		c.refuse(col, "%s is 0", shown(string(c.raw(col))))
+	}
+	return d
+}
+
+// positive returns a number above 0.
+func (c *cells) positive(col column) domain.Decimal {
+	d := c.decimal(col)
+	if d.Sign() <= 0 {
+		c.refuse(col, "%s is not above 0", shown(string(c.raw(col))))
+	}
+	return d
+}
+
+// leg returns a whole number, 0 where the file gives none.
+func (c *cells) leg() int {
+	s := string(c.raw(colLeg))
+	if s == "" {
+		return 0
+	}
+	n, err := strconv.ParseUint(s, 10, 31)
+	if err != nil {
+		c.refuse(colLeg, "%s is not a whole number", shown(s))
+	}
+	return int(n) // #nosec G115 -- of 31 bits
+}
+
 // notional returns nil if the file does not give it, which differs from 0.
 func (c *cells) notional() *domain.Decimal {
 	if len(c.raw(colNotional)) == 0 {

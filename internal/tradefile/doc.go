@@ -33,11 +33,17 @@
 // [Row.Key] is the same for the same fact in every run, whatever the file is
 // called, however it is packed, and whatever other rows it holds.
 //
-// A row with a trade id (fills, bot fills, tape, closed trades):
+// A row with an id (fills, bot fills, tape, closed trades, funding, movements with a
+// transaction):
 //
 //	fill/H   H = SHA-256 in hex of: "fill", bot, venue, trade id, time, market, outcome,
-//	         kind, side, quantity, price, notional (empty if not given), fee
+//	         kind, side, quantity, price, notional (empty if not given), fee, and the asset
+//	         of the fee if it is given
 //	trade/H  H = SHA-256 in hex of: "trade", bot, "", trade id, time, market, pnl, fee
+//
+//	funding/H   H = SHA-256 in hex of: "funding", bot, funding id, time, market, outcome, amount
+//	movement/H  H = SHA-256 in hex of: "deposit" or "withdrawal", wallet, asset, tx, leg, time,
+//	            amount
 //
 // with every part preceded by its length as a varint, times in UTC as RFC 3339
 // with the nanoseconds they have, numbers without trailing zeros. So the same
@@ -46,12 +52,15 @@
 // and reports the conflict. The trade id of a tape row is its number, from 1; bad
 // rows count.
 //
-// A row without an id (settlements, resolutions, wallet ledger):
+// A row without an id (settlements, resolutions, wallet ledger, fees, and movements without
+// a transaction):
 //
 //	settlement/H#n
 //	resolution/H#n
 //	resolution-trade/BOT/H#n  (--as-trades)
 //	wallet/BOT/H#n
+//	fee/H#n
+//	movement/H#n
 //
 // H = SHA-256 in hex of the row's bytes in the unpacked file, including quotes,
 // without the line end; n = how many rows with the same text before the # this

@@ -52,7 +52,11 @@ var badRowTests = []struct{ name, header, row, want string }{
 	{"too large", fillsHeader, at + "a,m,Yes,buy,1000000000000000,0.5,0,T1", `f1.csv:2:34: quantity: "1000000000000000" is not below 10^15 in absolute value`},
 	{"price below 0", fillsHeader, at + "a,m,Yes,buy,1,-0.5,0,T1", `f1.csv:2:36: price: "-0.5" is below 0`},
 	{"price above 1", fillsHeader, at + "a,m,Yes,buy,1,1.01,0,T1", `f1.csv:2:36: price: "1.01" is above 1 in an outcome market (spot and perp markets need a column kind)`},
-	{"fee below 0", fillsHeader, at + "a,m,Yes,buy,1,0.5,-0.1,T1", `f1.csv:2:40: fee: "-0.1" is below 0; report rebates separately`},
+	{"fee below 0", "time,bot,market,pnl,fee,trade_id\n", at + "a,m,1,-0.1,T1", `f1.csv:2:28: fee: "-0.1" is below 0; report rebates separately`},
+	{"no funding", "time,bot,market,outcome,amount,funding_id\n", at + "a,m,Yes,0,F1", `f1.csv:2:30: amount: "0" is 0`},
+	{"a movement's sign", "time,kind,wallet,asset,amount,tx\n", at + "withdrawal,hot,,-5,0x1", `f1.csv:2:38: amount: "-5" is not above 0`},
+	{"a movement's leg", "time,kind,wallet,asset,amount,tx,leg\n", at + "deposit,hot,,5,0x1,-1", `f1.csv:2:41: leg: "-1" is not a whole number`},
+	{"a movement's wallet", "time,kind,wallet,asset,amount,tx\n", at + "deposit,warm,,5,0x1", `f1.csv:2:30: wallet: "warm" is not hot or cold`},
 	{"no trade id", fillsHeader, at + "a,m,Yes,buy,1,0.5,0,", `f1.csv:2:42: trade_id: is missing`},
 	{"columns count characters", fillsHeader, at + "a,Zürich über ß?,Yes,hold,1,0.5,0,T1", `f1.csv:2:43: side: "hold" is not buy or sell`},
 	{"unknown kind", kindsHeader, "future,,," + at + "a,m,Yes,buy,1,0.5,0,T1", `f1.csv:2:1: kind: "future" is not outcome or spot or perp`},
@@ -196,13 +200,16 @@ func TestFileThatCannotBeUsedSaysWhy(t *testing.T) {
 
 func TestKnownFormatsNameEveryColumn(t *testing.T) {
 	const want = `known formats, by the columns in the header (any order; those in brackets may be left out):
-  fills: time,bot,market,outcome,side,quantity,price,fee,trade_id[,notional,venue,kind]
+  fills: time,bot,market,outcome,side,quantity,price,fee,trade_id[,notional,venue,kind,fee_asset]
   settlements: time,bot,market,outcome,payout
   closed trades: time,bot,market,pnl,fee,trade_id
   wallet ledger: time,kind,market,outcome,side,quantity,price,cash,tx
   bot fills: time,venue_trade_id,order_id,strategy,market,token_id,side,price,quantity,status
   resolutions: time,market,token_id,payout,net_pnl_reported
-  tape: time_ms,market,token_id,outcome,side,price,quantity`
+  tape: time_ms,market,token_id,outcome,side,price,quantity
+  funding: time,bot,market,outcome,amount,funding_id[,kind]
+  movements: time,kind,wallet,asset,amount,tx[,leg]
+  fees: time,bot,kind,amount`
 	if got := knownFormats(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}

@@ -34,6 +34,12 @@ const (
 	colReportedPnL
 	colCash
 	colTx
+	colFeeAsset
+	colAmount
+	colFundingID
+	colWallet
+	colAsset
+	colLeg
 	columns // how many there are
 )
 
@@ -44,6 +50,7 @@ var columnNames = [columns]string{
 	colVenueTradeID: "venue_trade_id", colOrderID: "order_id", colStatus: "status",
 	colNotional: "notional", colVenue: "venue", colKind: "kind", colPayout: "payout",
 	colPnL: "pnl", colReportedPnL: "net_pnl_reported", colCash: "cash", colTx: "tx",
+	colFeeAsset: "fee_asset", colAmount: "amount", colFundingID: "funding_id", colWallet: "wallet", colAsset: "asset", colLeg: "leg",
 }
 
 func (c column) String() string { return columnNames[c] }
@@ -65,7 +72,7 @@ var formats = []*format{
 	{
 		name:     "fills",
 		required: []column{colTime, colBot, colMarket, colOutcome, colSide, colQuantity, colPrice, colFee, colTradeID},
-		optional: []column{colNotional, colVenue, colKind},
+		optional: []column{colNotional, colVenue, colKind, colFeeAsset},
 		hasFills: true,
 		read:     readFill,
 	},
@@ -104,6 +111,25 @@ var formats = []*format{
 		required: []column{colTimeMs, colMarket, colTokenID, colOutcome, colSide, colPrice, colQuantity},
 		hasFills: true,
 		read:     readTape,
+	},
+	{
+		name:     "funding",
+		required: []column{colTime, colBot, colMarket, colOutcome, colAmount, colFundingID},
+		optional: []column{colKind},
+		read:     readFunding,
+	},
+	{
+		name:     "movements",
+		required: []column{colTime, colKind, colWallet, colAsset, colAmount, colTx},
+		optional: []column{colLeg},
+		scope:    func(Options) string { return "movement" },
+		read:     readMovement,
+	},
+	{
+		name:     "fees",
+		required: []column{colTime, colBot, colKind, colAmount},
+		scope:    func(Options) string { return "fee" },
+		read:     readFee,
 	},
 }
 

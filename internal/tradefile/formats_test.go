@@ -35,6 +35,10 @@ func TestFormatsReadAsTheirGoldenFilesSay(t *testing.T) {
 		{"resolutions.csv", Options{}, "resolutions"},
 		{"resolutions.csv", Options{Bot: "sweeper", AsTrades: true}, "resolutions-as-trades"},
 		{"tape.csv.gz", Options{}, "tape"},
+		{"fills-fees.csv", Options{}, "fills-fees"},
+		{"funding.csv", Options{}, "funding"},
+		{"movements.csv", Options{}, "movements"},
+		{"fees.csv", Options{}, "fees"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.golden, func(t *testing.T) {
@@ -78,8 +82,18 @@ func dumpFact(r *Row) string {
 		if r.Fill.Notional != nil {
 			notional = r.Fill.Notional.String()
 		}
-		return fmt.Sprintf("fill bot=%s venue=%q market=%q outcome=%q id=%s kind=%q %s %v @ %v notional=%s fee=%v",
+		text := fmt.Sprintf("fill bot=%s venue=%q market=%q outcome=%q id=%s kind=%q %s %v @ %v notional=%s fee=%v",
 			r.Fill.Bot, r.Fill.Venue, r.Fill.Market, r.Fill.Outcome, r.Fill.TradeID, r.Fill.Kind, r.Fill.Side, r.Fill.Quantity, r.Fill.Price, notional, r.Fill.Fee)
+		if r.Fill.FeeAsset != "" {
+			text += " in " + r.Fill.FeeAsset
+		}
+		return text
+	case r.Funding != nil:
+		return fmt.Sprintf("funding bot=%s market=%q outcome=%q id=%s kind=%q amount=%v", r.Funding.Bot, r.Funding.Market, r.Funding.Outcome, r.Funding.FundingID, r.Funding.Kind, r.Funding.Amount)
+	case r.Movement != nil:
+		return fmt.Sprintf("movement withdrawal=%v wallet=%s asset=%q amount=%v tx=%q leg=%d", r.Movement.Withdrawal, r.Movement.Wallet, r.Movement.Asset, r.Movement.Amount, r.Movement.Tx, r.Movement.Leg)
+	case r.Fee != nil:
+		return fmt.Sprintf("fee bot=%s kind=%s amount=%v", r.Fee.Bot, r.Fee.Kind, r.Fee.Amount)
 	case r.Settlement != nil:
 		return fmt.Sprintf("settlement bot=%q market=%q outcome=%q payout=%v", r.Settlement.Bot, r.Settlement.Market, r.Settlement.Outcome, r.Settlement.Payout)
 	case r.Trade != nil:

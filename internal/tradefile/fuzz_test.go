@@ -71,7 +71,7 @@ func checkPlan(t *testing.T, p *Plan) {
 			t.Errorf("row %d is earlier than the one before", i)
 		}
 		facts := 0
-		for _, set := range []bool{row.Fill != nil, row.Settlement != nil, row.Trade != nil, row.Redeem != nil, row.Rebate != nil} {
+		for _, set := range []bool{row.Fill != nil, row.Settlement != nil, row.Trade != nil, row.Redeem != nil, row.Rebate != nil, row.Funding != nil, row.Movement != nil, row.Fee != nil} {
 			if set {
 				facts++
 			}
@@ -79,7 +79,7 @@ func checkPlan(t *testing.T, p *Plan) {
 		if facts != 1 || row.Key == "" || row.Line < 2 {
 			t.Errorf("row %d: %d facts, key %q, line %d", i, facts, row.Key, row.Line)
 		}
-		if row.Fill == nil && row.Trade == nil {
+		if !row.hasID() && row.Fill == nil && row.Trade == nil {
 			if numbered[row.Key] {
 				t.Errorf("key %s twice", row.Key)
 			}

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"strconv"
 	"time"
 
 	"pets/domain"
@@ -25,6 +26,10 @@ func (r *Row) hasID() bool {
 		return r.Fill.TradeID != ""
 	case r.Trade != nil:
 		return r.Trade.TradeID != ""
+	case r.Funding != nil:
+		return true
+	case r.Movement != nil:
+		return r.Movement.Tx != ""
 	default:
 		return false
 	}
@@ -40,6 +45,10 @@ func (m *meaning) identify(r *Row, scope string, raw []byte) string {
 		return scope + "/" + hex.EncodeToString(sum[:])
 	case r.Fill != nil:
 		return m.fill(r.Time, r.Fill)
+	case r.Funding != nil:
+		return m.funding(r.Time, r.Funding)
+	case r.Movement != nil:
+		return m.movement(r.Time, r.Movement)
 	default:
 		return m.trade(r.Time, r.Trade)
 	}
@@ -65,7 +74,29 @@ func (m *meaning) fill(at time.Time, f *Fill) string {
 		m.text("")
 	}
 	m.number(f.Fee)
+	if f.FeeAsset != "" { // Older files have no such column.
+		m.text(f.FeeAsset)
+	}
 	return m.key("fill/")
+}
+
+func (m *meaning) funding(at time.Time, f *Funding) string {
+	m.begin("funding", f.Bot, f.FundingID)
+	m.time(at)
+	m.text(f.Market, f.Outcome)
+	m.number(f.Amount)
+	return m.key("funding/")
+}
+
+func (m *meaning) movement(at time.Time, v *Movement) string {
+	way := "deposit"
+	if v.Withdrawal {
+		way = "withdrawal"
+	}
+	m.begin(way, v.Wallet, v.Asset, v.Tx, strconv.Itoa(v.Leg))
+	m.time(at)
+	m.number(v.Amount)
+	return m.key("movement/")
 }
 
 func (m *meaning) trade(at time.Time, t *Trade) string {

@@ -74,6 +74,9 @@ type Row struct {
 	Trade      *Trade
 	Redeem     *Redeem
 	Rebate     *Rebate
+	Funding    *Funding
+	Movement   *Movement
+	Fee        *Fee
 
 	file *file
 	at   place
@@ -88,7 +91,30 @@ type Fill struct {
 	Quantity domain.Decimal  // > 0
 	Price    domain.Decimal  // ≥ 0, and ≤ 1 unless Kind is spot or perp
 	Notional *domain.Decimal // ≥ 0: the cash that moved, if the file gives it; it takes precedence over price × quantity
-	Fee      domain.Decimal  // ≥ 0
+	Fee      domain.Decimal  // negative is a rebate
+	FeeAsset string          // of the fee; empty is the base asset
+}
+
+// Funding is what holding a position brought, or as a negative amount cost.
+type Funding struct {
+	Bot, Market, Outcome, FundingID string
+
+	Kind   domain.MarketKind // empty if the file does not give it
+	Amount domain.Decimal    // not 0
+}
+
+// Movement is money that came in from outside, or went out.
+type Movement struct {
+	Withdrawal        bool
+	Wallet, Asset, Tx string // asset and transaction may be empty
+	Leg               int
+	Amount            domain.Decimal // > 0
+}
+
+// Fee is a fee, or a rebate, of a bot that belongs to no fill.
+type Fee struct {
+	Bot, Kind string
+	Amount    domain.Decimal // > 0
 }
 
 // Settlement is an outcome paid out.
@@ -121,7 +147,8 @@ type Rebate struct {
 	Amount domain.Decimal // ≥ 0
 }
 
-// bot returns the bot of the row, or "" for a settlement of all holders.
+// bot returns the bot of the row, or "" for a settlement of all holders and for money of
+// the treasury.
 func (r *Row) bot() string {
 	switch {
 	case r.Fill != nil:
@@ -132,6 +159,12 @@ func (r *Row) bot() string {
 		return r.Trade.Bot
 	case r.Redeem != nil:
 		return r.Redeem.Bot
+	case r.Funding != nil:
+		return r.Funding.Bot
+	case r.Fee != nil:
+		return r.Fee.Bot
+	case r.Movement != nil:
+		return ""
 	default:
 		return r.Rebate.Bot
 	}

@@ -22,7 +22,42 @@ func readFill(c *cells) Row {
 		Quantity: c.quantity(),
 		Price:    c.price(kind),
 		Notional: c.notional(),
-		Fee:      c.fee(),
+		Fee:      c.decimal(colFee), // a rebate is negative, where the rules of the portfolio know that
+		FeeAsset: c.shared(colFeeAsset, domain.CheckOptionalText),
+	}}
+}
+
+// readFunding reads what holding a position brought or cost. The first row of a spot or
+// perp market registers it, as a fill does.
+func readFunding(c *cells) Row {
+	return Row{Time: c.time(), Funding: &Funding{
+		Bot:       c.bot(colBot),
+		Market:    c.market(),
+		Outcome:   c.outcome(colOutcome),
+		FundingID: c.text(colFundingID, domain.CheckText),
+		Kind:      c.kind(),
+		Amount:    c.signed(colAmount),
+	}}
+}
+
+// readMovement reads money that came in from outside, or went out.
+func readMovement(c *cells) Row {
+	return Row{Time: c.time(), Movement: &Movement{
+		Withdrawal: c.oneOf(colKind, "deposit", "withdrawal") == "withdrawal",
+		Wallet:     c.oneOf(colWallet, domain.WalletHot, domain.WalletCold),
+		Asset:      c.shared(colAsset, domain.CheckOptionalText),
+		Tx:         c.text(colTx, domain.CheckOptionalText),
+		Leg:        c.leg(),
+		Amount:     c.positive(colAmount),
+	}}
+}
+
+// readFee reads a fee or a rebate that belongs to no fill.
+func readFee(c *cells) Row {
+	return Row{Time: c.time(), Fee: &Fee{
+		Bot:    c.bot(colBot),
+		Kind:   c.oneOf(colKind, domain.FeeTrading, domain.FeeGas, domain.FeeRebate),
+		Amount: c.positive(colAmount),
 	}}
 }
 

@@ -24,8 +24,8 @@ type verb struct {
 // verbs are the commands of a scenario, by the word they begin with.
 var verbs = map[string]verb{
 	"open":           {"[capital=N] [clock=imported] [asset=USDC] [decimals=6] [POLICY_KEY=VALUE …]", openVerb},
-	"deposit":        {"AMOUNT [ASSET] [wallet=cold] [tx=TEXT]", depositVerb},
-	"withdraw":       {"AMOUNT [ASSET] [wallet=cold] [tx=TEXT]", withdrawVerb},
+	"deposit":        {"AMOUNT [ASSET] [wallet=cold] [tx=TEXT] [leg=N]", depositVerb},
+	"withdraw":       {"AMOUNT [ASSET] [wallet=cold] [tx=TEXT] [leg=N]", withdrawVerb},
 	"fee":            {"AMOUNT [BOT] [kind=trading|gas|rebate] [asset=ASSET]", feeVerb},
 	"adjust":         {`ACCOUNT AMOUNT [asset=ASSET] reason="…"`, adjustVerb},
 	"market":         {"MARKET kind=outcome|spot|perp [outcomes=A,B] [category=TEXT] [tokens=N,N]", marketVerb},
@@ -40,11 +40,12 @@ var verbs = map[string]verb{
 	"release":        {`PERMIT|last [reason="…"]`, releaseVerb},
 	"buy":            {fillUsage, fillVerb(domain.Buy)},
 	"sell":           {fillUsage, fillVerb(domain.Sell)},
-	"confirm":        {"BOT TRADE_ID [venue=TEXT] [leg=N]", confirmVerb},
-	"void":           {"BOT TRADE_ID [venue=TEXT] [leg=N]", voidVerb},
+	"confirm":        {"BOT TRADE_ID [venue=TEXT] [market=TEXT] [leg=N]", confirmVerb},
+	"void":           {"BOT TRADE_ID [venue=TEXT] [market=TEXT] [leg=N]", voidVerb},
 	"settle":         {"MARKET/OUTCOME PAYOUT [bot=BOT]", settleVerb},
 	"redeem":         {"BOT MARKET QUANTITY CASH", redeemVerb},
 	"mark":           {"MARKET/OUTCOME PRICE | ASSET PRICE [… …]", markVerb},
+	"funding":        {"BOT MARKET/OUTCOME AMOUNT [id=TEXT]", fundingVerb},
 	"trade":          {"BOT MARKET PNL [fee=N] [id=TEXT] [effective=TIME]", tradeVerb},
 	"reset":          {`BREAKER [BOT] [rebase=yes] reason="…"`, resetVerb},
 	"stop-emergency": {`[manual|system_error|security_breach] reason="…"`, engageVerb},
@@ -78,7 +79,7 @@ var verbs = map[string]verb{
 	"sign":           {"PERMIT|last buy|sell QUANTITY for AMOUNT [token=N] [fee_bps=N] [expires=TIME] [signer=ADDRESS]", signVerb},
 }
 
-const fillUsage = "BOT MARKET/OUTCOME QUANTITY @ PRICE [notional=N] [fee=N] [id=TEXT] [venue=TEXT] [leg=N] [permit=PERMIT|last] [status=provisional] [effective=TIME]"
+const fillUsage = "BOT MARKET/OUTCOME QUANTITY @ PRICE [notional=N] [fee=N] [fee_asset=ASSET|shares] [id=TEXT] [venue=TEXT] [leg=N] [permit=PERMIT|last] [status=provisional] [effective=TIME]"
 
 // settings are the lines that record nothing: clock, caller, output.
 var settings = map[string]func(*scenario, *args){
@@ -246,13 +247,13 @@ func one(c commands.Command) []commands.Command { return []commands.Command{c} }
 
 func depositVerb(_ *scenario, a *args) []commands.Command {
 	return one(commands.RecordDeposit{
-		Amount: a.number("the amount"), Asset: a.wordOr(""), Wallet: orElse(a.option("wallet"), domain.WalletHot), Tx: a.option("tx"),
+		Amount: a.number("the amount"), Asset: a.wordOr(""), Wallet: orElse(a.option("wallet"), domain.WalletHot), Tx: a.option("tx"), Leg: a.integer("leg", 0),
 	})
 }
 
 func withdrawVerb(_ *scenario, a *args) []commands.Command {
 	return one(commands.RecordWithdrawal{
-		Amount: a.number("the amount"), Asset: a.wordOr(""), Wallet: orElse(a.option("wallet"), domain.WalletHot), Tx: a.option("tx"),
+		Amount: a.number("the amount"), Asset: a.wordOr(""), Wallet: orElse(a.option("wallet"), domain.WalletHot), Tx: a.option("tx"), Leg: a.integer("leg", 0),
 	})
 }
 
@@ -357,7 +358,7 @@ func fillVerb(side domain.Side) func(*scenario, *args) []commands.Command {
 		return one(commands.RecordFill{
 			FillID:     domain.FillID{Bot: a.word("the bot"), Venue: a.option("venue"), TradeID: s.id(a), Leg: a.integer("leg", 0)},
 			Instrument: a.instrument(), Side: side, Quantity: a.number("the quantity"), Price: a.at(),
-			Notional: a.amount("notional"), Fee: a.amountOr("fee", domain.Zero),
+			Notional: a.amount("notional"), Fee: a.amountOr("fee", domain.Zero), FeeAsset: a.option("fee_asset"),
 			PermitID: last(a.option("permit"), s.permit), Status: a.option("status"), EffectiveAt: a.time("effective"),
 		})
 	}
@@ -370,11 +371,17 @@ func fillIDOf(a *args) domain.FillID {
 }
 
 func confirmVerb(_ *scenario, a *args) []commands.Command {
-	return one(commands.ConfirmFill{FillID: fillIDOf(a)})
+	return one(commands.ConfirmFill{FillID: fillIDOf(a), Market: a.option("market")})
 }
 
 func voidVerb(_ *scenario, a *args) []commands.Command {
-	return one(commands.VoidFill{FillID: fillIDOf(a)})
+	return one(commands.VoidFill{FillID: fillIDOf(a), Market: a.option("market")})
+}
+
+// fundingVerb reports funding. One without an id is called f1, f2, and so on, as fills are.
+func fundingVerb(s *scenario, a *args) []commands.Command {
+	s.fills++
+	return one(commands.RecordFunding{Bot: a.word("the bot"), Instrument: a.instrument(), Amount: a.number("the amount"), FundingID: s.id(a)})
 }
 
 func settleVerb(_ *scenario, a *args) []commands.Command {

@@ -720,6 +720,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/portfolios/{portfolio}/funding": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Record what holding a position brought or cost
+         * @description Roles: bot, operator, admin.
+         */
+        post: operations["record_funding"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/portfolios/{portfolio}/import": {
         parameters: {
             query?: never;
@@ -1444,9 +1464,10 @@ export interface components {
             directives: components["schemas"]["Directive"][];
             /** @description What was recorded */
             events: components["schemas"]["EventRef"][];
+            /** @description What is remarkable about the fill, or the closed trade, that was reported */
+            flags?: string[];
             id?: string;
             permit?: components["schemas"]["PermitAnswer"];
-            refused?: components["schemas"]["RefusedMark"][];
             /**
              * Format: int64
              * @description The place in the portfolio's history
@@ -1743,7 +1764,6 @@ export interface components {
             wins: number;
         };
         BotStats: {
-            best_day?: components["schemas"]["StatsDay"];
             /** @description The bot's id */
             bot: string;
             closed_breakers: components["schemas"]["ClosedBreaker"][];
@@ -1769,16 +1789,12 @@ export interface components {
             gross_profit: string;
             /** Format: int64 */
             longest_loss_streak: number;
-            longest_loss_streak_end?: components["schemas"]["StreakEnd"];
-            /** Format: int64 */
-            loss_streaks_at_limit: number;
             /**
              * Format: int64
              * @description How many lost
              */
             losses: number;
             max_drawdown: components["schemas"]["ClosedDrawdown"];
-            max_drawdown_abs: components["schemas"]["ClosedDrawdown"];
             max_drawdown_marked: components["schemas"]["Drawdown"];
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -1807,11 +1823,6 @@ export interface components {
             realised_pnl: string;
             /**
              * Format: int64
-             * @description The answers, in the order of the commands
-             */
-            results: number;
-            /**
-             * Format: int64
              * @description Closed trades
              */
             trades: number;
@@ -1825,7 +1836,6 @@ export interface components {
              * @description How many won
              */
             wins: number;
-            worst_day?: components["schemas"]["StatsDay"];
         };
         Breaker: {
             /** @description The bot's id */
@@ -2005,7 +2015,6 @@ export interface components {
         ClosedBreaker: {
             /** @description The breaker's name */
             breaker: string;
-            limit: unknown;
             /**
              * Format: date-time
              * @description The time of it
@@ -2065,6 +2074,8 @@ export interface components {
              * @description The number of the leg at the venue
              */
             leg?: number;
+            /** @description The market's id */
+            market?: string;
             /** @description The venue, part of the identity of a fill */
             venue?: string;
         };
@@ -2356,10 +2367,11 @@ export interface components {
              * @description Until when it is good
              */
             expires_at: string | null;
+            /** @description What is remarkable about it */
+            flags?: string[];
             id?: string;
             key: string;
             permit?: components["schemas"]["PermitAnswer"];
-            refused?: components["schemas"]["RefusedMark"][];
             /**
              * Format: int64
              * @description The place in the portfolio's history
@@ -2703,7 +2715,6 @@ export interface components {
              * @description The place in the portfolio's history
              */
             revision: number;
-            stale?: boolean;
             /**
              * Format: date-time
              * @description The time of it
@@ -3111,11 +3122,6 @@ export interface components {
              * @example 12.5
              */
             mark: string | null;
-            /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
-             * @example 12.5
-             */
-            mark_waiting?: string;
             /** @description The market's id */
             market: string;
             /**
@@ -3131,7 +3137,6 @@ export interface components {
              * @example 12.5
              */
             quantity: string;
-            stale?: boolean;
             /** @description The id of the trade */
             trade: string;
             /**
@@ -3168,9 +3173,6 @@ export interface components {
             amount: string;
             /** @description The asset, such as USDC */
             asset?: string;
-            flow?: boolean;
-            /** Format: int64 */
-            of?: number;
             /** @description Why, for people and the record */
             reason: string;
         };
@@ -3183,7 +3185,7 @@ export interface components {
             status: number;
             title: string;
             /** @enum {string} */
-            type: "urn:pets:problem:invalid" | "urn:pets:problem:unauthenticated" | "urn:pets:problem:key_expired" | "urn:pets:problem:denied" | "urn:pets:problem:not_found" | "urn:pets:problem:conflict" | "urn:pets:problem:would_retrip" | "urn:pets:problem:trade_id_conflict" | "urn:pets:problem:idempotency_mismatch" | "urn:pets:problem:payouts_sum" | "urn:pets:problem:marks_refused" | "urn:pets:problem:not_held" | "urn:pets:problem:voided" | "urn:pets:problem:halted" | "urn:pets:problem:too_large" | "urn:pets:problem:rate_limited" | "urn:pets:problem:clock" | "urn:pets:problem:unavailable" | "urn:pets:problem:internal";
+            type: "urn:pets:problem:invalid" | "urn:pets:problem:unauthenticated" | "urn:pets:problem:key_expired" | "urn:pets:problem:denied" | "urn:pets:problem:not_found" | "urn:pets:problem:conflict" | "urn:pets:problem:would_retrip" | "urn:pets:problem:trade_id_conflict" | "urn:pets:problem:idempotency_mismatch" | "urn:pets:problem:payouts_sum" | "urn:pets:problem:not_held" | "urn:pets:problem:voided" | "urn:pets:problem:halted" | "urn:pets:problem:too_large" | "urn:pets:problem:rate_limited" | "urn:pets:problem:clock" | "urn:pets:problem:unavailable" | "urn:pets:problem:internal";
         };
         Proposal: {
             /**
@@ -3322,6 +3324,11 @@ export interface components {
             amount: string;
             /** @description The asset, such as USDC */
             asset?: string;
+            /**
+             * Format: int64
+             * @description Tells apart movements of one asset in one transaction
+             */
+            leg?: number;
             tx?: string;
             /** @description The wallet's name */
             wallet: string;
@@ -3347,10 +3354,12 @@ export interface components {
              */
             effective_at?: string;
             /**
-             * @description The fee that was paid. More than the permit names is flagged permit_exceeded. An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The fee that was paid. More than the permit names is flagged: fee_exceeded, under rules 1 permit_exceeded. Negative is a rebate (rules 2). An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             fee?: string;
+            /** @description What the fee was paid in: the base asset by default, another asset, or shares of what was bought (rules 2) */
+            fee_asset?: string;
             /**
              * Format: int64
              * @description The number of the leg at the venue
@@ -3388,6 +3397,21 @@ export interface components {
             trade_id: string;
             /** @description The venue, part of the identity of a fill */
             venue?: string;
+        };
+        RecordFunding: {
+            /**
+             * @description What holding the position brought; negative is what it cost. An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            amount: string;
+            /** @description The bot's id */
+            bot: string;
+            /** @description The venue's id of the payment: reported twice it is recorded once */
+            funding_id: string;
+            /** @description The market's id */
+            market: string;
+            /** @description The outcome of the market that is traded */
+            outcome?: string;
         };
         RecordKeyBody: {
             /** @description The address on the chain */
@@ -3428,16 +3452,14 @@ export interface components {
             amount: string;
             /** @description The asset, such as USDC */
             asset?: string;
+            /**
+             * Format: int64
+             * @description Tells apart movements of one asset in one transaction
+             */
+            leg?: number;
             tx?: string;
             /** @description The wallet's name */
             wallet: string;
-        };
-        RefusedMark: {
-            code: string;
-            /** Format: int64 */
-            index: number;
-            /** @description For a person */
-            message: string;
         };
         RegisterApprover: {
             /** @description A note for people */
@@ -3578,11 +3600,6 @@ export interface components {
             /** Format: int64 */
             open_positions: number;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
-             * @example 12.5
-             */
-            rebases_to?: string;
-            /**
              * Format: int64
              * @description The place in the portfolio's history
              */
@@ -3626,7 +3643,6 @@ export interface components {
             to: string;
         };
         ScopeStats: {
-            best_day?: components["schemas"]["StatsDay"];
             closed_breakers: components["schemas"]["ClosedBreaker"][];
             /**
              * @description Fees paid. An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -3650,16 +3666,12 @@ export interface components {
             gross_profit: string;
             /** Format: int64 */
             longest_loss_streak: number;
-            longest_loss_streak_end?: components["schemas"]["StreakEnd"];
-            /** Format: int64 */
-            loss_streaks_at_limit: number;
             /**
              * Format: int64
              * @description How many lost
              */
             losses: number;
             max_drawdown: components["schemas"]["ClosedDrawdown"];
-            max_drawdown_abs: components["schemas"]["ClosedDrawdown"];
             max_drawdown_marked: components["schemas"]["Drawdown"];
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -3688,11 +3700,6 @@ export interface components {
             realised_pnl: string;
             /**
              * Format: int64
-             * @description The answers, in the order of the commands
-             */
-            results: number;
-            /**
-             * Format: int64
              * @description Closed trades
              */
             trades: number;
@@ -3706,7 +3713,6 @@ export interface components {
              * @description How many won
              */
             wins: number;
-            worst_day?: components["schemas"]["StatsDay"];
         };
         SettleMarket: {
             /** @description The bot's id */
@@ -3786,7 +3792,7 @@ export interface components {
         };
         SignatureObstacle: {
             /** @enum {string} */
-            code: "emergency_stop" | "breaker_tripped" | "bot_stopped" | "permit_unknown" | "permit_used" | "wallet_unknown" | "wrong_signer" | "wrong_token" | "wrong_asset" | "wrong_side" | "quantity" | "price" | "fee" | "expiry" | "market_settled" | "position_gone" | "unreconciled" | "paper_portfolio";
+            code: "emergency_stop" | "breaker_tripped" | "bot_stopped" | "permit_unknown" | "permit_used" | "wallet_unknown" | "wrong_signer" | "wrong_token" | "wrong_asset" | "wrong_side" | "quantity" | "price" | "fee" | "expiry" | "market_settled" | "position_gone" | "paper_portfolio";
             limit?: string;
             /** @description For a person */
             message: string;
@@ -3831,7 +3837,6 @@ export interface components {
             /** @description What to ask after for the next page */
             next?: string;
             overrides: components["schemas"]["Override"][];
-            partly_marked?: string[];
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
@@ -3852,14 +3857,11 @@ export interface components {
              * @description The place in the portfolio's history
              */
             revision: number;
-            stale?: boolean;
             /**
              * Format: date-time
              * @description The time of it
              */
             time: string;
-            unreconciled?: boolean;
-            waiting_marks?: components["schemas"]["WaitingMark"][];
         };
         StatsAnswer: {
             /** @description The bots */
@@ -3867,14 +3869,6 @@ export interface components {
             /** @description What to ask after for the next page */
             next?: string;
             portfolio: components["schemas"]["ScopeStats"];
-        };
-        StatsDay: {
-            date: string;
-            /**
-             * @description Profit or loss, net of fees. An exact decimal: at most 18 decimals, below 10^15, no exponent.
-             * @example 12.5
-             */
-            pnl: string;
         };
         StopAllAnswer: {
             portfolios: components["schemas"]["Stopped"][];
@@ -3889,11 +3883,12 @@ export interface components {
             directives: components["schemas"]["Directive"][];
             /** @description What was recorded */
             events: components["schemas"]["EventRef"][];
+            /** @description What is remarkable about it */
+            flags?: string[];
             id?: string;
             kept?: boolean;
             permit?: components["schemas"]["PermitAnswer"];
             recorded: boolean;
-            refused?: components["schemas"]["RefusedMark"][];
             /**
              * Format: int64
              * @description The place in the portfolio's history
@@ -3916,18 +3911,6 @@ export interface components {
              * @description The place in the portfolio's history
              */
             revision?: number;
-        };
-        StreakEnd: {
-            /**
-             * Format: date-time
-             * @description The time of it
-             */
-            time: string;
-            /**
-             * Format: int64
-             * @description The id of the trade
-             */
-            trade: number;
         };
         Subject: {
             kind: string;
@@ -3962,6 +3945,11 @@ export interface components {
              * @example 12.5
              */
             fee: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            funding?: string;
             /** @description The market's id */
             market: string;
             /** Format: int64 */
@@ -3981,7 +3969,6 @@ export interface components {
              */
             quantity: string;
             result: string;
-            result_id?: string;
             revised: boolean;
             /**
              * Format: int64
@@ -4178,31 +4165,13 @@ export interface components {
              * @description The number of the leg at the venue
              */
             leg?: number;
+            /** @description The market's id */
+            market?: string;
             /** @description The venue, part of the identity of a fill */
             venue?: string;
         };
         VouchApproverBody: {
             signature: components["schemas"]["ApprovalSignature"];
-        };
-        WaitingMark: {
-            /** @description The asset, such as USDC */
-            asset?: string;
-            /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
-             * @example 12.5
-             */
-            in_force?: string;
-            /** @description The market's id */
-            market?: string;
-            /** @description The outcome of the market that is traded */
-            outcome?: string;
-            /**
-             * @description The price of one. An exact decimal: at most 18 decimals, below 10^15, no exponent.
-             * @example 12.5
-             */
-            price: string;
-            /** Format: date-time */
-            since: string;
         };
         Wallet: {
             /** @description The address on the chain */
@@ -5937,6 +5906,47 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["VoidFillBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Answer"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    record_funding: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A UUID that the client makes for the command, keeps, and sends again when it retries */
+                "Idempotency-Key": string;
+            };
+            path: {
+                /** @description The portfolio's id */
+                portfolio: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RecordFunding"];
             };
         };
         responses: {

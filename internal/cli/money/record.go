@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -18,26 +19,38 @@ import (
 )
 
 // flow holds the flags of money that came in from outside, or went out.
-type flow struct{ wallet, asset, tx string }
+type flow struct {
+	wallet, asset, tx string
+	leg               int
+}
 
 func (f *flow) flags(c *cobra.Command) {
 	c.Flags().StringVar(&f.wallet, "wallet", domain.WalletHot, "hot or cold")
 	c.Flags().StringVar(&f.asset, "asset", "", "its name in the ledger (the base asset by default)")
 	c.Flags().StringVar(&f.tx, "tx", "", "its transaction on the chain, or any other reference")
+	c.Flags().IntVar(&f.leg, "leg", 0, "its number, where one transaction moves the asset several times")
 }
 
-// recordFlow records it, and warns where its reference was recorded before: a deposit that
-// is typed twice counts twice.
-func (a *app) recordFlow(ctx context.Context, path, eventType, tx, asset string, body any, what string) error {
+// recordFlow records it, and warns where its reference was recorded before: under the first
+// edition of the rules a deposit that is typed twice counts twice.
+func (a *app) recordFlow(ctx context.Context, path, eventType string, of show.Flow, asset string, body any, what string) error {
 	answer, err := a.Posted(ctx, path, body, func(commands.Answer) string { return what })
-	if err != nil || a.Replayed() {
+	if err != nil || a.Replayed() || noted(&answer) {
 		return err
 	}
-	if tx != "" {
-		show.WarnOfSameTx(ctx, a.App, eventType, show.Flow{Revision: answer.Revision, Tx: tx})
+	if of.Revision = answer.Revision; of.Tx != "" {
+		show.WarnOfSameTx(ctx, a.App, eventType, of)
 	}
 	show.WarnOfMoney(ctx, a.App, asset)
 	return nil
+}
+
+// show is the reference by which an earlier record of the same money is found.
+func (f *flow) show() show.Flow { return show.Flow{Tx: f.tx, Leg: f.leg} }
+
+// noted reports that an answer has recorded nothing but that it was sent.
+func noted(answer *commands.Answer) bool {
+	return slices.ContainsFunc(answer.Events, func(e commands.EventRef) bool { return e.Type == domain.CommandNotedType })
 }
 
 // postMoney is Post, and warns where it has left an account in doubt.
@@ -67,7 +80,7 @@ func (a *app) depositCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.recordFlow(c.Context(), "/deposits", domain.DepositRecordedType, f.tx, f.asset, commands.RecordDeposit{Wallet: f.wallet, Asset: f.asset, Amount: amount, Tx: f.tx},
+			return a.recordFlow(c.Context(), "/deposits", domain.DepositRecordedType, f.show(), f.asset, commands.RecordDeposit{Wallet: f.wallet, Asset: f.asset, Amount: amount, Tx: f.tx, Leg: f.leg},
 				fmt.Sprintf("%s%s came into the %s wallet of %s", amount, ofAsset(f.asset), f.wallet, a.Config.Portfolio))
 		},
 	}
@@ -86,7 +99,7 @@ func (a *app) withdrawCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.recordFlow(c.Context(), "/withdrawals", domain.WithdrawalRecordedType, f.tx, f.asset, commands.RecordWithdrawal{Wallet: f.wallet, Asset: f.asset, Amount: amount, Tx: f.tx},
+			return a.recordFlow(c.Context(), "/withdrawals", domain.WithdrawalRecordedType, f.show(), f.asset, commands.RecordWithdrawal{Wallet: f.wallet, Asset: f.asset, Amount: amount, Tx: f.tx, Leg: f.leg},
 				fmt.Sprintf("%s%s went out of the %s wallet of %s", amount, ofAsset(f.asset), f.wallet, a.Config.Portfolio))
 		},
 	}

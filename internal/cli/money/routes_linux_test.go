@@ -225,6 +225,7 @@ var steps = []step{
 	{route: "POST /fills/{trade_id}/confirm", who: "olga", line: "-p paper fill confirm v-1 --bot alpha"},
 	{route: "POST /fills", who: "olga", line: "-p paper fill --bot alpha --market rain --outcome YES --side buy --quantity 10 --price 0.40 --trade-id v-2 --status provisional"},
 	{route: "POST /fills/{trade_id}/void", who: "olga", line: "-p paper fill void v-2 --bot alpha"},
+	{route: "POST /funding", who: "olga", line: "-p paper funding --bot alpha --market rain --outcome YES --funding-id pay-1 0.01"},
 	{route: "POST /permits/{permit}/release", who: "olga", line: "-p paper permit release PERMIT --reason cancelled", do: (*story).released},
 	{route: "POST /sign", who: "olga", line: "-p paper sign --transfer x1", refused: "a paper portfolio has no"},
 	{route: "POST /marks", who: "olga", line: "-p paper mark rain YES 0.45"},

@@ -28,7 +28,8 @@ func (a *app) recordFillCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "fill", Short: "Record that an order was filled, wholly or in part", Args: cobra.NoArgs,
 		Long: "A fill is a fact: it is recorded whatever limits it breaks, and flagged. It is identified by bot, venue,\n" +
-			"trade id and leg: a repeat is ignored.",
+			"trade id and leg, and under the second edition of the rules by its market: a repeat is ignored. A rebate is\n" +
+			"a negative fee (--fee=-0.05).",
 		Example: "  pets fill --bot alpha --market rain --outcome YES --side buy --quantity 100 --price 0.39 --fee 0.10 --trade-id v-1 --permit-id p5\n" +
 			"  pets fill confirm v-1 --bot alpha",
 		RunE: func(c *cobra.Command, _ []string) (err error) {
@@ -47,6 +48,7 @@ func (a *app) recordFillCommand() *cobra.Command {
 	c.Flags().StringVar(&body.TradeID, "trade-id", "", "what the venue calls it")
 	f.flags(c, "price", "the price it was filled at")
 	c.Flags().Var(&notional, "notional", "the cash that moved, where the venue says it (quantity × price by default)")
+	c.Flags().StringVar(&body.FeeAsset, "fee-asset", "", "what the fee was paid in: another asset, or shares of what was bought (the base asset by default)")
 	c.Flags().StringVar(&body.PermitID, "permit-id", "", "the permit that it was filled under")
 	c.Flags().StringVar(&body.Status, "status", "", "confirmed (the default), or provisional")
 	c.Flags().StringVar(&effective, "effective-at", "", "when it happened, as an RFC 3339 time (now by default)")
@@ -62,8 +64,11 @@ func fillIDFlags(c *cobra.Command, id *domain.FillID) {
 // recordFill records it, and reads back what was booked and how it was flagged.
 func (a *app) recordFill(ctx context.Context, body commands.RecordFill, what string) error {
 	return a.postWarned(ctx, "/fills", body, domain.FillRecordedType, "how it was flagged", func(e domain.Event) string {
-		if fill, is := e.(*domain.FillRecorded); is {
+		switch fill := e.(type) {
+		case *domain.FillRecorded:
 			what += booked(fill)
+		case *domain.FillReinstated:
+			what += booked(&fill.FillRecorded) + ". It had been voided, and lives again"
 		}
 		return what
 	})
@@ -72,6 +77,9 @@ func (a *app) recordFill(ctx context.Context, body commands.RecordFill, what str
 // booked is the cash that moved by a fill.
 func booked(e *domain.FillRecorded) string {
 	text := fmt.Sprintf(": %s moved, fee %s", e.Notional, e.Fee)
+	if e.FeeAsset != "" {
+		text += " " + e.FeeAsset
+	}
 	if usual := e.Quantity.Mul(e.Price); usual != e.Notional {
 		text += fmt.Sprintf(" (quantity × price is %s)", usual)
 	}
@@ -81,6 +89,7 @@ func booked(e *domain.FillRecorded) string {
 // endFillCommand makes an end of a provisional fill.
 func (a *app) endFillCommand(verb, short string) *cobra.Command {
 	var id domain.FillID
+	var market string
 	c := &cobra.Command{
 		Use: verb + " TRADE_ID", Short: short, Args: cobra.ExactArgs(1),
 		Example: "  pets fill " + verb + " v-1 --bot alpha",
@@ -89,10 +98,11 @@ func (a *app) endFillCommand(verb, short string) *cobra.Command {
 				return err
 			}
 			body := struct {
-				Bot   string `json:"bot"`
-				Venue string `json:"venue,omitempty"`
-				Leg   int    `json:"leg,omitempty"`
-			}{id.Bot, id.Venue, id.Leg}
+				Bot    string `json:"bot"`
+				Venue  string `json:"venue,omitempty"`
+				Market string `json:"market,omitempty"`
+				Leg    int    `json:"leg,omitempty"`
+			}{id.Bot, id.Venue, market, id.Leg}
 			path := "/fills/" + url.PathEscape(args[0]) + "/" + verb
 			if verb == "confirm" {
 				return a.Post(c.Context(), path, body, args[0]+" is final")
@@ -110,6 +120,33 @@ func (a *app) endFillCommand(verb, short string) *cobra.Command {
 		},
 	}
 	fillIDFlags(c, &id)
+	c.Flags().StringVar(&market, "market", "", "where, needed if the trade id is unknown, or that of fills of several markets")
+	return c
+}
+
+func (a *app) fundingCommand() *cobra.Command {
+	body := commands.RecordFunding{}
+	c := &cobra.Command{
+		Use: "funding AMOUNT", Short: "Record what holding a position brought, or cost (negative)", Args: cobra.ExactArgs(1),
+		Long: "Funding is a fact: it is in the bot's equity, and in the P&L of the trade that the open position becomes.\n" +
+			"It is identified by bot, market and funding id: a repeat is ignored. A negative amount stands behind --.",
+		Example: "  pets funding --bot alpha --market ETH-PERP --outcome ETH --funding-id f-1 0.35\n" +
+			"  pets funding --bot alpha --market ETH-PERP --outcome ETH --funding-id f-2 -- -1.20",
+		RunE: func(c *cobra.Command, args []string) (err error) {
+			if err := cli.Needed(c, "bot", "market", "outcome", "funding-id"); err != nil {
+				return err
+			}
+			if body.Amount, err = cli.AmountArg("AMOUNT", args[0]); err != nil {
+				return err
+			}
+			what := fmt.Sprintf("%s: %s of %s in %s is recorded", body.FundingID, body.Amount, body.Bot, body.Instrument)
+			return a.Post(c.Context(), "/funding", body, what)
+		},
+	}
+	c.Flags().StringVar(&body.Bot, "bot", "", "whose position it is")
+	c.Flags().StringVar(&body.Market, "market", "", "where")
+	c.Flags().StringVar(&body.Outcome, "outcome", "", "what is held there")
+	c.Flags().StringVar(&body.FundingID, "funding-id", "", "what the venue calls the payment")
 	return c
 }
 

@@ -58,7 +58,7 @@ func seek(all map[int]done) (wanted []sought, before int) {
 			wanted = append(wanted, sought{i, after, upto, eventType})
 		default:
 			for _, e := range one.answer.Events {
-				if domain.EventName(e.Type) == domain.EventName(eventType) {
+				if domain.EventName(e.Type) == domain.EventName(recordedAs(one.answer.Events, eventType)) {
 					wanted = append(wanted, sought{i, e.Revision - 1, e.Revision, eventType})
 				}
 			}

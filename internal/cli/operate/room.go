@@ -20,5 +20,5 @@ func Commands(c *cli.App) []*cobra.Command {
 	a := &app{c}
 	return cli.Under(cli.Operate, a.Looks(a.startCommand()), a.stopCommand(), a.Looks(a.resetCommand()), a.Sends(a.clearCommand()),
 		a.portfolioCommand(), cli.Views(a.limitsCommand()), a.overrideCommand(), a.botCommand(), a.marketCommand(), a.Sends(a.markCommand()), a.Sends(a.settleCommand()),
-		a.permitCommand(), a.fillCommand(), a.Sends(a.tradeCommand()), a.Sends(a.signCommand()), a.Sends(a.batchCommand()))
+		a.permitCommand(), a.fillCommand(), a.Sends(a.fundingCommand()), a.Sends(a.tradeCommand()), a.Sends(a.signCommand()), a.Sends(a.batchCommand()))
 }

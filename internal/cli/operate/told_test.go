@@ -247,6 +247,28 @@ func TestTheSameReferenceIsWarnedOf(t *testing.T) {
 	s.Ok("deposit", "26", "--tx", "0xcd", "--key", key)
 }
 
+// Under the second edition a movement of a transaction is booked once, and another leg is
+// another movement; funding, fees in other assets and fills that live again can be typed.
+func TestFactsOfTheSecondEditionAreTyped(t *testing.T) {
+	t.Parallel()
+	s, _ := traded(t)
+	s.Ok("limits", "set", "rules=2", "--reason", "adopted")
+	s.Ok("deposit", "25", "--tx", "0xAB")
+	r := s.Run("deposit", "25", "--tx", "0xab")
+	require.Equal(t, 0, r.Code, r.Err)
+	require.Contains(t, plain(r.Out), "nothing has changed (duplicate): this movement is already booked")
+	require.NotContains(t, r.Err, "same --tx")
+	s.Fails(1, []string{"is already booked with 25"}, "deposit", "26", "--tx", "0xAB")
+	r = s.Run("deposit", "26", "--tx", "0xAB", "--leg", "1")
+	require.Equal(t, 0, r.Code, r.Err)
+	require.NotContains(t, r.Err, "same --tx")
+	require.Contains(t, plain(s.Ok("funding", "--bot", "alpha", "--market", "m", "--outcome", "YES", "--funding-id", "f-1", "--", "-1.20")), "f-1: -1.2 of alpha in m / YES is recorded")
+	require.Contains(t, plain(s.Ok(fill("v-1", "--fee", "2", "--fee-asset", "shares", "--status", "provisional")...)), "40 moved, fee 2 shares")
+	s.Fails(1, []string{"market is missing"}, "fill", "void", "v-2", "--bot", "alpha")
+	s.Ok("fill", "void", "v-1", "--bot", "alpha", "--market", "m")
+	require.Contains(t, plain(s.Ok(fill("v-1")...)), "It had been voided, and lives again")
+}
+
 // An error says what is wrong with an amount, and which command two people need; what is new
 // has no name that a command line takes for a flag.
 func TestAnErrorSaysWhatToType(t *testing.T) {

@@ -23,6 +23,8 @@ func warned(e domain.Event) string {
 	switch e := e.(type) {
 	case *domain.FillRecorded:
 		return flagged(e.Flags)
+	case *domain.FillReinstated:
+		return flagged(e.Flags)
 	case *domain.TradeClosed:
 		return flagged(e.Flags)
 	case *domain.FillVoided:
@@ -55,13 +57,22 @@ var warnedTypes = map[string]string{
 	"void_fill": domain.FillVoidedType, "settle_market": domain.MarketSettledType,
 }
 
+// recordedAs is the type of the record that an answer has of what was sent: a fill that had
+// been voided lives again.
+func recordedAs(events []commands.EventRef, eventType string) string {
+	if eventType == domain.FillRecordedType && slices.ContainsFunc(events, func(e commands.EventRef) bool { return e.Type == domain.FillReinstatedType }) {
+		return domain.FillReinstatedType
+	}
+	return eventType
+}
+
 // postWarned is Post for a command of which a record is read back: say words what was done, with
 // nil where the record cannot be read. What it could have said is unread then.
 func (a *app) postWarned(ctx context.Context, path string, body any, eventType, unread string, say func(domain.Event) string) error {
 	var failed error
 	warning, what := "", ""
 	_, err := a.Posted(ctx, path, body, func(answer commands.Answer) string {
-		e, err := a.Recorded(ctx, answer, eventType)
+		e, err := a.Recorded(ctx, answer, recordedAs(answer.Events, eventType))
 		failed = err
 		if e != nil {
 			warning = warned(e)
@@ -141,7 +152,10 @@ func (a *app) warnOfMoney(ctx context.Context, all map[int]done) {
 	moved := map[string][]show.Flow{}
 	var assets []string
 	for _, one := range all {
-		var body struct{ Asset, Tx string }
+		var body struct {
+			Asset, Tx string
+			Leg       int
+		}
 		eventType := map[string]string{"record_deposit": domain.DepositRecordedType, "record_withdrawal": domain.WithdrawalRecordedType}[one.command.Command]
 		switch one.command.Command {
 		case "record_deposit", "record_withdrawal", "record_fee", "post_adjustment", "allocate_capital":
@@ -153,7 +167,7 @@ func (a *app) warnOfMoney(ctx context.Context, all map[int]done) {
 		}
 		assets = append(assets, body.Asset)
 		if eventType != "" && body.Tx != "" {
-			moved[eventType] = append(moved[eventType], show.Flow{Revision: one.answer.Revision, Tx: body.Tx})
+			moved[eventType] = append(moved[eventType], show.Flow{Revision: one.answer.Revision, Tx: body.Tx, Leg: body.Leg})
 		}
 	}
 	for _, eventType := range slices.Sorted(maps.Keys(moved)) {

@@ -30,7 +30,7 @@ func TestImportStopsAtABadRow(t *testing.T) {
 		{"2026-03-01T10:00:01Z,alpha,m1,YES,buy,10,1.4,0,a2", "bad.csv:3:42: price: "},
 		{"yesterday,alpha,m1,YES,buy,10,0.4,0,a2", "bad.csv:3:1: time: "},
 		{"2026-03-01T10:00:01Z,alpha,m1,YES,buy,10,0.4,0", "bad.csv:3:"},
-		{"2026-03-01T10:00:01Z,alpha,m1,YES,buy,10,0.4,-1,a2", "bad.csv:3:46: fee: "},
+		{"2026-03-01T10:00:01Z,alpha,m1,YES,buy,10,0.4,none,a2", "bad.csv:3:46: fee: "},
 	} {
 		bad := s.File("bad.csv", petstest.FillsHeader, "2026-03-01T10:00:00Z,alpha,m1,YES,buy,10,0.4,0,a1", c.row)
 		s.Fails(1, []string{c.words, "--skip-bad"}, "import", "--capital", "100", bad)

@@ -19,6 +19,7 @@ const LookFor = 5 * time.Second
 type Flow struct {
 	Revision uint64
 	Tx       string
+	Leg      int
 }
 
 // WarnOfSameTx warns where the reference of a deposit or a withdrawal was recorded before: what
@@ -27,12 +28,15 @@ func WarnOfSameTx(ctx context.Context, a *cli.App, eventType string, all ...Flow
 	ctx, cancel := context.WithTimeout(ctx, LookFor)
 	defer cancel()
 	_ = a.EachEvent(ctx, cli.EventQuery{After: -1, Types: []string{eventType}}, func(line cli.EventLine) error { // what cannot be read is not warned of
-		var before struct{ Amount, Tx string }
+		var before struct {
+			Amount, Tx string
+			Leg        int
+		}
 		if json.Unmarshal(line.Data, &before) != nil || before.Tx == "" {
 			return nil
 		}
 		for _, f := range all {
-			if line.Revision < f.Revision && strings.EqualFold(before.Tx, f.Tx) {
+			if line.Revision < f.Revision && before.Leg == f.Leg && strings.EqualFold(before.Tx, f.Tx) {
 				a.Tell("warning: revision %d has %s with the same --tx already. If that is the same money, it is counted twice since revision %d: see pets adjust --help", line.Revision, before.Amount, f.Revision)
 			}
 		}

@@ -146,6 +146,7 @@ var Reached = []struct {
 	{"fill", Through, "--bot alpha --market m --outcome YES --side buy --quantity 1 --price 0.4 --trade-id v-1"},
 	{"fill confirm", Through, "v-1 --bot alpha"},
 	{"fill void", Through, "v-1 --bot alpha"},
+	{"funding", Through, "1 --bot alpha --market m --outcome YES --funding-id f-1"},
 	{"trade", Through, "--bot alpha --market m --pnl=-1 --trade-id v-1"},
 	{"sign", Through, "--transfer x1"},
 	{"batch", Through, "BATCH"},

@@ -1,0 +1,93 @@
+package portfolio
+
+import (
+	"pets/domain"
+	"pets/domain/ledger"
+)
+
+// applyReinstated books a voided fill that was reported as confirmed: with its new
+// content, at a new place in the order of the fills. In a settled market it is paid at
+// once.
+func (s *State) applyReinstated(at domain.Stamp, e *domain.FillRecorded) {
+	s.applyFill(at, e)
+	in := s.instrument(e.Instrument)
+	if in.Payout == nil {
+		return
+	}
+	s.payHolder(in, e.Bot, s.payoutFact(at, in))
+	s.revalue(in)
+}
+
+// applyFunding books what holding a position brought or cost: to the bot, and to the
+// open episode if there is one.
+func (s *State) applyFunding(at domain.Stamp, e *domain.FundingRecorded) {
+	id := fundingID(e)
+	s.keepFill(s.fillKey(id, e.Market), FillRef{Revision: at.Revision, Content: contentOfFunding(e), Status: Confirmed}, e.Market)
+	b := s.bot(e.Bot)
+	s.post(ledger.Move(ledger.BotCash(s.BaseAsset, b.ID), ledger.FundingIncome(s.BaseAsset, b.ID), e.Amount)...)
+	b.Cash = b.Cash.Add(e.Amount)
+	s.moved(b.ID)
+	in := s.Instruments[e.Instrument]
+	if in == nil {
+		return
+	}
+	if h := in.Holding(b.ID); h != nil {
+		h.Record(ledger.Fact{Funding: e.Amount, Revision: at.Revision, At: at.Time})
+		s.boundPosition(h.Position)
+	}
+}
+
+// payOtherFee takes a fee out of what a bot has of another asset, or gives it back.
+func (s *State) payOtherFee(b *Bot, asset string, fee domain.Decimal) {
+	if asset == "" || fee.IsZero() {
+		return
+	}
+	s.post(ledger.Move(ledger.Fees(asset, b.ID), ledger.BotCash(asset, b.ID), fee)...)
+	s.changeOther(b, asset, fee.Neg())
+}
+
+// changeOther changes what a bot has of another asset.
+func (s *State) changeOther(b *Bot, asset string, amount domain.Decimal) {
+	if b.Other == nil {
+		b.Other = map[string]domain.Decimal{}
+	}
+	if b.Other[asset] = b.Other[asset].Add(amount); b.Other[asset].IsZero() {
+		delete(b.Other, asset)
+	}
+	s.valueOther(b)
+}
+
+// valueOther values what a bot has of other assets at their marks.
+func (s *State) valueOther(b *Bot) {
+	value := domain.Zero
+	for asset, balance := range b.Other { // The order does not matter: the sums are exact.
+		if a := s.Assets[asset]; a != nil && a.Marked {
+			value = value.Add(balance.Mul(a.Mark))
+		}
+	}
+	b.OtherValue = value
+	s.bound(value)
+}
+
+// revalueOther values an asset anew that bots have some of. As for the portfolio, its
+// first mark is a flow, and later changes are performance.
+func (s *State) revalueOther(asset string, first bool) {
+	for _, id := range s.BotIDs() {
+		b := s.Bots[id]
+		if b.Other[asset].IsZero() {
+			continue
+		}
+		before := b.Equity()
+		s.valueOther(b)
+		flow := b.Equity().Sub(before)
+		switch {
+		case flow.IsZero():
+		case first:
+			s.flowed(&b.Refs, before, flow, b.Positions > 0)
+			s.bound(b.Equity(), b.Refs.Peak, b.Refs.LifetimePeak, b.Refs.DayOpen)
+			s.effects.Flows = append(s.effects.Flows, Flow{Bot: id, Amount: flow})
+		default:
+			s.moved(id)
+		}
+	}
+}

@@ -1,0 +1,200 @@
+package portfolio
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"pets/domain"
+)
+
+// Identity: a fact is booked once, however often it is reported. Under the second
+// edition of the rules a fill is known by its bot, venue, market, trade id and leg, and
+// a deposit or withdrawal with a transaction by asset, wallet, transaction and leg.
+
+// FillKey is where a fill is kept: under its id alone, or, if the id is that of a fill
+// of another market already, under its market, too. Under the first edition, and for
+// what was recorded then, the market is no part of the identity.
+type FillKey struct {
+	domain.FillID
+	Market string
+}
+
+// fillKey returns where a fill of a market is kept, or would be.
+func (s *State) fillKey(id domain.FillID, market string) FillKey {
+	known, ok := s.Fills[id]
+	if !ok || known.Market == "" || market == "" || known.Market == market {
+		return FillKey{FillID: id}
+	}
+	return FillKey{FillID: id, Market: market}
+}
+
+func (s *State) fillRef(key FillKey) (FillRef, bool) {
+	if key.Market == "" {
+		ref, ok := s.Fills[key.FillID]
+		return ref, ok
+	}
+	ref, ok := s.Elsewhere[key]
+	return ref, ok
+}
+
+// keepFill remembers a fill of a market.
+func (s *State) keepFill(key FillKey, ref FillRef, market string) {
+	if s.Policy.Second() {
+		ref.Market = s.marketName(market)
+	}
+	if key.Market == "" {
+		ref.Others = s.Fills[key.FillID].Others
+		s.Fills[key.FillID] = ref
+		return
+	}
+	key.Market = ref.Market
+	s.Elsewhere[key] = ref
+	if first := s.Fills[key.FillID]; !first.Others {
+		first.Others = true
+		s.Fills[key.FillID] = first
+	}
+}
+
+// identifying returns the market as a part of an identity, "" where it is none.
+func (s *State) identifying(market string) string {
+	if s.Policy.Second() {
+		return market
+	}
+	return ""
+}
+
+// marketName returns the name of a market in the memory that an instrument of it
+// already takes: one is kept for every fill.
+func (s *State) marketName(market string) string {
+	if known := s.byMarket[market]; len(known) > 0 {
+		return known[0].Market
+	}
+	return market
+}
+
+// tell notes where fills of a bot are looked for, when it reports a trade.
+func (s *State) tell(b *Bot, id domain.FillID) {
+	if !s.Policy.Second() {
+		return
+	}
+	b.Legs = max(b.Legs, id.Leg)
+	n, known := slices.BinarySearch(b.Venues, id.Venue)
+	if !known && id.Venue != "" && len(b.Venues) < maxVenues {
+		b.Venues = slices.Insert(b.Venues, n, strings.Clone(id.Venue))
+	}
+}
+
+// maxVenues limits the venues among which a bot's fills are looked for, so that a bot
+// that invents names does not slow the portfolio down.
+const maxVenues = 16
+
+// filledAs reports whether a fill of a trade id stands in a market, at any venue and
+// of any leg.
+func (s *State) filledAs(b *Bot, market, trade string) bool {
+	for _, venue := range append([]string{""}, b.Venues...) {
+		for leg := range b.Legs + 1 {
+			id := domain.FillID{Bot: b.ID, Venue: venue, TradeID: trade, Leg: leg}
+			if ref, ok := s.fillRef(s.fillKey(id, market)); ok && ref.Status != Voided && ref.Market == market {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// reportedTwice reports that another bot reported the same side of a fill of a named
+// venue, or that the bot reported the trade by its result.
+func (s *State) reportedTwice(e *domain.FillRecorded) bool {
+	trade := domain.FillID{Bot: e.Bot, TradeID: e.TradeID, Leg: domain.ReportedLeg}
+	if ref, ok := s.fillRef(s.fillKey(trade, e.Market)); ok && (ref.Market == "" || ref.Market == e.Market) {
+		return true
+	}
+	if e.Venue == "" {
+		return false
+	}
+	for bot := range s.Bots {
+		id := e.FillID
+		id.Bot = bot
+		ref, ok := s.fillRef(s.fillKey(id, e.Market))
+		if ok && bot != e.Bot && ref.Status != Voided && ref.Market == e.Market && ref.Sells == (e.Side == domain.Sell) {
+			return true
+		}
+	}
+	return false
+}
+
+// findFill finds a fill that a request names. The market is needed where the id alone
+// does not say which fill is meant.
+func (d *Decision) findFill(id domain.FillID, market string) (key FillKey, ref FillRef, known bool, err error) {
+	if _, err := d.requireBot(id.Bot); err != nil {
+		return key, ref, false, err
+	}
+	if err := domain.CheckText("trade_id", id.TradeID); err != nil {
+		return key, ref, false, err
+	}
+	for _, t := range []struct{ field, text string }{{"venue", id.Venue}, {"market", market}} {
+		if err := domain.CheckOptionalText(t.field, t.text); err != nil {
+			return key, ref, false, err
+		}
+	}
+	if id.Leg < 0 || id.Leg > maxLeg {
+		return key, ref, false, domain.Invalid("leg", "must be 0 to %d", maxLeg)
+	}
+	first, some := d.s.Fills[id]
+	if d.s.Policy.Second() && market == "" {
+		switch {
+		case !some:
+			return key, ref, false, domain.Invalid("market", "is missing; it is needed for a fill that is not known")
+		case first.Others:
+			return key, ref, false, domain.Invalid("market", "is missing; the bot has fills of this id in several markets")
+		}
+	}
+	key = d.s.fillKey(id, market)
+	ref, known = d.s.fillRef(key)
+	if in, open := d.s.Provisional[key]; known && market != "" && open && in.Market != market {
+		return key, ref, false, domain.Invalid("market", "is not that of the fill, which is %s", in.Market)
+	}
+	return key, ref, known, nil
+}
+
+// Booked is a deposit, or as a negative amount a withdrawal, that is known by its
+// transaction.
+type Booked struct {
+	Revision uint64         `json:"revision"`
+	Amount   domain.Decimal `json:"amount"`
+}
+
+// movementOf names a movement of money. Assets hold no |, so no two share a name. The
+// letters of a hexadecimal transaction are of either case.
+func movementOf(asset, wallet, tx string, leg int) string {
+	if digits := strings.ToLower(tx); strings.HasPrefix(digits, "0x") && domain.IsLowerHex(digits[2:]) {
+		tx = digits
+	}
+	return wallet + "|" + strconv.Itoa(leg) + "|" + asset + "|" + tx
+}
+
+// keepMovement remembers a deposit or withdrawal with a transaction.
+func (s *State) keepMovement(at domain.Stamp, name, tx string, amount domain.Decimal) {
+	if tx == "" || !s.Policy.Second() {
+		return
+	}
+	if s.Booked == nil {
+		s.Booked = map[string]Booked{}
+	}
+	s.Booked[name] = Booked{Revision: at.Revision, Amount: amount}
+}
+
+// bookedBefore notes a deposit or withdrawal that is already booked, and refuses one
+// that contradicts it.
+func (d *Decision) bookedBefore(name, tx string, amount domain.Decimal) (before bool, err error) {
+	known, ok := d.s.Booked[name]
+	switch {
+	case !ok || tx == "" || !d.s.Policy.Second():
+		return false, nil
+	case known.Amount != amount:
+		return false, &domain.Error{Code: domain.CodeConflict, Field: "tx", Message: "is already booked with " + known.Amount.String() + "; name another leg for another movement of the asset in this transaction"}
+	}
+	d.note("this movement is already booked", known.Revision)
+	return true, nil
+}
