@@ -105,6 +105,19 @@ const (
 	FillOrKill        TimeInForce = "fok"
 )
 
+// Known reports whether it is one of these, or absent.
+func (t TimeInForce) Known() bool {
+	switch t {
+	case "", GoodTillCancelled, GoodTillDate, ImmediateOrCancel, FillOrKill:
+		return true
+	}
+	return false
+}
+
+// Brief reports that an order of it does not rest: what the venue does not fill at once
+// is gone.
+func (t TimeInForce) Brief() bool { return t == ImmediateOrCancel || t == FillOrKill }
+
 // PermitGranted records that an order may be placed until ExpiresAt. Its worst
 // case is reserved from then on.
 type PermitGranted struct {

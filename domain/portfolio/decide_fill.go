@@ -65,6 +65,9 @@ func (d *Decision) RecordFill(r FillReport) error {
 // book records a fill with the trade it closes and the breakers it trips, in one
 // append.
 func (d *Decision) book(e *domain.FillRecorded) {
+	if p := d.s.Permits[e.Permit]; p != nil && p.Live(d.now) && permits(&p.Order, e) {
+		e.Shrunk = d.s.shrinks(d.now, p, e.Quantity)
+	}
 	effects := d.fact(e)
 	closed := append([]ClosedEpisode(nil), effects.Closed...)
 	moved := append([]string(nil), effects.Moved...)
@@ -130,7 +133,7 @@ func (d *Decision) flagFill(e *domain.FillRecorded, fact ledger.Fact) {
 		flag, permitted = d.permitFlag(e)
 		e.Flags = appendFlag(e.Flags, flag)
 	}
-	if s.halted(e.Bot) {
+	if d.haltedFill(e, permitted) {
 		e.Flags = append(e.Flags, domain.FlagHalted)
 	}
 	if permitted && s.legLate(e.Permit, d.now) {
@@ -147,6 +150,16 @@ func (d *Decision) flagFill(e *domain.FillRecorded, fact ledger.Fact) {
 	if m := s.Markets[e.Market]; m != nil && s.Policy.Second() && len(m.Outcomes) > 0 && !m.has(e.Outcome) {
 		e.Flags = append(e.Flags, domain.FlagOutcomeUnknown)
 	}
+}
+
+// haltedFill reports that a halt forbids a fill: one within a permit that only reduces is
+// what a halt of the second edition leaves.
+func (d *Decision) haltedFill(e *domain.FillRecorded, permitted bool) bool {
+	if !d.s.halted(e.Bot) {
+		return false
+	}
+	reduces := permitted && d.s.Policy.Second() && d.s.execution(e).Opens.IsZero()
+	return !reduces || d.s.Leaves(e.Bot, d.byOperator()) != LeaveReduce
 }
 
 // halted reports that a bot is not allowed to trade now.
@@ -385,6 +398,9 @@ func (d *Decision) revised(id domain.FillID) []domain.Event {
 func (d *Decision) RecordTrade(e *domain.TradeClosed) error {
 	if _, err := d.requireBot(e.Bot); err != nil {
 		return err
+	}
+	if d.s.Policy.Second() && d.s.Mode == domain.ModeLive && d.caller.Role == domain.RoleBot {
+		return domain.Errorf(domain.CodeDenied, "a bot's key may not report closed trades of a live portfolio, which no fill proves; report the fills, or have an operator report the trade")
 	}
 	if err := domain.CheckText("market", e.Market); err != nil {
 		return err
