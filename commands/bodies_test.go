@@ -204,6 +204,10 @@ var bodies = []struct {
 	{"full", VouchApprover{Approver: "a4", Signature: someSignature}},
 	{"full", RevokeApprover{Approver: "a4", Reason: "lost"}},
 	{"required", RevokeApprover{Approver: "a4"}},
+	{"group", AskPermit{
+		Bot: "alpha", Instrument: someMarket, Side: domain.Sell, Quantity: someNumber, LimitPrice: someAmount, Group: "exit", TimeInForce: domain.ImmediateOrCancel,
+	}},
+	{"fully", StopBot{Bot: "alpha", Full: true}},
 }
 
 // Bodies never change: the request hash of every recorded command was made of its name

@@ -140,6 +140,9 @@ type PermitGranted struct {
 	Ahead Duration `json:"ahead,omitzero"`
 	// Arbitrage is the arbitrage that the order is a leg of, or "".
 	Arbitrage string `json:"arbitrage,omitempty"`
+	// WayOut reports that an operator was permitted it in a halt: what it closes of the
+	// outcome counts as reducing whatever it uncovers.
+	WayOut bool `json:"way_out,omitempty"`
 }
 
 // PermitDenied records that an order may not be placed, with every reason found.

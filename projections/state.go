@@ -141,6 +141,9 @@ type Bot struct {
 	Neutral           int            `json:"neutral"`
 	RealisedPnL       domain.Decimal `json:"realised_pnl"`
 	Fees              domain.Decimal `json:"fees"`
+	// Halts are what keeps the bot from trading freely, with what each leaves permitted
+	// to it, and to an operator for it. Of several, the strictest holds.
+	Halts []portfolio.Halt `json:"halts,omitempty"`
 }
 
 // Breaker is one breaker; Bot is null for the portfolio's. Value and Limit are
@@ -206,6 +209,7 @@ func botOf(s *portfolio.State, b *portfolio.Bot) Bot {
 		Bot: b.ID, Status: b.Status, Cash: b.Cash, Equity: b.Equity(), Peak: b.Refs.Peak,
 		Drawdown: b.Refs.Drawdown(b.Equity()).Ratio(), ConsecutiveLosses: b.Streak.Losses,
 		Trades: b.Trades, Wins: b.Wins, Losses: b.Losses, Neutral: b.Neutral, RealisedPnL: realised, Fees: fees,
+		Halts: s.Halts(b.ID),
 	}
 }
 

@@ -44,7 +44,7 @@ func (d *Decision) split(o domain.Order) risk.Exposure {
 		}
 	}
 	reducing := h.Reducing(wanted, live)
-	if d.byOperator() && d.s.Leaves(o.Bot, true) == LeaveReduce {
+	if d.byOperator() && d.s.Leaves(o.Bot, true) == LeaveReduce { // see Permit.WayOut
 		// "In a halt an operator's sale of what is held or purchase of what is short
 		// counts as reducing whatever it uncovers."
 		reducing = h.ReducingForOperator(wanted, live)
@@ -176,7 +176,11 @@ func (s *State) reclaimTogether(at domain.Stamp, bot, market string, m *Market) 
 	for _, id := range ids {
 		p := s.Permits[id]
 		mine := payoff.Order{Outcome: p.Outcome, Side: p.Side, Quantity: p.Left.Sub(p.OpeningLeft), Group: p.Joined()}
-		mine.Quantity = h.Reducing(mine, live)
+		if p.WayOut {
+			mine.Quantity = h.ReducingForOperator(mine, live)
+		} else {
+			mine.Quantity = h.Reducing(mine, live)
+		}
 		covered := domain.Zero
 		if p.Side == domain.Sell {
 			taken := payoff.Taken(promised, p.Joined(), func(o *payoff.Order) bool { return o.Outcome == p.Outcome })

@@ -292,7 +292,7 @@ func (d *Decision) releaseOtherLegs(of *risk.Permit) {
 func (d *Decision) timeOutLegs() {
 	all := d.s.overdue(d.now)
 	for _, a := range all[:min(len(all), maxTimeOuts)] {
-		d.add(&domain.ArbitrageTimedOut{Arbitrage: a.ID, Bot: a.Bot, Open: d.s.openLegs(a), Resting: d.s.resting(a, d.now), Close: d.s.Policy.Second()})
+		d.add(&domain.ArbitrageTimedOut{Arbitrage: a.ID, Bot: a.Bot, Open: d.s.openLegs(a), Resting: d.s.resting(a, d.now), Close: d.s.Policy.Second() && d.s.Leaves(a.Bot, false) != LeaveNothing})
 	}
 }
 

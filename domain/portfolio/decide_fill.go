@@ -158,8 +158,12 @@ func (d *Decision) haltedFill(e *domain.FillRecorded, permitted bool) bool {
 	if !d.s.halted(e.Bot) {
 		return false
 	}
-	reduces := permitted && d.s.Policy.Second() && d.s.execution(e).Opens.IsZero()
-	return !reduces || d.s.Leaves(e.Bot, d.byOperator()) != LeaveReduce
+	if !permitted || !d.s.Policy.Second() {
+		return true
+	}
+	p := d.s.Permits[e.Permit]
+	reduces := d.s.execution(e).Opens.IsZero() || p.WayOut && !p.ReducingLeft.Less(e.Quantity)
+	return !reduces || d.s.Leaves(e.Bot, p.WayOut || d.byOperator()) != LeaveReduce
 }
 
 // halted reports that a bot is not allowed to trade now.

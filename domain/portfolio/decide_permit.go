@@ -72,6 +72,7 @@ func (d *Decision) AskPermit(r PermitRequest) error {
 func (d *Decision) grant(c *orderCheck, expires time.Time, arbitrage string) string {
 	e := c.permit(domain.PermitName(d.s.Next), expires)
 	e.Arbitrage, e.Ahead = arbitrage, d.clockOffset()
+	e.WayOut = d.s.Policy.Second() && d.byOperator() && c.reducing() && d.s.Leaves(e.Bot, true) == LeaveReduce
 	d.emit(e)
 	return e.Permit
 }

@@ -48,7 +48,9 @@ type Permit struct {
 	Ahead domain.Duration `json:"ahead,omitzero"`
 	// Digest is the digest that was signed under the permit, or "". A permit
 	// signs one digest. SignedAt is the revision of that record.
-	Digest   string `json:"digest,omitempty"`
+	Digest string `json:"digest,omitempty"`
+	// WayOut reports that an operator was permitted it in a halt.
+	WayOut   bool   `json:"way_out,omitempty"`
 	SignedAt uint64 `json:"signed_at,omitempty"`
 }
 
