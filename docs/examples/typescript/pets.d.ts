@@ -1555,6 +1555,8 @@ export interface components {
              * @example 12.5
              */
             fee?: string;
+            /** @description Joins orders of which one is to be filled: those that wholly reduce count as the largest */
+            group?: string;
             /**
              * @description What the order is for; directional by default
              * @enum {string}
@@ -1592,6 +1594,11 @@ export interface components {
              * @enum {string}
              */
             side?: "buy" | "sell";
+            /**
+             * @description How long the order rests; gtc by default
+             * @enum {string}
+             */
+            time_in_force?: "gtc" | "gtd" | "ioc" | "fok";
             /**
              * @description A duration such as 30s, 15m or 1h.
              * @example 30s
@@ -1707,6 +1714,8 @@ export interface components {
              * @example 12.5
              */
             fees: string;
+            /** @description What keeps the bot from trading freely; of several, the strictest holds */
+            halts?: components["schemas"]["Halt"][];
             /**
              * Format: int64
              * @description How many lost
@@ -1885,10 +1894,25 @@ export interface components {
              */
             loss_dust?: string;
             /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            mark_collar?: string;
+            /**
+             * @description A duration such as 30s, 15m or 1h.
+             * @example 30s
+             */
+            mark_confirm_after?: string;
+            /**
              * @description A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             mark_max_age?: string;
+            /**
+             * @description A duration such as 30s, 15m or 1h.
+             * @example 30s
+             */
+            market_cooldown?: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
@@ -1916,6 +1940,11 @@ export interface components {
              * @example 12.5
              */
             max_daily_loss_pct?: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            max_market_usd?: string;
             /** Format: int64 */
             max_open_positions?: number;
             /**
@@ -1923,6 +1952,8 @@ export interface components {
              * @example 12.5
              */
             max_order_usd?: string;
+            /** Format: int64 */
+            max_orders_per_day?: number;
             /** Format: int64 */
             max_orders_per_minute?: number;
             /**
@@ -1944,14 +1975,28 @@ export interface components {
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
+            min_capital?: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
             paper_slippage_bps?: string;
             /**
              * @description A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             permit_ttl?: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            position_dust_usd?: string;
             /** @description Why, for people and the record */
             reason: string;
+            registered_only?: boolean;
+            /** Format: int64 */
+            rules?: number;
+            while_tripped?: string;
             zone_bounds?: string[];
         };
         ClosedBreaker: {
@@ -2060,22 +2105,30 @@ export interface components {
              * @description What to do
              * @enum {string}
              */
-            action: "stop" | "close_positions";
+            action: "stop" | "close_positions" | "cancel_orders" | "group_shrunk" | "close_legs";
             /** @description The bots */
             bots: string[];
+            /** @description The orders of an arbitrage */
+            legs?: components["schemas"]["OpenLeg"][];
             pending?: boolean;
+            permits?: string[];
             /** @description Why, for people and the record */
             reason: string;
+            /** @description The orders of a group of which less may be filled */
+            shrunk?: components["schemas"]["ShrunkOrder"][];
         };
         DirectiveMessage: {
             /**
              * @description What to do
              * @enum {string}
              */
-            action: "stop" | "close_positions";
+            action: "stop" | "close_positions" | "cancel_orders" | "group_shrunk" | "close_legs";
             /** @description The bots */
             bots: string[];
+            /** @description The orders of an arbitrage */
+            legs?: components["schemas"]["OpenLeg"][];
             pending?: boolean;
+            permits?: string[];
             /** @description Why, for people and the record */
             reason: string;
             /**
@@ -2083,6 +2136,8 @@ export interface components {
              * @description The place in the portfolio's history
              */
             revision: number;
+            /** @description The orders of a group of which less may be filled */
+            shrunk?: components["schemas"]["ShrunkOrder"][];
         };
         Doubt: {
             /** @description The account in the double-entry books */
@@ -2243,6 +2298,22 @@ export interface components {
              * @description The place in the portfolio's history
              */
             revision: number;
+        };
+        Halt: {
+            /**
+             * @description What it leaves permitted to the bot
+             * @enum {string}
+             */
+            bot_may: "nothing" | "reduce" | "all";
+            /** @enum {string} */
+            kind: "breaker" | "bot_stopped" | "emergency_stop";
+            /** @description The breaker, the bot's status, or the kind of the emergency stop */
+            of: string;
+            /**
+             * @description What it leaves permitted to an operator for the bot
+             * @enum {string}
+             */
+            operator_may: "nothing" | "reduce" | "all";
         };
         Hello: {
             /** @description What bots have to do now */
@@ -2451,10 +2522,25 @@ export interface components {
              */
             loss_dust?: string;
             /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            mark_collar?: string;
+            /**
+             * @description A duration such as 30s, 15m or 1h.
+             * @example 30s
+             */
+            mark_confirm_after?: string;
+            /**
              * @description A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             mark_max_age?: string;
+            /**
+             * @description A duration such as 30s, 15m or 1h.
+             * @example 30s
+             */
+            market_cooldown?: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
@@ -2482,6 +2568,11 @@ export interface components {
              * @example 12.5
              */
             max_daily_loss_pct?: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            max_market_usd?: string;
             /** Format: int64 */
             max_open_positions?: number;
             /**
@@ -2489,6 +2580,8 @@ export interface components {
              * @example 12.5
              */
             max_order_usd?: string;
+            /** Format: int64 */
+            max_orders_per_day?: number;
             /** Format: int64 */
             max_orders_per_minute?: number;
             /**
@@ -2510,12 +2603,26 @@ export interface components {
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
+            min_capital?: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
             paper_slippage_bps?: string;
             /**
              * @description A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             permit_ttl?: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            position_dust_usd?: string;
+            registered_only?: boolean;
+            /** Format: int64 */
+            rules?: number;
+            while_tripped?: string;
             zone_bounds?: string[];
         };
         LoadWalletBody: Record<string, never>;
@@ -2531,6 +2638,7 @@ export interface components {
              * @example 12.5
              */
             price: string;
+            waits?: boolean;
         };
         MarkPrices: {
             marks: components["schemas"]["Mark"][];
@@ -2562,7 +2670,19 @@ export interface components {
              */
             mode: "paper" | "live";
         };
+        OpenLeg: {
+            /** @description The market's id */
+            market: string;
+            /** @description The outcome of the market that is traded */
+            outcome?: string;
+            /**
+             * @description How much: of an order or a fill above 0, and side says which way it goes; of a position below 0 where it is short. An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            quantity: string;
+        };
         OpenRotation: {
+            /** @description What may still be filled of the order */
             left: string[];
             /** @description Why, for people and the record */
             reason?: string;
@@ -2687,7 +2807,7 @@ export interface components {
              */
             intent?: "directional" | "arbitrage" | "market_making";
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description What may still be filled of the order. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             left: string;
@@ -2856,10 +2976,25 @@ export interface components {
              */
             loss_dust: string;
             /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            mark_collar?: string;
+            /**
+             * @description A duration such as 30s, 15m or 1h.
+             * @example 30s
+             */
+            mark_confirm_after?: string;
+            /**
              * @description A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             mark_max_age: string;
+            /**
+             * @description A duration such as 30s, 15m or 1h.
+             * @example 30s
+             */
+            market_cooldown?: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
@@ -2887,6 +3022,11 @@ export interface components {
              * @example 12.5
              */
             max_daily_loss_pct: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            max_market_usd?: string;
             /** Format: int64 */
             max_open_positions?: number;
             /**
@@ -2894,6 +3034,8 @@ export interface components {
              * @example 12.5
              */
             max_order_usd?: string;
+            /** Format: int64 */
+            max_orders_per_day?: number;
             /** Format: int64 */
             max_orders_per_minute?: number;
             /**
@@ -2915,12 +3057,26 @@ export interface components {
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
+            min_capital?: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
             paper_slippage_bps?: string;
             /**
              * @description A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             permit_ttl: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            position_dust_usd?: string;
+            registered_only?: boolean;
+            /** Format: int64 */
+            rules?: number;
+            while_tripped?: string;
             zone_bounds: string[];
         };
         PortfolioAnswer: {
@@ -3050,7 +3206,7 @@ export interface components {
             status: number;
             title: string;
             /** @enum {string} */
-            type: "urn:pets:problem:invalid" | "urn:pets:problem:unauthenticated" | "urn:pets:problem:key_expired" | "urn:pets:problem:denied" | "urn:pets:problem:not_found" | "urn:pets:problem:conflict" | "urn:pets:problem:would_retrip" | "urn:pets:problem:trade_id_conflict" | "urn:pets:problem:idempotency_mismatch" | "urn:pets:problem:halted" | "urn:pets:problem:too_large" | "urn:pets:problem:rate_limited" | "urn:pets:problem:clock" | "urn:pets:problem:unavailable" | "urn:pets:problem:internal";
+            type: "urn:pets:problem:invalid" | "urn:pets:problem:unauthenticated" | "urn:pets:problem:key_expired" | "urn:pets:problem:denied" | "urn:pets:problem:not_found" | "urn:pets:problem:conflict" | "urn:pets:problem:would_retrip" | "urn:pets:problem:trade_id_conflict" | "urn:pets:problem:idempotency_mismatch" | "urn:pets:problem:payouts_sum" | "urn:pets:problem:not_held" | "urn:pets:problem:voided" | "urn:pets:problem:halted" | "urn:pets:problem:too_large" | "urn:pets:problem:rate_limited" | "urn:pets:problem:clock" | "urn:pets:problem:unavailable" | "urn:pets:problem:internal";
         };
         Proposal: {
             /**
@@ -3102,7 +3258,7 @@ export interface components {
         };
         Reason: {
             /** @enum {string} */
-            code: "emergency_stop" | "breaker_tripped" | "limit_reached" | "bot_unknown" | "bot_stopped" | "market_mismatch" | "market_settled" | "zone_blocked" | "insufficient_cash" | "max_order" | "max_position" | "max_open_positions" | "bot_capital" | "category_exposure" | "order_rate" | "stale_mark" | "not_reducing" | "legs_invalid" | "legs_not_profitable" | "inventory_cap";
+            code: "emergency_stop" | "breaker_tripped" | "limit_reached" | "bot_unknown" | "bot_stopped" | "market_mismatch" | "market_settled" | "zone_blocked" | "insufficient_cash" | "max_order" | "max_position" | "max_open_positions" | "bot_capital" | "category_exposure" | "order_rate" | "stale_mark" | "not_reducing" | "legs_invalid" | "legs_not_profitable" | "inventory_cap" | "registered_only" | "mark_unconfirmed" | "unreconciled" | "max_market" | "orders_per_day" | "market_cooldown" | "arbitrage_open";
             /**
              * Format: int64
              * @description The leg it is about, from 1
@@ -3325,6 +3481,7 @@ export interface components {
         };
         RegisterMarket: {
             category?: string;
+            exclusive?: boolean;
             /** @enum {string} */
             kind: "outcome" | "spot" | "perp";
             /** @description The market's id */
@@ -3563,6 +3720,19 @@ export interface components {
              * @example 12.5
              */
             payout: string;
+            payouts?: {
+                [key: string]: string;
+            };
+            void?: boolean;
+        };
+        ShrunkOrder: {
+            /**
+             * @description What may still be filled of the order. An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            left: string;
+            /** @description The permit's id */
+            permit: string;
         };
         SignAnswer: {
             /** @description The address on the chain */
@@ -3728,6 +3898,8 @@ export interface components {
             signature?: components["schemas"]["SignatureAnswer"];
         };
         StopBotBody: {
+            /** @description The bot may not even reduce what it holds */
+            full?: boolean;
             /** @description Why, for people and the record */
             reason?: string;
         };
