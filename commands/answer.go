@@ -60,14 +60,23 @@ type EventRef struct {
 const (
 	ActionStop           = "stop"            // place no order, cancel those not placed yet
 	ActionClosePositions = "close_positions" // close positions, with permits that only reduce
+	ActionCancelOrders   = "cancel_orders"   // cancel the orders of these permits, which open
+	ActionGroupShrunk    = "group_shrunk"    // leave no more of these orders, or cancel them
+	ActionCloseLegs      = "close_legs"      // close these legs of an arbitrage, which others do not cover
 )
 
 // Directive tells bots what to do now.
 type Directive struct {
-	// Action is stop or close_positions.
-	Action string   `json:"action" enum:"stop,close_positions"`
+	// Action is stop, close_positions, cancel_orders, group_shrunk or close_legs.
+	Action string   `json:"action" enum:"stop,close_positions,cancel_orders,group_shrunk,close_legs"`
 	Bots   []string `json:"bots"`
 	Reason string   `json:"reason"`
+	// Permits are those of the orders to cancel.
+	Permits []string `json:"permits,omitempty"`
+	// Shrunk are the orders of a group of which less may be filled.
+	Shrunk []domain.ShrunkOrder `json:"shrunk,omitempty"`
+	// Legs are what to close, negative where it was sold.
+	Legs []domain.OpenLeg `json:"legs,omitempty"`
 	// Pending: the stop is in force, but not recorded yet.
 	Pending bool `json:"pending,omitempty"`
 }
@@ -271,21 +280,43 @@ func (a *Answer) addFlags(e *domain.FillRecorded) {
 func DirectivesOf(event domain.Event) []Directive {
 	switch e := event.(type) {
 	case *domain.BreakerTripped:
-		told := direct(nil, ActionStop, e.BotsStopped, "breaker "+e.Breaker+" tripped")
-		if e.ClosePositions {
-			told = direct(told, ActionClosePositions, e.BotsStopped, "breaker "+e.Breaker+" tripped")
+		return halting(e.BotsStopped, "breaker "+e.Breaker+" tripped", e.CancelOrders, e.ClosePositions)
+	case *domain.BreakersTripped:
+		var told []Directive
+		for _, one := range domain.Flatten(e) {
+			told = append(told, DirectivesOf(one)...)
 		}
 		return told
 	case *domain.EmergencyStopEngaged:
-		return direct(nil, ActionStop, e.BotsStopped, "emergency stop: "+e.Kind)
+		return halting(e.BotsStopped, "emergency stop: "+e.Kind, e.CancelOrders, e.ClosePositions)
 	case *domain.BotStopped:
-		return direct(nil, ActionStop, []string{e.Bot}, "stopped by an operator")
+		return halting([]string{e.Bot}, "stopped by an operator", e.CancelOrders, false)
+	case *domain.FillRecorded:
+		if len(e.Shrunk) > 0 {
+			return []Directive{{Action: ActionGroupShrunk, Bots: []string{e.Bot}, Reason: "another order of their group was filled", Shrunk: e.Shrunk}}
+		}
+	case *domain.ArbitrageTimedOut:
+		if e.Close && len(e.Open) > 0 {
+			return []Directive{{Action: ActionCloseLegs, Bots: []string{e.Bot}, Reason: "the legs of " + e.Arbitrage + " were not all filled in time", Legs: e.Open}}
+		}
 	case *domain.PermitDenied:
 		return ofDenial(e.Bot, e.Reasons)
 	case *domain.ArbitrageDenied:
 		return ofDenial(e.Bot, e.Reasons)
 	}
 	return nil
+}
+
+// halting returns what a halt tells the bots that it stops.
+func halting(bots []string, reason string, orders []string, closing bool) []Directive {
+	told := direct(nil, ActionStop, bots, reason)
+	if len(bots) > 0 && len(orders) > 0 {
+		told = append(told, Directive{Action: ActionCancelOrders, Bots: bots, Reason: reason, Permits: orders})
+	}
+	if closing {
+		told = direct(told, ActionClosePositions, bots, reason)
+	}
+	return told
 }
 
 func ofDenial(bot string, reasons []domain.Reason) []Directive {

@@ -214,6 +214,10 @@ var bodies = []struct {
 	}},
 	{"leg", RecordDeposit{Wallet: "hot", Amount: someAmount, Tx: "0x1", Leg: 2}},
 	{"leg", RecordWithdrawal{Wallet: "cold", Amount: someAmount, Tx: "0x1", Leg: 2}},
+	{"group", AskPermit{
+		Bot: "alpha", Instrument: someMarket, Side: domain.Sell, Quantity: someNumber, LimitPrice: someAmount, Group: "exit", TimeInForce: domain.ImmediateOrCancel,
+	}},
+	{"fully", StopBot{Bot: "alpha", Full: true}},
 }
 
 // Bodies never change: the request hash of every recorded command was made of its name

@@ -20,16 +20,20 @@ func (c StartBot) Decide(d *portfolio.Decision) error {
 	return d.StartBot(c.Bot)
 }
 
-// StopBot stops a bot: it gets no more permits.
+// StopBot stops a bot: it gets no more permits that open. Full: nor any that reduce.
 type StopBot struct {
 	Bot    string `json:"bot"`
 	Reason string `json:"reason,omitempty"`
+	Full   bool   `json:"full,omitempty"`
 }
 
 func (StopBot) spec() *Spec { return stopBot }
 
 // Decide implements PortfolioCommand.
 func (c StopBot) Decide(d *portfolio.Decision) error {
+	if c.Full {
+		return d.StopBotFully(c.Bot, c.Reason)
+	}
 	return d.StopBot(c.Bot, c.Reason)
 }
 

@@ -39,6 +39,7 @@ type PendingStop struct {
 	// Kind of emergency stop, or "bot".
 	Kind   string    `json:"kind"`
 	Bot    string    `json:"bot,omitempty"`
+	Full   bool      `json:"full,omitempty"` // the bot may not even reduce
 	Reason string    `json:"reason"`
 	At     time.Time `json:"at"`
 }
@@ -46,7 +47,7 @@ type PendingStop struct {
 // command returns the command that records the stop.
 func (p *PendingStop) command() Command {
 	if p.Kind == kindBot {
-		return StopBot{Bot: p.Bot, Reason: p.Reason}
+		return StopBot{Bot: p.Bot, Reason: p.Reason, Full: p.Full}
 	}
 	return EngageStop{Kind: p.Kind, Reason: p.Reason}
 }

@@ -15,7 +15,7 @@ import (
 const maxPendingBots = 1024
 
 // pending holds the stops that are in force but not recorded yet, one for each
-// portfolio and kind, or bot: a second one of a kind adds nothing. It is safe for
+// portfolio and kind, or bot and whether it is a full stop: a second one of a kind adds nothing. It is safe for
 // concurrent use.
 type pending struct {
 	count atomic.Int64 // lets commands skip the lock while nothing is pending
@@ -52,7 +52,9 @@ func newPending() *pending {
 	return &pending{by: map[string][]*latched{}, added: make(chan struct{}), came: arrivals{last: 1, latest: map[stopped]uint64{}}}
 }
 
-func (l *latched) is(p *PendingStop) bool { return l.Kind == p.Kind && l.Bot == p.Bot }
+func (l *latched) is(p *PendingStop) bool {
+	return l.Kind == p.Kind && l.Bot == p.Bot && l.Full == p.Full
+}
 
 // add puts a stop in force. It returns the stop in force, and whether it is new.
 func (s *pending) add(p PendingStop, early bool) (l *latched, isNew bool, err error) {

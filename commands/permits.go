@@ -21,6 +21,11 @@ type AskPermit struct {
 	TTL        domain.Duration   `json:"ttl,omitempty"` // at most the policy's permit_ttl
 	// Intent is directional, the default, arbitrage or market_making.
 	Intent domain.Intent `json:"intent,omitempty"`
+	// Group joins orders of which only one is to be filled, such as a take-profit and a
+	// stop: those that wholly reduce count as the largest of them.
+	Group string `json:"group,omitempty"`
+	// TimeInForce is gtc, the default, gtd, ioc or fok.
+	TimeInForce domain.TimeInForce `json:"time_in_force,omitempty"`
 	// PaperFill asks the engine to fill the order, in a paper portfolio.
 	PaperFill bool `json:"paper_fill,omitempty"`
 	// Legs are the orders of an arbitrage, permitted together or not at all. LegTimeout is
@@ -75,8 +80,8 @@ func (c AskPermit) checkForm() error {
 	switch {
 	case c.Intent != domain.IntentArbitrage:
 		return domain.Invalid("intent", "must be arbitrage where legs are asked for")
-	case c.Market != "" || c.Outcome != "" || c.Kind != "" || c.Side != "" || !c.Quantity.IsZero() || !c.LimitPrice.IsZero() || c.Fee != nil || c.ReduceOnly:
-		return domain.Invalid("legs", "stand instead of an order: market, outcome, kind, side, quantity, limit_price and fee belong into each leg")
+	case c.Market != "" || c.Outcome != "" || c.Kind != "" || c.Side != "" || !c.Quantity.IsZero() || !c.LimitPrice.IsZero() || c.Fee != nil || c.ReduceOnly || c.Group != "" || c.TimeInForce != "":
+		return domain.Invalid("legs", "stand instead of an order: market, outcome, kind, side, quantity, limit_price and fee belong into each leg, and group and time_in_force go with one order")
 	}
 	return nil
 }
@@ -86,7 +91,7 @@ func (c AskPermit) order() portfolio.PermitRequest {
 	return portfolio.PermitRequest{
 		Order: domain.Order{
 			Bot: c.Bot, Instrument: c.Instrument, Side: c.Side, Quantity: c.Quantity, LimitPrice: c.LimitPrice, ReduceOnly: c.ReduceOnly,
-			Intent: c.Intent, PaperFill: c.PaperFill,
+			Intent: c.Intent, PaperFill: c.PaperFill, Group: c.Group, TimeInForce: c.TimeInForce,
 		},
 		Fee: c.Fee, Kind: c.Kind, TTL: time.Duration(c.TTL),
 	}

@@ -148,12 +148,20 @@ func obstacles(s *portfolio.State, bot string) []domain.Reason {
 func renewed(first, standing []Directive, bot string) []Directive {
 	out := []Directive{}
 	for _, d := range first {
+		switch d.Action {
+		case ActionCancelOrders, ActionCloseLegs: // what stands names the orders and legs of now
+			continue
+		case ActionGroupShrunk: // as long as the orders exist
+			out = append(out, d)
+			continue
+		}
 		still := slices.DeleteFunc(slices.Clone(d.Bots), func(b string) bool { return !directs(standing, d.Action, b) })
 		out = direct(out, d.Action, still, d.Reason)
 	}
 	for _, d := range standing {
 		if slices.Contains(d.Bots, bot) && !directs(out, d.Action, bot) {
-			out = append(out, Directive{Action: d.Action, Bots: []string{bot}, Reason: d.Reason, Pending: d.Pending})
+			d.Bots = []string{bot}
+			out = append(out, d)
 		}
 	}
 	return out
@@ -270,7 +278,6 @@ func Standing(s *portfolio.State, pending []PendingStop) []Directive {
 	graver := Graver(s, pending)
 	for _, id := range s.BotIDs() {
 		b := s.Bots[id]
-		emergency := s.Stop.Engaged || graver != nil
 		d := Directive{Action: ActionStop, Bots: []string{id}}
 		switch p := Gravest(pending, id); {
 		case graver != nil:
@@ -282,12 +289,31 @@ func Standing(s *portfolio.State, pending []PendingStop) []Directive {
 		case b.Status != portfolio.Running:
 			d.Reason = "the bot is " + string(b.Status)
 		default:
-			continue
+			d.Action = ""
 		}
-		all = append(all, d)
-		if b.Halted && b.Positions > 0 && s.Policy.ClosePositionsOnTrip && !emergency {
-			all = append(all, Directive{Action: ActionClosePositions, Bots: []string{id}, Reason: d.Reason})
-		}
+		all = append(all, standing(s, d, id)...)
 	}
 	return all
+}
+
+// standing returns what one bot is told: d, where it is halted, and what follows from it.
+func standing(s *portfolio.State, d Directive, id string) []Directive {
+	var told []Directive
+	halted := d.Action != ""
+	if halted {
+		told = append(told, d)
+		if orders := s.ToCancel(id); len(orders) > 0 {
+			told = append(told, Directive{Action: ActionCancelOrders, Bots: d.Bots, Reason: d.Reason, Permits: orders, Pending: d.Pending})
+		}
+	}
+	if d.Pending { // nothing is permitted until the stop is recorded
+		return told
+	}
+	if halted && s.ToldToClose(id) {
+		told = append(told, Directive{Action: ActionClosePositions, Bots: d.Bots, Reason: d.Reason})
+	}
+	if legs := s.LegsToClose(id); len(legs) > 0 {
+		told = append(told, Directive{Action: ActionCloseLegs, Bots: d.Bots, Reason: "legs of an arbitrage were not all filled in time", Legs: legs})
+	}
+	return told
 }

@@ -191,7 +191,7 @@ func (e *Engine) stopOfBot(r *Request) (PendingStop, error) {
 	if !is {
 		return PendingStop{}, errWrongStream(r.Command)
 	}
-	p := PendingStop{Caller: r.Caller, Key: r.Key, Kind: kindBot, Bot: c.Bot, Reason: c.Reason, At: e.WallClock()}
+	p := PendingStop{Caller: r.Caller, Key: r.Key, Kind: kindBot, Bot: c.Bot, Full: c.Full, Reason: c.Reason, At: e.WallClock()}
 	if c.Reason != "" {
 		if err := domain.CheckReason("reason", c.Reason); err != nil {
 			return p, err

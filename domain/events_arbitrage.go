@@ -20,6 +20,9 @@ type ArbitragePermitted struct {
 	// the deadline by the wall clock.
 	Deadline time.Time `json:"deadline"`
 	Ahead    Duration  `json:"ahead,omitzero"`
+	// Blocked reports that the price of a leg lies in a blocked zone: under the second
+	// edition of the rules a bot has at most one such arbitrage open.
+	Blocked bool `json:"blocked,omitempty"`
 }
 
 // ArbitrageDenied records that no leg may be placed, with every reason found.
@@ -44,6 +47,9 @@ type ArbitrageTimedOut struct {
 	// Resting lists the permits of legs whose orders still rest at a venue. Their
 	// later fills are flagged leg_late.
 	Resting []string `json:"resting,omitempty"`
+	// Close directs the bot to close what is open, under the second edition of the
+	// rules.
+	Close bool `json:"close,omitempty"`
 }
 
 // OpenLeg is the part of a leg that no other leg covers. It is negative for a

@@ -105,6 +105,19 @@ const (
 	FillOrKill        TimeInForce = "fok"
 )
 
+// Known reports whether it is one of these, or absent.
+func (t TimeInForce) Known() bool {
+	switch t {
+	case "", GoodTillCancelled, GoodTillDate, ImmediateOrCancel, FillOrKill:
+		return true
+	}
+	return false
+}
+
+// Brief reports that an order of it does not rest: what the venue does not fill at once
+// is gone.
+func (t TimeInForce) Brief() bool { return t == ImmediateOrCancel || t == FillOrKill }
+
 // PermitGranted records that an order may be placed until ExpiresAt. Its worst
 // case is reserved from then on.
 type PermitGranted struct {
@@ -127,6 +140,9 @@ type PermitGranted struct {
 	Ahead Duration `json:"ahead,omitzero"`
 	// Arbitrage is the arbitrage that the order is a leg of, or "".
 	Arbitrage string `json:"arbitrage,omitempty"`
+	// WayOut reports that an operator was permitted it in a halt: what it closes of the
+	// outcome counts as reducing whatever it uncovers.
+	WayOut bool `json:"way_out,omitempty"`
 }
 
 // PermitDenied records that an order may not be placed, with every reason found.

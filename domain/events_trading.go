@@ -66,6 +66,16 @@ type FillRecorded struct {
 	// not.
 	Mark  *Decimal `json:"mark,omitempty"`
 	Flags []string `json:"flags,omitempty"`
+	// Shrunk are the other orders of the permit's group, of which less may be filled
+	// from now on.
+	Shrunk []ShrunkOrder `json:"shrunk,omitempty"`
+}
+
+// ShrunkOrder is an order of which at most Left may still be filled, because another
+// order of its group was.
+type ShrunkOrder struct {
+	Permit string  `json:"permit"`
+	Left   Decimal `json:"left"`
 }
 
 // FillConfirmed makes a provisional fill final. Market is set where the identity of

@@ -171,6 +171,10 @@ type Bot struct {
 	Neutral           int            `json:"neutral"`
 	RealisedPnL       domain.Decimal `json:"realised_pnl"`
 	Fees              domain.Decimal `json:"fees"`
+	// Halts are what keeps the bot from trading freely, with what each leaves permitted
+	// to it, and to an operator for it, under the second edition of the rules. Of several,
+	// the strictest holds.
+	Halts []portfolio.Halt `json:"halts,omitempty"`
 }
 
 // Breaker is one breaker; Bot is null for the portfolio's. Value and Limit are
@@ -240,7 +244,17 @@ func botOf(s *portfolio.State, b *portfolio.Bot) Bot {
 		Bot: b.ID, Status: b.Status, Cash: b.Cash, Equity: b.Equity(), Peak: b.Refs.Peak,
 		Drawdown: b.Refs.Drawdown(b.Equity()).Ratio(), ConsecutiveLosses: b.Streak.Losses,
 		Trades: b.Trades, Wins: b.Wins, Losses: b.Losses, Neutral: b.Neutral, RealisedPnL: realised, Fees: fees,
+		Halts: haltsOf(s, b.ID),
 	}
+}
+
+// haltsOf lists what halts a bot. A portfolio of the first edition shows what it showed
+// before there was a table of halts.
+func haltsOf(s *portfolio.State, bot string) []portfolio.Halt {
+	if !s.Policy.Second() {
+		return nil
+	}
+	return s.Halts(bot)
 }
 
 func breakerOf(s *portfolio.State, key risk.Key) Breaker {

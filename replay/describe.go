@@ -51,7 +51,11 @@ func Describe(event domain.Event) string {
 	case *domain.BotStarted:
 		return e.Bot + " started"
 	case *domain.BotStopped:
-		return strings.TrimSuffix(e.Bot+" stopped: "+e.Reason, ": ")
+		how := " stopped"
+		if e.Full {
+			how = " stopped fully"
+		}
+		return strings.TrimSuffix(e.Bot+how+": "+e.Reason, ": ") + list("; to cancel ", e.CancelOrders)
 	case *domain.DepositRecorded:
 		return fmt.Sprintf("%s %s came into the %s wallet", e.Amount, e.Asset, e.Wallet)
 	case *domain.WithdrawalRecorded:
@@ -68,7 +72,7 @@ func Describe(event domain.Event) string {
 func describeTrading(event domain.Event) string {
 	switch e := event.(type) {
 	case *domain.FillRecorded:
-		return fmt.Sprintf("%s %s %s × %s at %s, fee %s%s", e.Bot, verb(e.Side), e.Quantity, Short(e.Instrument), e.Price, feeOf(e), flags(e.Flags))
+		return fmt.Sprintf("%s %s %s × %s at %s, fee %s%s", e.Bot, verb(e.Side), e.Quantity, Short(e.Instrument), e.Price, feeOf(e), flags(e.Flags)) + shrunk(e.Shrunk)
 	case *domain.FillConfirmed:
 		return "fill " + e.FillID.String() + inMarket(e.Market) + " confirmed"
 	case *domain.FillVoided:
@@ -105,11 +109,11 @@ func describeRisk(event domain.Event) string {
 		return fmt.Sprintf("WARNING %s at %s, limit %s", scope(e.Breaker, e.Bot), e.Value.Ratio(), e.Limit)
 	case *domain.BreakerTripped:
 		return fmt.Sprintf("TRIPPED %s at %s, limit %s, by revision %d%s%s", scope(e.Breaker, e.Bot), e.Value.Ratio(), e.Limit, e.Cause,
-			list("; stopped ", e.BotsStopped), list("; revoked ", e.PermitsRevoked))
+			list("; stopped ", e.BotsStopped), list("; revoked ", e.PermitsRevoked)+list("; to cancel ", e.CancelOrders))
 	case *domain.BreakerReset:
 		return fmt.Sprintf("%s reset (%s → %s)%s: %s", scope(e.Breaker, e.Bot), e.Before.Ratio(), e.After.Ratio(), rebasedTo(e), e.Reason)
 	case *domain.EmergencyStopEngaged:
-		return fmt.Sprintf("EMERGENCY STOP %s: %s%s%s", stopKind(e), e.Reason, list("; stopped ", e.BotsStopped), list("; revoked ", e.PermitsRevoked)+list("; ended ", e.TransfersEnded))
+		return fmt.Sprintf("EMERGENCY STOP %s: %s%s%s", stopKind(e), e.Reason, list("; stopped ", e.BotsStopped), list("; revoked ", e.PermitsRevoked)+list("; ended ", e.TransfersEnded)+list("; to cancel ", e.CancelOrders))
 	case *domain.EmergencyStopClearRequested:
 		return fmt.Sprintf("%s requests to clear the emergency stop (%s): %s", e.User, e.Request, e.Reason)
 	case *domain.EmergencyStopCleared:
@@ -152,6 +156,15 @@ func describeSystem(event domain.Event) string {
 }
 
 // stopKind is the kind in force, and the requested kind if that is less severe.
+// shrunk says what a fill leaves of the other orders of its group.
+func shrunk(orders []domain.ShrunkOrder) string {
+	left := make([]string, len(orders))
+	for i, o := range orders {
+		left[i] = fmt.Sprintf("%s of %s", o.Left, o.Permit)
+	}
+	return list("; leaves ", left)
+}
+
 func stopKind(e *domain.EmergencyStopEngaged) string {
 	if e.RequestedKind == "" {
 		return e.Kind

@@ -93,7 +93,8 @@ class Bot:
             if self.bot in d["bots"]:
                 print("told:", d["action"], "-", d["reason"], flush=True)
                 self.closing = self.closing or d["action"] == "close_positions"
-                self.stop.set()
+                if d["action"] in ("stop", "close_positions", "cancel_orders"):
+                    self.stop.set()  # it has one order at a time, which is cancelled; it joins no groups and has no legs
 
     def listen(self):
         """Holds the event stream open, so that a directive is heard while the bot waits for its venue."""

@@ -32,7 +32,7 @@ func (b *tape) mark() Mark {
 }
 
 func (b *tape) order(h Holding) Order {
-	o := Order{h.Outcomes[b.next()%int64(len(h.Outcomes))], domain.Sell, b.number().Abs()}
+	o := Order{Outcome: h.Outcomes[b.next()%int64(len(h.Outcomes))], Side: domain.Sell, Quantity: b.number().Abs()}
 	if b.next()%2 == 0 {
 		o.Side = domain.Buy
 	}

@@ -224,7 +224,7 @@ func (c cases) order(h Holding, most int64) Order {
 	if c.IntN(2) == 0 {
 		side = domain.Buy
 	}
-	return Order{names[c.IntN(len(names))], side, domain.FromInt(1 + c.Int64N(most))}
+	return Order{Outcome: names[c.IntN(len(names))], Side: side, Quantity: domain.FromInt(1 + c.Int64N(most))}
 }
 
 // times is how many random cases a rule is tried on.
@@ -315,14 +315,22 @@ func (b book) reducing(pair bool, o Order, live []Order) int64 {
 	if o.Side == domain.Buy {
 		own.Neg(own)
 	}
+	thing := func(o Order) string {
+		if pair {
+			return Canonical(b.outcomes, o.Outcome)
+		}
+		return o.Outcome
+	}
+	for _, l := range live { // what another order sells is not held twice
+		if l.Side == o.Side && thing(l) == thing(o) {
+			own.Sub(own, rat(l.Quantity))
+		}
+	}
 	if pair {
 		return b.closing(o, own, live, most)
 	}
 	filled := b.clone()
 	for _, l := range live {
-		if l.Side == o.Side && l.Outcome == o.Outcome {
-			own.Sub(own, rat(l.Quantity))
-		}
 		if l.Side == domain.Sell {
 			filled.add(l, rat(l.Quantity))
 		}
@@ -460,7 +468,7 @@ func TestReducingBetweenFills(t *testing.T) {
 			} else {
 				l := &live[c.IntN(len(live))]
 				part := domain.FromInt(1 + c.Int64N(int64(l.Quantity.Int())))
-				h.Add(l.Outcome, Order{l.Outcome, l.Side, part}.Signed())
+				h.Add(l.Outcome, Order{Outcome: l.Outcome, Side: l.Side, Quantity: part}.Signed())
 				l.Quantity = l.Quantity.Sub(part)
 				live = slices.DeleteFunc(live, func(o Order) bool { return o.Quantity.IsZero() })
 				filled++
@@ -568,7 +576,7 @@ func TestSettledSharesPayTheirPayoff(t *testing.T) {
 		}
 		var legs []Order
 		for _, name := range c.instruments(h) {
-			legs = append(legs, Order{name, domain.Buy, h.Of(name)})
+			legs = append(legs, Order{Outcome: name, Side: domain.Buy, Quantity: h.Of(name)})
 		}
 		sure, ok := SurePayout(registered, h.Outcomes, legs)
 		require.True(t, ok)

@@ -74,10 +74,10 @@ func TestUnknownOutcomes(t *testing.T) {
 		require.False(t, h.Add(name, domain.One), name)
 		require.Equal(t, domain.Zero, h.Of(name))
 		for _, side := range []domain.Side{domain.Buy, domain.Sell} {
-			o := Order{name, side, domain.One}
+			o := Order{Outcome: name, Side: side, Quantity: domain.One}
 			require.Equal(t, domain.Zero, h.Reducing(o, nil))
 			require.Equal(t, domain.Zero, h.ReducingForOperator(o, nil))
-			require.Equal(t, dec("5"), h.Reducing(Order{"A", domain.Sell, dec("5")}, []Order{o}), "and takes nothing")
+			require.Equal(t, dec("5"), h.Reducing(Order{Outcome: "A", Side: domain.Sell, Quantity: dec("5")}, []Order{o}), "and takes nothing")
 		}
 	}
 	require.Equal(t, held(t, abc, "A", "5", "!B", "2"), h)
@@ -225,8 +225,13 @@ func TestSurePayout(t *testing.T) {
 	require.Equal(t, dec("4"), sum)
 }
 
-func buy(outcome, quantity string) Order  { return Order{outcome, domain.Buy, dec(quantity)} }
-func sell(outcome, quantity string) Order { return Order{outcome, domain.Sell, dec(quantity)} }
+func buy(outcome, quantity string) Order {
+	return Order{Outcome: outcome, Side: domain.Buy, Quantity: dec(quantity)}
+}
+
+func sell(outcome, quantity string) Order {
+	return Order{Outcome: outcome, Side: domain.Sell, Quantity: dec(quantity)}
+}
 
 // What a permit or an evaluation asks of a market of few outcomes allocates nothing.
 func TestNothingIsAllocated(t *testing.T) {
@@ -234,7 +239,7 @@ func TestNothingIsAllocated(t *testing.T) {
 	for _, h := range []Holding{held(t, yesNo, "YES", "5", "NO", "3"), held(t, six, "A", "5", "!B", "3", "C", "-1")} {
 		marks := make([]Mark, len(h.Outcomes))
 		marks[0] = Mark{dec("0.4"), true}
-		o := Order{h.Outcomes[0], domain.Sell, dec("2")}
+		o := Order{Outcome: h.Outcomes[0], Side: domain.Sell, Quantity: dec("2")}
 		require.Zero(t, testing.AllocsPerRun(100, func() {
 			value, _ := h.Value(marks)
 			h.Payoff().Exposure(value, value)
@@ -261,8 +266,8 @@ func BenchmarkValue(b *testing.B) {
 
 func BenchmarkReducing(b *testing.B) {
 	for name, h := range map[string]Holding{"2": held(b, yesNo, "YES", "5000", "NO", "3000"), "6": held(b, six, "A", "5", "!B", "3", "C", "-1")} {
-		o := Order{h.Outcomes[0], domain.Sell, dec("2")}
-		live := []Order{{h.Outcomes[0], domain.Sell, dec("1")}}
+		o := Order{Outcome: h.Outcomes[0], Side: domain.Sell, Quantity: dec("2")}
+		live := []Order{{Outcome: h.Outcomes[0], Side: domain.Sell, Quantity: dec("1")}}
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {

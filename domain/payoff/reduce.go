@@ -7,6 +7,10 @@ type Order struct {
 	Outcome  string // or a complement
 	Side     domain.Side
 	Quantity domain.Decimal // not negative
+	// Group joins orders that exclude each other, such as a take-profit and a stop:
+	// together they take what the largest of them takes. An order competes with no
+	// other of its own group.
+	Group string
 }
 
 // Signed returns the change of quantity if the order is filled.
@@ -31,12 +35,11 @@ func SurePayout(registered, live []string, legs []Order) (domain.Decimal, bool) 
 }
 
 // Reducing returns how much of an order reduces the holding; the rest opens. live are
-// the reducing parts, not filled yet, of the bot's other live orders in the market. Of
-// orders that exclude each other, hand in the largest; but in a market of more than two
-// outcomes all of them if they do not sell the same instrument.
+// the reducing parts, not filled yet, of the bot's other live orders in the market.
 //
 // Orders granted one after another, each as far as this allows, never lower the
-// smallest payoff, in whichever order and however far they are filled.
+// smallest payoff, in whichever order and however far they are filled, if of the
+// orders of a group no more is filled than the largest of them.
 //
 // In a market registered with two outcomes, with D = q(YES) − q(NO), selling the
 // larger side (at most what is held of it) or buying the smaller reduces, up to |D|
@@ -52,11 +55,11 @@ func (h Holding) Reducing(o Order, live []Order) domain.Decimal {
 	case !ok || o.Quantity.Sign() <= 0:
 		return domain.Zero
 	case h.Pair && len(h.Shares) == 2:
-		return o.Quantity.Min(h.closesGap(at, o.Side, live))
+		return o.Quantity.Min(h.closesGap(at, o, live))
 	case o.Side == domain.Sell:
-		return o.Quantity.Min(h.keepsWorst(at, against, live))
+		return o.Quantity.Min(h.keepsWorst(at, against, o.Group, live))
 	}
-	return o.Quantity.Min(h.own(at, against, o.Side, live))
+	return o.Quantity.Min(h.own(at, against, o.Side, o.Group, live))
 }
 
 // ReducingForOperator returns how much of an operator's order reduces during a halt:
@@ -68,37 +71,55 @@ func (h Holding) ReducingForOperator(o Order, live []Order) domain.Decimal {
 	if !ok || o.Quantity.Sign() <= 0 {
 		return domain.Zero
 	}
-	return h.Reducing(o, live).Max(o.Quantity.Min(h.own(at, against, o.Side, live)))
+	return h.Reducing(o, live).Max(o.Quantity.Min(h.own(at, against, o.Side, o.Group, live)))
+}
+
+// Taken sums what live orders take of the same thing, those of a group as the largest
+// of them. Orders of the asking order's own group, if it has one, take nothing.
+func Taken(live []Order, group string, counts func(*Order) bool) domain.Decimal {
+	sum := domain.Zero
+	var largest map[string]domain.Decimal
+	for i := range live {
+		l := &live[i]
+		switch {
+		case l.Group != "" && l.Group == group || !counts(l):
+		case l.Group == "":
+			sum = sum.Add(l.Quantity)
+		default:
+			if largest == nil {
+				largest = map[string]domain.Decimal{}
+			}
+			most := largest[l.Group].Max(l.Quantity)
+			sum = sum.Add(most).Sub(largest[l.Group])
+			largest[l.Group] = most
+		}
+	}
+	return sum
 }
 
 // own returns what an order may close of the instrument itself: what is held if it
 // sells, what is short if it buys, less what live orders on the same side take of it.
-func (h Holding) own(at int, against bool, side domain.Side, live []Order) domain.Decimal {
+func (h Holding) own(at int, against bool, side domain.Side, group string, live []Order) domain.Decimal {
 	free := h.Shares[at].of(against)
 	if side == domain.Buy {
 		free = free.Neg()
 	}
-	for _, l := range live {
-		if i, complement, ok := h.find(l.Outcome); ok && i == at && complement == against && l.Side == side {
-			free = free.Sub(l.Quantity)
-		}
-	}
-	return free.Max(domain.Zero)
+	return free.Sub(Taken(live, group, func(l *Order) bool {
+		i, complement, ok := h.find(l.Outcome)
+		return ok && i == at && complement == against && l.Side == side
+	})).Max(domain.Zero)
 }
 
 // closesGap returns how much of one of two outcomes may be traded toward equal
 // quantities of both.
-func (h Holding) closesGap(at int, side domain.Side, live []Order) domain.Decimal {
-	this, other := h.Shares[at].For, h.Shares[1-at].For
-	gap := other.Sub(this)
-	if side == domain.Sell {
+func (h Holding) closesGap(at int, o Order, live []Order) domain.Decimal {
+	gap := h.Shares[1-at].For.Sub(h.Shares[at].For)
+	if o.Side == domain.Sell {
 		gap = gap.Neg()
 	}
-	for _, l := range live {
-		gap = gap.Sub(l.Quantity)
-	}
-	if side == domain.Sell {
-		gap = gap.Min(this)
+	gap = gap.Sub(Taken(live, o.Group, func(*Order) bool { return true }))
+	if o.Side == domain.Sell {
+		gap = gap.Min(h.own(at, false, o.Side, o.Group, live))
 	}
 	return gap.Max(domain.Zero)
 }
@@ -109,21 +130,19 @@ func (h Holding) closesGap(at int, side domain.Side, live []Order) domain.Decima
 // filled, from the smallest payoff now, and at most what is held and not promised.
 // Nothing may be sold while the live sales reach below the smallest payoff by
 // themselves, as they do after a purchase raised it.
-func (h Holding) keepsWorst(at int, against bool, live []Order) domain.Decimal {
-	free := h.own(at, against, domain.Sell, live)
+func (h Holding) keepsWorst(at int, against bool, group string, live []Order) domain.Decimal {
+	free := h.own(at, against, domain.Sell, group, live)
 	if free.IsZero() {
 		return domain.Zero
 	}
 	var room [few]domain.Decimal
 	payoffs := h.Payoffs(room[:0])
 	worst := smallest(payoffs)
-	for _, l := range live {
-		if i, complement, ok := h.find(l.Outcome); ok && l.Side == domain.Sell {
-			lower(payoffs, i, complement, l.Quantity)
-		}
-	}
 	for j, p := range payoffs {
-		above := p.Sub(worst)
+		above := p.Sub(worst).Sub(Taken(live, group, func(l *Order) bool {
+			i, complement, ok := h.find(l.Outcome)
+			return ok && l.Side == domain.Sell && lowers(i, complement, j)
+		}))
 		if above.Sign() < 0 {
 			return domain.Zero
 		}
@@ -137,12 +156,3 @@ func (h Holding) keepsWorst(at int, against bool, live []Order) domain.Decimal {
 // lowers reports whether a sale of an instrument lowers what is paid if outcome j
 // wins.
 func lowers(at int, against bool, j int) bool { return (j == at) != against }
-
-// lower takes the sale of an instrument from the payoffs.
-func lower(payoffs []domain.Decimal, at int, against bool, quantity domain.Decimal) {
-	for j := range payoffs {
-		if lowers(at, against, j) {
-			payoffs[j] = payoffs[j].Sub(quantity)
-		}
-	}
-}

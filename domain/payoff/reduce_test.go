@@ -19,7 +19,7 @@ func reduces(t *testing.T, want string, h Holding, o Order, live ...Order) {
 func TestReducingTwoOutcomes(t *testing.T) {
 	h := held(t, yesNo, "YES", "5000", "NO", "3000") // D = 2,000
 	for _, o := range []Order{sell("YES", "1"), buy("NO", "1"), buy("!YES", "1"), sell("!NO", "1")} {
-		at := func(quantity string) Order { return Order{o.Outcome, o.Side, dec(quantity)} }
+		at := func(quantity string) Order { return Order{Outcome: o.Outcome, Side: o.Side, Quantity: dec(quantity)} }
 		reduces(t, "1999", h, at("1999"))
 		reduces(t, "2000", h, at("2000"))
 		reduces(t, "2000", h, at("2001"))
@@ -159,4 +159,29 @@ func TestReducingForOperator(t *testing.T) {
 	reduces("1", sets, sell("!A", "2"))
 	reduces("0", sets, buy("A", "5"))
 	require.Equal(t, domain.Zero, sets.Reducing(sell("A", "1"), nil))
+}
+
+// “reducing permits of one bot and market with the same `group` (take-profit and stop)
+// count as G, the largest.”
+func TestReducingBesideGroups(t *testing.T) {
+	in := func(group string, o Order) Order { o.Group = group; return o }
+	pair := held(t, yesNo, "YES", "200")
+	exit := []Order{in("exit", sell("YES", "100")), in("exit", buy("NO", "80"))}
+	reduces(t, "100", pair, sell("YES", "101"), exit...)
+	reduces(t, "200", pair, in("exit", sell("YES", "201")), exit...) // it competes with no order of its own group
+	reduces(t, "60", pair, sell("YES", "101"), append(exit, in("other", sell("YES", "30")), in("other", sell("YES", "40")))...)
+
+	more := held(t, abc, "A", "100", "B", "60")
+	exit = []Order{in("exit", sell("A", "70")), in("exit", sell("B", "50"))}
+	reduces(t, "30", more, sell("A", "100"), exit...)
+	reduces(t, "10", more, sell("B", "100"), exit...)
+	reduces(t, "100", more, in("exit", sell("A", "101")), exit...)
+}
+
+// “selling the larger side (at most what is held)”: what another order sells of it is
+// not held twice.
+func TestAShareIsSoldOnce(t *testing.T) {
+	h := held(t, yesNo, "YES", "100", "NO", "-50") // D = 150
+	reduces(t, "20", h, sell("YES", "70"), sell("YES", "80"))
+	reduces(t, "70", h, buy("NO", "90"), sell("YES", "80"))
 }

@@ -113,8 +113,7 @@ func (s *State) applyRisk(at domain.Stamp, event domain.Event) {
 		}
 	case *domain.PermitPlaced:
 		if p := s.Permits[e.Permit]; p != nil {
-			p.Place(e.ExpiresAt, e.Ahead)
-			s.expires(p)
+			s.place(at, p, e)
 		}
 	case *domain.PermitReleased:
 		s.dropPermit(e.Permit)
@@ -167,7 +166,7 @@ func (s *State) applyLater(at domain.Stamp, event domain.Event) {
 		s.recordOverride(at, e)
 	case *domain.ArbitragePermitted:
 		s.purgePermits(at.Time)
-		s.Arbitrages[e.Arbitrage] = &risk.Arbitrage{ID: e.Arbitrage, Bot: e.Bot, Deadline: e.Deadline}
+		s.Arbitrages[e.Arbitrage] = &risk.Arbitrage{ID: e.Arbitrage, Bot: e.Bot, Deadline: e.Deadline, Blocked: e.Blocked}
 	case *domain.ArbitrageDenied:
 		s.purgePermits(at.Time)
 		if b := s.Bots[e.Bot]; b != nil {

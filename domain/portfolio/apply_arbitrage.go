@@ -76,10 +76,40 @@ func (s *State) mayReopen(a *risk.Arbitrage) bool {
 	return false
 }
 
+// coverOf returns the outcomes of a market of which one will win: a share of each of them
+// pays 1 together.
+func (s *State) coverOf(market string) []string {
+	if m := s.exclusive(market); m != nil {
+		return s.alive(m, market)
+	}
+	return s.outcomesOf(market)
+}
+
+// sureOf returns the outcomes of a market whose shares pay a certain sum together, or
+// none. Under the second edition that takes an exclusive market.
+func (s *State) sureOf(market string) []string {
+	if s.Policy.Second() && s.exclusive(market) == nil {
+		return nil
+	}
+	return s.coverOf(market)
+}
+
+// openBlocked returns an arbitrage of a bot with a leg in a blocked zone that is neither
+// complete nor closed, or "".
+func (s *State) openBlocked(bot string, now time.Time) string {
+	var found string
+	for id, a := range s.Arbitrages {
+		if a.Bot == bot && a.Blocked && !a.Complete() && (len(s.resting(a, now)) > 0 || len(s.openLegs(a)) > 0) && (found == "" || comparePermits(id, found) < 0) {
+			found = id
+		}
+	}
+	return found
+}
+
 // openLegs returns what is still held of legs that the others do not cover.
 func (s *State) openLegs(a *risk.Arbitrage) []domain.OpenLeg {
 	var open []domain.OpenLeg
-	for _, o := range a.Filled().Open(s.outcomesOf) {
+	for _, o := range a.Filled().Open(s.coverOf) {
 		if o.Quantity = s.openOf(a.Bot, o); !o.Quantity.IsZero() {
 			open = append(open, o)
 		}
@@ -91,15 +121,13 @@ func (s *State) openLegs(a *risk.Arbitrage) []domain.OpenLeg {
 // other holdings cover.
 func (s *State) openOf(bot string, o domain.OpenLeg) domain.Decimal {
 	held := risk.Shares{}
-	for _, outcome := range s.outcomesOf(o.Market) {
-		i := domain.Instrument{Market: o.Market, Outcome: outcome}
-		if in := s.Instruments[i]; in != nil {
-			if h := in.Holding(bot); h != nil {
-				held[i] = h.Quantity
-			}
+	for _, in := range s.instrumentsOf(o.Market) {
+		m := s.Markets[o.Market]
+		if h := in.Holding(bot); h != nil && m != nil && m.has(in.Outcome) {
+			held[in.Instrument] = h.Quantity
 		}
 	}
-	for _, open := range held.Open(s.outcomesOf) {
+	for _, open := range held.Open(s.coverOf) {
 		switch {
 		case open.Instrument != o.Instrument || open.Quantity.Sign() != o.Quantity.Sign():
 		case open.Quantity.Sign() < 0:
@@ -119,7 +147,7 @@ func (s *State) OpenLegs(bot string) risk.Shares {
 		if a.Bot != bot || !a.TimedOut {
 			continue
 		}
-		for _, o := range a.Filled().Open(s.outcomesOf) {
+		for _, o := range a.Filled().Open(s.coverOf) {
 			open[o.Instrument] = open[o.Instrument].Add(o.Quantity)
 		}
 	}

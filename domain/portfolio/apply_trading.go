@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"slices"
 	"strings"
+	"time"
 
 	"pets/domain"
 	"pets/domain/ledger"
@@ -95,13 +96,35 @@ func (s *State) usePermit(at domain.Stamp, e *domain.FillRecorded) {
 	if p == nil || !p.Live(at.Time) || !permits(&p.Order, e) {
 		return
 	}
+	s.shrink(e.Shrunk)
 	x, before := s.execution(e), p.OpeningLeft
 	p.Fill(x, s.KindOf(e.Market))
+	s.limitTime(at, p)
 	s.fillLeg(p, e)
 	s.handOn(at, p, p.Unused(before, x.Opens))
 	if p.Left.IsZero() {
 		s.forgetPermit(p)
 	}
+}
+
+// limitTime: "What an ioc or fok order did not fill is gone permit_ttl after it was placed
+// or first filled, whichever is earlier."
+func (s *State) limitTime(at domain.Stamp, p *risk.Permit) {
+	if p.TimeInForce.Brief() {
+		p.Limit(at.Time.Add(time.Duration(s.Policy.PermitTTL)), s.ClockOffset)
+		s.expires(p)
+	}
+}
+
+// place notes that an order was placed. One that does not rest keeps an earlier end.
+func (s *State) place(at domain.Stamp, p *risk.Permit, e *domain.PermitPlaced) {
+	worked, ends, ahead := p.Working, p.ExpiresAt, p.Ahead
+	p.Place(e.ExpiresAt, e.Ahead)
+	if worked && !ends.IsZero() {
+		p.Limit(ends, ahead)
+	}
+	s.limitTime(at, p)
+	s.expires(p)
 }
 
 // handOn gives the unused opening quantity of a permit to the permits that were

@@ -1,6 +1,8 @@
 package portfolio
 
 import (
+	"time"
+
 	"pets/domain"
 	"pets/domain/payoff"
 	"pets/domain/risk"
@@ -10,6 +12,23 @@ import (
 // oldest permit comes first. In an exclusive market they share what the bot holds of
 // all its outcomes.
 
+// claimOf is what a permit will close, as other orders see it.
+func claimOf(p *risk.Permit) payoff.Order {
+	return payoff.Order{Outcome: p.Outcome, Side: p.Side, Quantity: p.ReducingLeft, Group: p.Joined()}
+}
+
+// joined says how much of an order reduces, and with which group it counts: only an
+// order that wholly reduces joins one, because the others of the group then take nothing
+// from it.
+func (d *Decision) joined(o domain.Order) (domain.Order, risk.Exposure) {
+	x := d.split(o)
+	if o.Group != "" && !x.Opening.IsZero() {
+		o.Group = ""
+		x = d.split(o)
+	}
+	return o, x
+}
+
 // split says how much of an order reduces, beside what live permits will close.
 func (d *Decision) split(o domain.Order) risk.Exposure {
 	m := d.s.together(o.Instrument)
@@ -17,15 +36,15 @@ func (d *Decision) split(o domain.Order) risk.Exposure {
 		return risk.Split(o, d.s.quantityOf(o.Bot, o.Instrument), d.pendingReduction(o))
 	}
 	h := d.s.held(m, o.Market, o.Bot)
-	wanted := payoff.Order{Outcome: o.Outcome, Side: o.Side, Quantity: o.Quantity}
+	wanted := payoff.Order{Outcome: o.Outcome, Side: o.Side, Quantity: o.Quantity, Group: o.Group}
 	var live []payoff.Order
 	for p := range d.livePermits(o.Bot) {
 		if p.Market == o.Market && p.ReducingLeft.Sign() > 0 {
-			live = append(live, payoff.Order{Outcome: p.Outcome, Side: p.Side, Quantity: p.ReducingLeft})
+			live = append(live, claimOf(p))
 		}
 	}
 	reducing := h.Reducing(wanted, live)
-	if d.byOperator() && d.s.Leaves(o.Bot, true) == LeaveReduce {
+	if d.byOperator() && d.s.Leaves(o.Bot, true) == LeaveReduce { // see Permit.WayOut
 		// "In a halt an operator's sale of what is held or purchase of what is short
 		// counts as reducing whatever it uncovers."
 		reducing = h.ReducingForOperator(wanted, live)
@@ -36,14 +55,16 @@ func (d *Decision) split(o domain.Order) risk.Exposure {
 // pendingReduction returns what live permits will already close of the same
 // holding.
 func (d *Decision) pendingReduction(o domain.Order) domain.Decimal {
-	sum := domain.Zero
+	var live []payoff.Order
 	for p := range d.livePermits(o.Bot) {
 		if p.Instrument == o.Instrument && p.Side == o.Side {
-			sum = sum.Add(p.ReducingLeft)
+			live = append(live, claimOf(p))
 		}
 	}
-	return sum
+	return payoff.Taken(live, o.Group, all)
 }
+
+func all(*payoff.Order) bool { return true }
 
 // covered returns how much of a sell in an exclusive market is of shares that the bot
 // holds and that no other live sell was promised.
@@ -51,12 +72,13 @@ func (d *Decision) covered(o domain.Order) domain.Decimal {
 	if o.Side != domain.Sell {
 		return domain.Zero
 	}
-	free := d.s.quantityOf(o.Bot, o.Instrument)
+	var promised []payoff.Order
 	for p := range d.livePermits(o.Bot) {
 		if p.Instrument == o.Instrument && p.Side == domain.Sell {
-			free = free.Sub(p.Covered)
+			promised = append(promised, payoff.Order{Quantity: p.Covered, Group: p.Joined()})
 		}
 	}
+	free := d.s.quantityOf(o.Bot, o.Instrument).Sub(payoff.Taken(promised, o.Group, all))
 	return o.Quantity.Min(free.Max(domain.Zero))
 }
 
@@ -94,11 +116,53 @@ func (s *State) reclaim(at domain.Stamp, bot string, in *Instrument) {
 		held = h.Quantity
 	}
 	free := map[domain.Side]domain.Decimal{domain.Sell: held.Max(domain.Zero), domain.Buy: held.Neg().Max(domain.Zero)}
+	var live []payoff.Order
 	for _, id := range idsOf(s.permitsOf(bot), func(p *risk.Permit) bool {
 		return p.Instrument == in.Instrument && p.Live(at.Time)
 	}) {
 		p := s.Permits[id]
-		free[p.Side] = free[p.Side].Sub(p.Claim(free[p.Side], s.KindOf(in.Market)))
+		left := free[p.Side].Sub(payoff.Taken(live, p.Joined(), func(o *payoff.Order) bool { return o.Side == p.Side }))
+		p.Claim(left.Max(domain.Zero), s.KindOf(in.Market))
+		live = append(live, claimOf(p))
+	}
+}
+
+// shrinks lists what a fill leaves of the other orders of its group, oldest first:
+// "A fill in the group leaves each at most G − what the group filled", where G is what is
+// left of the largest.
+func (s *State) shrinks(now time.Time, by *risk.Permit, filled domain.Decimal) []domain.ShrunkOrder {
+	group := by.Joined()
+	if group == "" {
+		return nil
+	}
+	largest := domain.Zero
+	ids := idsOf(s.permitsOf(by.Bot), func(p *risk.Permit) bool {
+		in := p.Market == by.Market && p.Joined() == group && p.Live(now)
+		if in {
+			largest = largest.Max(p.Left)
+		}
+		return in
+	})
+	rest := largest.Sub(filled).Max(domain.Zero)
+	var all []domain.ShrunkOrder
+	for _, id := range ids {
+		if p := s.Permits[id]; p != by && rest.Less(p.Left) {
+			all = append(all, domain.ShrunkOrder{Permit: id, Left: rest})
+		}
+	}
+	return all
+}
+
+// shrink applies what a fill leaves of the other orders of its group.
+func (s *State) shrink(orders []domain.ShrunkOrder) {
+	for _, o := range orders {
+		p := s.Permits[o.Permit]
+		if p == nil {
+			continue
+		}
+		if p.Shrink(o.Left, s.KindOf(p.Market)); p.Left.IsZero() {
+			s.dropPermit(o.Permit)
+		}
 	}
 }
 
@@ -111,15 +175,20 @@ func (s *State) reclaimTogether(at domain.Stamp, bot, market string, m *Market) 
 	}
 	h := s.held(m, market, bot)
 	live := make([]payoff.Order, 0, len(ids))
-	promised := map[string]domain.Decimal{}
+	var promised []payoff.Order
 	for _, id := range ids {
 		p := s.Permits[id]
-		mine := payoff.Order{Outcome: p.Outcome, Side: p.Side, Quantity: p.Left.Sub(p.OpeningLeft)}
-		mine.Quantity = h.Reducing(mine, live)
+		mine := payoff.Order{Outcome: p.Outcome, Side: p.Side, Quantity: p.Left.Sub(p.OpeningLeft), Group: p.Joined()}
+		if p.WayOut {
+			mine.Quantity = h.ReducingForOperator(mine, live)
+		} else {
+			mine.Quantity = h.Reducing(mine, live)
+		}
 		covered := domain.Zero
 		if p.Side == domain.Sell {
-			covered = p.Left.Min(h.Of(p.Outcome).Sub(promised[p.Outcome]).Max(domain.Zero))
-			promised[p.Outcome] = promised[p.Outcome].Add(covered)
+			taken := payoff.Taken(promised, p.Joined(), func(o *payoff.Order) bool { return o.Outcome == p.Outcome })
+			covered = p.Left.Min(h.Of(p.Outcome).Sub(taken).Max(domain.Zero))
+			promised = append(promised, payoff.Order{Outcome: p.Outcome, Quantity: covered, Group: p.Joined()})
 		}
 		p.ClaimTogether(mine.Quantity, covered)
 		if mine.Quantity.Sign() > 0 {

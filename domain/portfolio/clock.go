@@ -186,7 +186,7 @@ func (d *Decision) PermitRefusedByClock(r PermitRequest) error {
 	if err != nil || d.still.Behind == 0 {
 		return nil //nolint:nilerr // the decision refuses it with the reason
 	}
-	if d.split(o).Opening.IsZero() {
+	if _, x := d.joined(o); x.Opening.IsZero() {
 		return nil
 	}
 	return d.RefusedByClock()

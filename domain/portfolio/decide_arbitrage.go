@@ -46,6 +46,7 @@ type arbitrage struct {
 	cost, sure domain.Decimal
 	reserve    domain.Decimal
 	reasons    []domain.Reason
+	blocked    bool // a leg lies in a blocked zone, under the second edition
 }
 
 // AskArbitrage checks all legs and reserves for all of them in one step.
@@ -70,7 +71,7 @@ func (d *Decision) AskArbitrage(r ArbitrageRequest) error {
 		return err
 	}
 	name := domain.ArbitrageName(d.s.Next)
-	e := &domain.ArbitragePermitted{Arbitrage: name, Bot: a.bot, Cost: a.cost, SurePayout: a.sure, Deadline: a.deadline, Ahead: d.clockOffset()}
+	e := &domain.ArbitragePermitted{Arbitrage: name, Bot: a.bot, Cost: a.cost, SurePayout: a.sure, Deadline: a.deadline, Ahead: d.clockOffset(), Blocked: a.blocked}
 	for i := range a.legs {
 		e.Permits = append(e.Permits, domain.PermitName(d.s.Next+1+uint64(i)))
 	}
@@ -164,11 +165,27 @@ func (d *Decision) checkArbitrage(a *arbitrage, r ArbitrageRequest) {
 	for i, c := range a.legs {
 		c.proven = proven
 		d.run(c, r.Legs[i].Kind)
+		d.checkBlocked(a, c)
 		a.take(i, c.reasons)
 		a.reserve = a.reserve.Add(c.reserve)
 		d.legs = append(d.legs, permitOf(c.permit("", d.now.Add(a.ttl))))
 	}
 	d.legs = nil
+}
+
+// checkBlocked: "A bot has at most one arbitrage with a leg in a blocked zone that is
+// neither complete nor closed (arbitrage_open)". Filled on one side only, it is what the
+// zones forbid.
+func (d *Decision) checkBlocked(a *arbitrage, c *orderCheck) {
+	p := &d.s.Policy
+	zone := p.Zone(risk.AcquiredPrice(c.order))
+	if !p.Second() || c.reducing() || zone != 0 && !slices.Contains(p.BlockedZones, zone) {
+		return
+	}
+	a.blocked = true
+	if open := d.s.openBlocked(a.bot, d.now); open != "" {
+		c.fail(domain.ReasonArbitrageOpen, open, "", "a leg lies in a blocked zone, and arbitrage %s, which has one too, is neither complete nor closed", open)
+	}
 }
 
 // checkPayout requires that all legs, filled at their limits with their fees,
@@ -187,8 +204,10 @@ func (d *Decision) checkPayout(a *arbitrage) {
 			a.fail(i+1, domain.ReasonLegsInvalid, o.Outcome, "", "two legs are of the same outcome")
 		case c.kind != domain.KindOutcome:
 			a.fail(i+1, domain.ReasonLegsInvalid, string(c.kind), string(domain.KindOutcome), "only the outcomes of an outcome market pay a certain sum")
-		case len(d.s.outcomesOf(o.Market)) < minLegs:
-			a.fail(i+1, domain.ReasonLegsInvalid, "", "", "the market is not registered with all of its outcomes, so no payout is certain")
+		case len(d.s.sureOf(o.Market)) < minLegs:
+			a.fail(i+1, domain.ReasonLegsInvalid, "", "", d.unsure(o.Market))
+		case d.s.exclusive(o.Market) != nil && d.s.together(o.Instrument) == nil:
+			a.fail(i+1, domain.ReasonLegsInvalid, o.Outcome, "", "the market has no such outcome")
 		}
 		shares.Add(o.Instrument, o.Side, o.Quantity)
 		a.cost = a.cost.Add(risk.LegCost(o))
@@ -197,9 +216,17 @@ func (d *Decision) checkPayout(a *arbitrage) {
 		a.cost = domain.Zero
 		return
 	}
-	if a.sure = shares.SurePayout(d.s.outcomesOf); !a.cost.Less(a.sure) {
+	if a.sure = shares.SurePayout(d.s.sureOf); !a.cost.Less(a.sure) {
 		a.fail(0, domain.ReasonLegsUnprofitable, a.cost.String(), a.sure.String(), "the worst-case cost of all legs with their fees is not below what they pay in the worst outcome")
 	}
+}
+
+// unsure says why no payout of a market is certain.
+func (d *Decision) unsure(market string) string {
+	if m := d.s.Markets[market]; m != nil && len(m.Outcomes) >= minLegs && !m.Exclusive {
+		return "the market is not registered as exclusive, so no payout is certain"
+	}
+	return "the market is not registered with all of its outcomes, so no payout is certain"
 }
 
 // outcomesOf returns all outcomes of a market, or none if they were not
@@ -265,7 +292,7 @@ func (d *Decision) releaseOtherLegs(of *risk.Permit) {
 func (d *Decision) timeOutLegs() {
 	all := d.s.overdue(d.now)
 	for _, a := range all[:min(len(all), maxTimeOuts)] {
-		d.add(&domain.ArbitrageTimedOut{Arbitrage: a.ID, Bot: a.Bot, Open: d.s.openLegs(a), Resting: d.s.resting(a, d.now)})
+		d.add(&domain.ArbitrageTimedOut{Arbitrage: a.ID, Bot: a.Bot, Open: d.s.openLegs(a), Resting: d.s.resting(a, d.now), Close: d.s.Policy.Second() && d.s.Leaves(a.Bot, false) != LeaveNothing})
 	}
 }
 

@@ -160,7 +160,7 @@ func (d *Decision) engage(kind, reason string) {
 		e.RequestedKind = kind
 	}
 	e.CancelOrders = d.s.toCancel("", d)
-	e.ClosePositions = d.s.Policy.Second() && d.s.Policy.ClosePositionsOnTrip && leavesStop(e.Kind)
+	e.ClosePositions = d.s.Policy.Second() && d.s.tellsToClose(e.Kind, d.s.anyTripped())
 	d.emit(e)
 }
 

@@ -70,6 +70,9 @@ func (d *Decision) RecordFill(r FillReport) error {
 // book records a fill, as event, with the trades it closes and the breakers it trips,
 // in one append. The last paid of the trades were closed by a settlement.
 func (d *Decision) book(event domain.Event, e *domain.FillRecorded, paid int) {
+	if p := d.s.Permits[e.Permit]; p != nil && p.Live(d.now) && permits(&p.Order, e) {
+		e.Shrunk = d.s.shrinks(d.now, p, e.Quantity)
+	}
 	effects := d.fact(event)
 	moved := append([]string(nil), effects.Moved...)
 	trades := make([]closing, 0, len(effects.Closed))
@@ -150,7 +153,7 @@ func (d *Decision) flagFill(e *domain.FillRecorded, fact ledger.Fact) {
 			e.Flags = append(e.Flags, domain.FlagFeeExceeded)
 		}
 	}
-	if s.halted(e.Bot) {
+	if d.haltedFill(e, permitted) {
 		e.Flags = append(e.Flags, domain.FlagHalted)
 	}
 	if permitted && s.legLate(e.Permit, d.now) {
@@ -167,6 +170,20 @@ func (d *Decision) flagFill(e *domain.FillRecorded, fact ledger.Fact) {
 	if m := s.Markets[e.Market]; m != nil && s.Policy.Second() && len(m.Outcomes) > 0 && !m.has(e.Outcome) {
 		e.Flags = append(e.Flags, domain.FlagOutcomeUnknown)
 	}
+}
+
+// haltedFill reports that a halt forbids a fill: one within a permit that only reduces is
+// what a halt of the second edition leaves.
+func (d *Decision) haltedFill(e *domain.FillRecorded, permitted bool) bool {
+	if !d.s.halted(e.Bot) {
+		return false
+	}
+	if !permitted || !d.s.Policy.Second() {
+		return true
+	}
+	p := d.s.Permits[e.Permit]
+	reduces := d.s.execution(e).Opens.IsZero() || p.WayOut && !p.ReducingLeft.Less(e.Quantity)
+	return !reduces || d.s.Leaves(e.Bot, p.WayOut || d.byOperator()) != LeaveReduce
 }
 
 // halted reports that a bot is not allowed to trade now.
@@ -400,6 +417,9 @@ func (d *Decision) RecordTrade(e *domain.TradeClosed) error {
 	b, err := d.requireBot(e.Bot)
 	if err != nil {
 		return err
+	}
+	if d.s.Policy.Second() && d.s.Mode == domain.ModeLive && d.caller.Role == domain.RoleBot {
+		return domain.Errorf(domain.CodeDenied, "a bot's key may not report closed trades of a live portfolio, which no fill proves; report the fills, or have an operator report the trade")
 	}
 	if err := domain.CheckText("market", e.Market); err != nil {
 		return err

@@ -87,6 +87,9 @@ func breakersLooser() []looserRule {
 // than before. A limit that two people have loosened may stay, and may be
 // tightened.
 func loosened(old, now *domain.Policy) string {
+	if old.Second() {
+		return loosenedSecond(old, now)
+	}
 	def := domain.DefaultPolicy(domain.ModeLive)
 	for _, r := range looserRules {
 		if r.looser(now, &def) && r.looser(now, old) {

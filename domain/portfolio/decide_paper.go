@@ -59,7 +59,7 @@ func (d *Decision) paperFill(p *risk.Permit, price domain.Decimal) {
 		Instrument: p.Instrument, Side: p.Side, Quantity: quantity, Price: price, Notional: quantity.Mul(price),
 		Fee: d.paperFee(p, quantity, price), Permit: p.ID, Status: domain.FillConfirmedStatus,
 	}
-	if d.s.halted(p.Bot) { // the order rested when the bot was stopped
+	if d.haltedFill(e, true) { // the order rested when the bot was stopped
 		e.Flags = append(e.Flags, domain.FlagHalted)
 	}
 	if d.s.legLate(p.ID, d.now) {

@@ -72,6 +72,7 @@ func (d *Decision) AskPermit(r PermitRequest) error {
 func (d *Decision) grant(c *orderCheck, expires time.Time, arbitrage string) string {
 	e := c.permit(domain.PermitName(d.s.Next), expires)
 	e.Arbitrage, e.Ahead = arbitrage, d.clockOffset()
+	e.WayOut = d.s.Policy.Second() && d.byOperator() && c.reducing() && d.s.Leaves(e.Bot, true) == LeaveReduce
 	d.emit(e)
 	return e.Permit
 }
@@ -123,7 +124,12 @@ func (d *Decision) checkOrder(r PermitRequest) (o domain.Order, ttl time.Duratio
 	if err := domain.CheckText("outcome", o.Outcome); err != nil {
 		return o, 0, err
 	}
+	if err := domain.CheckOptionalText("group", o.Group); err != nil {
+		return o, 0, err
+	}
 	switch {
+	case !o.TimeInForce.Known():
+		return o, 0, domain.Invalid("time_in_force", "must be gtc, gtd, ioc or fok")
 	case o.Side != domain.Buy && o.Side != domain.Sell:
 		return o, 0, domain.Invalid("side", "must be buy or sell")
 	case o.Quantity.Sign() <= 0:
@@ -146,6 +152,9 @@ func (d *Decision) checkOrder(r PermitRequest) (o domain.Order, ttl time.Duratio
 	}
 	if o.Intent == domain.IntentDirectional {
 		o.Intent = ""
+	}
+	if o.TimeInForce == domain.GoodTillCancelled {
+		o.TimeInForce = ""
 	}
 	notional := o.Quantity.Mul(o.LimitPrice)
 	o.Fee = d.orderFee(o)
@@ -201,9 +210,10 @@ func (d *Decision) examine(o domain.Order, kind domain.MarketKind) *orderCheck {
 
 // run checks the order of c against everything that may forbid it.
 func (d *Decision) run(c *orderCheck, kind domain.MarketKind) {
-	s, o := d.s, c.order
+	s := d.s
+	c.order, c.exposure = d.joined(c.order)
+	o := c.order
 	in := s.Instruments[o.Instrument]
-	c.exposure = d.split(o)
 	c.mark = d.shortMark(c, in)
 	if s.together(o.Instrument) != nil {
 		c.covered = d.covered(o)
@@ -479,9 +489,14 @@ func (d *Decision) PlacePermit(id string, expires *time.Time) error {
 	if expires = d.inStream(expires); expires != nil && !d.now.Before(*expires) && !p.Expires(said) {
 		return domain.Invalid("expires_at", "is in the past")
 	}
+	if p.Placed && !p.Timed && p.Digest != "" && p.TimeInForce.Brief() {
+		// The signature came first. The order's time runs from when it is placed.
+		d.emit(&domain.PermitPlaced{Permit: id, ExpiresAt: expires, Ahead: ahead})
+		return nil
+	}
 	if p.Placed {
 		// Earlier builds recorded only the stream's time.
-		same := p.Expires(said) || p.Ahead == 0 && (d.still.Behind > 0 || expires != nil && expires.Equal(p.ExpiresAt))
+		same := p.Timed || p.Expires(said) || p.Ahead == 0 && (d.still.Behind > 0 || expires != nil && expires.Equal(p.ExpiresAt))
 		if !same {
 			return &domain.Error{Code: domain.CodeConflict, Field: "expires_at", Message: "differs from the recorded expiry of the placed order; cancel the order, release its permit and request a new one"}
 		}

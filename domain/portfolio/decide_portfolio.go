@@ -80,12 +80,20 @@ func (d *Decision) ChangeLimits(patch json.RawMessage, reason string) error {
 	}
 	if d.s.Mode == domain.ModeLive {
 		if key := loosened(&d.s.Policy, &p); key != "" {
-			return &domain.Error{Code: domain.CodeDenied, Field: key, Message: "of a live portfolio cannot be loosened beyond its default without two people: POST …/overrides, confirmed by another user"}
+			return &domain.Error{Code: domain.CodeDenied, Field: key, Message: "of a live portfolio cannot be loosened " + beyond(&d.s.Policy) + "without two people: POST …/overrides, confirmed by another user"}
 		}
 	}
 	d.fact(&domain.LimitsChanged{Policy: p, Reason: reason})
 	d.evaluate(d.s.BotIDs())
 	return nil
+}
+
+// beyond says how far one person may loosen a limit.
+func beyond(p *domain.Policy) string {
+	if p.Second() {
+		return ""
+	}
+	return "beyond its default "
 }
 
 // patched returns a policy with the keys of one JSON object replaced. It refuses

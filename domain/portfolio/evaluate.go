@@ -65,7 +65,7 @@ func (d *Decision) trip(r *risk.Rule, key risk.Key, subject risk.Subject) {
 		Breaker: key.Breaker, Scope: string(r.Scope), Bot: key.Bot, Stops: stops,
 		Value: value, Limit: limit, Cause: d.cause,
 		BotsStopped: s.runningBots(only), PermitsRevoked: s.unplacedPermits(only, d),
-		ClosePositions: s.Policy.ClosePositionsOnTrip && s.Policy.WhileTripped != domain.WhileNothing,
+		ClosePositions: s.tellsToClose(s.stopKind(), true),
 		CancelOrders:   s.toCancel(only, d),
 	}
 	if r.From != nil {

@@ -1,6 +1,10 @@
 package portfolio
 
 import (
+	"cmp"
+	"slices"
+	"strings"
+
 	"pets/domain"
 	"pets/domain/risk"
 )
@@ -19,11 +23,11 @@ const (
 // permitted to the bot, and to an operator for it.
 type Halt struct {
 	// Kind is breaker, bot_stopped or emergency_stop.
-	Kind string `json:"kind"`
+	Kind string `json:"kind" enum:"breaker,bot_stopped,emergency_stop"`
 	// Of is the breaker, the bot's status, or the kind of the emergency stop.
 	Of       string `json:"of"`
-	Bot      Leave  `json:"bot"`
-	Operator Leave  `json:"operator"`
+	Bot      Leave  `json:"bot_may" enum:"nothing,reduce,all"`
+	Operator Leave  `json:"operator_may" enum:"nothing,reduce,all"`
 
 	breaker risk.Key
 }
@@ -125,6 +129,68 @@ func stricter(a, b Leave) Leave {
 		return LeaveReduce
 	}
 	return LeaveAll
+}
+
+// tellsToClose reports that the policy has bots told to close their positions, where that
+// is permitted to them: "close_positions is said only where closing is permitted". kind is
+// the emergency stop in force, or "".
+func (s *State) tellsToClose(kind string, tripped bool) bool {
+	p := &s.Policy
+	switch {
+	case !p.ClosePositionsOnTrip:
+		return false
+	case !p.Second():
+		return tripped && p.WhileTripped != domain.WhileNothing
+	case tripped && s.leavesTripped(false) == LeaveNothing:
+		return false
+	}
+	return kind == "" || leavesStop(kind)
+}
+
+// stopKind returns the kind of the emergency stop in force, or "".
+func (s *State) stopKind() string {
+	if s.Stop.Engaged {
+		return s.Stop.Kind
+	}
+	return ""
+}
+
+// anyTripped reports that a breaker is tripped.
+func (s *State) anyTripped() bool {
+	for _, b := range s.Breakers {
+		if b.Status == risk.Tripped {
+			return true
+		}
+	}
+	return false
+}
+
+// ToldToClose reports that a halted bot is told to close its positions now.
+func (s *State) ToldToClose(bot string) bool {
+	b, p := s.Bots[bot], &s.Policy
+	switch {
+	case b == nil || b.Positions == 0 || !p.ClosePositionsOnTrip:
+		return false
+	case !p.Second():
+		return b.Halted && !s.Stop.Engaged
+	}
+	return (s.Stop.Engaged || b.Halted || len(s.haltedBy(bot)) > 0) && s.Leaves(bot, false) == LeaveReduce
+}
+
+// LegsToClose lists the legs of arbitrages that a bot is told to close now: those that
+// were not filled in time, and that no other leg covers.
+func (s *State) LegsToClose(bot string) []domain.OpenLeg {
+	if !s.Policy.Second() || s.Leaves(bot, false) == LeaveNothing {
+		return nil
+	}
+	var legs []domain.OpenLeg
+	for i, quantity := range s.OpenLegs(bot) {
+		legs = append(legs, domain.OpenLeg{Instrument: i, Quantity: quantity})
+	}
+	slices.SortFunc(legs, func(a, b domain.OpenLeg) int {
+		return cmp.Or(strings.Compare(a.Market, b.Market), strings.Compare(a.Outcome, b.Outcome))
+	})
+	return legs
 }
 
 // byOperator reports whether the caller is a person acting for a bot.

@@ -152,6 +152,7 @@ func permitOf(e *domain.PermitGranted) *risk.Permit {
 	return &risk.Permit{
 		ID: e.Permit, Order: e.Order, Arbitrage: e.Arbitrage, Left: e.Quantity, ReducingLeft: e.Reducing,
 		OpeningLeft: e.Quantity.Sub(e.Reducing), Covered: e.Covered, Reserved: e.Reserved, Mark: e.Mark, ExpiresAt: e.ExpiresAt, Ahead: e.Ahead,
+		WayOut: e.WayOut,
 	}
 }
 

@@ -18,6 +18,8 @@ type Arbitrage struct {
 	Legs     []Leg     `json:"legs"`
 	Deadline time.Time `json:"deadline"`
 	TimedOut bool      `json:"timed_out,omitempty"`
+	// Blocked reports that a leg lies in a blocked zone.
+	Blocked bool `json:"blocked,omitempty"`
 }
 
 // Leg is one order of an arbitrage with its fills.
@@ -83,14 +85,38 @@ type Outcomes func(market string) []string
 // SurePayout returns what shares pay in the worst outcome, in base asset: for
 // each market the smallest quantity over all of its outcomes, where an outcome
 // without shares counts as 0. It is negative if more has to be paid than comes
-// in.
+// in. A share of "!A", which pays unless A wins, is cash of 1 less a share of A.
 func (s Shares) SurePayout(all Outcomes) domain.Decimal {
-	sum := domain.Zero
-	for _, market := range s.markets() {
-		worst, _ := s.spread(market, all(market))
-		sum = sum.Add(worst)
+	net, cash := s.net(all)
+	for _, market := range net.markets() {
+		worst, _ := net.spread(market, all(market))
+		cash = cash.Add(worst)
 	}
-	return sum
+	return cash
+}
+
+// not begins the name of a complement: "!A" pays unless A wins.
+const not = "!"
+
+// complements returns the outcome whose complement an instrument is.
+func complements(i domain.Instrument, outcomes []string) (of domain.Instrument, is bool) {
+	name, is := strings.CutPrefix(i.Outcome, not)
+	is = is && slices.Contains(outcomes, name) && !slices.Contains(outcomes, i.Outcome)
+	return domain.Instrument{Market: i.Market, Outcome: name}, is
+}
+
+// net returns the shares with complements as their outcomes sold, and the cash that they
+// are beside that.
+func (s Shares) net(all Outcomes) (net Shares, cash domain.Decimal) {
+	net = Shares{}
+	for i, quantity := range s {
+		if of, is := complements(i, all(i.Market)); is {
+			net[of], cash = net[of].Sub(quantity), cash.Add(quantity)
+			continue
+		}
+		net[i] = net[i].Add(quantity)
+	}
+	return net, cash
 }
 
 // Open returns what is not part of complete sets, by market and outcome: bought
@@ -98,13 +124,26 @@ func (s Shares) SurePayout(all Outcomes) domain.Decimal {
 // least sold.
 func (s Shares) Open(all Outcomes) []domain.OpenLeg {
 	var open []domain.OpenLeg
+	net, _ := s.net(all)
 	for i, quantity := range s {
-		worst, best := s.spread(i.Market, all(i.Market))
-		covered := worst.Max(domain.Zero)
-		if quantity.Sign() < 0 {
-			covered = best.Min(domain.Zero)
+		of, against := complements(i, all(i.Market))
+		if !against {
+			of = i
 		}
-		if rest := quantity.Sub(covered); !rest.IsZero() {
+		rest := net.open(of, all(of.Market))
+		if against {
+			rest = rest.Neg()
+		}
+		// Where both an outcome and its complement are held, at most what there is of each.
+		switch {
+		case rest.Sign() != quantity.Sign():
+			continue
+		case rest.Sign() > 0:
+			rest = rest.Min(quantity)
+		default:
+			rest = rest.Max(quantity)
+		}
+		if !rest.IsZero() {
 			open = append(open, domain.OpenLeg{Instrument: i, Quantity: rest})
 		}
 	}
@@ -115,6 +154,16 @@ func (s Shares) Open(all Outcomes) []domain.OpenLeg {
 		return strings.Compare(a.Outcome, b.Outcome)
 	})
 	return open
+}
+
+// open returns what of an outcome's net shares is not part of complete sets.
+func (s Shares) open(i domain.Instrument, outcomes []string) domain.Decimal {
+	quantity := s[i]
+	worst, best := s.spread(i.Market, outcomes)
+	if quantity.Sign() < 0 {
+		return quantity.Sub(best.Min(domain.Zero))
+	}
+	return quantity.Sub(worst.Max(domain.Zero))
 }
 
 func (s Shares) markets() []string {
@@ -141,13 +190,14 @@ func (s Shares) spread(market string, outcomes []string) (worst, best domain.Dec
 }
 
 // LegCost is the worst-case cost of an order with its fee: the cost of a buy at
-// its limit, or minus the proceeds of a sell at its limit.
+// its limit, or minus the proceeds of a sell at its limit. A rebate proves nothing: a
+// fee below 0 counts as none.
 func LegCost(o domain.Order) domain.Decimal {
 	notional := o.Quantity.Mul(o.LimitPrice)
 	if o.Side == domain.Sell {
 		notional = notional.Neg()
 	}
-	return notional.Add(o.Fee)
+	return notional.Add(o.Fee.Max(domain.Zero))
 }
 
 // Reach is the range that the quantity of an outcome may take while orders rest:

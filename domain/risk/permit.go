@@ -38,14 +38,19 @@ type Permit struct {
 	Working bool `json:"working,omitempty"`
 	// Placed reports that the bot reported the placing, and with it how long the
 	// order rests.
-	Placed    bool      `json:"placed,omitempty"`
+	Placed bool `json:"placed,omitempty"`
+	// Timed reports that the time of an order that does not rest, ioc or fok, is
+	// running: it was placed, or filled in part.
+	Timed     bool      `json:"timed,omitempty"`
 	ExpiresAt time.Time `json:"expires_at,omitzero"`
 	// Ahead is how far ExpiresAt, in the stream's time, is ahead of the same
 	// moment by the wall clock.
 	Ahead domain.Duration `json:"ahead,omitzero"`
 	// Digest is the digest that was signed under the permit, or "". A permit
 	// signs one digest. SignedAt is the revision of that record.
-	Digest   string `json:"digest,omitempty"`
+	Digest string `json:"digest,omitempty"`
+	// WayOut reports that an operator was permitted it in a halt.
+	WayOut   bool   `json:"way_out,omitempty"`
 	SignedAt uint64 `json:"signed_at,omitempty"`
 }
 
@@ -80,6 +85,35 @@ func (p *Permit) Place(expires *time.Time, ahead domain.Duration) {
 	if expires != nil {
 		p.ExpiresAt, p.Ahead = *expires, ahead
 	}
+}
+
+// Limit ends an ioc or fok order at a time, or earlier if it ends before that: what was
+// not filled by then is gone. Every later call keeps the earlier end.
+func (p *Permit) Limit(until time.Time, ahead domain.Duration) {
+	if !p.TimeInForce.Brief() {
+		return
+	}
+	p.Timed = true
+	if p.ExpiresAt.IsZero() || until.Before(p.ExpiresAt) {
+		p.ExpiresAt, p.Ahead = until, ahead
+	}
+}
+
+// Joined returns the group that the order counts with, or "". Only an order that wholly
+// reduces has one.
+func (p *Permit) Joined() string {
+	if p.OpeningLeft.IsZero() {
+		return p.Group
+	}
+	return ""
+}
+
+// Shrink leaves at most so much of the order, because another one of its group was
+// filled. What is reserved and claimed follows with the next claim.
+func (p *Permit) Shrink(left domain.Decimal, kind domain.MarketKind) {
+	p.Left = p.Left.Min(left)
+	p.ReducingLeft, p.OpeningLeft, p.Covered = p.ReducingLeft.Min(p.Left), p.OpeningLeft.Min(p.Left), p.Covered.Min(p.Left)
+	p.reserve(kind)
 }
 
 // Rests reports that the order works until an expiry of its own.
@@ -187,7 +221,7 @@ func (p *Permit) Unused(before domain.Decimal, opens domain.Decimal) domain.Deci
 // limit. With another limit, zones and reservation were checked for another
 // price. It returns how much it took.
 func (p *Permit) Inherit(from *Permit, unused domain.Decimal) domain.Decimal {
-	if p.Side != from.Side || p.LimitPrice != from.LimitPrice {
+	if p.Side != from.Side || p.LimitPrice != from.LimitPrice || p.Joined() != "" { // a group stays one
 		return domain.Zero
 	}
 	took := unused.Min(p.Left.Sub(p.OpeningLeft))

@@ -77,7 +77,17 @@ func (a *App) done(answer commands.Answer, note *domain.CommandNoted, what strin
 
 // Directed says what bots have to do now.
 func Directed(d commands.Directive) string {
-	return fmt.Sprintf("%s: %v (%s)", d.Action, d.Bots, d.Reason)
+	said := fmt.Sprintf("%s: %v (%s)", d.Action, d.Bots, d.Reason)
+	for _, permit := range d.Permits {
+		said += " " + permit
+	}
+	for _, o := range d.Shrunk {
+		said += fmt.Sprintf(" %s: %s left", o.Permit, o.Left)
+	}
+	for _, l := range d.Legs {
+		said += fmt.Sprintf(" %s of %s", l.Quantity, l.Instrument)
+	}
+	return said
 }
 
 // Replayed reports whether the last answer is of a command that an earlier run has sent

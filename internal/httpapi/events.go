@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -336,6 +337,24 @@ func (f *filter) own(ctx context.Context, rec eventstore.Record, meta domain.Met
 	}
 	v.Type, v.Data = shown.Type, shown.Data
 	return v, nil
+}
+
+// ownOrders leaves out the orders of other bots, which a bot's key cannot cancel.
+func (f *filter) ownOrders(ctx context.Context, told []commands.Directive) []commands.Directive {
+	if f.bot == "" {
+		return told
+	}
+	own := told[:0]
+	for _, d := range told {
+		if d.Permits != nil {
+			d.Permits = slices.DeleteFunc(slices.Clone(d.Permits), func(p string) bool { return f.owner(ctx, p) != f.bot })
+			if len(d.Permits) == 0 {
+				continue
+			}
+		}
+		own = append(own, d)
+	}
+	return own
 }
 
 // maxOwners limits what one reader remembers of permits.

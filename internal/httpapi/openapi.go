@@ -34,6 +34,7 @@ type (
 	kindDoc     string
 	roleDoc     string
 	intentDoc   string
+	forceDoc    string
 	reasonDoc   string
 	signDoc     string
 	transferDoc string
@@ -81,6 +82,11 @@ func (intentDoc) Schema(huma.Registry) *huma.Schema {
 }
 
 // Schema implements huma.SchemaProvider.
+func (forceDoc) Schema(huma.Registry) *huma.Schema {
+	return among([]domain.TimeInForce{domain.GoodTillCancelled, domain.GoodTillDate, domain.ImmediateOrCancel, domain.FillOrKill})
+}
+
+// Schema implements huma.SchemaProvider.
 func (reasonDoc) Schema(huma.Registry) *huma.Schema { return among(domain.ReasonCodes()) }
 
 // Schema implements huma.SchemaProvider.
@@ -122,6 +128,7 @@ func newRegistry() huma.Registry {
 	registry.RegisterTypeAlias(reflect.TypeFor[domain.MarketKind](), reflect.TypeFor[kindDoc]())
 	registry.RegisterTypeAlias(reflect.TypeFor[domain.Role](), reflect.TypeFor[roleDoc]())
 	registry.RegisterTypeAlias(reflect.TypeFor[domain.Intent](), reflect.TypeFor[intentDoc]())
+	registry.RegisterTypeAlias(reflect.TypeFor[domain.TimeInForce](), reflect.TypeFor[forceDoc]())
 	registry.RegisterTypeAlias(reflect.TypeFor[domain.ReasonCode](), reflect.TypeFor[reasonDoc]())
 	registry.RegisterTypeAlias(reflect.TypeFor[domain.SignatureCode](), reflect.TypeFor[signDoc]())
 	registry.RegisterTypeAlias(reflect.TypeFor[treasury.Status](), reflect.TypeFor[transferDoc]())

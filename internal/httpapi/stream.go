@@ -289,7 +289,7 @@ func (s *sse) record(ctx context.Context, rec eventstore.Record) error {
 	if err != nil {
 		return err
 	}
-	told := s.q.directed(commands.DirectivesOf(e))
+	told := s.filter.ownOrders(ctx, s.q.directed(commands.DirectivesOf(e)))
 	id := strconv.FormatUint(rec.Revision, 10)
 	if shown != nil {
 		if err := s.message("event", idIf(len(told) == 0, id), shown); err != nil {
@@ -344,7 +344,8 @@ func (q *request) directed(all []commands.Directive) []commands.Directive {
 	for _, d := range all {
 		for _, bot := range d.Bots {
 			if bot == q.key.caller.Bot {
-				own = append(own, commands.Directive{Action: d.Action, Bots: []string{bot}, Reason: d.Reason, Pending: d.Pending})
+				d.Bots = []string{bot}
+				own = append(own, d)
 			}
 		}
 	}

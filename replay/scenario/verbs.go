@@ -31,7 +31,7 @@ var verbs = map[string]verb{
 	"market":         {"MARKET kind=outcome|spot|perp [outcomes=A,B] [category=TEXT] [tokens=N,N]", marketVerb},
 	"bot":            {"BOT [capital=N] [start=no] [strategy=TEXT] [kind=TEXT] [inventory_cap=N]", botVerb},
 	"start":          {"BOT", startVerb},
-	"stop":           {`BOT [reason="…"]`, stopVerb},
+	"stop":           {`BOT [reason="…"] [full=yes]`, stopVerb},
 	"allocate":       {"BOT AMOUNT", allocateVerb},
 	"permit":         {"BOT buy|sell MARKET/OUTCOME QUANTITY @ LIMIT [fee=N] [kind=KIND] [reduce_only=yes] [ttl=30s] [intent=INTENT] [paper_fill=yes]", permitVerb},
 	"arbitrage":      {"BOT buy|sell MARKET/OUTCOME QUANTITY @ LIMIT [buy|sell …] [timeout=30s] [ttl=30s] [paper_fill=yes]", arbitrageVerb},
@@ -297,7 +297,7 @@ func startVerb(_ *scenario, a *args) []commands.Command {
 }
 
 func stopVerb(_ *scenario, a *args) []commands.Command {
-	return one(commands.StopBot{Bot: a.word("the bot"), Reason: a.option("reason")})
+	return one(commands.StopBot{Bot: a.word("the bot"), Reason: a.option("reason"), Full: a.yes("full", false)})
 }
 
 func allocateVerb(_ *scenario, a *args) []commands.Command {

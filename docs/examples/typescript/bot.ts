@@ -115,7 +115,8 @@ class Bot {
     for (const d of directives.filter((d) => d.bots?.includes(this.bot))) {
       console.log("told:", d.action, "-", d.reason);
       this.closing ||= d.action === "close_positions";
-      this.stop.abort();
+      if (["stop", "close_positions", "cancel_orders"].includes(d.action))
+        this.stop.abort(); // it has one order at a time, which is cancelled; it joins no groups and has no legs
     }
   }
 

@@ -720,26 +720,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/v1/portfolios/{portfolio}/funding": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Record what holding a position brought or cost
-         * @description Roles: bot, operator, admin.
-         */
-        post: operations["record_funding"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/v1/portfolios/{portfolio}/import": {
         parameters: {
             query?: never;
@@ -1464,8 +1444,6 @@ export interface components {
             directives: components["schemas"]["Directive"][];
             /** @description What was recorded */
             events: components["schemas"]["EventRef"][];
-            /** @description What is remarkable about the fill, or the closed trade, that was reported */
-            flags?: string[];
             id?: string;
             permit?: components["schemas"]["PermitAnswer"];
             /**
@@ -1577,6 +1555,8 @@ export interface components {
              * @example 12.5
              */
             fee?: string;
+            /** @description Joins orders of which one is to be filled: those that wholly reduce count as the largest */
+            group?: string;
             /**
              * @description What the order is for; directional by default
              * @enum {string}
@@ -1614,6 +1594,11 @@ export interface components {
              * @enum {string}
              */
             side?: "buy" | "sell";
+            /**
+             * @description How long the order rests; gtc by default
+             * @enum {string}
+             */
+            time_in_force?: "gtc" | "gtd" | "ioc" | "fok";
             /**
              * @description A duration such as 30s, 15m or 1h.
              * @example 30s
@@ -1729,6 +1714,8 @@ export interface components {
              * @example 12.5
              */
             fees: string;
+            /** @description What keeps the bot from trading freely; of several, the strictest holds */
+            halts?: components["schemas"]["Halt"][];
             /**
              * Format: int64
              * @description How many lost
@@ -2074,8 +2061,6 @@ export interface components {
              * @description The number of the leg at the venue
              */
             leg?: number;
-            /** @description The market's id */
-            market?: string;
             /** @description The venue, part of the identity of a fill */
             venue?: string;
         };
@@ -2120,22 +2105,30 @@ export interface components {
              * @description What to do
              * @enum {string}
              */
-            action: "stop" | "close_positions";
+            action: "stop" | "close_positions" | "cancel_orders" | "group_shrunk" | "close_legs";
             /** @description The bots */
             bots: string[];
+            /** @description The orders of an arbitrage */
+            legs?: components["schemas"]["OpenLeg"][];
             pending?: boolean;
+            permits?: string[];
             /** @description Why, for people and the record */
             reason: string;
+            /** @description The orders of a group of which less may be filled */
+            shrunk?: components["schemas"]["ShrunkOrder"][];
         };
         DirectiveMessage: {
             /**
              * @description What to do
              * @enum {string}
              */
-            action: "stop" | "close_positions";
+            action: "stop" | "close_positions" | "cancel_orders" | "group_shrunk" | "close_legs";
             /** @description The bots */
             bots: string[];
+            /** @description The orders of an arbitrage */
+            legs?: components["schemas"]["OpenLeg"][];
             pending?: boolean;
+            permits?: string[];
             /** @description Why, for people and the record */
             reason: string;
             /**
@@ -2143,6 +2136,8 @@ export interface components {
              * @description The place in the portfolio's history
              */
             revision: number;
+            /** @description The orders of a group of which less may be filled */
+            shrunk?: components["schemas"]["ShrunkOrder"][];
         };
         Doubt: {
             /** @description The account in the double-entry books */
@@ -2304,6 +2299,22 @@ export interface components {
              */
             revision: number;
         };
+        Halt: {
+            /**
+             * @description What it leaves permitted to the bot
+             * @enum {string}
+             */
+            bot_may: "nothing" | "reduce" | "all";
+            /** @enum {string} */
+            kind: "breaker" | "bot_stopped" | "emergency_stop";
+            /** @description The breaker, the bot's status, or the kind of the emergency stop */
+            of: string;
+            /**
+             * @description What it leaves permitted to an operator for the bot
+             * @enum {string}
+             */
+            operator_may: "nothing" | "reduce" | "all";
+        };
         Hello: {
             /** @description What bots have to do now */
             directives: components["schemas"]["Directive"][];
@@ -2367,8 +2378,6 @@ export interface components {
              * @description Until when it is good
              */
             expires_at: string | null;
-            /** @description What is remarkable about it */
-            flags?: string[];
             id?: string;
             key: string;
             permit?: components["schemas"]["PermitAnswer"];
@@ -2661,7 +2670,19 @@ export interface components {
              */
             mode: "paper" | "live";
         };
+        OpenLeg: {
+            /** @description The market's id */
+            market: string;
+            /** @description The outcome of the market that is traded */
+            outcome?: string;
+            /**
+             * @description How much: of an order or a fill above 0, and side says which way it goes; of a position below 0 where it is short. An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            quantity: string;
+        };
         OpenRotation: {
+            /** @description What may still be filled of the order */
             left: string[];
             /** @description Why, for people and the record */
             reason?: string;
@@ -2786,7 +2807,7 @@ export interface components {
              */
             intent?: "directional" | "arbitrage" | "market_making";
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description What may still be filled of the order. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             left: string;
@@ -3324,11 +3345,6 @@ export interface components {
             amount: string;
             /** @description The asset, such as USDC */
             asset?: string;
-            /**
-             * Format: int64
-             * @description Tells apart movements of one asset in one transaction
-             */
-            leg?: number;
             tx?: string;
             /** @description The wallet's name */
             wallet: string;
@@ -3354,12 +3370,10 @@ export interface components {
              */
             effective_at?: string;
             /**
-             * @description The fee that was paid. More than the permit names is flagged: fee_exceeded, under rules 1 permit_exceeded. Negative is a rebate (rules 2). An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The fee that was paid. More than the permit names is flagged permit_exceeded. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             fee?: string;
-            /** @description What the fee was paid in: the base asset by default, another asset, or shares of what was bought (rules 2) */
-            fee_asset?: string;
             /**
              * Format: int64
              * @description The number of the leg at the venue
@@ -3397,21 +3411,6 @@ export interface components {
             trade_id: string;
             /** @description The venue, part of the identity of a fill */
             venue?: string;
-        };
-        RecordFunding: {
-            /**
-             * @description What holding the position brought; negative is what it cost. An exact decimal: at most 18 decimals, below 10^15, no exponent.
-             * @example 12.5
-             */
-            amount: string;
-            /** @description The bot's id */
-            bot: string;
-            /** @description The venue's id of the payment: reported twice it is recorded once */
-            funding_id: string;
-            /** @description The market's id */
-            market: string;
-            /** @description The outcome of the market that is traded */
-            outcome?: string;
         };
         RecordKeyBody: {
             /** @description The address on the chain */
@@ -3452,11 +3451,6 @@ export interface components {
             amount: string;
             /** @description The asset, such as USDC */
             asset?: string;
-            /**
-             * Format: int64
-             * @description Tells apart movements of one asset in one transaction
-             */
-            leg?: number;
             tx?: string;
             /** @description The wallet's name */
             wallet: string;
@@ -3731,6 +3725,15 @@ export interface components {
             };
             void?: boolean;
         };
+        ShrunkOrder: {
+            /**
+             * @description What may still be filled of the order. An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            left: string;
+            /** @description The permit's id */
+            permit: string;
+        };
         SignAnswer: {
             /** @description The address on the chain */
             address?: string;
@@ -3883,8 +3886,6 @@ export interface components {
             directives: components["schemas"]["Directive"][];
             /** @description What was recorded */
             events: components["schemas"]["EventRef"][];
-            /** @description What is remarkable about it */
-            flags?: string[];
             id?: string;
             kept?: boolean;
             permit?: components["schemas"]["PermitAnswer"];
@@ -3897,6 +3898,8 @@ export interface components {
             signature?: components["schemas"]["SignatureAnswer"];
         };
         StopBotBody: {
+            /** @description The bot may not even reduce what it holds */
+            full?: boolean;
             /** @description Why, for people and the record */
             reason?: string;
         };
@@ -3945,11 +3948,6 @@ export interface components {
              * @example 12.5
              */
             fee: string;
-            /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
-             * @example 12.5
-             */
-            funding?: string;
             /** @description The market's id */
             market: string;
             /** Format: int64 */
@@ -4165,8 +4163,6 @@ export interface components {
              * @description The number of the leg at the venue
              */
             leg?: number;
-            /** @description The market's id */
-            market?: string;
             /** @description The venue, part of the identity of a fill */
             venue?: string;
         };
@@ -5906,47 +5902,6 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["VoidFillBody"];
-            };
-        };
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Answer"];
-                };
-            };
-            400: components["responses"]["Invalid"];
-            401: components["responses"]["Unauthenticated"];
-            403: components["responses"]["Denied"];
-            404: components["responses"]["NotFound"];
-            409: components["responses"]["Conflict"];
-            413: components["responses"]["TooLarge"];
-            421: components["responses"]["Misdirected"];
-            422: components["responses"]["IdempotencyMismatch"];
-            429: components["responses"]["RateLimited"];
-            503: components["responses"]["Unavailable"];
-            default: components["responses"]["Problem"];
-        };
-    };
-    record_funding: {
-        parameters: {
-            query?: never;
-            header: {
-                /** @description A UUID that the client makes for the command, keeps, and sends again when it retries */
-                "Idempotency-Key": string;
-            };
-            path: {
-                /** @description The portfolio's id */
-                portfolio: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["RecordFunding"];
             };
         };
         responses: {

@@ -349,7 +349,8 @@ func (m *Second) use(p *SecondPermit, f *SecondFill, opens Num) (shrunk []int) {
 	spare := larger(zero, sub(sub(had, opens), p.opening))
 	for n := range m.permits {
 		other := &m.permits[n]
-		if other != p && m.alive(other) && other.Bot == p.Bot && other.Thing == p.Thing && other.Buys == p.Buys && other.Limit.Cmp(p.Limit) == 0 {
+		// A group stays one: an order of it that could open would no longer shrink the others.
+		if other != p && other.groupOf() == "" && m.alive(other) && other.Bot == p.Bot && other.Thing == p.Thing && other.Buys == p.Buys && other.Limit.Cmp(p.Limit) == 0 {
 			takes := smaller(spare, sub(other.Left, other.opening))
 			other.opening, spare = add(other.opening, takes), sub(spare, takes)
 		}

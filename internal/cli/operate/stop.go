@@ -26,7 +26,7 @@ func (a *app) stopCommand() *cobra.Command {
 		Long: "Sends the stop to the server of --server or PETS_SERVER, with PETS_KEY. If none is named, it sends it to\n" +
 			"the server that holds the folder: through its stop socket, which needs no key, or with PETS_KEY. If no\n" +
 			"server holds the folder, it writes the stop into the folder. A mistake in .env never prevents a stop.",
-		Example: "  pets stop alpha --reason \"odd fills\"\n  pets stop --emergency --reason \"the feed is lying\"\n  pets stop --emergency --everywhere --kind security_breach --reason \"a key leaked\"",
+		Example: "  pets stop alpha --reason \"odd fills\"\n  pets stop alpha --full --reason \"it sells what it should keep\"\n  pets stop --emergency --reason \"the feed is lying\"\n  pets stop --emergency --everywhere --kind security_breach --reason \"a key leaked\"",
 		RunE: func(c *cobra.Command, args []string) error {
 			switch {
 			case f.everywhere && !f.emergency:
@@ -38,6 +38,9 @@ func (a *app) stopCommand() *cobra.Command {
 			case len(args) == 1:
 				f.bot = args[0]
 			}
+			if f.full && f.emergency {
+				a.Caution("--full goes with one bot: an emergency stop says by its --kind what it leaves permitted")
+			}
 			a.Stopping = true
 			f.reason = a.Printable(a.kindOf(&f))
 			if f.emergency && f.reason == "" {
@@ -48,6 +51,7 @@ func (a *app) stopCommand() *cobra.Command {
 	}
 	c.Flags().BoolVar(&f.emergency, "emergency", false, "stop everything in the portfolio; two people clear it")
 	c.Flags().BoolVar(&f.everywhere, "everywhere", false, "with --emergency: in every portfolio")
+	c.Flags().BoolVar(&f.full, "full", false, "with a bot: it may not even reduce what it holds")
 	c.Flags().StringVar(&f.kind, "kind", domain.StopManual, "manual, system_error or security_breach")
 	c.Flags().StringVar(&f.reason, "reason", "", "why; it is kept with the record (for --emergency: "+cli.Unreasoned+")")
 	return cli.Stops(c)
@@ -57,7 +61,16 @@ func (a *app) stopCommand() *cobra.Command {
 type stopFlags struct {
 	bot                   string
 	emergency, everywhere bool
+	full                  bool
 	kind, reason          string
+}
+
+// stopBody is the body of a request that stops a bot.
+func stopBody(f stopFlags) any {
+	return struct {
+		Reason string `json:"reason,omitempty"`
+		Full   bool   `json:"full,omitempty"`
+	}{f.reason, f.full}
 }
 
 // bothNamed refuses to guess what is meant by --emergency and a name: all that it may be is said.
@@ -106,7 +119,7 @@ func (a *app) stop(ctx context.Context, f stopFlags) error {
 	case f.everywhere:
 		return a.stopEverywhere(ctx, f)
 	case f.bot != "":
-		o := cli.Order{Path: "/bots/" + url.PathEscape(f.bot) + "/stop", Body: cli.ReasonOf(f.reason), Command: commands.StopBot{Bot: f.bot, Reason: f.reason}}
+		o := cli.Order{Path: "/bots/" + url.PathEscape(f.bot) + "/stop", Body: stopBody(f), Command: commands.StopBot{Bot: f.bot, Reason: f.reason, Full: f.full}}
 		var answer stopAnswer
 		err := haltWatched(ctx, a, o.Path, o.Body, &answer, func(e *commands.Engine) error {
 			found, recorded, err := e.StopBot(ctx, a.Config.Portfolio, a.Own(o.Command))

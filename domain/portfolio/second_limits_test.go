@@ -1,0 +1,171 @@
+package portfolio
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"pets/domain"
+)
+
+// would returns the codes with which an order would be denied, nil if it is permitted.
+func (h *harness) would(o domain.Order) (codes []domain.ReasonCode) {
+	h.t.Helper()
+	p, err := h.s.PreviewPermit(h.now, h.caller, PermitRequest{Order: o, Fee: &o.Fee})
+	require.NoError(h.t, err)
+	for _, reason := range p.Reasons {
+		codes = append(codes, reason.Code)
+	}
+	return codes
+}
+
+// sized has markets m (two outcomes) and abc (three), and bots a and b with 1,000 each.
+func sized(t *testing.T, change func(*domain.Policy)) *harness {
+	t.Helper()
+	h := second(t, "1000", quietPolicy, change)
+	h.deposit("1000")
+	h.bot("b", "1000")
+	h.exclusive("m", "YES", "NO")
+	h.exclusive("abc", "A", "B", "C")
+	return h
+}
+
+func denied(codes ...domain.ReasonCode) []domain.ReasonCode { return codes }
+
+// "New: max_market_usd (sum of the bots' exposures)". "max_position_usd, max_open_positions,
+// inventory_cap count markets".
+func TestLimitsOfMarkets(t *testing.T) {
+	h := sized(t, func(p *domain.Policy) { p.MaxMarketUSD, p.MaxPositionUSD = dec("110"), dec("65") })
+	h.fill("a", "m", "YES", buy, "100", "0.5")
+	h.fill("b", "m", "YES", buy, "100", "0.5") // 50 each
+	require.Empty(t, h.would(order("a", "m", "YES", buy, "19", "0.5")))
+	require.Empty(t, h.would(order("a", "m", "YES", buy, "20", "0.5")))
+	require.Equal(t, denied(domain.ReasonMaxMarket), h.would(order("a", "m", "YES", buy, "21", "0.5")))
+	h.permit("b", "m", "YES", buy, "10", "0.5") // live permits count
+	require.Empty(t, h.would(order("a", "m", "YES", buy, "10", "0.5")))
+	require.Equal(t, denied(domain.ReasonMaxMarket), h.would(order("a", "m", "YES", buy, "11", "0.5")))
+	require.Empty(t, h.would(order("a", "abc", "A", buy, "130", "0.5")), "65 in another market")
+	require.Equal(t, denied(domain.ReasonMaxPosition), h.would(order("a", "abc", "A", buy, "131", "0.5")))
+	require.Empty(t, h.would(order("a", "m", "NO", buy, "100", "0.9")), "buying NO to flatten YES reduces: limits do not bind it")
+
+	h = sized(t, func(p *domain.Policy) { p.MaxPositionUSD = dec("65") })
+	h.fill("a", "abc", "A", buy, "100", "0.5")
+	h.fill("a", "abc", "B", buy, "20", "0.4") // 58 in the market
+	require.Empty(t, h.would(order("a", "abc", "C", buy, "14", "0.5")))
+	require.Equal(t, denied(domain.ReasonMaxPosition), h.would(order("a", "abc", "C", buy, "15", "0.5")))
+}
+
+// "max_orders_per_day (calendar day of the portfolio)".
+func TestOrdersOfADay(t *testing.T) {
+	h := sized(t, func(p *domain.Policy) { p.MaxOrdersPerDay, p.DailyLossTZ = 3, "Europe/Berlin" })
+	h.fill("a", "m", "YES", buy, "100", "0.5")
+	for range 3 {
+		h.permit("a", "m", "YES", buy, "1", "0.5")
+	}
+	require.Equal(t, denied(domain.ReasonOrdersPerDay), h.would(order("a", "m", "YES", buy, "1", "0.5")))
+	require.Empty(t, h.would(order("b", "m", "YES", buy, "1", "0.5")), "it is of each bot")
+	require.Empty(t, h.would(order("a", "m", "YES", sell, "1", "0.5")), "it reduces")
+	h.at(noon.Add(11*time.Hour - 1)) // 23:59:59.999999999 in Berlin
+	require.Equal(t, denied(domain.ReasonOrdersPerDay), h.would(order("a", "m", "YES", buy, "1", "0.5")))
+	h.after(1)
+	require.Empty(t, h.would(order("a", "m", "YES", buy, "1", "0.5")))
+}
+
+// "market_cooldown (no opening order of a bot in a market that long after a losing result
+// there)".
+func TestACooldownAfterALoss(t *testing.T) {
+	h := sized(t, func(p *domain.Policy) { p.MarketCooldown = domain.Duration(time.Hour) })
+	h.fill("a", "abc", "A", buy, "10", "0.5")
+	h.fill("a", "abc", "A", sell, "10", "0.6") // a win
+	h.fill("a", "m", "YES", buy, "20", "0.5")
+	h.fill("a", "m", "YES", sell, "20", "0.4")
+	h.fill("a", "m", "NO", buy, "5", "0.5")
+	for _, o := range []domain.Order{order("a", "m", "YES", buy, "6", "0.5"), order("a", "m", "NO", buy, "1", "0.5")} {
+		require.Equal(t, denied(domain.ReasonMarketCooldown), h.would(o))
+	}
+	require.Empty(t, h.would(order("a", "m", "NO", sell, "5", "0.5")), "it reduces")
+	require.Empty(t, h.would(order("a", "abc", "A", buy, "1", "0.5")))
+	require.Empty(t, h.would(order("b", "m", "YES", buy, "1", "0.5")))
+	h.after(time.Hour - 1)
+	require.Equal(t, denied(domain.ReasonMarketCooldown), h.would(order("a", "m", "NO", buy, "1", "0.5")))
+	h.after(1)
+	require.Empty(t, h.would(order("a", "m", "NO", buy, "1", "0.5")))
+}
+
+// "Live: permits that open need a registered market".
+func TestOnlyRegisteredMarketsAreOpened(t *testing.T) {
+	h := sized(t, func(p *domain.Policy) { p.RegisteredOnly = true })
+	h.fill("a", "x", "Y", buy, "10", "0.5")
+	require.Equal(t, denied(domain.ReasonRegisteredOnly), h.would(order("a", "x", "Y", buy, "1", "0.5")))
+	require.Equal(t, denied(domain.ReasonRegisteredOnly), h.would(order("a", "x", "Y", sell, "11", "0.5")), "one share of it opens")
+	require.Empty(t, h.would(order("a", "x", "Y", sell, "10", "0.5")))
+	require.Empty(t, h.would(order("a", "m", "YES", buy, "1", "0.5")))
+}
+
+// "below position_dust_usd a market is no open position."
+func TestDustIsNoOpenPosition(t *testing.T) {
+	for price, want := range map[string][]domain.ReasonCode{"0.09": nil, "0.1": denied(domain.ReasonMaxOpenPositions), "0.11": denied(domain.ReasonMaxOpenPositions)} {
+		for _, market := range []string{"m", "x"} {
+			h := sized(t, func(p *domain.Policy) { p.MaxOpenPositions, p.PositionDustUSD = 1, dec("0.1") })
+			h.fill("a", market, "YES", buy, "1", price)
+			require.Equal(t, want, h.would(order("a", "abc", "A", buy, "1", "0.5")), "%s at %s", market, price)
+		}
+	}
+}
+
+// "a permit reserves no more than the base-asset cash of hot:treasury and all bots less all
+// reservations (insufficient_cash): money that is recorded as gone cannot be spent."
+func TestMoneyThatIsGoneIsNotSpent(t *testing.T) {
+	h := sized(t, func(*domain.Policy) {})
+	h.must(func(d *Decision) error {
+		return d.Adjust(&domain.AdjustmentPosted{Account: "hot:treasury", Amount: dec("-1500"), Reason: "stolen"})
+	})
+	require.Empty(t, h.would(order("a", "m", "YES", buy, "999", "0.5")))
+	require.Empty(t, h.would(order("a", "m", "YES", buy, "1000", "0.5")))
+	require.Equal(t, denied(domain.ReasonInsufficientCash), h.would(order("a", "m", "YES", buy, "1001", "0.5")))
+	h.permit("b", "m", "YES", buy, "600", "0.5")
+	require.Empty(t, h.would(order("a", "m", "YES", buy, "400", "0.5")))
+	require.Equal(t, denied(domain.ReasonInsufficientCash), h.would(order("a", "m", "YES", buy, "401", "0.5")))
+}
+
+// "The worst case of an opening sell counts as quantity × (1 − limit); it is reserved only
+// for shares not held, or promised to another live sell." "Selling one half of a set opens
+// the other: zones judge it at 1 − the limit".
+func TestSellingOneHalfOfASet(t *testing.T) {
+	h := sized(t, func(p *domain.Policy) { p.MaxOrderUSD = dec("5") })
+	h.fill("a", "m", "YES", buy, "100", "0.5")
+	h.fill("a", "m", "NO", buy, "100", "0.5")
+	require.Empty(t, h.would(order("a", "m", "NO", sell, "10", "0.5")))
+	require.Equal(t, denied(domain.ReasonMaxOrder), h.would(order("a", "m", "NO", sell, "11", "0.5")))
+	require.Equal(t, denied(domain.ReasonZoneBlocked), h.would(order("a", "m", "NO", sell, "1", "0.3")), "YES at 0.7")
+
+	h.limits(`{"max_order_usd":"0"}`)
+	h.equal("0", h.grant(order("a", "m", "NO", sell, "95", "0.5")).Reserved)
+	last := h.grant(order("a", "m", "NO", sell, "15", "0.5"))
+	h.equal("5", last.Covered)
+	h.equal("5", last.Reserved, "10 are not held, or promised")
+	h.equal("15", last.Quantity.Sub(last.Reducing))
+}
+
+// “In a halt an operator's sale of what is held […] counts as reducing whatever it
+// uncovers”, and goes on to count when other orders are filled: it can still be signed.
+func TestAnOperatorsWayOutStaysOne(t *testing.T) {
+	h := sized(t, func(*domain.Policy) {})
+	h.fill("a", "m", "YES", buy, "100", "0.5")
+	h.fill("a", "m", "NO", buy, "100", "0.5")
+	h.must(func(d *Decision) error { return d.StopBot("a", "x") })
+	one, two := h.grant(order("a", "m", "YES", sell, "100", "0.4")), h.grant(order("a", "m", "NO", sell, "100", "0.4"))
+	require.True(t, one.WayOut)
+	h.fill("a", "m", "YES", sell, "60", "0.4", withPermit(one.Permit))
+	require.Empty(t, h.flags())
+	h.equal("40", h.s.Permits[one.Permit].ReducingLeft)
+	h.equal("100", h.s.Permits[two.Permit].ReducingLeft)
+	h.fill("a", "m", "NO", sell, "100", "0.4", withPermit(two.Permit))
+	h.fill("a", "m", "YES", sell, "40", "0.4", withPermit(one.Permit))
+	require.Empty(t, h.flags())
+	require.Empty(t, h.atRisk("a", false))
+
+	h.as(domain.RoleBot, "a")
+	require.Equal(t, denied(domain.ReasonBotStopped), h.would(order("a", "m", "YES", sell, "1", "0.5")))
+}
