@@ -31,6 +31,9 @@ type Episode struct {
 	Fees          domain.Decimal `json:"fees"`
 	// Income is the realised income from closing parts of it so far, before fees.
 	Income domain.Decimal `json:"income"`
+	// Refunded reports that the cost was given back, because the market was void: the
+	// result is neutral, whatever the P&L. It is set only when the episode ends.
+	Refunded bool `json:"refunded,omitempty"`
 }
 
 // IsFlat reports that the position is empty.
@@ -51,9 +54,13 @@ func (e Episode) Figures(dust domain.Decimal) domain.TradeFigures {
 		pnl = pnl.Neg()
 	}
 	pnl = pnl.Sub(e.Fees)
+	result := ResultOf(pnl, dust)
+	if e.Refunded {
+		result = domain.Neutral
+	}
 	return domain.TradeFigures{
 		Quantity: e.Entered, EntryNotional: e.EntryNotional, ExitNotional: e.ExitNotional,
-		Fee: e.Fees, PnL: pnl, Result: ResultOf(pnl, dust),
+		Fee: e.Fees, PnL: pnl, Result: result,
 	}
 }
 
@@ -79,6 +86,8 @@ type Trade struct {
 	// Opens is the name of the episode that the trade opens, if it opens one.
 	Opens string
 	At    time.Time
+	// Refund reports that the trade gives back the cost.
+	Refund bool
 }
 
 // signed returns the change of quantity, positive for a buy.
@@ -179,6 +188,7 @@ func (p Position) reduce(t Trade) Effect {
 	e := Effect{After: p, Money: Money{Cash: cash.Sub(t.Fee), Cost: out.Neg(), Income: income, Fee: t.Fee}}
 	if p.IsFlat() {
 		closed := p.Episode
+		closed.Refunded = t.Refund
 		e.Closed, e.After = &closed, Position{}
 	}
 	return e
@@ -187,7 +197,7 @@ func (p Position) reduce(t Trade) Effect {
 // Refund returns the trade that gives back what the position cost.
 func (p Position) Refund(at time.Time) Trade {
 	t := p.Settlement(domain.Zero, at)
-	t.Notional = p.Cost.Abs()
+	t.Notional, t.Refund = p.Cost.Abs(), true
 	return t
 }
 

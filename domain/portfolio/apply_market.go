@@ -15,13 +15,7 @@ import (
 func (s *State) applyPaidOut(at domain.Stamp, e *domain.MarketPaidOut) {
 	for _, outcome := range s.outcomesPaid(e) {
 		in := s.instrument(domain.Instrument{Market: e.Market, Outcome: outcome})
-		payout := payoutOf(e, outcome)
-		if e.Void {
-			payout = in.last()
-		}
-		s.setWaiting(in, nil)
-		in.settle(at, payout, e.Void)
-		s.payHolders(at, in, e)
+		s.payOutcome(at, in, e)
 	}
 	for _, id := range e.PermitsReleased {
 		s.dropPermit(id)
@@ -33,8 +27,19 @@ func (s *State) applyPaidOut(at domain.Stamp, e *domain.MarketPaidOut) {
 	s.tidyArbitrages("")
 }
 
+// payOutcome settles one outcome, or complement, with its holders.
+func (s *State) payOutcome(at domain.Stamp, in *Instrument, e *domain.MarketPaidOut) {
+	payout := payoutOf(e, in.Outcome)
+	if e.Void {
+		payout = in.last()
+	}
+	s.setWaiting(in, nil)
+	in.settle(at, payout, e.Void, true)
+	s.payHolders(at, in, e)
+}
+
 func (s *State) payHolders(at domain.Stamp, in *Instrument, e *domain.MarketPaidOut) {
-	fact := ledger.Fact{Payout: in.Payout, Refund: e.Void, Revision: at.Revision, At: at.Time}
+	fact := ledger.Fact{Payout: in.Payout, Refund: e.Void, Kept: true, Revision: at.Revision, At: at.Time}
 	for _, h := range in.Holdings {
 		// A later void may show that this bot, flat now by a provisional fill, held
 		// some.
@@ -64,8 +69,9 @@ func (s *State) payHolder(in *Instrument, bot string, fact ledger.Fact) {
 }
 
 // settle sets the payout of an instrument: its last mark, over every bot's own.
-func (i *Instrument) settle(at domain.Stamp, payout domain.Decimal, refunded bool) {
+func (i *Instrument) settle(at domain.Stamp, payout domain.Decimal, refunded, corrigible bool) {
 	i.Payout, i.Refunded, i.Own = &payout, refunded, nil
+	i.Corrigible = corrigible
 	i.Marks.push(MarkEntry{Price: payout, Revision: at.Revision, Time: at.Time, Source: MarkedBySettlement})
 }
 
@@ -79,6 +85,12 @@ func (i *Instrument) last() domain.Decimal {
 
 func compareInstruments(a, b *Instrument) int {
 	return cmp.Or(strings.Compare(a.Market, b.Market), strings.Compare(a.Outcome, b.Outcome))
+}
+
+// compareRevised orders revisions by bot, then by the place of the trade among the bot's
+// results.
+func compareRevised(a, b *domain.TradeRevised) int {
+	return cmp.Or(strings.Compare(a.Bot, b.Bot), cmp.Compare(a.Number, b.Number))
 }
 
 // compareHolders orders holders by bot, then by outcome as registered, complements

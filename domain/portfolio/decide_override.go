@@ -39,7 +39,8 @@ type Override struct {
 // go_live, in a paper portfolio, for the live portfolio it names; limits and
 // treasury_policy, in a live one, for limits or treasury rules looser than their
 // defaults; transfer, for the outcome of a transfer; market_tokens, for the
-// tokens of a market; clock, to continue with a wall clock that is behind the
+// tokens of a market; payouts, for those of an exclusive market that do not sum to 1;
+// settlement, to correct what a market paid; clock, to continue with a wall clock that is behind the
 // last record; signed_approvals, in a live portfolio of an older build, which has
 // every later approval signed.
 func (d *Decision) RequestOverride(kind, portfolio string, limits json.RawMessage, reason string) error {
@@ -70,6 +71,14 @@ func (d *Decision) RequestOverride(kind, portfolio string, limits json.RawMessag
 		if _, err := d.tokensOf(portfolio, limits); err != nil {
 			return err
 		}
+	case domain.OverridePayouts:
+		if _, err := d.overriddenPayouts(portfolio, limits, "requested"); err != nil {
+			return err
+		}
+	case domain.OverrideSettlement:
+		if _, err := d.overriddenCorrection(portfolio, limits, reason); err != nil {
+			return err
+		}
 	case domain.OverrideClock:
 		if err := d.checkClockOverride(portfolio, limits); err != nil {
 			return err
@@ -79,7 +88,7 @@ func (d *Decision) RequestOverride(kind, portfolio string, limits json.RawMessag
 			return err
 		}
 	default:
-		return domain.Invalid("kind", "must be go_live, limits, treasury_policy, transfer, market_tokens, clock or signed_approvals")
+		return domain.Invalid("kind", "must be go_live, limits, treasury_policy, transfer, market_tokens, payouts, settlement, clock or signed_approvals")
 	}
 	d.due()
 	e := &domain.OverrideRequested{
@@ -186,6 +195,17 @@ func (d *Decision) recordConfirmed(o *Override, e *domain.OverrideRecorded) erro
 		d.emit(e)
 		d.emit(m)
 		return nil
+	case domain.OverridePayouts:
+		return d.settleAgreed(o, e)
+	case domain.OverrideSettlement:
+		c, err := d.overriddenCorrection(o.Portfolio, o.Limits, o.Reason) // based on its current state
+		if err != nil {
+			return err
+		}
+		c.Override = e.Override
+		d.emit(e)
+		d.correct(c)
+		return nil
 	case domain.OverrideTransfer:
 		s, t, err := d.settlementOf(o.Portfolio, o.Limits) // based on its current state
 		if err != nil {
@@ -206,6 +226,16 @@ func (d *Decision) recordConfirmed(o *Override, e *domain.OverrideRecorded) erro
 	d.fact(&domain.LimitsChanged{Policy: p, Reason: o.Reason})
 	d.evaluate(d.s.BotIDs())
 	return nil
+}
+
+// settleAgreed settles a market at the payouts that two people agreed on.
+func (d *Decision) settleAgreed(o *Override, e *domain.OverrideRecorded) error {
+	r, err := d.overriddenPayouts(o.Portfolio, o.Limits, e.Override) // based on its current state
+	if err != nil {
+		return err
+	}
+	d.emit(e)
+	return d.SettleMarket(*r)
 }
 
 // maxOverrides limits how many open and confirmed overrides are remembered.

@@ -39,8 +39,14 @@ func (r *Result) of() domain.Result {
 }
 
 // resultName returns the name of a result: r and the revision of its first
-// trade.closed.
-func resultName(revision uint64) string { return "r" + strconv.FormatUint(revision, 10) }
+// trade.closed, with a point and the row if that is a later row of its record.
+func resultName(revision uint64, row int) string {
+	name := "r" + strconv.FormatUint(revision, 10)
+	if row > 0 {
+		name += "." + strconv.Itoa(row)
+	}
+	return name
+}
 
 // waiting returns the result of a bot in a market that waits for its next trade, or "".
 func (b *Bot) waiting(market string) string {
@@ -85,6 +91,21 @@ func (s *State) countTrade(b *Bot, e *domain.TradeClosed) int {
 	return r.Number
 }
 
+// countWaiting counts the result of a bot that waits for its next one in a market, where
+// a void has taken away what it still held there.
+func (s *State) countWaiting(b *Bot, market string) {
+	m := s.exclusive(market)
+	if m == nil || len(b.Results) == 0 {
+		return
+	}
+	r := b.Results[b.waiting(market)]
+	if held := s.held(m, market, b.ID); r == nil || !held.Empty() {
+		return
+	}
+	r.Counted, r.Number, r.LostBefore = true, b.Closings, b.Lost[market]
+	s.countResult(b, market, r.of())
+}
+
 // countResult counts the next result of a bot.
 func (s *State) countResult(b *Bot, market string, r domain.Result) {
 	s.lost(s.Time, b, market, r)
@@ -121,7 +142,7 @@ func (s *State) reviseTrade(b *Bot, e *domain.TradeRevised) {
 	if e.After != nil {
 		r.PnL, r.Trades = r.PnL.Add(e.After.PnL), r.Trades+1
 	}
-	if r.Refunded = r.Refunded && !e.Repaid; r.Counted {
+	if r.Refunded = e.Refunded || r.Refunded && !e.Repaid; r.Counted {
 		b.recount(r, before)
 	}
 }
@@ -157,13 +178,13 @@ func (d *Decision) recordClosed(trades []closing) {
 			id, known := named[k]
 			if !known {
 				if id = d.s.Bots[c.Bot].waiting(c.Market); id == "" && (n > 1 || d.defers(c)) {
-					id = resultName(d.s.Next)
+					id = resultName(d.nextRow(domain.TradeClosedType))
 				}
 				named[k] = id
 			}
 			e.ResultID, e.Deferred = id, id != "" && d.defers(c)
 		}
-		d.emit(e)
+		d.row(e)
 	}
 }
 
