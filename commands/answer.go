@@ -155,8 +155,11 @@ func NewImportAnswer(revision uint64, replayed bool, events []domain.Event) Answ
 func (a *Answer) Closed() int {
 	n := 0
 	for _, e := range a.events {
-		if _, ok := e.(*domain.TradeClosed); ok {
+		switch e := e.(type) {
+		case *domain.TradeClosed:
 			n++
+		case *domain.TradesClosed:
+			n += len(e.Rows)
 		}
 	}
 	return n
@@ -252,6 +255,12 @@ func DirectivesOf(event domain.Event) []Directive {
 		told := direct(nil, ActionStop, e.BotsStopped, "breaker "+e.Breaker+" tripped")
 		if e.ClosePositions {
 			told = direct(told, ActionClosePositions, e.BotsStopped, "breaker "+e.Breaker+" tripped")
+		}
+		return told
+	case *domain.BreakersTripped:
+		var told []Directive
+		for i := range e.Rows {
+			told = append(told, DirectivesOf(&e.Rows[i])...)
 		}
 		return told
 	case *domain.EmergencyStopEngaged:

@@ -143,6 +143,21 @@ func Flatten(e Event) []Event {
 	return []Event{e}
 }
 
+// RowType returns the type of the rows of a record of many, or "" for any other type.
+func RowType(eventType string) string {
+	switch eventType {
+	case TradesClosedType:
+		return TradeClosedType
+	case TradesRevisedType:
+		return TradeRevisedType
+	case BreakersTrippedType:
+		return BreakerTrippedType
+	case BreakersWarnedType:
+		return BreakerWarnedType
+	}
+	return ""
+}
+
 // Collect returns the record that begins with one row, for an event of which there may
 // be many in one command. Any other event is returned as it is.
 func Collect(e Event) Event {

@@ -45,6 +45,17 @@ func NewTrades() *Trades { return &Trades{at: map[string]int{}} }
 
 // Apply implements Projection.
 func (t *Trades) Apply(rec eventstore.Record, event domain.Event, _ *portfolio.State) {
+	switch event.(type) {
+	case *domain.TradesClosed, *domain.TradesRevised:
+		for _, row := range domain.Flatten(event) {
+			t.one(rec, row)
+		}
+	default:
+		t.one(rec, event)
+	}
+}
+
+func (t *Trades) one(rec eventstore.Record, event domain.Event) {
 	switch e := event.(type) {
 	case *domain.TradeClosed:
 		t.at[e.Trade] = len(t.all)

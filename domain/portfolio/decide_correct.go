@@ -22,6 +22,13 @@ type Correction struct {
 	Rebase bool `json:"rebase,omitempty"`
 }
 
+// AgreedPayouts are the payouts of an exclusive market that two people agree on, whatever
+// their sum: the content of an override of kind payouts.
+type AgreedPayouts struct {
+	Market  string                    `json:"market"`
+	Payouts map[string]domain.Decimal `json:"payouts"`
+}
+
 // CorrectSettlement replaces what a market paid. Each trade that the settlement closed
 // is revised, and breakers are evaluated once, after all of them: a correction may trip
 // one, and never untrips any. In a live portfolio it takes two people: an override of
@@ -192,10 +199,7 @@ func (d *Decision) overriddenCorrection(portfolio string, raw json.RawMessage, r
 // overriddenPayouts reads the content of an override of kind payouts: what each outcome
 // of an exclusive market pays, whatever the sum.
 func (d *Decision) overriddenPayouts(portfolio string, raw json.RawMessage, override string) (*Settlement, error) {
-	var c struct {
-		Market  string                    `json:"market"`
-		Payouts map[string]domain.Decimal `json:"payouts"`
-	}
+	var c AgreedPayouts
 	if err := domain.DecodeObject(raw, &c); err != nil || len(c.Payouts) == 0 {
 		return nil, &domain.Error{Code: domain.CodeInvalid, Field: "limits", Message: "must be {market, payouts} for an override of kind payouts"}
 	}

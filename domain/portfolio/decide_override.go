@@ -123,7 +123,7 @@ func (d *Decision) checkLooser(portfolio string, limits json.RawMessage) error {
 	if err != nil {
 		return err
 	}
-	return p.Validate()
+	return d.checkPolicy(&p)
 }
 
 func (d *Decision) checkLooserTreasury(portfolio string, rules json.RawMessage) error {
@@ -219,7 +219,7 @@ func (d *Decision) recordConfirmed(o *Override, e *domain.OverrideRecorded) erro
 	if err != nil {
 		return err
 	}
-	if err := p.Validate(); err != nil {
+	if err := d.checkPolicy(&p); err != nil {
 		return err
 	}
 	d.emit(e)

@@ -135,6 +135,9 @@ func (s *State) reviseTrade(b *Bot, e *domain.TradeRevised) {
 		b.count(e.Before.Result, -1)
 		b.count(now, 1)
 		b.Streak.Revise(e.Number, now)
+		if now != e.Before.Result {
+			s.lost(s.Time, b, e.Market, now)
+		}
 		return
 	}
 	before := r.of()
@@ -144,6 +147,9 @@ func (s *State) reviseTrade(b *Bot, e *domain.TradeRevised) {
 	}
 	if r.Refunded = e.Refunded || r.Refunded && !e.Repaid; r.Counted {
 		b.recount(r, before)
+		if now := r.of(); now != before {
+			s.lostAgain(b, r, now)
+		}
 	}
 }
 

@@ -86,6 +86,7 @@ var pathWords = map[string]string{
 var fieldWords = map[string]string{
 	"account":         "The account in the double-entry books",
 	"action":          "What to do",
+	"adopt":           "Bring the portfolio under the second edition of the rules, for good, with its defaults for the keys that are not set",
 	"address":         "The address on the chain",
 	"allowed":         "Whether the order may be placed",
 	"amount":          "How much of the asset",
@@ -128,6 +129,7 @@ var fieldWords = map[string]string{
 	"notional":        "The cash that moved, without the fee; quantity times price where it is left out",
 	"outcome":         "The outcome of the market that is traded",
 	"paper_fill":      "In a paper portfolio: let the engine fill the order",
+	"payouts":         "What one share of each outcome pays, from 0 to 1",
 	"permit":          "The permit's id",
 	"permit_id":       "The permit's id, under which the order is placed",
 	"pnl":             "Profit or loss, net of fees",
@@ -141,7 +143,10 @@ var fieldWords = map[string]string{
 	"reserved":        "The cash that is reserved for the order",
 	"results":         "The answers, in the order of the commands",
 	"revision":        "The place in the portfolio's history",
+	"rebase":          "Measure from the equity after it",
 	"role":            "What the key may do",
+	"row":             "The place of the event in its record, from 0, where several events share one",
+	"set_id":          "The venue's or the chain's id of the change: reported twice it is recorded once",
 	"short":           "Left out what made the answer too long",
 	"side":            "buy or sell",
 	"strategy":        "The strategy's name, for people",
@@ -154,6 +159,7 @@ var fieldWords = map[string]string{
 	"ttl":             "How long it is good",
 	"tx_hash":         "The transaction's hash on the chain",
 	"user":            "The person",
+	"void":            "The market is void: every holder gets the cost back",
 	"venue":           "The venue, part of the identity of a fill",
 	"wallet":          "The wallet's name",
 	"wins":            "How many won",
@@ -162,10 +168,13 @@ var fieldWords = map[string]string{
 // fieldWordsOf are those of a single schema, if the description by name would not
 // be exact.
 var fieldWordsOf = map[string]string{
-	"AskPermit.fee":  "The fee of the whole order, where it can have one; the fee_bps of the limits by default",
-	"Leg.fee":        "The fee of the whole leg, where it can have one; the fee_bps of the limits by default",
-	"RecordFill.fee": "The fee that was paid. More than the permit names is flagged permit_exceeded",
-	"Reason.leg":     "The leg it is about, from 1",
+	"AskPermit.fee":       "The fee of the whole order, where it can have one; the fee_bps of the limits by default",
+	"Leg.fee":             "The fee of the whole leg, where it can have one; the fee_bps of the limits by default",
+	"RecordFill.fee":      "The fee that was paid. More than the permit names is flagged permit_exceeded",
+	"ChangeSets.action":   "split: cash into sets; merge: sets into cash",
+	"ChangeSets.fee":      "The fee of the change, in the base asset",
+	"ChangeSets.quantity": "How many complete sets",
+	"Reason.leg":          "The leg it is about, from 1",
 }
 
 // describe gives the fields of all schemas their words.

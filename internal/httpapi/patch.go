@@ -14,10 +14,12 @@ import (
 // limits. It is derived from the policy type, so that the two cannot differ.
 var policyPatch = reflect.StructOf(patchFields())
 
-// limitsBody is the same with the reason that a change needs.
-var limitsBody = reflect.StructOf(append(patchFields(), reflect.StructField{
-	Name: "Reason", Type: reflect.TypeFor[string](), Tag: `json:"reason"`,
-}))
+// limitsBody is the same with the reason that a change needs, and whether it adopts the
+// second edition of the rules.
+var limitsBody = reflect.StructOf(append(patchFields(),
+	reflect.StructField{Name: "Adopt", Type: reflect.TypeFor[bool](), Tag: `json:"adopt,omitempty"`},
+	reflect.StructField{Name: "Reason", Type: reflect.TypeFor[string](), Tag: `json:"reason"`},
+))
 
 func patchFields() []reflect.StructField {
 	var fields []reflect.StructField
@@ -69,6 +71,24 @@ func canonicalTokens(raw json.RawMessage) (json.RawMessage, error) {
 		return nil, within("limits", err)
 	}
 	return json.Marshal(t)
+}
+
+// canonicalCorrection does the same for what a market pays after all.
+func canonicalCorrection(raw json.RawMessage) (json.RawMessage, error) {
+	var c portfolio.Correction
+	if err := strict.Decode(raw, &c); err != nil {
+		return nil, within("limits", err)
+	}
+	return json.Marshal(c)
+}
+
+// canonicalPayouts does the same for the payouts of a market.
+func canonicalPayouts(raw json.RawMessage) (json.RawMessage, error) {
+	var p portfolio.AgreedPayouts
+	if err := strict.Decode(raw, &p); err != nil {
+		return nil, within("limits", err)
+	}
+	return json.Marshal(p)
 }
 
 // canonicalSettlement does the same for the outcome of a transfer.

@@ -110,21 +110,22 @@ func changeLimits(q *request) error {
 	if err := q.readBody(body.Interface()); err != nil {
 		return err
 	}
-	// All fields but the last, which is the reason, are limits.
-	limits, last := reflect.New(policyPatch), limitsBody.NumField()-1
-	for i := range last {
+	limits := reflect.New(policyPatch)
+	for i := range policyPatch.NumField() { // the others follow
 		limits.Elem().Field(i).Set(body.Elem().Field(i))
 	}
 	patch, err := json.Marshal(limits.Interface())
 	if err != nil {
 		return err
 	}
-	return q.do(commands.ChangeLimits{Limits: patch, Reason: body.Elem().Field(last).String()})
+	return q.do(commands.ChangeLimits{
+		Limits: patch, Reason: body.Elem().FieldByName("Reason").String(), Adopt: body.Elem().FieldByName("Adopt").Bool(),
+	})
 }
 
 func overrideRoute() route {
 	return sending(commands.RequestOverride{}, inPortfolio+"/overrides",
-		"The first of two people asks to override a rule: go_live, limits or the treasury policy of a live portfolio, what became of a transfer, the tokens of a market, the clock, or approvals by API key alone", requestOverride)
+		"The first of two people asks to override a rule: go_live, limits or the treasury policy of a live portfolio, what became of a transfer, the tokens of a market, its payouts, what a settled market paid, the clock, or approvals by API key alone", requestOverride)
 }
 
 func requestOverride(q *request) error {
@@ -141,6 +142,10 @@ func requestOverride(q *request) error {
 			canonical = canonicalSettlement
 		case domain.OverrideTokens:
 			canonical = canonicalTokens
+		case domain.OverrideSettlement:
+			canonical = canonicalCorrection
+		case domain.OverridePayouts:
+			canonical = canonicalPayouts
 		}
 		limits, err := canonical(c.Limits)
 		if err != nil {
