@@ -124,7 +124,9 @@ func TestAThousandHoldersSettleAndAreCorrected(t *testing.T) {
 // The same for a correction that trips all of them.
 func TestAThousandHoldersAreCorrected(t *testing.T) {
 	s, do := crowd(1000)
-	do(func(d *Decision) error { return d.SettleMarket(Settlement{Market: "will-it-rain-tomorrow", Void: true}) })
+	do(func(d *Decision) error {
+		return d.SettleMarket(Settlement{Market: "will-it-rain-tomorrow", Void: true})
+	})
 	require.Empty(t, s.Breakers)
 	events := do(func(d *Decision) error {
 		return d.CorrectSettlement(Correction{Market: "will-it-rain-tomorrow", Payouts: map[string]domain.Decimal{"YES": domain.One, "NO": domain.Zero}}, "it rained")
