@@ -89,8 +89,8 @@ func (f *StatsFold) Trades() *Trades { return f.trades }
 func (f *StatsFold) Apply(rec eventstore.Record, e domain.Event, s *portfolio.State) {
 	closed := len(f.trades.all)
 	f.trades.Apply(rec, e, s)
-	if len(f.trades.all) > closed {
-		f.steps = append(f.steps, step{trade: closed})
+	for n := closed; n < len(f.trades.all); n++ {
+		f.steps = append(f.steps, step{trade: n})
 	}
 	for _, flow := range s.Effects().Flows {
 		f.steps = append(f.steps, step{flow: flow, trade: -1})
@@ -107,19 +107,53 @@ func (f *StatsFold) View(s *portfolio.State, limits tradestats.Limits) (Stats, e
 			return Stats{}, err
 		}
 	}
-	v := Stats{Portfolio: scopeOf(tradestats.Compute(f.series(""), limits, zone), s.Refs.Max), Bots: make([]BotStats, 0, len(s.Bots))}
+	v := Stats{Portfolio: scopeOf(tradestats.Compute(f.series(s, ""), limits, zone), s.Refs.Max), Bots: make([]BotStats, 0, len(s.Bots))}
 	for _, id := range s.BotIDs() {
-		stats := tradestats.Compute(f.series(id), tradestats.LimitsOf(&s.Policy), zone)
+		stats := tradestats.Compute(f.series(s, id), tradestats.LimitsOf(&s.Policy), zone)
 		v.Bots = append(v.Bots, BotStats{Bot: id, ScopeStats: scopeOf(stats, s.Bots[id].Refs.Max)})
 	}
 	return v, nil
 }
 
-// series lists the steps of a scope in stream order: all trades and the
-// portfolio's own flows, or one bot's.
-func (f *StatsFold) series(bot string) []tradestats.Step {
+// result is where the series has a result of several trades, and what they paid in fees.
+type result struct {
+	at     int // the step of its first trade that was not deferred, or of its first
+	waits  bool
+	fee    domain.Decimal
+	counts *portfolio.Result
+}
+
+// results finds the results of several trades, by bot and name.
+func (f *StatsFold) results(s *portfolio.State) map[[2]string]*result {
+	all := map[[2]string]*result{}
+	for n, st := range f.steps {
+		if st.trade < 0 {
+			continue
+		}
+		t := &f.trades.all[st.trade]
+		b := s.Bots[t.Bot]
+		if t.gone || t.ResultID == "" || b == nil || b.Results[t.ResultID] == nil {
+			continue
+		}
+		key := [2]string{t.Bot, t.ResultID}
+		r := all[key]
+		if r == nil {
+			r = &result{at: n, waits: t.deferred, counts: b.Results[t.ResultID]}
+			all[key] = r
+		} else if r.waits && !t.deferred {
+			r.at, r.waits = n, false
+		}
+		r.fee = r.fee.Add(t.Fee)
+	}
+	return all
+}
+
+// series lists the steps of a scope in stream order: all results and the
+// portfolio's own flows, or one bot's. A trade is a result, unless it is part of one.
+func (f *StatsFold) series(s *portfolio.State, bot string) []tradestats.Step {
 	var out []tradestats.Step
-	for _, st := range f.steps {
+	results := f.results(s)
+	for n, st := range f.steps {
 		if st.trade < 0 {
 			if st.flow.Bot == bot {
 				out = append(out, tradestats.Step{Flow: st.flow.Amount})
@@ -130,7 +164,14 @@ func (f *StatsFold) series(bot string) []tradestats.Step {
 		if t.gone || (bot != "" && t.Bot != bot) {
 			continue
 		}
-		out = append(out, tradestats.Step{Trade: &tradestats.Trade{Bot: t.Bot, Time: t.ClosedAt, PnL: t.PnL, Fee: t.Fee, Result: t.Result}})
+		one := &tradestats.Trade{Bot: t.Bot, Time: t.ClosedAt, PnL: t.PnL, Fee: t.Fee, Result: t.Result}
+		if r := results[[2]string{t.Bot, t.ResultID}]; r != nil {
+			if r.at != n {
+				continue
+			}
+			one.PnL, one.Fee, one.Result = r.counts.PnL, r.fee, r.counts.Of()
+		}
+		out = append(out, tradestats.Step{Trade: one})
 	}
 	return out
 }

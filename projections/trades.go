@@ -30,8 +30,11 @@ type Trade struct {
 	Result        domain.Result  `json:"result"`
 	TradeID       string         `json:"trade_id"` // reported by the bot, for a reported trade
 	Revised       bool           `json:"revised"`
+	// ResultID names the result that the trade is part of, if that is more than it.
+	ResultID string `json:"result_id,omitempty"`
 
-	gone bool // revised to open or void
+	gone     bool // revised to open or void
+	deferred bool // counts with the bot's next result in the market
 }
 
 // Trades collects the closed trades of a portfolio in their order.
@@ -62,6 +65,7 @@ func (t *Trades) one(rec eventstore.Record, event domain.Event) {
 		closed := Trade{
 			Trade: e.Trade, Bot: e.Bot, Market: e.Market, Outcome: e.Outcome, Direction: e.Direction, ClosedBy: e.ClosedBy,
 			OpenedAt: e.OpenedAt, ClosedAt: rec.Time, Revision: rec.Revision, TradeID: e.TradeID,
+			ResultID: e.ResultID, deferred: e.Deferred,
 		}
 		closed.set(e.TradeFigures)
 		t.all = append(t.all, closed)

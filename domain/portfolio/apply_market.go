@@ -13,6 +13,7 @@ import (
 // named holders have left at them, without a fee. In a void market they get the cost
 // back.
 func (s *State) applyPaidOut(at domain.Stamp, e *domain.MarketPaidOut) {
+	s.endWaiting(e.Market)
 	for _, outcome := range s.outcomesPaid(e) {
 		in := s.instrument(domain.Instrument{Market: e.Market, Outcome: outcome})
 		s.payOutcome(at, in, e)
@@ -27,13 +28,19 @@ func (s *State) applyPaidOut(at domain.Stamp, e *domain.MarketPaidOut) {
 	s.tidyArbitrages("")
 }
 
+// endWaiting ends every waiting mark of a market: a payout says what they were to guess.
+func (s *State) endWaiting(market string) {
+	for _, in := range s.instrumentsOf(market) {
+		s.setWaiting(in, nil)
+	}
+}
+
 // payOutcome settles one outcome, or complement, with its holders.
 func (s *State) payOutcome(at domain.Stamp, in *Instrument, e *domain.MarketPaidOut) {
 	payout := payoutOf(e, in.Outcome)
 	if e.Void {
 		payout = in.last()
 	}
-	s.setWaiting(in, nil)
 	in.settle(at, payout, e.Void, true)
 	s.payHolders(at, in, e)
 }

@@ -200,7 +200,7 @@ func (s *State) applyVoid(at domain.Stamp, e *domain.FillVoided) {
 // holders have left at that price, without a fee.
 func (s *State) applySettlement(at domain.Stamp, e *domain.MarketSettled) {
 	in := s.instrument(e.Instrument)
-	s.setWaiting(in, nil)
+	s.endWaiting(e.Market)
 	in.settle(at, e.Payout, false, s.Policy.Second())
 	fact := ledger.Fact{Payout: in.Payout, Kept: in.Corrigible, Revision: at.Revision, At: at.Time}
 	for _, h := range in.Holdings {

@@ -308,3 +308,37 @@ func TestAWaitingResultCountsWhenNothingIsLeft(t *testing.T) {
 	require.Equal(t, []int{1, 1}, []int{h.botOf("a").Trades, h.botOf("a").Losses})
 	require.Equal(t, risk.Tripped, h.status(domain.ConsecutiveLosses, "a"))
 }
+
+// "from then its mark is 0, and min and max run over the rest": the last outcome that is
+// left is worth 1, whatever its mark says.
+func TestTheLastOutcomeIsWorthOne(t *testing.T) {
+	h := second(t, "1000", quietPolicy)
+	h.exclusive("cup", "A", "B", "C")
+	h.fill("a", "cup", "C", buy, "100", "0.40")
+	h.mark("cup", "C", "0.5")
+	h.settleOne("cup", "A", "0")
+	f, _ := h.s.Figures("a", "cup")
+	require.Equal(t, []string{"0", "100"}, []string{f.PayoffMin.String(), f.PayoffMax.String()})
+	h.settleOne("cup", "B", "0")
+	f, _ = h.s.Figures("a", "cup")
+	require.Equal(t, []string{"100", "100", "100"}, []string{f.PayoffMin.String(), f.PayoffMax.String(), f.Value.String()})
+	require.Equal(t, "1060", h.equityOf("a"))
+	h.refused(domain.CodeInvalid, func(d *Decision) error { return d.SettleMarket(Settlement{Market: "cup", Outcome: "C"}) })
+	h.settleOne("cup", "C", "1")
+	require.Equal(t, "1060", h.equityOf("a"))
+}
+
+// "A payout ends every waiting mark of the market."
+func TestAPayoutEndsEveryWaitingMark(t *testing.T) {
+	h := second(t, "1000", quietPolicy, func(p *domain.Policy) { p.MarkCollar = dec("0.25") })
+	h.exclusive("cup", "A", "B", "C")
+	for _, o := range []string{"A", "B", "C"} {
+		h.mark("cup", o, "0.3")
+		h.mark("cup", o, "0.9")
+		require.NotNil(t, h.s.Instruments[domain.Instrument{Market: "cup", Outcome: o}].Waiting)
+	}
+	h.settleOne("cup", "A", "0")
+	for _, o := range []string{"A", "B", "C"} {
+		require.Nil(t, h.s.Instruments[domain.Instrument{Market: "cup", Outcome: o}].Waiting, o)
+	}
+}

@@ -342,7 +342,7 @@ func (d *Decision) void(id domain.FillID) error {
 	}
 	moved := append([]string(nil), d.fact(&domain.FillVoided{FillID: id}).Moved...)
 	for _, e := range trades {
-		d.emit(e)
+		d.row(e)
 	}
 	d.evaluate(moved)
 	d.timeOutLegs() // An arbitrage that was complete may be incomplete now.

@@ -70,6 +70,7 @@ func (s *State) settlesRest(e *domain.MarketCorrected) bool { return s.exclusive
 // with the payout that counts now, and the difference is posted.
 func (s *State) applyCorrected(at domain.Stamp, e *domain.MarketCorrected) {
 	paid := payment(e)
+	s.endWaiting(e.Market)
 	for _, in := range s.correctedBy(e) {
 		payout := payoutOf(paid, in.Outcome)
 		if e.Void {

@@ -27,8 +27,8 @@ type Result struct {
 	Refunded bool `json:"refunded,omitempty"`
 }
 
-// of returns what the sum comes to, or "" if no trade of it stands.
-func (r *Result) of() domain.Result {
+// Of returns what the sum comes to, or "" if no trade of it stands.
+func (r *Result) Of() domain.Result {
 	switch {
 	case r.Trades == 0:
 		return ""
@@ -75,18 +75,18 @@ func (s *State) countTrade(b *Bot, e *domain.TradeClosed) int {
 		r = &Result{Market: e.Market, Dust: s.Policy.LossDust}
 		b.Results[e.ResultID] = r
 	}
-	before := r.of()
+	before := r.Of()
 	r.PnL, r.Trades = r.PnL.Add(e.PnL), r.Trades+1
 	r.Refunded = r.Refunded || e.ClosedBy == domain.ClosedByRefund
 	switch {
 	case r.Counted:
 		b.recount(r, before)
-		if now := r.of(); now != before {
+		if now := r.Of(); now != before {
 			s.lostAgain(b, r, now)
 		}
 	case !e.Deferred:
 		r.Counted, r.Number, r.LostBefore = true, b.Closings, b.Lost[e.Market]
-		s.countResult(b, e.Market, r.of())
+		s.countResult(b, e.Market, r.Of())
 	}
 	return r.Number
 }
@@ -103,7 +103,7 @@ func (s *State) countWaiting(b *Bot, market string) {
 		return
 	}
 	r.Counted, r.Number, r.LostBefore = true, b.Closings, b.Lost[market]
-	s.countResult(b, market, r.of())
+	s.countResult(b, market, r.Of())
 }
 
 // countResult counts the next result of a bot.
@@ -116,7 +116,7 @@ func (s *State) countResult(b *Bot, market string, r domain.Result) {
 
 // recount replaces a counted result by what it comes to now.
 func (b *Bot) recount(r *Result, before domain.Result) {
-	now := r.of()
+	now := r.Of()
 	b.count(before, -1)
 	b.count(now, 1)
 	b.Streak.Revise(r.Number, now)
@@ -140,14 +140,14 @@ func (s *State) reviseTrade(b *Bot, e *domain.TradeRevised) {
 		}
 		return
 	}
-	before := r.of()
+	before := r.Of()
 	r.PnL, r.Trades = r.PnL.Sub(e.Before.PnL), r.Trades-1
 	if e.After != nil {
 		r.PnL, r.Trades = r.PnL.Add(e.After.PnL), r.Trades+1
 	}
 	if r.Refunded = e.Refunded || r.Refunded && !e.Repaid; r.Counted {
 		b.recount(r, before)
-		if now := r.of(); now != before {
+		if now := r.Of(); now != before {
 			s.lostAgain(b, r, now)
 		}
 	}
