@@ -46,7 +46,7 @@ func (s *State) payOutcome(at domain.Stamp, in *Instrument, e *domain.MarketPaid
 }
 
 func (s *State) payHolders(at domain.Stamp, in *Instrument, e *domain.MarketPaidOut) {
-	fact := ledger.Fact{Payout: in.Payout, Refund: e.Void, Kept: true, Revision: at.Revision, At: at.Time}
+	fact := ledger.Fact{Payout: in.Payout, Refund: e.Void, Kept: in.Corrigible, Revision: at.Revision, At: at.Time}
 	for _, h := range in.Holdings {
 		// A later void may show that this bot, flat now by a provisional fill, held
 		// some.
@@ -77,8 +77,9 @@ func (s *State) payHolder(in *Instrument, bot string, fact ledger.Fact) {
 
 // settle sets the payout of an instrument: its last mark, over every bot's own.
 func (i *Instrument) settle(at domain.Stamp, payout domain.Decimal, refunded, corrigible bool) {
+	// What the first edition paid is forgotten, also if more is paid later.
+	i.Corrigible = corrigible && (i.Payout == nil || i.Corrigible)
 	i.Payout, i.Refunded, i.Own = &payout, refunded, nil
-	i.Corrigible = corrigible
 	i.Marks.push(MarkEntry{Price: payout, Revision: at.Revision, Time: at.Time, Source: MarkedBySettlement})
 }
 

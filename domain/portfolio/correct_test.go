@@ -194,6 +194,8 @@ func TestASettlementOfTheFirstEditionIsNotCorrected(t *testing.T) {
 	h.fill("a", "old", "YES", buy, "100", "0.40")
 	h.settle("old", "YES", "1")
 	h.must(func(d *Decision) error { return d.ChangeLimits(json.RawMessage(`{"rules":2}`), "adopt") })
+	h.fill("a", "old", "YES", buy, "1", "0.40") // what is paid now does not make the rest known
+	h.settle("old", "YES", "1")
 	h.refused(domain.CodeConflict, func(d *Decision) error {
 		return d.CorrectSettlement(Correction{Market: "old", Payouts: map[string]domain.Decimal{"YES": dec("0")}}, "wrong")
 	})
