@@ -12,12 +12,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pets/domain"
-	verify "pets/replay"
 )
 
 // "what one command closes or revises stands in records of at most 250 rows …; readers see
-// single trades": in pages, in the stream, in the trades and in a verification; a bot sees
-// only its own.
+// single trades": in pages, in the stream and in the trades; a bot sees only its own.
 func TestReadersSeeSingleTrades(t *testing.T) {
 	const bots = 105
 	r := newRig(t, rigged{burst: 2000}).opened()
@@ -79,12 +77,6 @@ func TestReadersSeeSingleTrades(t *testing.T) {
 	var closed struct{ Trades []json.RawMessage }
 	r.get("operator", main+fmt.Sprintf("/trades?limit=1000&min_revision=%d", last)).into(t, &closed)
 	require.Len(t, closed.Trades, bots+1)
-
-	r.must("operator", main+"/settlements/correct", `{"market":"cup","payouts":{"A":"1","B":"0","C":"0"},"reason":"read wrongly"}`)
-	verified, err := verify.Verify(t.Context(), r.store, "portfolio-main", nil)
-	require.NoError(t, err)
-	require.Empty(t, verified.Problems)
-	require.Equal(t, bots+1, verified.Trades)
 }
 
 // A body that says void false settles one outcome, and does not lack its payout.

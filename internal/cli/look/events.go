@@ -88,7 +88,7 @@ func knownTypes(asked []string) ([]string, error) {
 		begins, has := false, []string{}
 		for _, t := range domain.EventTypes() {
 			begins = begins || strings.HasPrefix(t, word)
-			if hasWord(t, word) && !slices.Contains(out, t) {
+			if hasWord(t, word) && domain.RowType(t) == "" && !slices.Contains(out, t) {
 				has = append(has, t)
 			}
 		}
@@ -108,6 +108,11 @@ func knownTypes(asked []string) ([]string, error) {
 	return out, nil
 }
 
+// shownTypes lists the types that readers see: of a record of many they see its rows.
+func shownTypes() []string {
+	return slices.DeleteFunc(slices.Clone(domain.EventTypes()), func(t string) bool { return domain.RowType(t) != "" })
+}
+
 // hasWord reports whether a word of a type begins so, or what goes on from one: emergency,
 // stop and clear_requested are found in emergency_stop.clear_requested.
 func hasWord(eventType, begins string) bool {
@@ -124,7 +129,7 @@ func hasWord(eventType, begins string) bool {
 func typeList() string {
 	var lines []string
 	known := map[string]int{} // subject → line
-	for _, t := range domain.EventTypes() {
+	for _, t := range shownTypes() {
 		subject, what, _ := strings.Cut(domain.EventName(t), ".")
 		i, found := known[subject]
 		switch {
