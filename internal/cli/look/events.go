@@ -169,7 +169,7 @@ func (a *app) printEvents(ctx context.Context, store eventstore.Store, f eventFi
 		if !to.Includes(rec) {
 			break
 		}
-		if !f.wants(domain.CurrentType(rec.Type)) {
+		if current := domain.CurrentType(rec.Type); !f.wants(current) && !(domain.RowType(current) != "" && f.wants(domain.RowType(current))) {
 			continue
 		}
 		if err := a.printEvent(rec); err != nil {
@@ -225,7 +225,30 @@ func (a *app) printEvent(rec eventstore.Record) error {
 	if current.Type != stored.Type {
 		line.Stored = &stored
 	}
+	if domain.RowType(current.Type) != "" {
+		return a.printRows(line)
+	}
 	return a.showEvent(line)
+}
+
+// printRows prints the events of a record of many one by one, as a server shows them.
+func (a *app) printRows(line cli.EventLine) error {
+	e, err := domain.Decode(line.Type, line.Data)
+	if err != nil {
+		return fmt.Errorf("revision %d: %w", line.Revision, err)
+	}
+	for i, event := range domain.Flatten(e) {
+		raw, err := domain.RawOf(event)
+		if err != nil {
+			return fmt.Errorf("revision %d: %w", line.Revision, err)
+		}
+		row := line
+		row.Row, row.Type, row.Data, row.Stored = &i, raw.Type, raw.Data, nil
+		if err := a.showEvent(row); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (a *app) showEvent(rec cli.EventLine) error {
