@@ -204,6 +204,7 @@ var bodies = []struct {
 	{"full", VouchApprover{Approver: "a4", Signature: someSignature}},
 	{"full", RevokeApprover{Approver: "a4", Reason: "lost"}},
 	{"required", RevokeApprover{Approver: "a4"}},
+	{"condition", RegisterMarket{Market: "m", Kind: domain.KindOutcome, Outcomes: []string{"YES"}, Tokens: map[string]string{"YES": "7"}, Condition: "0xab"}},
 	{"exclusive", RegisterMarket{Market: "m", Kind: domain.KindOutcome, Outcomes: []string{"YES", "NO"}, Exclusive: new(bool)}},
 	{"payouts", SettleMarket{Instrument: domain.Instrument{Market: "m"}, Payouts: map[string]domain.Decimal{"YES": someAmount, "NO": someNumber}}},
 	{"void", SettleMarket{Instrument: domain.Instrument{Market: "m"}, Void: true}},

@@ -90,16 +90,19 @@ func (c ConfirmClear) Decide(d *portfolio.Decision) error {
 
 // RequestOverride is sent by the first of the two people who agree to an override.
 type RequestOverride struct {
-	Kind      string          `json:"kind"` // go_live, limits, treasury_policy, transfer, clock or signed_approvals
+	Kind      string          `json:"kind"` // see portfolio.OverrideKinds
 	Portfolio string          `json:"portfolio,omitempty"`
 	Limits    json.RawMessage `json:"limits,omitempty"`
 	Reason    string          `json:"reason"`
+	// Reading is what the chain says of the tokens of a market. It is not part of the body.
+	Reading *portfolio.TokenReading `json:"-"`
 }
 
 func (RequestOverride) spec() *Spec { return requestOverride }
 
 // Decide implements PortfolioCommand.
 func (c RequestOverride) Decide(d *portfolio.Decision) error {
+	d.TokensRead(c.Reading)
 	return d.RequestOverride(c.Kind, c.Portfolio, c.Limits, c.Reason)
 }
 
@@ -108,6 +111,8 @@ type ConfirmOverride struct {
 	Override string `json:"override"`
 	// Signature is the approver's over what stands to be approved.
 	Signature *domain.ApprovalSignature `json:"signature,omitempty"`
+	// Reading is what the chain says of the tokens of a market. It is not part of the body.
+	Reading *portfolio.TokenReading `json:"-"`
 }
 
 func (ConfirmOverride) spec() *Spec { return confirmOverride }
@@ -115,6 +120,7 @@ func (ConfirmOverride) spec() *Spec { return confirmOverride }
 // Decide implements PortfolioCommand.
 func (c ConfirmOverride) Decide(d *portfolio.Decision) error {
 	d.SignedWith(c.Signature)
+	d.TokensRead(c.Reading)
 	return d.ConfirmOverride(c.Override)
 }
 

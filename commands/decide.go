@@ -303,12 +303,12 @@ func (w *Writer) circumstances(r *Request, now time.Time, jumped portfolio.Jump)
 	if w.options.Living == nil || spec.confirms == nil && !spec.approvers {
 		return c, nil
 	}
-	var request string
+	var acts []uint64
 	if spec.confirms != nil {
-		request = spec.confirms(r.Command)
+		acts = w.state.acts(spec.confirms(r.Command))
 	}
 	var err error
-	c.keyholders, err = w.options.Living(w.stream, asked(request))
+	c.keyholders, err = w.options.Living(w.stream, acts)
 	return c, err
 }
 

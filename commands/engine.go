@@ -245,7 +245,7 @@ func (e *Engine) SystemHead(ctx context.Context) (head uint64, any bool, err err
 // Approvers returns the approvers' keys and the id of the ledger, as a decision made now
 // would see them.
 func (e *Engine) Approvers() (approval.Approvers, error) {
-	h, err := e.options.Living(SystemStream, 0)
+	h, err := e.options.Living(SystemStream, nil)
 	if err != nil {
 		return approval.Approvers{}, err
 	}

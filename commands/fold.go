@@ -37,6 +37,8 @@ type stateFold interface {
 	// with an error, dirty reports that some were.
 	decide(c circumstances, r *Request) (events []domain.Event, dirty bool, err error)
 	// clone returns an independent copy, or nil if folding the stream is as fast.
+	// acts returns the revisions at which people did what is confirmed with a request.
+	acts(request string) []uint64
 	clone() stateFold
 	// strained reports whether an amount is near the limit for amounts, so that a command
 	// may be refused after it has changed the state.
@@ -166,6 +168,8 @@ func (f *portfolioFold) decide(at circumstances, r *Request) ([]domain.Event, bo
 	return finish(d, c.Decide(d))
 }
 
+func (f *portfolioFold) acts(request string) []uint64 { return f.s.Acts(request) }
+
 func (f *portfolioFold) clone() stateFold { return &portfolioFold{f.id, f.s.Clone()} }
 
 func (f *portfolioFold) strained() bool { return f.s.Strained() }
@@ -195,8 +199,8 @@ func (f *systemFold) apply(at domain.Stamp, e domain.Event) { f.s.Apply(at, e) }
 func (f *systemFold) head() (uint64, time.Time) { return f.s.Next, f.s.Time }
 
 // clock accepts everything at the time of the last record if the wall clock is behind:
-// the one decision that depends on the time, the word for an approver's key, is told by
-// how much.
+// what depends on the time, the life of a key and the wait of an approver's, is decided by
+// the wall clock, and told by how much that is behind.
 func (f *systemFold) clock(wall time.Time) (now time.Time, behind time.Duration) {
 	if now = wall.Round(0).UTC(); !now.Before(f.s.Time) {
 		return now, 0
@@ -235,6 +239,8 @@ func (f *systemFold) decide(at circumstances, r *Request) ([]domain.Event, bool,
 	d.Behind(at.still.Behind)
 	return finish(d, c.DecideSystem(d))
 }
+
+func (f *systemFold) acts(string) []uint64 { return nil }
 
 func (f *systemFold) clone() stateFold { return nil }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -208,6 +209,36 @@ func TestTheSameKeyOfAnotherCallerIsAnotherCommand(t *testing.T) {
 		require.False(t, a.Replayed)
 	}
 	require.Equal(t, "10003", fold(t, r.store.Store).NetDeposits().String())
+	r.check()
+}
+
+// "Money that is suggested to be booked is booked once, however many people paste the line": the
+// key of a suggestion is one for all people, for money that comes in, goes out or is given to a bot.
+func TestASuggestionIsBookedOnceForAllPeople(t *testing.T) {
+	r := newRig(t).opened("a")
+	otto, admin := domain.Caller{User: "otto", Role: domain.RoleOperator}, domain.Caller{User: "ada", Role: domain.RoleAdmin}
+	key := SuggestedKey("difference", "main", "hot", "USDC", "25", "2026-11-29")
+	require.Equal(t, key, SuggestedKey("difference", "main", "hot", "USDC", "25", "2026-11-29"))
+	require.NotEqual(t, key, SuggestedKey("difference", "main", "hot", "USDC", "25", "2026-11-30"))
+	for i, c := range []Command{deposit("25"), RecordWithdrawal{Wallet: "hot", Amount: dec("25")}, AllocateCapital{Bot: "a", Amount: dec("25")}} {
+		key := SuggestedKey(strconv.Itoa(i))
+		first, err := r.do(olga, key, c)
+		require.NoError(t, err)
+		for _, who := range []domain.Caller{otto, admin, olga} {
+			again, err := r.do(who, key, c)
+			require.NoError(t, err)
+			require.True(t, again.Replayed, "%T by %s", c, who.User)
+			require.Equal(t, first.Revision, again.Revision)
+		}
+		_, err = r.do(otto, key, deposit("26"))
+		requireCode(t, domain.CodeIdempotencyMismatch, err)
+	}
+	// Whatever is not money stays that of a person.
+	for _, who := range []domain.Caller{olga, otto} {
+		a, err := r.do(who, key, StopBot{Bot: "a", Reason: "drill"})
+		require.NoError(t, err)
+		require.False(t, a.Replayed)
+	}
 	r.check()
 }
 

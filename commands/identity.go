@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -39,10 +40,40 @@ func recordID(portfolio string, command, instance uuid.UUID, index int) uuid.UUI
 // because another person may continue an import.
 const importScope = "operator/import/"
 
+// suggestedScope is the scope of the keys that the command line suggests for money. It is the
+// same for every person: two who follow the same suggestion book the money once.
+const suggestedScope = "user/suggested/"
+
+// suggestedVersion marks a key as suggested. No library makes UUIDs of this version by itself.
+const suggestedVersion = 8
+
+// SuggestedKey is the Idempotency-Key of a command that is suggested to whoever asks: the same
+// parts give the same key.
+func SuggestedKey(parts ...string) string {
+	id := uuid.NewSHA1(namespace, []byte("suggested\x00"+strings.Join(parts, "\x00")))
+	id[6] = id[6]&0x0f | suggestedVersion<<4
+	return id.String()
+}
+
+// suggested reports whether the key is of a suggestion to book money. Other commands stay apart
+// by person: an approval of one is not that of another.
+func (r *Request) suggested() bool {
+	switch r.Command.(type) {
+	case RecordDeposit, RecordWithdrawal, AllocateCapital:
+	default:
+		return false
+	}
+	id, err := uuid.Parse(r.Key)
+	return err == nil && id.Version() == suggestedVersion && r.Caller.Bot == "" && r.Caller.User != ""
+}
+
 // scope returns the scope of the request's key.
 func (r *Request) scope() string {
-	if r.Import != nil {
+	switch {
+	case r.Import != nil:
 		return importScope
+	case r.suggested():
+		return suggestedScope
 	}
 	return r.Caller.Scope()
 }
@@ -55,7 +86,10 @@ var formerRoles = []domain.Role{domain.RoleOperator, domain.RoleApprover, domain
 // command: first that of the caller's own role, then, for a person, those of all others.
 func (r *Request) formerScopes() []string {
 	c := r.Caller
-	scopes := make([]string, 0, 1+len(formerRoles))
+	scopes := make([]string, 0, 2+len(formerRoles))
+	if r.suggested() {
+		scopes = append(scopes, c.Scope())
+	}
 	scopes = append(scopes, c.FormerScope())
 	for _, role := range formerRoles {
 		if role != c.Role && c.Bot == "" {

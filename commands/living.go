@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -18,9 +16,11 @@ import (
 // Keyholders are the users who have, or had, API keys.
 type Keyholders struct {
 	// Living are the users with a key that works, neither revoked nor expired. Revoked are those
-	// with a revoked key, and Since those with a key that was revoked after the request to be
-	// confirmed was made.
-	Living, Revoked, Since []string
+	// with a revoked key.
+	Living, Revoked []string
+	// Since are the users with a key that was revoked after the record of a revision, for each
+	// revision that was asked about.
+	Since map[uint64][]string
 	// Known is false if no key was ever issued.
 	Known bool
 	// Approvers are the keys that approvals are signed with, or nil if there is no system
@@ -53,15 +53,8 @@ func newKeyholders(store eventstore.Store, now func() time.Time) *keyholders {
 	return &keyholders{store: store, now: now, s: system.New()}
 }
 
-// asked returns the revision of a request's record, which is the end of the request's
-// name. A request with any other name does not exist, and the decision does not find it.
-func asked(name string) uint64 {
-	revision, _ := strconv.ParseUint(strings.TrimLeft(name, "abcdefghijklmnopqrstuvwxyz"), 10, 64) // 0 is before every revocation
-	return revision
-}
-
 // living implements [Options.Living].
-func (k *keyholders) living(stream string, asked uint64) (h Keyholders, err error) {
+func (k *keyholders) living(stream string, acts []uint64) (h Keyholders, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	err = eventstore.Walk(context.Background(), k.store, SystemStream, k.s.Next, func(rec eventstore.Record) error {
@@ -74,14 +67,17 @@ func (k *keyholders) living(stream string, asked uint64) (h Keyholders, err erro
 		}
 		return err
 	})
-	var since []string
-	if err == nil {
-		since, err = k.since(stream, asked)
+	since := map[uint64][]string{}
+	for _, act := range acts {
+		if err == nil {
+			since[act], err = k.since(stream, act)
+		}
 	}
 	if err != nil {
 		return h, &domain.Error{Code: domain.CodeUnavailable, Message: "the API keys cannot be read now; nothing is confirmed", Cause: err}
 	}
 	keys, now := k.s.Keys(), k.now()
+	h.Since = map[uint64][]string{}
 	for _, key := range keys {
 		if key.Live(now) {
 			h.Living = append(h.Living, key.User)
@@ -90,8 +86,10 @@ func (k *keyholders) living(stream string, asked uint64) (h Keyholders, err erro
 			continue
 		}
 		h.Revoked = append(h.Revoked, key.User)
-		if slices.Contains(since, key.ID) {
-			h.Since = append(h.Since, key.User)
+		for act, revoked := range since {
+			if slices.Contains(revoked, key.ID) {
+				h.Since[act] = append(h.Since[act], key.User)
+			}
 		}
 	}
 	h.Known = len(keys) > 0
@@ -102,9 +100,9 @@ func (k *keyholders) living(stream string, asked uint64) (h Keyholders, err erro
 
 // since returns the keys that were revoked after a record. A record that is not written
 // yet comes after all revocations.
-func (k *keyholders) since(stream string, asked uint64) (keys []string, err error) {
+func (k *keyholders) since(stream string, act uint64) (keys []string, err error) {
 	var request *eventstore.Record
-	for rec, err := range k.store.ReadStream(context.Background(), stream, asked) {
+	for rec, err := range k.store.ReadStream(context.Background(), stream, act) {
 		if missing := (*eventstore.NotFound)(nil); errors.As(err, &missing) {
 			break
 		}

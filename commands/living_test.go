@@ -115,12 +115,16 @@ func TestNobodyConfirmsForSomebodyWhoseKeysHaveExpired(t *testing.T) {
 	e := newEngined(t).opened("main")
 	e.issueKey("olga", domain.RoleOperator)
 	e.stop("main")
+	at := func(now time.Time) {
+		e.engine.Close()
+		e.engine = NewEngine(e.store, EngineOptions{Options: Options{Now: func() time.Time { return now }}, Latch: NewLatchFile(e.latch)})
+		t.Cleanup(e.engine.Close)
+		require.NoError(t, e.engine.Load(t.Context(), nil))
+	}
+	ends := newClock().Now().Add(365 * 24 * time.Hour)
+	at(ends.Add(-time.Hour))
 	id := e.must("main", olga, RequestClear{Reason: "over"}).ID
-	e.engine.Close()
-	late := newClock().Now().Add(366 * 24 * time.Hour)
-	e.engine = NewEngine(e.store, EngineOptions{Options: Options{Now: func() time.Time { return late }}, Latch: NewLatchFile(e.latch)})
-	t.Cleanup(e.engine.Close)
-	require.NoError(t, e.engine.Load(t.Context(), nil))
+	at(ends.Add(time.Hour))
 	_, err := e.do("main", paul, ConfirmClear{Request: id})
 	requireCode(t, domain.CodeDenied, err)
 	require.ErrorContains(t, err, "all API keys of that user are revoked or have expired")

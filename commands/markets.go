@@ -17,14 +17,21 @@ type RegisterMarket struct {
 	// Exclusive: one share of each outcome pays 1 together. Under the second edition
 	// of the rules it is the default of a market with two or more outcomes.
 	Exclusive *bool `json:"exclusive,omitempty"`
+	// Condition is the id of the condition that the tokens derive from, the first outcome's
+	// from its first slot: 0x and 64 hex digits, or 62. With it they are compared with the
+	// chain.
+	Condition string `json:"condition,omitempty"`
+	// Reading is what the chain says of them. It is not part of the body.
+	Reading *portfolio.TokenReading `json:"-"`
 }
 
 func (RegisterMarket) spec() *Spec { return registerMarket }
 
 // Decide implements PortfolioCommand.
 func (c RegisterMarket) Decide(d *portfolio.Decision) error {
+	d.TokensRead(c.Reading)
 	return d.RegisterMarket(&domain.MarketRegistered{
-		Market: c.Market, Kind: c.Kind, Outcomes: c.Outcomes, Category: c.Category, Tokens: c.Tokens,
+		Market: c.Market, Kind: c.Kind, Outcomes: c.Outcomes, Category: c.Category, Tokens: c.Tokens, Condition: c.Condition,
 		Exclusive: d.Exclusive(c.Exclusive, c.Market, c.Kind, c.Outcomes),
 	})
 }

@@ -66,7 +66,8 @@ func (e *Engine) AcceptRollback(ctx context.Context, by domain.Caller, r Rollbac
 func WitnessedAtOnce(eventType string) bool {
 	switch domain.CurrentType(eventType) {
 	case domain.EmergencyStopEngagedType, domain.BreakerTrippedType, domain.BreakersTrippedType, domain.BotStoppedType, domain.APIKeyRevokedType,
-		domain.TransferRejectedType, domain.WalletRetiredType, domain.RollbackAcceptedType:
+		domain.TransferRejectedType, domain.WalletRetiredType, domain.RollbackAcceptedType,
+		domain.ApproverRegisteredType, domain.ApproverVouchedType, domain.ApproverRevokedType:
 		return true
 	}
 	return false

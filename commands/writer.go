@@ -68,9 +68,9 @@ type Options struct {
 	// error refuses it. It enforces a stop that cannot be recorded yet. bot is
 	// the bot that would trade, or "". It may be nil.
 	Hold func(bot string) error
-	// Living returns whose keys are live, before one person confirms what another
-	// requested in the record of a revision. If it is nil there are no keys.
-	Living func(stream string, asked uint64) (Keyholders, error)
+	// Living returns whose keys are live, before one person confirms what others did in
+	// the records of some revisions. If it is nil there are no keys.
+	Living func(stream string, acts []uint64) (Keyholders, error)
 	// Scarce is called before a command is decided that stops nothing. An error
 	// says that the disk has too little space left for its class (see [ClassOf]).
 	// It may be nil.

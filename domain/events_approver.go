@@ -16,8 +16,13 @@ type ApproverRegistered struct {
 	By string `json:"by"`
 	// CountsFrom is when its signatures begin to count: at once for the first key of
 	// the ledger, after a day for every other.
+	// It is shown and compared: the rule says when the key counts.
 	CountsFrom time.Time `json:"counts_from"`
 	Note       string    `json:"note,omitempty"`
+	// RegisteredAt is the time of the registration. The word for the key is signed with it,
+	// so that none given in a copy of the ledger fits here. Older builds do not record it,
+	// and words for their keys are signed without.
+	RegisteredAt time.Time `json:"registered_at,omitzero"`
 }
 
 // ApproverVouched records the word of a counting approver for another one's key,

@@ -56,6 +56,9 @@ type AdjustmentPosted struct {
 	// recorded: it counts as a flow.
 	Flow bool    `json:"flow,omitempty"`
 	Of   *uint64 `json:"of,omitempty"`
+	// Override names the override by which two people agreed to it, in a live portfolio.
+	// It is the record before this one.
+	Override string `json:"override,omitempty"`
 }
 
 // The event types of this file.

@@ -16,6 +16,8 @@ const (
 	OverrideTreasury = "treasury_policy"
 	// OverrideTransfer ends a transfer whose outcome the server cannot determine.
 	OverrideTransfer = "transfer"
+	// OverrideAdjustment corrects the books of a live portfolio.
+	OverrideAdjustment = "adjustment"
 	// OverrideTokens replaces the tokens of a market's outcomes.
 	OverrideTokens = "market_tokens"
 	// OverrideClock lets the stream's time continue from the last record although
@@ -36,17 +38,24 @@ type OverrideRequested struct {
 	Kind     string `json:"kind"`
 	// Portfolio is the live portfolio that a go_live override allows.
 	Portfolio string `json:"portfolio,omitempty"`
-	// Limits is the JSON object of policy keys that limits sets.
+	// Limits is what the kind carries: policy keys for limits, account, asset and amount
+	// for an adjustment, and so on.
 	Limits json.RawMessage `json:"limits,omitempty"`
 	// Offset is added to the wall clock by a clock override, as requested.
-	Offset    Duration  `json:"offset,omitzero"`
-	Reason    string    `json:"reason"`
-	User      string    `json:"user"`
-	ExpiresAt time.Time `json:"expires_at"`
+	Offset Duration `json:"offset,omitzero"`
+	// Difference is the unexplained chain − ledger of the account's place and asset
+	// when an adjustment was requested; nil if there was none.
+	Difference *Decimal `json:"difference,omitempty"`
+	// Checked is what the chain said when the tokens of a market were requested.
+	Checked   *TokensCheck `json:"checked,omitempty"`
+	Reason    string       `json:"reason"`
+	User      string       `json:"user"`
+	ExpiresAt time.Time    `json:"expires_at"`
 }
 
 // OverrideRecorded records the confirmation by a second user. The override is in
-// force from here on; for limits, limits.changed follows in the same append.
+// force from here on. What it changes follows in the same append: limits.changed,
+// adjustment.posted, and so on.
 type OverrideRecorded struct {
 	Override  string          `json:"override"`
 	Kind      string          `json:"kind"`

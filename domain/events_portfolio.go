@@ -36,6 +36,9 @@ type PortfolioOpened struct {
 	// with an approver's own key. It is set for every live portfolio; those of older
 	// builds lack it.
 	SignedApprovals bool `json:"signed_approvals,omitempty"`
+	// CorrectedByTwo reports that the books are corrected by two people from the
+	// beginning. It is set for every live portfolio; those of older builds lack it.
+	CorrectedByTwo bool `json:"corrected_by_two,omitempty"`
 }
 
 // Gate points to the record that allowed a live portfolio to be opened.
@@ -93,12 +96,31 @@ type MarketRegistered struct {
 	// Changes are the changes of equity by a registration that came after marks and
 	// fills. They count as flows.
 	Changes []ScopeChange `json:"changes,omitempty"`
+	// Condition is the id of the condition that the tokens derive from, by the order of
+	// the outcomes: 0x and 64 hex digits, or 62 where a token's own digits are its
+	// condition.
+	Condition string `json:"condition,omitempty"`
+	// Checked is how the tokens were compared with the condition.
+	Checked *TokensCheck `json:"checked,omitempty"`
 }
 
 // ScopeChange is a change of equity of a bot, or of the portfolio if Bot is empty.
 type ScopeChange struct {
 	Bot    string  `json:"bot,omitempty"`
 	Amount Decimal `json:"amount"`
+}
+
+// TokensCheck records how the tokens of a market were compared with its condition.
+type TokensCheck struct {
+	Condition string `json:"condition,omitempty"`
+	// Chain and Block are where the contract was asked. They are empty if the tokens'
+	// own digits say what they derive from, and if nothing was compared.
+	Chain string `json:"chain,omitempty"`
+	Block uint64 `json:"block,omitempty"`
+	// Form names how the tokens derive from the condition.
+	Form string `json:"form,omitempty"`
+	// Unchecked says why nothing was compared.
+	Unchecked string `json:"unchecked,omitempty"`
 }
 
 // BotRegistered introduces a bot; it cannot trade until it is started.

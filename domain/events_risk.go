@@ -215,6 +215,9 @@ const (
 	StopPortfolioDrawdown = "portfolio_drawdown"
 )
 
+// Unreasoned is the reason recorded for a stop without one: a stop never fails for lack of a reason.
+const Unreasoned = "stopped by a person, who gave no reason"
+
 // stopKinds lists the kinds from the least to the most severe.
 var stopKinds = []string{StopManual, StopPortfolioDrawdown, StopSystemError, StopSecurityBreach}
 
@@ -252,6 +255,9 @@ type EmergencyStopClearRequested struct {
 	Request string `json:"request"`
 	Reason  string `json:"reason"`
 	User    string `json:"user"`
+	// ExpiresAt is when the request ends. What is signed then holds it, and the time of the
+	// request. Requests of older builds lack it, and do not end.
+	ExpiresAt time.Time `json:"expires_at,omitzero"`
 }
 
 // EmergencyStopCleared records the confirmation by the second person. The bots

@@ -53,6 +53,11 @@ type TransferRequested struct {
 	// ApprovalFor says why a second person has to approve the transfer, or is
 	// empty.
 	ApprovalFor []string `json:"approval_for,omitempty"`
+	// ToName is what people call the recipient: the name of the wallet, or its label in the
+	// address book. ToSince is since when it has been known here. Requests of older builds
+	// lack both.
+	ToName  string    `json:"to_name,omitempty"`
+	ToSince time.Time `json:"to_since,omitzero"`
 	// Approvals is how many people have to approve it, if that is more than one.
 	Approvals int `json:"approvals,omitempty"`
 	// ExpiresAt is when the transfer expires unless it is prepared before.

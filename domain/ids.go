@@ -176,3 +176,10 @@ func IsLowerHex(s string) bool {
 	}
 	return true
 }
+
+// RevisionOf returns the revision of the record that named something: the name is a letter
+// and that revision. It is 0 for any other name.
+func RevisionOf(name string) uint64 {
+	revision, _ := strconv.ParseUint(strings.TrimLeft(name, "abcdefghijklmnopqrstuvwxyz"), 10, 64)
+	return revision
+}

@@ -79,6 +79,10 @@ type Transfer struct {
 	To       string          `json:"to"`   // hot, cold or external
 	Asset    string          `json:"asset"`
 	GasAsset string          `json:"gas_asset"`
+	// ToName is what the recipient was called when the transfer was requested, the wallet's
+	// name or the label of the address book, and ToSince since when it had been known.
+	ToName  string     `json:"to_name,omitempty"`
+	ToSince *time.Time `json:"to_since,omitempty"`
 	// Hash is what an approval is bound to.
 	Payment domain.Payment `json:"payment"`
 	Hash    string         `json:"hash"`
@@ -121,6 +125,49 @@ type Transfer struct {
 	// Reopened counts how often its recorded end was taken back, because the chain did not
 	// have it.
 	Reopened int `json:"reopened,omitempty"`
+	// FeeNow is the most that it may cost now, where that is less than highest_fee: the approval
+	// of the higher fee has lapsed. FeeLapsed means that its latest transaction was made under
+	// such an approval, and is not signed any more.
+	FeeNow    domain.Decimal `json:"fee_now,omitzero"`
+	FeeLapsed bool           `json:"fee_lapsed,omitempty"`
+	// Barred says why nothing more of it is signed or sent, whatever else is cleared or reset:
+	// its recipient was removed or retired, or the stop that allowed it is over.
+	Barred string `json:"barred,omitempty"`
+	// ToSign is there while its latest transaction waits for a signature on the machine of a
+	// cold wallet.
+	ToSign *ToSign `json:"to_sign,omitempty"`
+}
+
+// ToSign is a transaction that waits for a signature on the machine of a cold wallet.
+type ToSign struct {
+	// What it is: a cancellation pays nothing, from the wallet to itself.
+	What string `json:"what" enum:"payment,cancellation"`
+	// Not says why it must not be signed now. It is not handed out then.
+	Not string `json:"not,omitempty"`
+	// Way is what leads on then: wait; end it, by a rejection if it was never signed and by a
+	// cancellation if it was; have it made again; or look what happened.
+	Way portfolio.Way `json:"way,omitempty" enum:"wait,end,again,look"`
+}
+
+// What a transaction to be signed is.
+const (
+	ToSignPayment      = "payment"
+	ToSignCancellation = "cancellation"
+)
+
+func toSignOf(s *portfolio.State, t *treasury.Transfer, now time.Time) *ToSign {
+	of := s.ToSign(t, now)
+	if of == nil {
+		return nil
+	}
+	v := &ToSign{What: ToSignPayment, Way: of.Way}
+	if of.Cancels {
+		v.What = ToSignCancellation
+	}
+	if of.Not != nil {
+		v.Not = of.Not.Error()
+	}
+	return v
 }
 
 // Raise is a request for a higher fee. It is approved like the transfer, by its own hash.
@@ -163,12 +210,20 @@ type Attempt struct {
 	Cancel bool `json:"cancel,omitempty"`
 }
 
-// TransfersOf lists the remembered transfers that keep accepts, oldest first.
+// TransfersOf lists the remembered transfers that keep accepts, oldest first, as of the last
+// record.
 func TransfersOf(s *portfolio.State, keep func(*treasury.Transfer) bool) []Transfer {
+	return TransfersAt(s, s.Time, keep)
+}
+
+// TransfersAt is TransfersOf at a later time: what may be signed ends without a record.
+func TransfersAt(s *portfolio.State, now time.Time, keep func(*treasury.Transfer) bool) []Transfer {
 	out := []Transfer{}
 	for _, t := range s.Custody.SortedTransfers() {
 		if keep(t) {
-			out = append(out, TransferOf(t, s.Time))
+			v := transferOf(s, t, now)
+			v.ToSign = toSignOf(s, t, now)
+			out = append(out, v)
 		}
 	}
 	return out
@@ -179,18 +234,19 @@ func TransfersOf(s *portfolio.State, keep func(*treasury.Transfer) bool) []Trans
 func GoingOn(s *portfolio.State) []Transfer {
 	out := []Transfer{}
 	for _, t := range s.GoesOn() {
-		out = append(out, TransferOf(t, s.Time))
+		out = append(out, transferOf(s, t, s.Time))
 	}
 	return out
 }
 
-// TransferOf renders one transfer, as of a time.
-func TransferOf(t *treasury.Transfer, now time.Time) Transfer {
+// transferOf renders one transfer of a state, as of a time.
+func transferOf(s *portfolio.State, t *treasury.Transfer, now time.Time) Transfer {
 	v := Transfer{
 		Transfer: t.Transfer, Status: t.Status, Kind: t.Kind, Wallet: t.Wallet, From: t.FromPlace, To: t.ToPlace, Asset: t.Asset, GasAsset: t.GasAsset,
 		Payment: t.Payment, Hash: t.Hash, Reason: t.Reason, ApprovalFor: append([]string{}, t.ApprovalFor...), RequestedBy: t.User,
 		RequestedAt: t.RequestedAt, ExpiresAt: t.ExpiresAt, ApprovedBy: t.ApprovedBy, Signature: t.Signature, EndedAt: timeOrNil(t.EndedAt), Attempts: []Attempt{},
 		TxHash: t.TxHash, Block: t.Block, Fee: t.Fee, Code: t.Code, Detail: t.Detail, Rebalance: t.Rebalance,
+		ToName: t.ToName, ToSince: timeOrNil(t.ToSince),
 	}
 	if t.Approvals > 1 {
 		v.Approvals, v.Approved, v.FirstApprovedBy, v.FirstSignature = t.Approvals, t.ApprovedTimes(), t.FirstApprovedBy, t.FirstSignature
@@ -198,7 +254,13 @@ func TransferOf(t *treasury.Transfer, now time.Time) Transfer {
 	for _, a := range t.Attempts {
 		v.Attempts = append(v.Attempts, Attempt{a.Transaction, a.Nonce, a.Digest, a.TxHash, a.Sent, a.Cancel})
 	}
-	v.Reopened = t.Reopened
+	v.Reopened, v.FeeLapsed = t.Reopened, t.Open() && t.Unsigned() && t.RaiseLapsed(now)
+	if fee := t.FeeAt(now); fee != t.HighestFee {
+		v.FeeNow = fee
+	}
+	if err := s.Barred(t); t.Open() && err != nil {
+		v.Barred = err.Error()
+	}
 	if r := t.WaitingRaise(now); r != nil {
 		v.Raise = raiseOf(r)
 	}
@@ -245,11 +307,14 @@ type Difference struct {
 	Place      string         `json:"place"`
 	Asset      string         `json:"asset"`
 	Difference domain.Decimal `json:"difference"`
+	// Unsure says why nothing is to be booked for it now: something was booked since it was
+	// measured, or a transaction of the place is on its way. Then reconcile first.
+	Unsure string `json:"unsure,omitempty"`
 }
 
 // TreasuryOf renders the treasury at a time.
 func TreasuryOf(s *portfolio.State, now time.Time) Treasury {
-	p := s.PlanRebalance()
+	p := s.PlanRebalanceAt(now)
 	c := &s.Custody
 	v := Treasury{
 		Policy: c.Policy, Figures: p.Rebalance, Why: p.Why, HotAboveSince: timeOrNil(c.HotAbove), IncreasesDenied: s.HotTooLong(now),

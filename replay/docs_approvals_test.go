@@ -27,6 +27,7 @@ func TestAnApprovalCheckedByHand(t *testing.T) {
 	require.Contains(t, script, "KEY="+approvaltest.Public("bob")+"\n", "the page has the test's key")
 	subject := approval.Subject{Ledger: "ledger-841ca4a42731b586bcd9ba200f32733c", Portfolio: "main", Kind: approval.KindClear, Lines: []string{
 		"clear: c7", "stop: manual", `reason of the stop: "smoke"`, "stopped since: 2026-03-01T09:00:00Z", `requested by: "olga"`,
+		"requested: 2026-03-01T09:05:00Z", "expires: 2026-03-02T09:05:00Z",
 	}}
 	run := func(s approval.Subject, user string) (string, error) {
 		cmd := exec.CommandContext(t.Context(), "bash", "-euc", strings.Replace(script, "SIGNATURE=…", "SIGNATURE='"+approvaltest.Sign(t, s, user).Signature+"'", 1))

@@ -42,7 +42,8 @@ var errEnough = errors.New("enough problems found")
 // Verify folds a portfolio's stream from its beginning. At every event it checks
 // that it decodes, that time does not go back, that the postings sum to zero, and
 // that every ended position episode became a trade with the same figures, and that
-// every approval of a portfolio with signed approvals is signed. At the
+// every approval of a portfolio with signed approvals is signed, and that two people
+// agreed to the corrections of a live one. At the
 // end it checks that the books, the trades and the open positions agree. It uses
 // no snapshot. An error means that the stream could not be read to its end;
 // problems are in the report.
@@ -80,9 +81,12 @@ type verifier struct {
 	approvers approverKeys
 	state     *portfolio.State
 	trades    *projections.Trades
+	clocks    clocks
 	pending   []portfolio.ClosedEpisode
 	report    Verified
 	rev       uint64
+	// correction is the override of which the adjustment has to be the next event.
+	correction string
 }
 
 func (v *verifier) problem(format string, args ...any) {
@@ -112,9 +116,11 @@ func (v *verifier) step(ctx context.Context, rec eventstore.Record) error {
 	v.report.Events++
 	v.report.To = rec.Time
 
+	v.clocks.follow(v.state, rec, meta, v.approvers.registered)
 	v.checkDay(e)
 	v.checkSigned(ctx, rec, meta, e)
-	v.checkTransfer(e)
+	v.checkTransfer(rec, e)
+	v.checkCorrection(e)
 	v.state.Apply(domain.Stamp{Revision: rec.Revision, Time: rec.Time}, e)
 	v.trades.Apply(rec, e, v.state)
 	for asset, left := range ledger.Sum(v.state.Effects().Postings) {
@@ -176,6 +182,7 @@ func (v *verifier) finish() {
 	s := v.state
 	v.report.Portfolio = s.Portfolio
 	v.checkClosed(&domain.CommandNoted{})
+	v.checkCorrection(&domain.CommandNoted{})
 	for asset, left := range s.Book.TrialBalance() {
 		v.problem("the accounts of %s do not sum to zero: %s is left", asset, left)
 	}
@@ -193,6 +200,8 @@ func (v *verifier) finish() {
 		v.problem("cash and cost are kept as %s and %s, but the accounts give %s and %s", s.Cash, s.Cost, cash, cost)
 	}
 	v.checkIncome()
+	v.report.Problems = append(v.report.Problems, v.clocks.backdated(v.approvers.registered)...)
+	v.checkEnds()
 }
 
 // checkIncome requires that the trading income equals that of the closed trades

@@ -22,7 +22,8 @@ const systemStream = "system"
 // count at the earliest: at its registration, or at the word for it.
 type approverKeys struct {
 	approval.Approvers
-	from map[string]eventstore.Position
+	from       map[string]eventstore.Position
+	registered []eventstore.Record // where, and when by its own record, each was registered
 }
 
 // readApprovers folds the approvers' keys of a store; one without a system stream has
@@ -38,6 +39,7 @@ func readApprovers(ctx context.Context, store eventstore.Store) (approverKeys, e
 		switch e := e.(type) {
 		case *domain.ApproverRegistered:
 			keys.from[e.Approver] = rec.Position
+			keys.registered = append(keys.registered, eventstore.Record{Stream: rec.Stream, Revision: rec.Revision, Position: rec.Position, Time: rec.Time})
 		case *domain.ApproverVouched:
 			keys.from[e.Approver] = rec.Position
 		}
@@ -161,6 +163,8 @@ func checkApprovers(s *system.State, rec eventstore.Record, event domain.Event) 
 	known := s.Approvers()
 	switch e := event.(type) {
 	case *domain.ApproverRegistered:
+		// The time of the record, also where that is ahead of the wall clock: what a record
+		// says of the wall clock is no better than what its writer says.
 		counts := recorded
 		if len(known.Keys) > 0 {
 			counts = recorded.Add(approval.Wait)
@@ -176,6 +180,8 @@ func checkApprovers(s *system.State, rec eventstore.Record, event domain.Event) 
 			return fmt.Sprintf("approver's key %s was registered before", e.Approver)
 		case domain.ReservedUser(e.User):
 			return fmt.Sprintf("approver's key %s belongs to %s, who is no person", e.Approver, e.User)
+		case !e.RegisteredAt.IsZero() && !e.RegisteredAt.Equal(recorded):
+			return fmt.Sprintf("approver's key %s was registered at %s by its record, which is of %s", e.Approver, e.RegisteredAt.Format(time.RFC3339Nano), recorded.Format(time.RFC3339Nano))
 		case !e.CountsFrom.Equal(counts):
 			return fmt.Sprintf("approver's key %s counts from %s, but should from %s", e.Approver, e.CountsFrom.Format(time.RFC3339Nano), counts.Format(time.RFC3339Nano))
 		}
@@ -192,9 +198,13 @@ func checkApprovers(s *system.State, rec eventstore.Record, event domain.Event) 
 	return ""
 }
 
-func checkWord(s *system.State, rec eventstore.Record, e *domain.ApproverVouched) string {
+// wallOf is what the wall clock showed when a record was decided.
+func wallOf(rec eventstore.Record) time.Time {
 	meta, _ := domain.DecodeMetadata(rec.Metadata) // without it the clock was right
-	at := rec.Time.Add(-time.Duration(meta.ClockBehind))
+	return rec.Time.Add(-time.Duration(meta.ClockBehind))
+}
+
+func checkWord(s *system.State, rec eventstore.Record, e *domain.ApproverVouched) string {
 	known := s.Approvers()
 	word, waits := s.Word(e.Approver)
 	if !waits {
@@ -205,7 +215,7 @@ func checkWord(s *system.State, rec eventstore.Record, e *domain.ApproverVouched
 			return fmt.Sprintf("%s gives a word for approver's key %s, but is its user or registered it", e.By, e.Approver)
 		}
 	}
-	if err := known.Check(&e.Signature, word, e.By, at); err != nil {
+	if err := known.Check(&e.Signature, word, e.By, wallOf(rec)); err != nil {
 		return fmt.Sprintf("the word of %s for approver's key %s: %v", e.By, e.Approver, err)
 	}
 	return ""

@@ -215,6 +215,7 @@ func TestVerifyChecksTheApproversKeys(t *testing.T) {
 		"counts earlier": {domain.ApproverRegisteredType, `"counts_from":"2026-03-02`, `"counts_from":"2026-03-01`, "but should from", ""},
 		"counts later":   {domain.ApproverRegisteredType, `"counts_from":"2026-03-01`, `"counts_from":"2026-03-09`, "but should from", "counts from 2026-03-09"},
 		"another name":   {domain.ApproverRegisteredType, `"approver":"a1"`, `"approver":"a7"`, "instead of a1", ""},
+		"another time":   {domain.ApproverRegisteredType, `"registered_at":"2026`, `"registered_at":"2025`, "by its record", "which does not count"},
 		"no key":         {domain.ApproverRegisteredType, bob, bob[1:], "must be a public key", ""},
 		"registered twice": {
 			domain.ApproverRegisteredType, carl, bob, "was registered before", "which is not registered",
@@ -299,4 +300,89 @@ func TestVerifyChecksASignedRaise(t *testing.T) {
 			require.Contains(t, said, c.says)
 		})
 	}
+}
+
+// "A record backdated, counts_from +24 h": the system stream was quiet for days, and whoever could
+// write to the store dates a registration back, so that the key has waited already. What stands
+// before it in the log has a later time.
+func TestVerifyFindsABackdatedKey(t *testing.T) {
+	store := signedStore(t)
+	registered := func(at time.Time) []replay.Problem {
+		copied := memory.New()
+		for rec, err := range store.ReadAll(t.Context(), eventstore.Position{}) {
+			require.NoError(t, err)
+			later := rec.Time
+			if rec.Stream != commands.SystemStream {
+				later = later.Add(72 * time.Hour)
+			}
+			_, err := copied.Append(t.Context(), rec.Stream, eventstore.Expected(int64(rec.Revision)-1), []eventstore.Proposed{{
+				ID: rec.ID, Type: rec.Type, Time: later, Metadata: rec.Metadata, Data: rec.Data,
+			}})
+			require.NoError(t, err)
+		}
+		head, err := copied.Head(t.Context(), commands.SystemStream)
+		require.NoError(t, err)
+		forgeApprover(t, copied, at, &domain.ApproverRegistered{
+			Approver: domain.ApproverName(head + 1), User: "mal", PublicKey: approvaltest.Public("mal"), By: "ada", CountsFrom: at.Add(24 * time.Hour), RegisteredAt: at,
+		})
+		system, err := replay.VerifySystem(t.Context(), copied)
+		require.NoError(t, err)
+		require.Empty(t, system.Problems, "the stream alone is in order")
+		found, err := replay.Verify(t.Context(), copied, "portfolio-paper", nil)
+		require.NoError(t, err)
+		var about []replay.Problem
+		for _, p := range found.Problems {
+			if p.Stream == commands.SystemStream {
+				about = append(about, p)
+			}
+		}
+		return about
+	}
+	day := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	problems := registered(day)
+	require.Len(t, problems, 1)
+	require.Contains(t, problems[0].What, "it was dated back")
+	require.Empty(t, registered(day.Add(72*time.Hour)), "at its time")
+}
+
+// forgeApprover appends an event to the system stream, as somebody would who can write to the store.
+func forgeApprover(t *testing.T, store eventstore.Store, at time.Time, e domain.Event) {
+	t.Helper()
+	head, err := store.Head(t.Context(), commands.SystemStream)
+	require.NoError(t, err)
+	data, err := domain.Encode(e)
+	require.NoError(t, err)
+	_, err = store.Append(t.Context(), commands.SystemStream, eventstore.Expected(int64(head)), []eventstore.Proposed{{
+		ID: uuid.New(), Type: e.EventType(), Time: at, Metadata: []byte("{}"), Data: data,
+	}})
+	require.NoError(t, err)
+}
+
+// "Registrations beyond the last witnessed head": those that the witness has seen, and that keep
+// to the rules, are not listed.
+func TestFindApprovers(t *testing.T) {
+	store := signedStore(t)
+	head, err := store.Head(t.Context(), commands.SystemStream)
+	require.NoError(t, err)
+	found, err := replay.FindApprovers(t.Context(), store, head+1)
+	require.NoError(t, err)
+	require.Empty(t, found)
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	e := &domain.ApproverRegistered{Approver: domain.ApproverName(head + 1), User: "mal", PublicKey: approvaltest.Public("mal"), By: "ada", CountsFrom: at.Add(24 * time.Hour), RegisteredAt: at}
+	forgeApprover(t, store, at, e)
+	found, err = replay.FindApprovers(t.Context(), store, head+1)
+	require.NoError(t, err)
+	requireProblemAt(t, found, commands.SystemStream, head+1, "the witness has not seen this")
+	require.Len(t, found, 1)
+	forgeApprover(t, store, at, &domain.ApproverVouched{Approver: e.Approver, By: "bob"})
+	found, err = replay.FindApprovers(t.Context(), store, head+3)
+	require.NoError(t, err)
+	requireProblemAt(t, found, commands.SystemStream, head+2, "which is not registered")
+	require.Len(t, found, 1)
+	found, err = replay.FindApprovers(t.Context(), store, 0)
+	require.NoError(t, err)
+	require.Len(t, found, 6, "no witness: bob, carl and his word, dora, mal and his")
+	found, err = replay.FindApprovers(t.Context(), memory.New(), 0)
+	require.NoError(t, err)
+	require.Empty(t, found)
 }

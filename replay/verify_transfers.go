@@ -11,7 +11,7 @@ import (
 // checkTransfer requires of every step of a transfer, signed or not, that as many people
 // have agreed to exactly this transfer as it needs. A server without API keys decides the
 // same, so that older streams are checked in the same way.
-func (v *verifier) checkTransfer(event domain.Event) {
+func (v *verifier) checkTransfer(rec eventstore.Record, event domain.Event) {
 	switch e := event.(type) {
 	case *domain.TransferRequested:
 		t := treasury.Transfer{TransferRequested: *e}
@@ -20,9 +20,14 @@ func (v *verifier) checkTransfer(event domain.Event) {
 			v.problem("transfer %s needs another person's approval, but is requested without a reason for one", e.Transfer)
 		case treasury.Hash(v.state.Portfolio, e) != e.Hash:
 			v.problem("transfer %s is requested with another hash than its own", e.Transfer)
+		case v.state.Unfounded(e, rec.Time):
+			v.problem("transfer %s is requested as one that needs no other person's approval, but it needs one, or could not be requested at all", e.Transfer)
 		}
 	case *domain.TransferApproved:
 		t := v.state.Custody.Transfers[e.Transfer]
+		if t != nil && !v.state.SignedApprovals && domain.SameUser(e.User, asker(t)) { // signed ones are compared with their signatures
+			v.problem("transfer %s is approved by %s, who requested it", e.Transfer, e.User)
+		}
 		if t != nil && t.Status == treasury.Requested && !e.First && t.FirstApprovedBy != "" && domain.SameUser(t.FirstApprovedBy, e.User) {
 			v.problem("transfer %s is approved by %s twice: it needs two people", e.Transfer, e.User)
 		}
@@ -35,6 +40,23 @@ func (v *verifier) checkTransfer(event domain.Event) {
 	case *domain.TransferBroadcast:
 		v.checkAgreed(e.Transfer, "sent")
 	}
+}
+
+// checkEnds requires that one transaction has ended one transfer, and that its fee is booked
+// once. Older builds recorded more; the recheck of a server that asks the chain takes the
+// later ones back.
+func (v *verifier) checkEnds() {
+	for _, d := range v.state.Custody.DoubleEnds() {
+		v.problem("transfer %s is %s twice over: %s. A server that asks the chain takes this end back by itself", d.Transfer.Transfer, d.Transfer.Status, d.Detail)
+	}
+}
+
+// asker is the user who asked for what is approved next: the transfer, or its higher fee.
+func asker(t *treasury.Transfer) string {
+	if t.Status != treasury.Requested && t.Raise != nil {
+		return t.Raise.User
+	}
+	return t.User
 }
 
 func (v *verifier) checkAgreed(id, step string) {

@@ -139,3 +139,101 @@ func firstWith(t *testing.T, store eventstore.Store, stream, eventType, text str
 	t.Fatalf("%s has no %s with %s", stream, eventType, text)
 	return ""
 }
+
+// "State from before that holds such a pair is reported by pets verify": two transfers that
+// one transaction has ended, and a fee that is booked with two. One that was replaced by
+// the other's transaction is right.
+func TestVerifyFindsATransactionThatEndedTwoTransfers(t *testing.T) {
+	hash := "0x" + strings.Repeat("ab", 32)
+	var asked [2]*domain.TransferRequested
+	for i := range asked {
+		asked[i] = &domain.TransferRequested{
+			Transfer: []string{"x1", "x2"}[i], Kind: domain.TransferWithdrawal, Wallet: "cold-1", FromPlace: domain.WalletCold, ToPlace: domain.PlaceExternal, Asset: "USDC", GasAsset: "POL",
+			Payment: domain.Payment{Chain: "eip155:137", AssetID: "eip155:137/slip44:966", From: "0x01", To: "0x02", Amount: domain.MustDecimal("5"), HighestFee: domain.MustDecimal("0.1")},
+			User:    "olga", Reason: "rent", ExpiresAt: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC), ApprovalFor: []string{"it leaves the portfolio"},
+		}
+		asked[i].Hash = treasury.Hash("main", asked[i])
+	}
+	events := []domain.Event{&domain.PortfolioOpened{Portfolio: "main", Mode: domain.ModeLive, BaseAsset: "USDC", BaseDecimals: 6, Policy: domain.DefaultPolicy(domain.ModeLive)}}
+	for i, own := range []string{hash, "0x" + strings.Repeat("cd", 32)} {
+		id := asked[i].Transfer
+		events = append(events, asked[i], &domain.TransferApproved{Transfer: id, Hash: asked[i].Hash, User: "paul"},
+			&domain.TransferPrepared{Transfer: id, Transaction: []byte(`{}`), Nonce: 1, Digest: own[2:]},
+			&domain.TransferSigned{Transfer: id, Digest: own[2:], TxHash: own, Raw: "0x01"})
+	}
+	fee := domain.MustDecimal("0.01")
+	events = append(events, &domain.TransferConfirmed{Transfer: "x1", TxHash: hash, Block: 7, Fee: fee})
+	for name, tt := range map[string]struct {
+		end     domain.Event
+		problem string
+	}{
+		"both confirmed": {&domain.TransferConfirmed{Transfer: "x2", TxHash: hash, Block: 7}, "one transaction ends one transfer"},
+		"the fee twice":  {&domain.TransferFailed{Transfer: "x2", Code: domain.FailedByHand, TxHash: hash, Block: 7, Fee: fee}, "the fee of transaction " + hash},
+		"replaced":       {&domain.TransferFailed{Transfer: "x2", Code: domain.FailedReplaced, TxHash: hash, Block: 7}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v, err := replay.Verify(t.Context(), forge(t, append(slices.Clone(events), tt.end)...), "portfolio-main", nil)
+			require.NoError(t, err)
+			var found []string
+			for _, p := range v.Problems {
+				if strings.HasPrefix(p.What, "transfer x2") {
+					found = append(found, p.What)
+				}
+			}
+			if tt.problem == "" {
+				require.Empty(t, found)
+				return
+			}
+			require.Len(t, found, 1)
+			require.Contains(t, found[0], tt.problem)
+		})
+	}
+}
+
+// "The approval of another person is needed", also where approvals are not signed: verify
+// names a requester who approved, and a request that left out what it needs one for.
+func TestVerifyComparesTheUsersOfATransfer(t *testing.T) {
+	open := func(signed bool) *domain.PortfolioOpened {
+		return &domain.PortfolioOpened{Portfolio: "main", Mode: domain.ModeLive, BaseAsset: "USDC", BaseDecimals: 6, Policy: domain.DefaultPolicy(domain.ModeLive), SignedApprovals: signed}
+	}
+	ask := func(kind, toPlace string, why ...string) *domain.TransferRequested {
+		e := &domain.TransferRequested{
+			Transfer: "t1", Kind: kind, Wallet: "hot-1", FromPlace: domain.WalletHot, ToPlace: toPlace, Asset: "USDC", GasAsset: "POL",
+			Payment: domain.Payment{Chain: "eip155:137", AssetID: "eip155:137/slip44:966", From: "0x01", To: "0x02", Amount: domain.MustDecimal("5"), HighestFee: domain.MustDecimal("0.1")},
+			User:    "olga", Reason: "rent", ExpiresAt: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC), ApprovalFor: why,
+		}
+		e.Hash = treasury.Hash("main", e)
+		return e
+	}
+	out, internal := ask(domain.TransferWithdrawal, domain.PlaceExternal, "it leaves the portfolio"), ask(domain.TransferInternal, domain.WalletHot)
+	raise := &domain.TransferRaiseRequested{Transfer: "t1", HighestFee: domain.MustDecimal("0.5"), User: "otto", Reason: "stuck", ExpiresAt: out.ExpiresAt}
+	raised := *out
+	raised.HighestFee = raise.HighestFee
+	raise.Hash = treasury.Hash("main", &raised)
+	by := func(user, hash string) *domain.TransferApproved {
+		return &domain.TransferApproved{Transfer: "t1", Hash: hash, User: user}
+	}
+	for name, c := range map[string]struct {
+		events []domain.Event
+		want   string
+	}{
+		"another user":                        {[]domain.Event{open(false), out, by("bob", out.Hash)}, ""},
+		"who asked":                           {[]domain.Event{open(false), out, by("Olga", out.Hash)}, "transfer t1 is approved by Olga, who requested it"},
+		"another user, who asked before":      {[]domain.Event{open(false), out, by("bob", out.Hash), raise, by("olga", raise.Hash)}, ""},
+		"who asked for the raise":             {[]domain.Event{open(false), out, by("bob", out.Hash), raise, by("otto", raise.Hash)}, "transfer t1 is approved by otto, who requested it"},
+		"to a stranger, unapproved":           {[]domain.Event{open(false), internal}, "transfer t1 is requested as one that needs no other person's approval, but it needs one, or could not be requested at all"},
+		"to a stranger, where people do sign": {[]domain.Event{open(true), internal}, "transfer t1 is requested as one that needs no other person's approval, but it needs one, or could not be requested at all"},
+	} {
+		found, err := replay.Verify(t.Context(), forge(t, c.events...), "portfolio-main", nil)
+		require.NoError(t, err)
+		var whats []string
+		for _, p := range found.Problems {
+			whats = append(whats, p.What)
+		}
+		if c.want == "" {
+			require.Empty(t, whats, name)
+			continue
+		}
+		require.Contains(t, whats, c.want, name)
+	}
+}

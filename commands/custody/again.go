@@ -33,10 +33,15 @@ func (c *Custodian) PrepareAgain(ctx context.Context, id string, r commands.Requ
 	if _, err := c.sendable(ctx, id, t.Transfer); err != nil {
 		return commands.Answer{}, err
 	}
+	how := Making{WholeFee: true}
+	if how.Not, err = c.otherDigests(ctx, id, t); err != nil {
+		return commands.Answer{}, err
+	}
 	if t.Status == treasury.Prepared && t.Cancel == nil {
-		cmd.Prepared, err = c.o.Chain.Prepare(ctx, c.paymentOf(t), Making{WholeFee: true, Nonce: &t.Last().Nonce})
+		how.Nonce = &t.Last().Nonce
+		cmd.Prepared, err = c.o.Chain.Prepare(ctx, c.paymentOf(t), how)
 	} else {
-		cmd.Prepared, err = c.o.Chain.Reprice(ctx, c.outbid(t), c.paymentOf(t), Making{WholeFee: true})
+		cmd.Prepared, err = c.o.Chain.Reprice(ctx, c.outbid(t), c.paymentOf(t), how)
 	}
 	if err != nil {
 		return commands.Answer{}, err

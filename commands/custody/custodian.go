@@ -28,6 +28,8 @@ type Options struct {
 	Resealing func(done, total int, wallet string)
 	// Notify receives the notices for people; it may be nil.
 	Notify notice.Notify
+	// Board is told which of the recurring problems still hold; it may be nil.
+	Board *notice.Board
 	// RepriceAfter is how long a transaction may wait before it gets a higher fee; 0 is
 	// five minutes.
 	RepriceAfter time.Duration
@@ -56,6 +58,9 @@ type Custodian struct {
 func New(e *commands.Engine, o Options) *Custodian {
 	if o.Notify == nil {
 		o.Notify = func(notice.Notice) {}
+	}
+	if o.Board == nil {
+		o.Board = notice.NewBoard(e.WallClock)
 	}
 	if o.RepriceAfter == 0 {
 		o.RepriceAfter = 5 * time.Minute

@@ -153,6 +153,7 @@ type desk struct {
 
 const (
 	deskAddress = "0xF278cF59F82eDcf871d630F28EcC8056f25C1cdb"
+	deskToken   = "eip155:1/erc20:0xE1B6CC00a4Fb756D10e9C708B9b67fD9F7abAe7B"
 	deskDigest  = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 )
 
@@ -173,7 +174,7 @@ func newDesk(t *testing.T) *desk {
 		ID: "main", Mode: domain.ModeLive, BaseAsset: "USDC", BaseDecimals: 6, Defaults: domain.DefaultPolicy(domain.ModeLive), Gate: &gate, Evidence: evidence,
 	})
 	d.must("main", alice, commands.RegisterWallet{Wallet: "hot-1", Place: domain.WalletHot, Chain: "eip155:1", Address: deskAddress, Assets: []domain.WalletAsset{
-		{Asset: "USDC", ID: "eip155:1/erc20:" + deskAddress, Decimals: 6}, {Asset: "ETH", ID: "eip155:1/slip44:60", Decimals: 18, Native: true},
+		{Asset: "USDC", ID: deskToken, Decimals: 6}, {Asset: "ETH", ID: "eip155:1/slip44:60", Decimals: 18, Native: true},
 	}})
 	d.must("main", olga,
 		commands.RecordDeposit{Wallet: domain.WalletHot, Amount: dec("10000")},
@@ -184,7 +185,7 @@ func newDesk(t *testing.T) *desk {
 	})
 	require.True(t, granted.Permit.Allowed, "%+v", granted.Permit)
 	d.request = commands.Request{Caller: botA, Key: "sign", Command: commands.SignOrder{Permit: granted.Permit.PermitID, Order: domain.TypedOrder{
-		Digest: deskDigest, Chain: "eip155:1", Signer: deskAddress, Maker: deskAddress, Token: "7", Collateral: "eip155:1/erc20:" + deskAddress,
+		Digest: deskDigest, Chain: "eip155:1", Signer: deskAddress, Maker: deskAddress, Token: "7", Collateral: deskToken,
 		Side: domain.Buy, Quantity: dec("10"), Notional: dec("5"),
 	}}}
 	return d

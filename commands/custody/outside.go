@@ -60,9 +60,13 @@ type Chain interface {
 	Follow(ctx context.Context, attempts []treasury.Attempt) (Outcome, error)
 	// NextNonce returns the nonce of an account's next transaction at the newest block.
 	NextNonce(ctx context.Context, chain, address string) (NextNonce, error)
-	// CheckSettlement refuses an outcome of a transfer that contradicts the chain. An
-	// outcome of which the endpoints know nothing now is [ErrNotKnown].
-	CheckSettlement(ctx context.Context, t *treasury.Transfer, s portfolio.TransferSettlement) error
+	// CheckSettlement refuses an outcome of a transfer that contradicts the chain, given what
+	// the ledger knows of the transaction. An outcome of which the endpoints know nothing now
+	// is [ErrNotKnown].
+	CheckSettlement(ctx context.Context, t *treasury.Transfer, s portfolio.TransferSettlement, known portfolio.HashUse) error
+	// Tokens reads which tokens derive from a condition, those of its first slots. A chain
+	// on which no contract is known gives a reading that says so.
+	Tokens(ctx context.Context, condition string, slots int) (portfolio.TokenReading, error)
 	// Balances reads the balances of wallets, all at the end of one block.
 	Balances(ctx context.Context, wallets []*treasury.Wallet) (Balances, error)
 	// Assets finds what the registry knows of a chain's assets: those named by their
@@ -82,6 +86,9 @@ type Making struct {
 	WholeFee bool
 	// Nonce is the nonce that it has to have, or nil for the next one.
 	Nonce *uint64
+	// Not are digests that it must not have: those of other transfers of the wallet. It
+	// offers a wei more or less then.
+	Not []string
 }
 
 // NextNonce is an account's next nonce, as of a block.

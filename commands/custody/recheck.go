@@ -39,9 +39,13 @@ func (c *Custodian) recheck(ctx context.Context, id, address string) (reopened i
 	if c.o.Chain == nil {
 		return 0, errNoChain
 	}
+	reopened, err = c.reopenDoubles(ctx, id, address)
+	if err != nil {
+		return reopened, err
+	}
 	senders, err := c.endedBySender(ctx, id, address)
 	if err != nil {
-		return 0, err
+		return reopened, err
 	}
 	var failed []error
 	for _, ended := range senders {
@@ -89,7 +93,7 @@ func (c *Custodian) recheckSender(ctx context.Context, id string, ended []*treas
 	}
 	var failed []error
 	for i, t := range ended {
-		cmd, err := c.contradiction(ctx, next, t, len(ended)-i <= maxRechecked, sharesNonce(ended, t))
+		cmd, err := c.contradiction(ctx, id, next, t, len(ended)-i <= maxRechecked, sharesNonce(ended, t))
 		if err == nil && cmd != nil {
 			if err = c.reopen(ctx, id, t, *cmd); err == nil {
 				reopened++
@@ -104,7 +108,7 @@ func (c *Custodian) recheckSender(ctx context.Context, id string, ended []*treas
 
 // contradiction returns what takes the end of a transfer back, or nil if the chain does
 // not contradict it.
-func (c *Custodian) contradiction(ctx context.Context, next NextNonce, t *treasury.Transfer, late, shared bool) (*commands.ReopenTransfer, error) {
+func (c *Custodian) contradiction(ctx context.Context, id string, next NextNonce, t *treasury.Transfer, late, shared bool) (*commands.ReopenTransfer, error) {
 	cmd := &commands.ReopenTransfer{Transfer: t.Transfer, Block: next.Block}
 	recent := late && c.engine.WallClock().Sub(t.EndedAt) < recheckedFor
 	switch nonce := t.Last().Nonce; {
@@ -114,7 +118,7 @@ func (c *Custodian) contradiction(ctx context.Context, next NextNonce, t *treasu
 	case next.Nonce <= nonce || !recent && !shared:
 		return nil, nil
 	}
-	detail, err := c.otherOutcome(ctx, t)
+	detail, err := c.otherOutcome(ctx, id, t)
 	switch {
 	case err != nil && !recent: // endpoints have forgotten what is old
 		return nil, nil
@@ -145,7 +149,7 @@ func sharesNonce(ended []*treasury.Transfer, t *treasury.Transfer) bool {
 
 // otherOutcome says how the final outcome of a transfer on the chain differs from the
 // recorded one; "" if it does not, or is not final.
-func (c *Custodian) otherOutcome(ctx context.Context, t *treasury.Transfer) (string, error) {
+func (c *Custodian) otherOutcome(ctx context.Context, id string, t *treasury.Transfer) (string, error) {
 	attempts := signedOf(t)
 	for i := range attempts { // the recorded transaction is asked for first, which is cheapest
 		if attempts[i].TxHash == t.TxHash {
@@ -158,6 +162,9 @@ func (c *Custodian) otherOutcome(ctx context.Context, t *treasury.Transfer) (str
 		return "", nil
 	}
 	out, err := c.o.Chain.Follow(ctx, attempts)
+	if err == nil {
+		out, err = c.asRecorded(ctx, id, t, out)
+	}
 	if err != nil {
 		return "", err
 	}

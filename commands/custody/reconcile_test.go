@@ -2,6 +2,8 @@ package custody_test
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"testing"
 
 	"github.com/ethereum/go-ethereum/params"
@@ -40,7 +42,11 @@ func TestADifferenceStopsTransfers(t *testing.T) {
 	s.code(domain.CodeHalted, s.work())
 	require.Equal(t, treasury.Approved, s.transfer(id).Status)
 
-	s.must(alice, commands.PostAdjustment{Account: "hot:treasury", Asset: coin, Amount: by1, Reason: "taken by somebody"})
+	s.refused(domain.CodeDenied, alice, commands.PostAdjustment{Account: "hot:treasury", Asset: coin, Amount: by1, Reason: "taken by somebody"})
+	asked := s.must(alice, commands.RequestOverride{
+		Kind: domain.OverrideAdjustment, Reason: "taken by somebody", Limits: json.RawMessage(fmt.Sprintf(`{"account":"hot:treasury","asset":%q,"amount":%q}`, coin, by1)),
+	})
+	s.must(paul, commands.ConfirmOverride{Override: asked.ID})
 	require.Empty(t, s.state().Custody.Differences)
 	s.until(id, treasury.Confirmed)
 	s.agrees()

@@ -103,6 +103,7 @@ func (l *loop) wakeAll(ctx context.Context) {
 		}
 		return
 	}
+	l.c.o.Board.Settle(notice.PortfolioUnread, "", nil)
 	for _, id := range ids {
 		w := l.workers[id]
 		if w == nil {
@@ -173,30 +174,28 @@ func (l *loop) work(ctx context.Context, id string, w *worker) {
 	})
 	switch {
 	case err != nil:
-		l.tell(ctx, notice.PortfolioUnread, id, err)
+		l.settle(ctx, notice.PortfolioUnread, id, err)
 		return
 	case w.paper || wallets == 0:
 		return
 	}
+	l.settle(ctx, notice.PortfolioUnread, id, nil)
 	l.openKeys(ctx, id, w)
 	if hot {
 		l.tell(ctx, notice.HotTooLong, id, errHotTooLong)
 	}
 	if l.c.o.Chain != nil && !l.c.engine.WallClock().Before(w.nextReconcileAt) {
-		if _, err := l.c.Recheck(ctx, id); err != nil {
-			l.tell(ctx, notice.ChainUnread, id, err)
-		}
-		l.reconcile(ctx, id, w)
+		_, err := l.c.Recheck(ctx, id)
+		l.settle(ctx, notice.ChainUnread, id, errors.Join(err, l.reconcile(ctx, id, w)))
 	}
 	for range maxRounds {
 		progressed, err := l.c.Work(ctx, id)
-		for _, problem := range each(err) {
-			l.tell(ctx, notice.TransferStuck, id, problem)
-		}
+		l.settle(ctx, notice.TransferStuck, id, err)
 		if !progressed || err != nil {
-			return
+			break
 		}
 	}
+	l.c.o.Board.Settle(notice.Defect, id, nil)
 }
 
 // errHotTooLong is the alert for a hot wallet above its share for 24 h.
@@ -210,27 +209,34 @@ func (l *loop) openKeys(ctx context.Context, id string, w *worker) {
 		return
 	}
 	left, err := l.c.OpenKeys(ctx, id, w.unopened)
-	for _, problem := range each(err) {
-		l.tell(ctx, notice.KeyUnusable, id, problem)
-	}
+	l.settle(ctx, notice.KeyUnusable, id, err)
 	w.unopened, w.nextOpenAt = left, now.Add(openAgain)
 }
 
-func (l *loop) reconcile(ctx context.Context, id string, w *worker) {
+func (l *loop) reconcile(ctx context.Context, id string, w *worker) error {
 	_, err := l.c.Reconcile(ctx, id, asServer(commands.Reconcile{}))
 	wait := l.o.ReconcileEvery
 	if err != nil {
 		wait = min(wait, reconcileSoon)
-		l.tell(ctx, notice.ChainUnread, id, err)
 	}
 	w.nextReconcileAt = l.c.engine.WallClock().Add(wait)
+	return err
 }
 
-// tell reports an error, unless the server is stopping, which may be its cause.
-func (l *loop) tell(ctx context.Context, kind notice.Kind, id string, err error) {
+// settle reports the parts of an error, nil for none, as all that holds of a kind of problem.
+func (l *loop) settle(ctx context.Context, kind notice.Kind, id string, err error) {
 	if ctx.Err() != nil {
 		return
 	}
+	held := []notice.Notice{}
+	for _, problem := range each(err) {
+		held = append(held, l.tell(ctx, kind, id, problem))
+	}
+	l.c.o.Board.Settle(kind, id, held)
+}
+
+// tell reports an error, unless the server is stopping, which may be its cause.
+func (l *loop) tell(ctx context.Context, kind notice.Kind, id string, err error) notice.Notice {
 	n := notice.Notice{Kind: kind, Portfolio: id, Err: err}
 	var problem *TransferProblem
 	var key *KeyProblem
@@ -240,7 +246,10 @@ func (l *loop) tell(ctx context.Context, kind notice.Kind, id string, err error)
 	case errors.As(err, &key):
 		n.Subject = "wallet " + key.Wallet
 	}
-	l.once.Tell(n)
+	if ctx.Err() == nil {
+		l.once.Tell(n)
+	}
+	return n
 }
 
 // end waits for the workers, but not for one that ignores the end of its context.

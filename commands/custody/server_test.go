@@ -223,6 +223,7 @@ func (s *server) register() {
 		_, err := s.custody.RegisterWallet(s.ctx(), main, by(alice, wallet))
 		require.NoError(s.t, err)
 	}
+	s.later(treasury.NewFor) // to a new wallet it takes two approvers, and nothing is proposed
 	for _, hot := range []string{"hot-1", "hot-2"} {
 		_, err := s.custody.LoadWallet(s.ctx(), main, by(olga, commands.LoadWallet{Wallet: hot}))
 		require.NoError(s.t, err)

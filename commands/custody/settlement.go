@@ -12,7 +12,7 @@ import (
 )
 
 // RequestOverride records the request of the first of two people. What it says of a
-// transfer must not contradict the chain.
+// transfer, or of the tokens of a market, must not contradict the chain.
 func (c *Custodian) RequestOverride(ctx context.Context, id string, r commands.Request) (commands.Answer, error) {
 	cmd, err := commandOf[commands.RequestOverride](&r)
 	if err != nil {
@@ -25,11 +25,19 @@ func (c *Custodian) RequestOverride(ctx context.Context, id string, r commands.R
 			return commands.Answer{}, err
 		}
 	}
+	if cmd.Kind == domain.OverrideTokens {
+		if cmd.Reading, err = c.readTokens(ctx, id, func(s *portfolio.State) (*domain.MarketRegistered, bool) {
+			return s.MarketOf(cmd.Limits)
+		}); err != nil {
+			return commands.Answer{}, err
+		}
+		r.Command = cmd
+	}
 	return c.engine.Do(ctx, id, r)
 }
 
 // ConfirmOverride records the confirmation of the second person. What the request says of
-// a transfer is looked up on the chain again, whenever the endpoints answer. If they do
+// a transfer, or of tokens, is looked up on the chain again, whenever the endpoints answer. If they do
 // not, two people are believed, and a notice says that nothing was compared: the end of a
 // transfer is compared again later (see [Custodian.Recheck]).
 func (c *Custodian) ConfirmOverride(ctx context.Context, id string, r commands.Request) (commands.Answer, error) {
@@ -47,6 +55,17 @@ func (c *Custodian) ConfirmOverride(ctx context.Context, id string, r commands.R
 	if err != nil {
 		return commands.Answer{}, err
 	}
+	cmd.Reading, err = c.readTokens(ctx, id, func(s *portfolio.State) (*domain.MarketRegistered, bool) {
+		o := s.Overrides[cmd.Override]
+		if o == nil || o.ConfirmedBy != "" || o.Kind != domain.OverrideTokens {
+			return nil, false
+		}
+		return s.MarketOf(o.Limits)
+	})
+	if err != nil {
+		return commands.Answer{}, err
+	}
+	r.Command = cmd
 	answer, err := c.engine.Do(ctx, id, r)
 	if err == nil && unknown != nil && !answer.Replayed {
 		c.o.Notify(notice.Notice{Kind: notice.Unchecked, Portfolio: id, Subject: cmd.Override, Err: unknown})
@@ -60,6 +79,7 @@ func (c *Custodian) ConfirmOverride(ctx context.Context, id string, r commands.R
 func (c *Custodian) checkSettlement(ctx context.Context, id string, read func(*portfolio.State) (portfolio.TransferSettlement, bool)) (unknown, err error) {
 	var t *treasury.Transfer
 	var settlement portfolio.TransferSettlement
+	var known portfolio.HashUse
 	err = c.atHeadWithin(ctx, id, func(s *portfolio.State) error {
 		var is bool
 		if settlement, is = read(s); !is {
@@ -67,6 +87,7 @@ func (c *Custodian) checkSettlement(ctx context.Context, id string, read func(*p
 		}
 		if found := s.Custody.Transfers[settlement.Transfer]; found != nil && found.UnderWay() {
 			t = copyOf(found)
+			known = s.Custody.HashUse(found, settlement.TxHash)
 		}
 		return nil
 	})
@@ -78,7 +99,7 @@ func (c *Custodian) checkSettlement(ctx context.Context, id string, read func(*p
 	}
 	within, cancel := context.WithTimeout(ctx, c.o.StepTimeout)
 	defer cancel()
-	err = c.o.Chain.CheckSettlement(within, t, settlement)
+	err = c.o.Chain.CheckSettlement(within, t, settlement, known)
 	if errors.Is(err, ErrNotKnown) {
 		return err, nil
 	}

@@ -348,6 +348,9 @@ func (c *Custodian) signed(ctx context.Context, id string, t *treasury.Transfer)
 	if c.o.Signer == nil {
 		return SignedTransaction{}, errNoSigner
 	}
+	if err := c.openRecipient(ctx, id, t); err != nil {
+		return SignedTransaction{}, err
+	}
 	digest, err := parseDigest(last.Digest)
 	if err != nil {
 		return SignedTransaction{}, err
@@ -362,4 +365,27 @@ func (c *Custodian) signed(ctx context.Context, id string, t *treasury.Transfer)
 		err = domain.Errorf(domain.CodeInternal, "the same digest got another signature; nothing is sent")
 	}
 	return signed, err
+}
+
+// openRecipient opens the key of the wallet that receives what nobody has approved, before it
+// is signed. Records of the store say that the wallet is ours, and that its key was found
+// here; whoever can write to the store can write them, but not into the keystore.
+func (c *Custodian) openRecipient(ctx context.Context, id string, t *treasury.Transfer) error {
+	if last := t.Last(); t.ApprovalsNeeded() > 0 || last.Cancel || last.TxHash != "" {
+		return nil
+	}
+	wallets, err := c.wallets(ctx, id)
+	if err != nil {
+		return err
+	}
+	for _, w := range wallets {
+		if w.Chain != t.Chain || !treasury.SameAddress(w.Address, t.To) {
+			continue
+		}
+		if err := c.stopIfForeign(ctx, id, w.Wallet, c.o.Signer.Verify(ctx, w.Wallet, w.Address)); err != nil {
+			return &domain.Error{Code: domain.CodeConflict, Message: "nobody has approved the transfer, and the key of wallet " + w.Wallet + ", which receives it, cannot be opened: nothing is signed. Reject it, and request it again, so that another person approves it", Cause: err}
+		}
+		return nil
+	}
+	return c.stopIfTampered(ctx, id, t.Transfer, &domain.Error{Code: domain.CodeDenied, Field: "to", Message: "is no wallet of the portfolio, and nobody has approved the transfer", Cause: portfolio.ErrTampered})
 }

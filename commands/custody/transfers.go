@@ -30,7 +30,7 @@ func (c *Custodian) Work(ctx context.Context, id string) (progressed bool, err e
 			open = append(open, onWall(s, copyOf(t)))
 		}
 		now, _ := s.ClockAt(c.engine.WallClock())
-		overdue, propose = s.TransfersOverdue(now), s.PlanRebalance().Why == "" && !rebalanceDeclined(s, now)
+		overdue, propose = s.TransfersOverdue(now), s.PlanRebalanceAt(now).Why == "" && !rebalanceDeclined(s, now)
 		return nil
 	})
 	if err != nil {
@@ -131,7 +131,11 @@ func (c *Custodian) prepare(ctx context.Context, id string, t *treasury.Transfer
 	if _, err := c.sendable(ctx, id, t.Transfer); err != nil {
 		return false, err
 	}
-	p, err := c.o.Chain.Prepare(ctx, c.paymentOf(t), Making{First: t.Urgent(), WholeFee: cold(t)})
+	others, err := c.otherDigests(ctx, id, t)
+	if err != nil {
+		return false, err
+	}
+	p, err := c.o.Chain.Prepare(ctx, c.paymentOf(t), Making{First: t.Urgent(), WholeFee: cold(t), Not: others})
 	switch {
 	case errors.Is(err, ErrCannotPay):
 		return true, errors.Join(err, c.act(ctx, id, commands.FailTransfer{Transfer: t.Transfer, Code: domain.FailedRefused, Detail: "it can never be made as approved"}))
@@ -152,7 +156,14 @@ func (c *Custodian) prepare(ctx context.Context, id string, t *treasury.Transfer
 // elsewhere; until then it follows what people have asked for since.
 func (c *Custodian) readied(ctx context.Context, id string, t *treasury.Transfer) (bool, error) {
 	if !cold(t) {
-		return c.signNext(ctx, id, t)
+		moved, err := c.signNext(ctx, id, t)
+		if errors.Is(err, portfolio.ErrSameTransaction) { // prepared by an older build
+			return c.prepareAgain(ctx, id, t)
+		}
+		return moved, err
+	}
+	if over, err := c.overtaken(ctx, id, t); over || err != nil {
+		return over, err
 	}
 	outdated, err := c.outdated(t)
 	switch {
@@ -164,13 +175,18 @@ func (c *Custodian) readied(ctx context.Context, id string, t *treasury.Transfer
 	return c.prepareAgain(ctx, id, t)
 }
 
-// prepareAgain replaces the unsigned transaction of a cold wallet by one with the current
-// fees. The nonce stays: with another one, a signature of the former could pay twice.
+// prepareAgain replaces an unsigned transaction by one with the current fees. The nonce
+// stays: with another one, a signature that a cold wallet made of the former could pay
+// twice.
 func (c *Custodian) prepareAgain(ctx context.Context, id string, t *treasury.Transfer) (bool, error) {
 	if _, err := c.sendable(ctx, id, t.Transfer); err != nil {
 		return false, err
 	}
-	p, err := c.o.Chain.Prepare(ctx, c.paymentOf(t), Making{WholeFee: true, Nonce: &t.Last().Nonce})
+	others, err := c.otherDigests(ctx, id, t)
+	if err != nil {
+		return false, err
+	}
+	p, err := c.o.Chain.Prepare(ctx, c.paymentOf(t), Making{First: t.Urgent() && !cold(t), WholeFee: cold(t), Nonce: &t.Last().Nonce, Not: others})
 	if err != nil {
 		return false, err
 	}
@@ -293,6 +309,11 @@ func (c *Custodian) follow(ctx context.Context, id string, t *treasury.Transfer)
 
 // settle records an outcome that is final, and reports whether it was.
 func (c *Custodian) settle(ctx context.Context, id string, t *treasury.Transfer, out Outcome) (over bool, err error) {
+	if out.Kind != Waiting && out.Kind != Lost {
+		if owner, err := c.ownerOf(ctx, id, t, out.TxHash); err != nil || owner != "" {
+			return owner != "", errors.Join(err, c.replacedBy(ctx, id, t, owner, out))
+		}
+	}
 	switch out.Kind {
 	case Arrived:
 		return true, c.act(ctx, id, commands.ConfirmTransfer{Transfer: t.Transfer, TxHash: out.TxHash, Block: out.Block, Fee: out.Fee})
@@ -306,7 +327,7 @@ func (c *Custodian) settle(ctx context.Context, id string, t *treasury.Transfer,
 		if imported(t) || cold(t) {
 			// Another signature of the same payment has another hash. The holder of the key may
 			// have sent that one, and putting the money back would mean paying twice.
-			return false, domain.Errorf(domain.CodeConflict, "transaction %s used its nonce, and was not imported here: look up what it pays; two people settle it by an override of kind transfer", out.TxHash)
+			return false, domain.Errorf(domain.CodeConflict, "transaction %s used its nonce, and was not imported here: look up what it pays. If another transfer of the wallet with this nonce was signed, import what was signed of it (pets cold import), and both end by themselves; otherwise two people settle it by an override of kind transfer", out.TxHash)
 		}
 		return true, c.failed(ctx, id, t, domain.FailedReplaced, out)
 	case Waiting, Lost:
@@ -325,10 +346,14 @@ func signedOf(t *treasury.Transfer) []treasury.Attempt {
 // failed records that a transfer failed on the chain. Only the server that recorded it
 // sends a notice.
 func (c *Custodian) failed(ctx context.Context, id string, t *treasury.Transfer, code string, out Outcome) error {
-	answer, err := c.engine.Do(ctx, id, asServer(commands.FailTransfer{Transfer: t.Transfer, Code: code, TxHash: out.TxHash, Block: out.Block, Fee: out.Fee}))
+	return c.fail(ctx, id, t, commands.FailTransfer{Transfer: t.Transfer, Code: code, TxHash: out.TxHash, Block: out.Block, Fee: out.Fee})
+}
+
+func (c *Custodian) fail(ctx context.Context, id string, t *treasury.Transfer, cmd commands.FailTransfer) error {
+	answer, err := c.engine.Do(ctx, id, asServer(cmd))
 	for _, e := range answer.Decoded() {
 		if _, recorded := e.(*domain.TransferFailed); recorded {
-			c.o.Notify(notice.Notice{Kind: notice.TransferFailed, Portfolio: id, Subject: t.Transfer, Detail: code})
+			c.o.Notify(notice.Notice{Kind: notice.TransferFailed, Portfolio: id, Subject: t.Transfer, Detail: cmd.Code})
 		}
 	}
 	return err
@@ -404,7 +429,11 @@ func (c *Custodian) reprice(ctx context.Context, id string, t *treasury.Transfer
 	if _, err := c.sendable(ctx, id, t.Transfer); err != nil {
 		return false, err
 	}
-	p, err := c.o.Chain.Reprice(ctx, c.outbid(t), c.paymentOf(t), Making{WholeFee: cold(t)})
+	others, err := c.otherDigests(ctx, id, t)
+	if err != nil {
+		return false, err
+	}
+	p, err := c.o.Chain.Reprice(ctx, c.outbid(t), c.paymentOf(t), Making{WholeFee: cold(t), Not: others})
 	if err != nil {
 		return false, err
 	}

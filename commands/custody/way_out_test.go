@@ -1,6 +1,7 @@
 package custody_test
 
 import (
+	"fmt"
 	"math/big"
 	"testing"
 	"time"
@@ -425,4 +426,93 @@ func TestALapsedRaiseIsReplacedByTheNext(t *testing.T) {
 			s.agrees()
 		})
 	}
+}
+
+// "It goes before what its wallet has under way, if need be with that nonce": what it overtook
+// can not be sent any more, signed or not. It ends by itself, and nothing is counted twice: not
+// the fee, and not the payment if the two are alike.
+func TestAnEvacuationEndsWhatItOvertook(t *testing.T) {
+	t.Parallel()
+	for _, brought := range []bool{false, true} {
+		s := newWorld(t).inMemory()
+		s.node.Mine(60) // the base fee falls, and the evacuation offers much more
+		pays := commands.RequestTransfer{From: "cold", To: s.partner.Hex(), Amount: dec("10"), HighestFee: dec("0.0002")}
+		id := s.ask(pays)
+		require.NoError(t, s.work())
+		if brought {
+			s.refuseAll()
+			s.bring(id)
+			s.idle()
+			s.acceptAll()
+		}
+		s.stop()
+		pays.Evacuate, pays.HighestFee = true, dec("0.5")
+		evacuation := s.ask(pays)
+		for range 30 {
+			_, _ = s.custody.Work(s.ctx(), main) // the other one waits for the stop
+			s.node.Mine(1)
+			if e := s.transfer(evacuation); e.Status == treasury.Prepared {
+				s.bring(evacuation)
+			}
+		}
+		e, overtaken := s.transfer(evacuation), s.transfer(id)
+		require.Equal(t, treasury.Confirmed, e.Status)
+		require.Equal(t, e.Last().Nonce, overtaken.Last().Nonce)
+		require.Equal(t, treasury.Failed, overtaken.Status)
+		require.Equal(t, domain.FailedReplaced, overtaken.Code)
+		require.Equal(t, e.TxHash, overtaken.TxHash)
+		require.True(t, overtaken.Fee.IsZero())
+		s.rechecked(0)
+		s.agrees()
+	}
+}
+
+// A transaction of one transfer is not the outcome of another one, whatever two people say.
+func TestNoOutcomeIsCountedTwice(t *testing.T) {
+	t.Parallel()
+	s := newWorld(t).inMemory()
+	first := s.ask(commands.RequestTransfer{From: "hot", To: "cold", Amount: dec("10")})
+	done := s.until(first, treasury.Confirmed)
+	id := s.ask(commands.RequestTransfer{From: "cold", To: "hot", Amount: dec("10")})
+	require.NoError(t, s.work())
+	s.refused(domain.CodeConflict, olga, commands.RequestOverride{
+		Kind: domain.OverrideTransfer, Reason: "it looks alike", Limits: settlement(id, "confirmed", done.TxHash, done.Block, done.Fee.String()),
+	})
+	s.until(id, treasury.Confirmed)
+	s.agrees()
+}
+
+// "A key that was revoked since may be the one that asked", from each person's own act on: who
+// got a new key after the transfer was asked for asks for its higher fee all the same, and
+// counts as the first of two approvers.
+func TestANewKeyAsksForAHigherFee(t *testing.T) {
+	t.Parallel()
+	s := newWorld(t).inMemory(func(o *custody.Options) { o.RepriceAfter = 100 * time.Hour })
+	issued := 0
+	key := func(user string, role domain.Role) string {
+		issued++
+		a, err := s.engine.System(s.ctx(), by(alice, commands.IssueKey{User: user, Role: role, Hash: fmt.Sprintf("%064x", issued)}))
+		require.NoError(t, err)
+		return a.ID
+	}
+	key("alice", domain.RoleAdmin)
+	olgas, pauls := key("olga", domain.RoleOperator), key("paul", domain.RoleApprover)
+	key("petra", domain.RoleApprover)
+	key("otto", domain.RoleOperator)
+	id := s.ask(commands.RequestTransfer{From: "hot", To: "cold", Amount: dec("10"), HighestFee: dec("0.1")})
+	two := s.must(domain.Caller{User: "otto", Role: domain.RoleOperator}, commands.RequestTransfer{From: "hot", To: s.partner.Hex(), Amount: dec("10"), Reason: "rent"}).ID
+	key("olga", domain.RoleOperator) // before the old one ends: who comes back after a while waits a day
+	key("paul", domain.RoleApprover)
+	for _, old := range []string{olgas, pauls} {
+		_, err := s.engine.System(s.ctx(), by(alice, commands.RevokeKey{Key: old}))
+		require.NoError(t, err)
+	}
+	s.idle()
+	s.raised(id, "0.2")
+	if s.transfer(two).Approvals > 1 {
+		s.must(paul, commands.ApproveTransfer{Transfer: two, Hash: s.transfer(two).Hash})
+	}
+	s.must(domain.Caller{User: "petra", Role: domain.RoleApprover}, commands.ApproveTransfer{Transfer: two, Hash: s.transfer(two).Hash})
+	require.Equal(t, treasury.Approved, s.transfer(two).Status)
+	require.Equal(t, paul.User, s.transfer(two).FirstApprovedBy)
 }

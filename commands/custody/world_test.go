@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pets/domain"
+	"pets/domain/treasury"
 	"pets/internal/chain"
 	"pets/internal/chain/chaintest"
 	"pets/internal/evm"
@@ -67,6 +68,7 @@ var words = strings.Repeat("abandon ", 23) + "art"
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{t: t, cold: chaintest.Named("cold"), partner: chaintest.Named("partner").Address}
+	w.later(-treasury.NewFor) // a server waits for as long once its wallets are registered, and has the chain's time then
 	w.openKeystore()
 	w.node = chaintest.New(t, chaintest.Account{Address: w.hot}, chaintest.Account{Address: w.spare}, w.cold)
 	w.token = w.node.Deploy("USDC", 6)

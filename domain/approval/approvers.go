@@ -40,16 +40,43 @@ type Approver struct {
 	VouchedBy  string
 	RevokedAt  *time.Time
 	Note       string
+	// AbsentUntil is the time until which the key waits because its user was away: an API
+	// key was issued to that user, who had none left.
+	AbsentUntil time.Time
+	// Dated: the word for the key is signed with the time of its registration.
+	Dated bool
+	// Unsound says what in the records of the key no build of this program writes. It is ""
+	// for a sound key; others never count.
+	Unsound string
+	// Later: it is not the first key ever, and waits whatever the stream's time was when it
+	// was registered.
+	Later bool
 }
 
 // Counts reports whether the key's signatures count at a time, once it is known.
-func (a *Approver) Counts(at time.Time) bool { return a.RevokedAt == nil && !a.early(at) }
+func (a *Approver) Counts(at time.Time) bool { return a.RevokedAt == nil && a.From(at) == nil }
+
+// From returns from when on the key counts, or nil if it does not wait at a time.
+func (a *Approver) From(at time.Time) *time.Time {
+	switch {
+	case at.Before(a.AbsentUntil):
+		return &a.AbsentUntil
+	case a.early(at):
+		return &a.CountsFrom
+	}
+	return nil
+}
 
 // early reports whether the key still waits at a time. The first key and those with a
 // word wait for no clock: one that was set right since must not lock everybody out.
-func (a *Approver) early(at time.Time) bool { return !a.atOnce() && at.Before(a.CountsFrom) }
+func (a *Approver) early(at time.Time) bool {
+	return a.Unsound != "" || !a.AtOnce() && at.Before(a.CountsFrom)
+}
 
-func (a *Approver) atOnce() bool { return a.VouchedBy != "" || !a.CountsFrom.After(a.RegisteredAt) }
+// AtOnce reports whether the key waits for nothing: it is the first one, or has a word.
+func (a *Approver) AtOnce() bool {
+	return a.VouchedBy != "" || !a.Later && !a.CountsFrom.After(a.RegisteredAt)
+}
 
 // Approvers are the keys of a ledger, in the order of their registration.
 type Approvers struct {
@@ -61,6 +88,16 @@ type Approvers struct {
 // Counting reports whether the signatures of any key count at a time.
 func (a *Approvers) Counting(at time.Time) bool {
 	return slices.ContainsFunc(a.Keys, func(k Approver) bool { return k.Counts(at) })
+}
+
+// Unrevoked counts the keys that are not revoked.
+func (a *Approvers) Unrevoked() (n int) {
+	for i := range a.Keys {
+		if a.Keys[i].RevokedAt == nil {
+			n++
+		}
+	}
+	return n
 }
 
 // WithKey returns the approver with a public key. A public key is registered once.
@@ -75,7 +112,7 @@ func (a *Approvers) WithKey(key string) (Approver, bool) {
 // Check refuses an approval that is not signed over this subject with a key of this
 // user that counts at this time.
 func (a *Approvers) Check(g *domain.ApprovalSignature, s Subject, user string, at time.Time) error {
-	return a.check(g, s, user, func(k *Approver) bool { return k.RevokedAt != nil }, func(k *Approver) bool { return k.early(at) })
+	return a.check(g, s, user, at, func(k *Approver) bool { return k.RevokedAt != nil }, func(k *Approver) bool { return k.From(at) != nil })
 }
 
 // Underway is how long a decision may take: an approval that was decided before a
@@ -88,14 +125,14 @@ const Underway = time.Minute
 func (a *Approvers) CheckRecorded(g *domain.ApprovalSignature, s Subject, user string, at time.Time, follows func(id string) bool) error {
 	revoked := func(k *Approver) bool { return k.revokedBefore(at) }
 	early := func(k *Approver) bool { return k.earlyThen(at, follows) }
-	return a.check(g, s, user, revoked, early)
+	return a.check(g, s, user, at, revoked, early)
 }
 
 // CheckSince is Check for an approval of the past that is used now: a revocation since then
 // does not matter. The order of the log is not known here, so that the first key and those
 // with a word count whenever they were registered.
 func (a *Approvers) CheckSince(g *domain.ApprovalSignature, s Subject, user string, at time.Time) error {
-	return a.check(g, s, user, func(k *Approver) bool { return k.revokedBefore(at) }, func(k *Approver) bool { return k.early(at) })
+	return a.check(g, s, user, at, func(k *Approver) bool { return k.revokedBefore(at) }, func(k *Approver) bool { return k.early(at) })
 }
 
 func (a *Approver) revokedBefore(at time.Time) bool {
@@ -112,10 +149,10 @@ func (a *Approvers) CountedAt(at time.Time, follows func(id string) bool) bool {
 
 // earlyThen reports whether the key still waited at a time in the past.
 func (a *Approver) earlyThen(at time.Time, follows func(id string) bool) bool {
-	return at.Before(a.CountsFrom) && !(a.atOnce() && follows(a.ID))
+	return a.Unsound != "" || at.Before(a.CountsFrom) && !(a.AtOnce() && follows(a.ID))
 }
 
-func (a *Approvers) check(g *domain.ApprovalSignature, s Subject, user string, revoked, early func(*Approver) bool) error {
+func (a *Approvers) check(g *domain.ApprovalSignature, s Subject, user string, at time.Time, revoked, early func(*Approver) bool) error {
 	if g == nil {
 		return refused("is missing: this approval has to be signed with a registered approver's key. Read what stands to be approved, sign that, and send the signature with it (pets does so with the key of pets apikey request)")
 	}
@@ -135,7 +172,11 @@ func (a *Approvers) check(g *domain.ApprovalSignature, s Subject, user string, r
 	case !domain.SameUser(k.User, user):
 		return refused("is by key %s, which belongs to another user: an approver signs with a key of the same user as the API key", key.Fingerprint())
 	case revoked(&k):
-		return refused("is by key %s, which is revoked for good; make and register another one", key.Fingerprint())
+		return refused("is by key %s, which is revoked for good; make and register another one, or sign with the file of another one (--with FILE, PETS_APPROVER_KEY)", key.Fingerprint())
+	case k.Unsound != "":
+		return refused("is by key %s, which does not count: %s. Somebody else has written to the store", key.Fingerprint(), k.Unsound)
+	case early(&k) && !k.early(at):
+		return refused("is by key %s, which counts from %s on: its user had no API key left until one was issued again, and may not be the same person", key.Fingerprint(), k.AbsentUntil.Format(time.RFC3339))
 	case early(&k):
 		return refused("is by key %s, which counts from %s on, or as soon as a counting approver gives a word for it", key.Fingerprint(), k.CountsFrom.Format(time.RFC3339))
 	}

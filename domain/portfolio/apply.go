@@ -139,9 +139,13 @@ func (s *State) applyRisk(at domain.Stamp, event domain.Event) {
 		}
 		// A new stop cancels an open request to clear, which was made for another
 		// situation.
-		s.Stop.Request, s.Stop.Requester = "", ""
+		s.Stop = s.Stop.unrequested()
 	case *domain.EmergencyStopClearRequested:
+		s.Stop = s.Stop.unrequested()
 		s.Stop.Request, s.Stop.Requester = e.Request, e.User
+		if !e.ExpiresAt.IsZero() {
+			s.Stop.RequestedAt, s.Stop.RequestEnds = at.Time, e.ExpiresAt
+		}
 	case *domain.EmergencyStopCleared:
 		s.Stop = Stop{}
 		s.endTransfers(at, e.TransfersEnded, "the emergency stop was cleared")
@@ -183,7 +187,7 @@ func (s *State) applyLater(at domain.Stamp, event domain.Event) {
 func (s *State) applyOpened(at domain.Stamp, e *domain.PortfolioOpened) {
 	s.Portfolio, s.Mode, s.Clock = e.Portfolio, e.Mode, e.Clock
 	s.BaseAsset, s.BaseDecimals, s.Gate = e.BaseAsset, e.BaseDecimals, e.Gate
-	s.SignedApprovals = e.SignedApprovals
+	s.SignedApprovals, s.CorrectedByTwo = e.SignedApprovals, e.CorrectedByTwo
 	s.setPolicy(e.Policy)
 	if e.Treasury != nil {
 		s.Custody.Policy = *e.Treasury
@@ -222,6 +226,7 @@ func (s *State) post(postings ...ledger.Posting) {
 			continue
 		}
 		s.Book.Post(p)
+		s.Custody.booked(p.Account)
 		s.effects.Postings = append(s.effects.Postings, p)
 		s.bound(s.Book[p.Account])
 		if !p.Account.IsAsset() {

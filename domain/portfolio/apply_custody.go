@@ -86,10 +86,8 @@ func (s *State) applyReconciled(at domain.Stamp, e *domain.BalanceReconciled) {
 		key := differenceKey(l.Place, l.Asset)
 		switch {
 		case l.Skipped != "": // nothing was compared: open differences stay open
-		case l.Difference.IsZero():
-			delete(c.Differences, key)
 		default:
-			c.Differences[key] = l.Difference
+			c.measured(key, l.Difference)
 		}
 	}
 	c.Reconciled, c.ReconciledAt = at.Time, at.Revision
@@ -103,7 +101,7 @@ func (s *State) explain(account ledger.Account, amount domain.Decimal) {
 		return
 	}
 	if left = left.Sub(amount); left.IsZero() {
-		delete(s.Custody.Differences, key)
+		s.Custody.measured(key, left)
 		return
 	}
 	s.Custody.Differences[key] = left
@@ -116,7 +114,7 @@ func (s *State) applyTransfer(at domain.Stamp, event domain.Event) {
 	c := &s.Custody
 	switch e := event.(type) {
 	case *domain.TransferRequested:
-		t := &treasury.Transfer{TransferRequested: *e, Status: treasury.Requested, RequestedAt: at.Time}
+		t := &treasury.Transfer{TransferRequested: *e, Status: treasury.Requested, RequestedAt: at.Time, Unfounded: s.SignedApprovals && s.Unfounded(e, at.Time)}
 		if !t.NeedsApproval() {
 			t.Status = treasury.Approved
 		}
@@ -125,7 +123,7 @@ func (s *State) applyTransfer(at domain.Stamp, event domain.Event) {
 		s.onTransfer(e.Transfer, func(t *treasury.Transfer) {
 			switch {
 			case t.Status == treasury.Requested:
-				t.Approve(e, s.SignedAt(at.Time, 0))
+				t.Approve(e, s.SignedAt(at.Time, 0), at.Revision)
 			case t.Raise != nil && e.Hash == t.Raise.Hash:
 				t.ApproveRaise(e, s.SignedAt(at.Time, 0))
 			}

@@ -15,7 +15,7 @@ func (s *State) applyWayOut(at domain.Stamp, event domain.Event) {
 	switch e := event.(type) {
 	case *domain.TransferRaiseRequested:
 		s.onTransfer(e.Transfer, func(t *treasury.Transfer) {
-			t.Raise = &treasury.Raise{HighestFee: e.HighestFee, Hash: e.Hash, User: e.User, Reason: e.Reason, ExpiresAt: e.ExpiresAt, Former: t.FeeAt(at.Time)}
+			t.Raise = &treasury.Raise{HighestFee: e.HighestFee, Hash: e.Hash, User: e.User, Reason: e.Reason, ExpiresAt: e.ExpiresAt, Former: t.FeeAt(at.Time), Revision: at.Revision}
 		})
 	case *domain.TransferCancelRequested:
 		s.onTransfer(e.Transfer, func(t *treasury.Transfer) {
@@ -33,12 +33,12 @@ func (s *State) applyWayOut(at domain.Stamp, event domain.Event) {
 	}
 }
 
-// endRaises ends the higher fees of open transfers that were asked for, or approved, and
-// under which nothing was signed yet. A cancellation goes on: it moves nothing, and to end
+// endRaises ends the higher fees of transfers that were asked for, or approved, and under
+// which nothing was signed yet. A transfer that has ended may be reopened, so its own ends, too. A cancellation goes on: it moves nothing, and to end
 // it would send what somebody wanted to stop. Without of it is all of them.
 func (s *State) endRaises(of func(*treasury.Transfer) bool) {
 	for _, t := range s.Custody.Transfers {
-		if t.Open() && !t.Urgent() && (of == nil || of(t)) {
+		if !t.Urgent() && (of == nil || of(t)) {
 			t.EndRaise()
 		}
 	}

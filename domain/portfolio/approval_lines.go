@@ -25,6 +25,12 @@ func TransferOfLines(lines []string) (t *domain.TransferRequested, former domain
 	t.From = from
 	t.FromPlace, t.Wallet, _ = strings.Cut(sender, " wallet ")
 	t.To, t.ToPlace, _ = strings.Cut(r.next("to"), ", ")
+	if r.has(recipientCalled) {
+		t.ToName = r.quoted(recipientCalled)
+	}
+	if r.has(recipientSince) {
+		t.ToSince = r.moment(recipientSince)
+	}
 	t.Chain, t.AssetID = r.next("chain"), r.next("asset")
 	t.HighestFee, t.GasAsset = r.amount("highest fee")
 	t.Hash = r.next("hash")

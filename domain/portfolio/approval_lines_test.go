@@ -24,6 +24,8 @@ func TestTransferOfLines(t *testing.T) {
 	}
 	ofTwo, raised := *asked, *asked
 	ofTwo.Approvals, raised.HighestFee = 2, domain.MustDecimal("0.1")
+	named := raised
+	named.ToName, named.ToSince = `vault "two"`, time.Date(2026, 3, 1, 8, 0, 0, 5, time.UTC)
 	raisedOfTwo := raised
 	raisedOfTwo.Approvals = 2
 	for name, c := range map[string]struct {
@@ -35,6 +37,8 @@ func TestTransferOfLines(t *testing.T) {
 		"a highest fee":     {&raised, domain.MustDecimal("0.05")},
 		"one of two":        {&raisedOfTwo, domain.MustDecimal("0.05")},
 		"a lower one, read": {asked, domain.MustDecimal("0.1")},
+		"a name and an age": {&named, domain.Zero},
+		"a raise of these":  {&named, domain.MustDecimal("0.05")},
 	} {
 		t.Run(name, func(t *testing.T) { readsBack(t, c.asked, c.former) })
 	}

@@ -41,17 +41,15 @@ func (s *State) Approvals(ledger string, now time.Time) []Approval {
 		}
 	}
 	for _, t := range s.Custody.OpenTransfers() {
-		add(approval.KindTransfer, t.Transfer)
+		if !t.Lapsed(now) {
+			add(approval.KindTransfer, t.Transfer)
+		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(s.Overrides)) {
 		add(approval.KindOverride, id)
 	}
 	add(approval.KindClear, s.Stop.Request)
-	revision := func(a Approval) uint64 {
-		n, _ := strconv.ParseUint(strings.TrimLeft(a.ID, "abcdefghijklmnopqrstuvwxyz"), 10, 64) // the name is a letter and the revision
-		return n
-	}
-	slices.SortStableFunc(all, func(a, b Approval) int { return cmp.Compare(revision(a), revision(b)) })
+	slices.SortStableFunc(all, func(a, b Approval) int { return cmp.Compare(domain.RevisionOf(a.ID), domain.RevisionOf(b.ID)) })
 	return all
 }
 
@@ -80,13 +78,15 @@ func (s *State) ApprovalOf(ledger, kind, id string) (Approval, bool) {
 			return a, false
 		}
 		a.RequestedBy, a.ExpiresAt = o.User, o.ExpiresAt
-		a.Signed = a.Signed || alwaysSigned(o.Kind)
+		if k, known := OverrideKindOf(o.Kind); known && k.AlwaysSigned {
+			a.Signed = true
+		}
 		lines = s.overrideLines(o)
 	case approval.KindClear:
 		if id == "" || id != s.Stop.Request {
 			return a, false
 		}
-		a.RequestedBy = s.Stop.Requester
+		a.RequestedBy, a.ExpiresAt = s.Stop.Requester, s.Stop.RequestEnds
 		lines = s.clearLines()
 	default:
 		return a, false
@@ -114,13 +114,6 @@ func (s *State) ApprovedTransfer(ledger, id string) (Approval, bool) {
 	return a, true
 }
 
-// alwaysSigned reports whether an override is signed in every portfolio: go_live is
-// confirmed in a paper portfolio, but opens a live one, and signed_approvals is the
-// first signature of an older live portfolio.
-func alwaysSigned(kind string) bool {
-	return kind == domain.OverrideGoLive || kind == domain.OverrideSigned
-}
-
 // line writes one line of a subject. Texts of people stand in quotes, so that none
 // can look like the end of its line or like another one.
 func line(name string, value any) string { return fmt.Sprintf("%s: %v", name, value) }
@@ -137,6 +130,14 @@ func TransferLines(t *domain.TransferRequested) []string {
 		line("amount", t.Amount.String()+" "+t.Asset),
 		line("from", fmt.Sprintf("%s, the %s wallet %s", t.From, t.FromPlace, t.Wallet)),
 		line("to", t.To+", "+t.ToPlace),
+	}
+	if t.ToName != "" { // requests of older builds lack it, and their lines are what was signed
+		lines = append(lines, quoted(recipientCalled, t.ToName))
+	}
+	if !t.ToSince.IsZero() {
+		lines = append(lines, line(recipientSince, moment(t.ToSince)))
+	}
+	lines = append(lines,
 		line("chain", t.Chain),
 		line("asset", t.AssetID),
 		line("highest fee", t.HighestFee.String()+" "+t.GasAsset),
@@ -144,7 +145,7 @@ func TransferLines(t *domain.TransferRequested) []string {
 		line("expires", moment(t.ExpiresAt)),
 		quoted("requested by", t.User),
 		quoted("reason", t.Reason),
-	}
+	)
 	if t.Approvals > 1 {
 		lines = append(lines, line("approvals", t.Approvals))
 	}
@@ -172,46 +173,54 @@ func ApprovedLines(t *domain.TransferRequested, former domain.Decimal) []string 
 	return slices.Insert(TransferLines(t), 1, line(raisesFee, former.String()+" "+t.GasAsset))
 }
 
-// raisesFee is the name of the line that only a raise has.
-const raisesFee = "raises the highest fee from"
+// The names of lines that not every transfer has: raisesFee is that of a raise.
+const (
+	raisesFee       = "raises the highest fee from"
+	recipientCalled = "recipient"
+	recipientSince  = "recipient known since"
+)
 
-// clearLines are those of the open request to clear the emergency stop.
+// clearLines are those of the open request to clear the emergency stop. A copy of the ledger
+// has the same id, and gives a request the same name: the time tells the two apart. Requests
+// of older builds lack it, and their lines are what was signed.
 func (s *State) clearLines() []string {
-	return []string{
+	lines := []string{
 		line("clear", s.Stop.Request),
 		line("stop", s.Stop.Kind),
 		quoted("reason of the stop", s.Stop.Reason),
 		line("stopped since", moment(s.Stop.Since)),
 		quoted("requested by", s.Stop.Requester),
 	}
-}
-
-// overrideLines are those of an open request. For the outcome of a transfer they hold
-// the transfer too.
-func (s *State) overrideLines(o *Override) []string {
-	lines := []string{line("override", o.ID), line("kind", o.Kind)}
-	if o.Portfolio != "" {
-		lines = append(lines, line("portfolio", o.Portfolio))
-	}
-	lines = append(lines, patchLines(o.Limits)...)
-	if o.Kind == domain.OverrideClock {
-		lines = append(lines, line("moves the clock by at most", time.Duration(o.Offset)+ClockTolerance),
-			line("and by at least", time.Duration(o.Offset)-overrideTTL))
-	}
-	lines = append(lines, line("expires", moment(o.ExpiresAt)), quoted("requested by", o.User), quoted("reason", o.Reason))
-	if t := s.settled(o); t != nil {
-		lines = append(lines, TransferLines(&t.TransferRequested)...)
+	if !s.Stop.RequestEnds.IsZero() {
+		lines = append(lines, line("requested", moment(s.Stop.RequestedAt)), line("expires", moment(s.Stop.RequestEnds)))
 	}
 	return lines
 }
 
-// settled returns the transfer whose outcome an override is about, or nil.
-func (s *State) settled(o *Override) *treasury.Transfer {
-	var about TransferSettlement
-	if o.Kind != domain.OverrideTransfer || json.Unmarshal(o.Limits, &about) != nil {
-		return nil
+// overrideLines are those of an open request. What it carries, and what it is about, are
+// written by its kind.
+func (s *State) overrideLines(o *Override) []string {
+	k, _ := OverrideKindOf(o.Kind)
+	lines := []string{line("override", o.ID), line("kind", o.Kind)}
+	if o.Portfolio != "" {
+		lines = append(lines, line("portfolio", o.Portfolio))
 	}
-	return s.Custody.Transfers[about.Transfer]
+	if k.content != nil {
+		lines = append(lines, k.content(s, o)...)
+	} else {
+		lines = append(lines, patchLines(o.Limits)...)
+	}
+	if o.Difference != nil {
+		lines = append(lines, differenceLine(o))
+	}
+	if o.Checked != nil {
+		lines = append(lines, checkedLines(o.Checked)...)
+	}
+	lines = append(lines, line("expires", moment(o.ExpiresAt)), quoted("requested by", o.User), quoted("reason", o.Reason))
+	if k.subject != nil {
+		lines = append(lines, k.subject(s, o)...)
+	}
+	return lines
 }
 
 // patchLines are the keys and values of a JSON object, sorted. A key that stands there
@@ -305,4 +314,21 @@ func (d *Decision) checkSignedApprovals(portfolio string, limits json.RawMessage
 		return domain.Errorf(domain.CodeConflict, "approvals in this portfolio are signed already; there is no way back")
 	}
 	return d.requireApprover()
+}
+
+// confirmSigned has every later approval signed.
+func (d *Decision) confirmSigned(o *Override, e *domain.OverrideRecorded) error {
+	if err := d.checkSignedApprovals(o.Portfolio, o.Limits); err != nil {
+		return err
+	}
+	d.emit(e)
+	return nil
+}
+
+// signFromHere folds it. Approvals given by API key before stay valid.
+func (s *State) signFromHere(*domain.OverrideRecorded) {
+	if !s.SignedApprovals {
+		s.approvedEarlier()
+	}
+	s.SignedApprovals = true
 }

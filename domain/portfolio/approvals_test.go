@@ -129,6 +129,11 @@ func TestEveryFieldOfARequestIsInItsLines(t *testing.T) {
 			field.SetInt(7)
 		case domain.Duration:
 			field.Set(reflect.ValueOf(domain.Duration(7)))
+		case *domain.Decimal:
+			seven := domain.MustDecimal("7")
+			field.Set(reflect.ValueOf(&seven))
+		case *domain.TokensCheck:
+			field.Set(reflect.ValueOf(&domain.TokensCheck{Unchecked: "no endpoint answered"}))
 		default:
 			require.Fail(t, "the test does not know the type of "+name)
 		}

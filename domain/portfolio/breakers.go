@@ -172,7 +172,7 @@ func (s *State) applyTrip(at domain.Stamp, e *domain.BreakerTripped) {
 	if r, ok := risk.RuleOf(e.Breaker); ok && r.Stop != "" {
 		// This trip engages the emergency stop again: an earlier request to clear
 		// it did not know of the trip.
-		s.Stop.Request, s.Stop.Requester = "", ""
+		s.Stop = s.Stop.unrequested()
 	}
 }
 

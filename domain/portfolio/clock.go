@@ -214,7 +214,7 @@ func (d *Decision) SignatureRefusedByClock(permit string) error {
 
 // OverrideRefusedByClock refuses every override request except for the clock.
 func (d *Decision) OverrideRefusedByClock(kind string) error {
-	if kind == domain.OverrideClock {
+	if k, known := OverrideKindOf(kind); known && k.anyClock {
 		return nil
 	}
 	return d.RefusedByClock()
@@ -262,6 +262,13 @@ func (d *Decision) acceptClock(o *Override, e *domain.OverrideRecorded) error {
 	}
 	d.emit(e)
 	return nil
+}
+
+// clockLines are the content of a request: it carries nothing, and says how far the
+// clock may be moved.
+func clockLines(_ *State, o *Override) []string {
+	return append(patchLines(o.Limits), line("moves the clock by at most", time.Duration(o.Offset)+ClockTolerance),
+		line("and by at least", time.Duration(o.Offset)-overrideTTL))
 }
 
 // ClockOverrideFits reports whether an offset that is confirmed is about the one that was

@@ -84,6 +84,6 @@ func (c Custody) clone() Custody {
 	c.Wallets = eachCopied(c.Wallets, nil)
 	c.Book = eachCopied(c.Book, nil)
 	c.Transfers = eachCopied(c.Transfers, func(t *treasury.Transfer) { t.Attempts = slices.Clone(t.Attempts) })
-	c.Ended, c.Differences = slices.Clone(c.Ended), maps.Clone(c.Differences)
+	c.Ended, c.Differences, c.Booked = slices.Clone(c.Ended), maps.Clone(c.Differences), maps.Clone(c.Booked)
 	return c
 }

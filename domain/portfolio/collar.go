@@ -167,15 +167,15 @@ func (d *Decision) waits(m domain.Mark) bool {
 		}
 		force, waiting = &in.Mark().Price, in.Waiting
 	}
-	if force != nil && within(m.Price, *force, collar, kind) {
+	if force != nil && inCollar(m.Price, *force, collar, kind) {
 		return false
 	}
-	return waiting == nil || !within(m.Price, waiting.Price, collar, kind)
+	return waiting == nil || !inCollar(m.Price, waiting.Price, collar, kind)
 }
 
-// within reports whether a price is within the collar of another one: absolute for
+// inCollar reports whether a price is within the collar of another one: absolute for
 // outcomes, as a fraction elsewhere.
-func within(price, of, collar domain.Decimal, kind domain.MarketKind) bool {
+func inCollar(price, of, collar domain.Decimal, kind domain.MarketKind) bool {
 	if kind != domain.KindOutcome {
 		collar = collar.Mul(of.Abs())
 	}

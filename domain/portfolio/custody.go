@@ -24,10 +24,17 @@ const (
 	maxSweeps = 10
 	// maxWallets and maxContacts limit what can be registered, and maxReadings
 	// the assets of all wallets together: a reconciliation reads each of them and
-	// has to fit an append.
+	// has to fit an append. Retired wallets do not count here.
 	maxWallets  = 100
 	maxContacts = 1_000
 	maxReadings = 500
+	// maxEverWallets and maxEverReadings limit the same with the retired wallets,
+	// which are read too. What is registered within a day is limited to
+	// maxNewWallets and maxReadings, so that one stolen key that registers and
+	// retires takes weeks to use up what there is for ever, and not a second.
+	maxEverWallets  = 500
+	maxEverReadings = 5_000
+	maxNewWallets   = 20
 	// hotGrace is how long the hot wallet may hold more than its share before
 	// increases are denied.
 	hotGrace = 24 * time.Hour
@@ -51,6 +58,9 @@ type Custody struct {
 	// Differences are the unexplained differences between ledger and chain, by
 	// place|asset: chain − ledger.
 	Differences map[string]domain.Decimal `json:"differences"`
+	// Booked are those of them on whose accounts something was booked after they were
+	// measured: it may have explained them.
+	Booked map[string]bool `json:"booked_since,omitempty"`
 	// Reconciled is the time of the last comparison, or zero.
 	Reconciled   time.Time `json:"reconciled,omitzero"`
 	ReconciledAt uint64    `json:"reconciled_revision,omitempty"`
@@ -87,6 +97,17 @@ func (c *Custody) Main(place string) *treasury.Wallet {
 		}
 	}
 	return main
+}
+
+// living counts the wallets that are not retired.
+func (c *Custody) living() int {
+	n := 0
+	for _, w := range c.Wallets {
+		if !w.Retired() {
+			n++
+		}
+	}
+	return n
 }
 
 // SortedWallets returns all wallets by name.
@@ -241,6 +262,48 @@ type Difference struct {
 	Place      string
 	Asset      string
 	Difference domain.Decimal
+	// Unsure says why it is not as it was measured any more, or cannot be measured now: nothing
+	// is booked for it meanwhile, because whatever explains it may be in the books already, or
+	// get there by itself. It is "" if it was measured after the last booking.
+	Unsure string
+}
+
+// measured notes that a line was compared.
+func (c *Custody) measured(key string, difference domain.Decimal) {
+	if delete(c.Booked, key); len(c.Booked) == 0 {
+		c.Booked = nil // as in a state that had none
+	}
+	if difference.IsZero() {
+		delete(c.Differences, key)
+		return
+	}
+	c.Differences[key] = difference
+}
+
+// booked notes a posting to an account whose difference is open.
+func (c *Custody) booked(a ledger.Account) {
+	key := differenceKey(a.Place, a.Asset)
+	if _, open := c.Differences[key]; !open {
+		return
+	}
+	if c.Booked == nil {
+		c.Booked = map[string]bool{}
+	}
+	c.Booked[key] = true
+}
+
+// unsure says why nothing is to be booked for a difference now.
+func (c *Custody) unsure(place, asset string) string {
+	for _, t := range c.OpenTransfers() {
+		pays, gets := t.FromPlace == place && (t.Asset == asset || t.GasAsset == asset), t.ToPlace == place && t.Asset == asset
+		if t.Status == treasury.Broadcast && (pays || gets) {
+			return "transfer " + t.Transfer + " is on its way, and ends or is cancelled first"
+		}
+	}
+	if c.Booked[differenceKey(place, asset)] {
+		return "something was booked there since it was measured"
+	}
+	return ""
 }
 
 // OpenDifferences lists the unexplained differences by place and asset.
@@ -248,7 +311,7 @@ func (c *Custody) OpenDifferences() []Difference {
 	out := make([]Difference, 0, len(c.Differences))
 	for _, key := range slices.Sorted(maps.Keys(c.Differences)) {
 		place, asset, _ := strings.Cut(key, "|")
-		out = append(out, Difference{place, asset, c.Differences[key]})
+		out = append(out, Difference{place, asset, c.Differences[key], c.unsure(place, asset)})
 	}
 	return out
 }

@@ -247,3 +247,172 @@ func TestAFirstApprovalWithoutASignatureEndsWithTheSwitch(t *testing.T) {
 		require.False(t, now.Earlier)
 	}
 }
+
+func (h *harness) switched() {
+	h.applied(&domain.OverrideRecorded{Override: "o1", Kind: domain.OverrideSigned, RequestedBy: "olga", ConfirmedBy: "bob"})
+}
+
+// unsigned is an approval of what waits, without a signature.
+func (h *harness) unsigned(x *treasury.Transfer, user string) {
+	now := h.now1(x)
+	hash := now.Hash
+	if now.Raise != nil {
+		hash = now.Raise.Hash
+	}
+	h.applied(&domain.TransferApproved{Transfer: x.Transfer, Hash: hash, User: user})
+}
+
+func (h *harness) raiseAsked(x *treasury.Transfer, fee string) {
+	h.applied(&domain.TransferRaiseRequested{Transfer: x.Transfer, HighestFee: dec(fee), Hash: h.now1(x).RaisedHash(h.s.Portfolio, dec(fee)), User: "olga", Reason: "stuck", ExpiresAt: h.now.Add(time.Hour)})
+}
+
+// beforeAndAfter are approvals before and after the switch to signed ones.
+var beforeAndAfter = map[string]struct {
+	to     string
+	events func(h *harness, x *treasury.Transfer)
+	sound  bool
+}{
+	"both of two before": {stranger, func(h *harness, x *treasury.Transfer) {
+		h.unsigned(x, "bob")
+		h.unsigned(x, "carl")
+		h.switched()
+	}, true},
+	"a signed second": {stranger, func(h *harness, x *treasury.Transfer) {
+		h.unsigned(x, "bob")
+		h.switched()
+		h.applied(h.signedBy(x, "carl"))
+	}, true},
+	"a forged second": {stranger, func(h *harness, x *treasury.Transfer) {
+		h.unsigned(x, "bob")
+		h.switched()
+		h.unsigned(x, "carl")
+	}, false},
+	"a forged first in its place": {stranger, func(h *harness, x *treasury.Transfer) {
+		h.unsigned(x, "bob")
+		h.switched()
+		h.unsigned(x, "bob")
+		h.applied(h.signedBy(x, "carl"))
+	}, false},
+	"a raise before": {friend, func(h *harness, x *treasury.Transfer) {
+		h.unsigned(x, "bob")
+		h.raiseAsked(x, "0.5")
+		h.unsigned(x, "carl")
+		h.switched()
+	}, true},
+	"a signed raise": {friend, func(h *harness, x *treasury.Transfer) {
+		h.unsigned(x, "bob")
+		h.switched()
+		h.raiseAsked(x, "0.5")
+		h.applied(h.signedBy(x, "carl"))
+	}, true},
+	"a signed raise of two": {stranger, func(h *harness, x *treasury.Transfer) {
+		h.unsigned(x, "bob")
+		h.unsigned(x, "carl")
+		h.switched()
+		h.raiseAsked(x, "0.5")
+		h.applied(h.signedBy(x, "petra"))
+	}, true},
+	"a forged raise": {friend, func(h *harness, x *treasury.Transfer) {
+		h.unsigned(x, "bob")
+		h.switched()
+		h.raiseAsked(x, "0.9")
+		h.unsigned(x, "carl")
+	}, false},
+	"a forged raise after one before": {friend, func(h *harness, x *treasury.Transfer) {
+		h.unsigned(x, "bob")
+		h.raiseAsked(x, "0.5")
+		h.unsigned(x, "carl")
+		h.switched()
+		h.raiseAsked(x, "0.9")
+		h.unsigned(x, "carl")
+	}, false},
+	"the switch written once more": {friend, func(h *harness, x *treasury.Transfer) {
+		h.switched()
+		h.unsigned(x, "bob")
+		h.switched()
+	}, false},
+}
+
+// An approval from before the switch stands for itself: one without a signature that follows
+// on it, the second of two or that of a higher fee, is nobody's.
+func TestWhatFollowsOnAnEarlierApprovalHasToBeSigned(t *testing.T) {
+	for name, c := range beforeAndAfter {
+		t.Run(name, func(t *testing.T) {
+			h := funded(t)
+			if c.to == stranger {
+				h.contact(stranger) // new: two approvers
+			}
+			x := h.transfer(TransferRequest{From: "hot", To: c.to, Amount: dec("5"), HighestFee: dec("0.2")})
+			c.events(h, x)
+			require.Equal(t, treasury.Approved, h.now1(x).Status)
+			_, err := h.decided(signers(h), "server", nil, func(d *Decision) error {
+				return d.PrepareTransfer(x.Transfer, transactionOf(h.now1(x), 4, "0.1"))
+			})
+			if c.sound {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorIs(t, err, ErrTampered)
+		})
+	}
+}
+
+// "A key that was revoked since may be the one that asked": what counts is the record of each
+// person's own act. Who lost a key after the transfer was asked for may ask for its higher
+// fee, and be the first who approves it.
+func TestARevocationCountsFromThePersonsOwnAct(t *testing.T) {
+	since := func(h *harness, user string, revoked uint64) map[uint64][]string {
+		all := map[uint64][]string{}
+		for act := range h.s.Next {
+			if act < revoked {
+				all[act] = []string{user}
+			}
+		}
+		return all
+	}
+	living := []string{"olga", "otto", "bob", "carl", "petra"}
+	approve := func(h *harness, x *treasury.Transfer, user string, lost map[uint64][]string) ([]domain.Event, error) {
+		now := h.now1(x)
+		hash := now.Hash
+		if now.Raise != nil {
+			hash = now.Raise.Hash
+		}
+		events, err := h.decided(approval.Approvers{}, user, nil, func(d *Decision) error {
+			d.approversKnown = false
+			d.Living(living, []string{"otto", "bob"}, lost)
+			return d.ApproveTransfer(x.Transfer, hash)
+		})
+		if err == nil {
+			h.applied(events[0])
+		}
+		return events, err
+	}
+
+	h := funded(t) // otto lost a key after the request, and asks for a raise
+	x := h.transfer(TransferRequest{From: "hot", To: friend, Amount: dec("5"), HighestFee: dec("0.2")})
+	h.approve(x)
+	revoked := h.s.Next
+	h.applied(&domain.CommandNoted{Code: domain.NotedNothing, Note: "meanwhile"})
+	h.applied(&domain.TransferRaiseRequested{Transfer: x.Transfer, HighestFee: dec("0.5"), Hash: h.now1(x).RaisedHash(h.s.Portfolio, dec("0.5")), User: "otto", Reason: "stuck", ExpiresAt: h.now.Add(time.Hour)})
+	require.Subset(t, h.s.Acts(x.Transfer), []uint64{h.now1(x).Raise.Revision})
+	_, err := approve(h, x, "bob", since(h, "otto", h.s.Next))
+	require.Equal(t, domain.CodeDenied, domain.CodeOf(err), "the key was revoked after the raise")
+	_, err = approve(h, x, "bob", since(h, "otto", revoked))
+	require.NoError(t, err)
+	require.Equal(t, 1, h.now1(x).Raises)
+
+	h = funded(t) // bob is the first of two
+	h.contact(stranger)
+	x = h.send("hot", stranger, "5")
+	revoked = h.s.Next
+	h.applied(&domain.CommandNoted{Code: domain.NotedNothing, Note: "meanwhile"})
+	_, err = approve(h, x, "bob", since(h, "bob", revoked))
+	require.NoError(t, err)
+	require.Contains(t, h.s.Acts(x.Transfer), h.now1(x).FirstRevision)
+	_, err = approve(h, x, "carl", since(h, "bob", h.s.Next)) // bob lost a key after approving
+	require.NoError(t, err)
+	require.Equal(t, [2]string{"carl", ""}, [2]string{h.now1(x).FirstApprovedBy, h.now1(x).ApprovedBy}, "carl is the first now")
+	_, err = approve(h, x, "bob", since(h, "bob", h.now1(x).FirstRevision))
+	require.NoError(t, err)
+	require.Equal(t, treasury.Approved, h.now1(x).Status)
+}

@@ -92,22 +92,93 @@ func TestAnAddressIsNewFor24Hours(t *testing.T) {
 	})
 	h.contact(stranger)
 	require.Equal(t, 2, h.send("hot", stranger, "1").Approvals)
-	require.Equal(t, 0, h.send("hot", "cold", "1").Approvals, "a wallet is none of the book")
+	require.Equal(t, 0, h.send("hot", "cold", "1").Approvals, "a wallet that has long been there")
+}
+
+// "A wallet added while another one exists is new for 24 h", of any place and on every way that
+// money goes there; only the first of each place on the day of the first wallet is not.
+func TestAWalletIsNewFor24Hours(t *testing.T) {
+	for _, place := range []string{domain.WalletHot, domain.WalletCold} {
+		h := funded(t)
+		h.as(domain.RoleAdmin, "mallory").wallet(walletOf("vault-2", place))
+		h.operator().load("vault-2") // its key, too, may be his
+		since := h.now
+		h.after(treasury.NewFor - 1)
+		x := h.send("hot-1", "vault-2", "1")
+		require.Equal(t, 2, x.Approvals, place)
+		require.Contains(t, x.ApprovalFor, "the receiving wallet was registered less than 24 h ago: it takes two approvers")
+		require.Equal(t, 2, h.send("cold-1", h.s.Custody.Wallets["vault-2"].Address, "1").Approvals, "by its address")
+		require.Equal(t, 2, h.send("hot-2", place, "1").Approvals, "it is the main one of its place")
+		require.Equal(t, 0, h.send("hot-2", "cold-1", "1").Approvals, "the wallet from before")
+		h.as(domain.RoleApprover, "paul").must(func(d *Decision) error { return d.ApproveTransfer(x.Transfer, x.Hash) })
+		require.Equal(t, treasury.Requested, h.now1(x).Status, "one is not enough")
+
+		lines := TransferLines(&x.TransferRequested)
+		require.Contains(t, lines, `recipient: "vault-2"`)
+		require.Contains(t, lines, "recipient known since: "+since.Format(time.RFC3339Nano))
+		require.Contains(t, TransferLines(&h.operator().send("hot-1", friend, "1").TransferRequested), `recipient: "address 1111"`)
+		h.after(1)
+		require.Equal(t, 0, h.operator().send("hot-1", "vault-2", "1").Approvals)
+	}
+}
+
+// The same for sweeps and evacuations: a stop or a retired wallet makes no address older.
+func TestASweepToANewWalletTakesTwoApprovers(t *testing.T) {
+	h := funded(t)
+	h.wallet(walletOf("vault-2", domain.WalletCold))
+	h.after(1)
+	h.must(func(d *Decision) error { return d.RetireWallet("hot-2", "its words may have leaked") })
+	require.Equal(t, 2, h.transfer(TransferRequest{From: "hot-2", To: "vault-2", Amount: dec("1"), Sweep: true}).Approvals)
+	h.stop()
+	require.Equal(t, 2, h.transfer(sweepTo("vault-2", "1")).Approvals)
+	require.Equal(t, 2, h.transfer(TransferRequest{From: "cold-1", To: "vault-2", Amount: dec("1"), Evacuate: true}).Approvals)
+	require.Equal(t, 0, h.transfer(sweepTo("cold-1", "1")).Approvals)
+}
+
+// "The server proposed 8,585 to it by itself": it proposes nothing to a new wallet, also when a
+// person asks it to.
+func TestNothingIsProposedToANewWallet(t *testing.T) {
+	h := funded(t)
+	h.as(domain.RoleAdmin, "mallory").wallet(walletOf("vault-2", domain.WalletCold))
+	h.operator().must(propose)
+	require.Equal(t, []string{"command.noted"}, h.types())
+	require.Contains(t, h.s.PlanRebalance().Why, "the receiving wallet vault-2 was registered less than 24 h ago")
+	h.after(treasury.NewFor).must(propose)
+	require.Equal(t, h.s.Custody.Wallets["vault-2"].Address, lastOf[*domain.TransferRequested](h).To)
+}
+
+// "The first day of a portfolio would need three people": the first wallet of each place is not
+// new on that day, and a first one of later is.
+func TestTheFirstWalletsAreNotNew(t *testing.T) {
+	for later, approvals := range map[time.Duration]int{treasury.NewFor - 1: 0, treasury.NewFor: 2} {
+		h := newHarness(t)
+		h.open(domain.ModeLive, quietPolicy)
+		h.wallet(walletOf("hot-1", domain.WalletHot))
+		h.deposit("2500")
+		h.now = h.s.Custody.Wallets["hot-1"].At.Add(later)
+		h.wallet(walletOf("cold-1", domain.WalletCold))
+		require.Equal(t, approvals, h.send("hot", "cold", "1").Approvals, later)
+	}
 }
 
 // "The first approver's keys are all revoked before the second one approves": the first word
-// counts no more.
+// counts no more, and the second is the first.
 func TestTheFirstOfTwoApproversHasToBeThere(t *testing.T) {
 	h := funded(t)
 	h.contact(stranger)
 	x := h.send("hot", stranger, "10")
 	approve := func(d *Decision) error { return d.ApproveTransfer(x.Transfer, x.Hash) }
 	h.as(domain.RoleApprover, "paul").must(approve)
-	h.as(domain.RoleApprover, "petra").refused(domain.CodeDenied, func(d *Decision) error {
+	alone := func(d *Decision) error {
 		d.livingKnown, d.living = true, []string{"olga", "petra"}
 		return approve(d)
-	})
-	h.must(approve)
+	}
+	h.as(domain.RoleApprover, "petra").must(alone)
+	require.Equal(t, [2]string{"petra", ""}, [2]string{h.now1(x).FirstApprovedBy, h.now1(x).ApprovedBy})
+	h.must(alone)
+	require.Equal(t, treasury.Requested, h.now1(x).Status, "it is one person")
+	h.as(domain.RoleApprover, "paul").must(approve)
+	require.Equal(t, treasury.Approved, h.now1(x).Status)
 }
 
 // "Tokens of one market on a second one are refused; a mapping is mended by two people."

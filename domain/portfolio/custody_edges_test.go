@@ -106,11 +106,9 @@ func TestFeeThatIsNoAmount(t *testing.T) {
 		return d.ConfirmTransfer(&domain.TransferConfirmed{Transfer: x.Transfer, TxHash: hash, Fee: huge.Add(domain.One)})
 	})
 	h.arrive(x, hash, huge.String())
-	// A difference that would reach 10^15 is refused as well.
+	// A difference that would reach 10^15 is refused as well: it takes more than there is.
 	h.reconcile(but(h.readings(), "cold-1", "900000000000000"))
-	h.refused(domain.CodeInvalid, func(d *Decision) error {
-		return d.Adjust(&domain.AdjustmentPosted{Account: "cold:treasury", Amount: dec("-900000000000000"), Reason: "the wrong way"})
-	})
+	h.as(domain.RoleAdmin, "ada").refused(domain.CodeConflict, askToAdjust(Adjustment{Account: "cold:treasury", Amount: dec("-900000000000000")}))
 }
 
 // No wallet can be made of an address that a transfer is going to as to somebody

@@ -245,3 +245,16 @@ func TestSweepWhileAllIsTripped(t *testing.T) {
 	h.upTo(treasury.Confirmed, h.transfer(sweepTo("cold", "0")), 1)
 	h.lies("0", "10000", "0")
 }
+
+// "A second stop without a reason leaves the reason": it is what two people read and sign when they
+// clear the stop.
+func TestAStopWithoutAReasonLeavesTheReason(t *testing.T) {
+	h := funded(t)
+	h.must(func(d *Decision) error { return d.EngageStop(domain.StopManual, domain.Unreasoned) })
+	require.Equal(t, domain.Unreasoned, h.s.Stop.Reason, "the first one has no other")
+	h.must(func(d *Decision) error { return d.EngageStop(domain.StopSecurityBreach, "a key leaked") })
+	h.must(func(d *Decision) error { return d.EngageStop(domain.StopSecurityBreach, domain.Unreasoned) })
+	require.Equal(t, "a key leaked", h.s.Stop.Reason)
+	h.must(func(d *Decision) error { return d.EngageStop(domain.StopSecurityBreach, "two keys leaked") })
+	require.Equal(t, "two keys leaked", h.s.Stop.Reason)
+}

@@ -240,9 +240,33 @@ func (h *harness) reconcile(readings []Reading) *domain.BalanceReconciled {
 	return lastOf[*domain.BalanceReconciled](h)
 }
 
-func (h *harness) adjust(account, amount string) {
+// adjust corrects the books: by one person on paper, by ada and paul in a live portfolio.
+func (h *harness) adjust(account, amount string, asset ...string) {
 	h.t.Helper()
-	h.must(func(d *Decision) error {
-		return d.Adjust(&domain.AdjustmentPosted{Account: account, Amount: dec(amount), Reason: "test"})
-	})
+	a := Adjustment{Account: account, Amount: dec(amount)}
+	if len(asset) > 0 {
+		a.Asset = asset[0]
+	}
+	if h.s.Mode == domain.ModePaper {
+		h.must(func(d *Decision) error {
+			return d.Adjust(&domain.AdjustmentPosted{Account: a.Account, Asset: a.Asset, Amount: a.Amount, Reason: "test"})
+		})
+		return
+	}
+	before := h.caller
+	h.as(domain.RoleAdmin, "ada").must(askToAdjust(a))
+	id := lastOf[*domain.OverrideRequested](h).Override
+	h.as(domain.RoleApprover, "paul").must(func(d *Decision) error { return d.ConfirmOverride(id) })
+	h.caller = before
+}
+
+// askToAdjust requests an adjustment of a live portfolio.
+func askToAdjust(a Adjustment) func(*Decision) error {
+	content, err := json.Marshal(a)
+	return func(d *Decision) error {
+		if err != nil {
+			return err
+		}
+		return d.RequestOverride(domain.OverrideAdjustment, "", content, "test")
+	}
 }

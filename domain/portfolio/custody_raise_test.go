@@ -1,6 +1,7 @@
 package portfolio
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -259,5 +260,105 @@ func TestAnUnusedRaiseEndsWithTheNext(t *testing.T) {
 			require.Equal(t, !sign, h.now1(x).RaiseLapsed(h.now))
 			h.refusedAny(h.repriceTo(x, "0.6"))
 		})
+	}
+}
+
+// "An approval cannot be used after that": a higher fee of a transfer that has lapsed is not
+// approved, although nobody has recorded the end yet, and does not stand to be approved.
+func TestARaiseEndsWithTheTransfersOwnApproval(t *testing.T) {
+	h := funded(t)
+	x := h.transfer(TransferRequest{From: "hot", To: friend, Amount: dec("5"), HighestFee: dec("0.2")})
+	h.upTo(treasury.Approved, x, 4)
+	h.at(x.ExpiresAt.Add(-time.Hour))
+	h.must(func(d *Decision) error { return d.RequestRaise(x.Transfer, dec("0.5"), "stuck") })
+	require.Len(t, h.s.Approvals("ledger-1", h.now), 1)
+	h.at(x.ExpiresAt)
+	require.Empty(t, h.s.Approvals("ledger-1", h.now))
+	require.Nil(t, h.now1(x).Pending(h.now))
+	hash := h.now1(x).Raise.Hash
+	h.as(domain.RoleApprover, "paul").refused(domain.CodeConflict, func(d *Decision) error { return d.ApproveTransfer(x.Transfer, hash) })
+}
+
+// "A stop ends what was asked for": a transfer that had ended by then may be reopened, and
+// then has no higher fee either. A sweep keeps its own.
+func TestAStopEndsTheRaiseOfATransferThatHasEnded(t *testing.T) {
+	h := funded(t)
+	x := h.raised(TransferRequest{From: "hot", To: friend})
+	h.agreeToRaise(x)
+	h.arrive(x, h.now1(x).Last().TxHash, "0.01")
+	h.after(time.Second)
+	h.stop()
+	h.clearStop()
+	h.reopen(x)
+	require.True(t, h.now1(x).Raised.Ended)
+	require.Equal(t, dec("0.2"), h.now1(x).FeeAt(h.now))
+	_, err := h.try(h.repriceTo(x, "0.5"))
+	require.Equal(t, domain.CodeConflict, domain.CodeOf(err))
+}
+
+// "Retired: nothing is sent to it any more": the retirement of the wallet that receives ends
+// a higher fee under which nothing was signed, as that of the sender does.
+func TestARetirementEndsTheRaisesToAnAddress(t *testing.T) {
+	for _, retired := range []string{"hot-1", "hot-2"} {
+		h := funded(t)
+		x := h.raised(TransferRequest{From: "hot-1", To: "hot-2"})
+		h.agreeToRaise(x)
+		other := h.s.Clone()
+		other.Apply(domain.Stamp{Revision: other.Next, Time: h.now}, &domain.WalletRetired{Wallet: "cold-1"})
+		require.False(t, other.Custody.Transfers[x.Transfer].Raised.Ended)
+		h.applied(&domain.WalletRetired{Wallet: retired})
+		require.True(t, h.now1(x).Raised.Ended, retired)
+	}
+}
+
+// A cancellation is never made cheaper: what was made for its former fee would look as if it
+// had been tampered with.
+func TestACancellationIsNotLowered(t *testing.T) {
+	h := funded(t)
+	x := h.transfer(TransferRequest{From: "hot", To: friend, Amount: dec("5"), HighestFee: dec("0.2")})
+	h.upTo(treasury.Broadcast, x, 4)
+	cancel := func(fee string) func(*Decision) error {
+		return func(d *Decision) error { return d.RequestCancel(x.Transfer, dec(fee), "not wanted") }
+	}
+	h.must(cancel("0.5"))
+	for i := 0; h.now1(x).AttemptsLeft(); i++ {
+		h.applied(&domain.TransferRepriced{Transfer: x.Transfer, Transaction: []byte(`{}`), Nonce: 4, Digest: fmt.Sprintf("%064x", i), Cancel: true})
+	}
+	d := h.s.Clone().Begin(h.now, h.caller)
+	require.Equal(t, domain.CodeInvalid, domain.CodeOf(cancel("0.001")(d)))
+	require.Empty(t, d.Events())
+	require.NoError(t, cancel("0.5")(h.s.Clone().Begin(h.now, h.caller)))
+	lower := h.s.Clone()
+	lower.Custody.Policy.MaxTransferFee = dec("0.3")
+	require.NoError(t, cancel("0")(lower.Begin(h.now, h.caller)))
+	require.Equal(t, dec("0.5"), lower.Custody.Transfers[x.Transfer].Cancel.Payment.HighestFee)
+}
+
+// "A sweep keeps its higher fee": it saves money from a leaked key, and a stop is the time
+// for it.
+func TestAStopKeepsTheRaiseOfASweep(t *testing.T) {
+	h := funded(t)
+	h.stop()
+	h.after(time.Second)
+	x := h.transfer(TransferRequest{From: "hot-1", To: "cold-1", HighestFee: dec("0.2"), Sweep: true})
+	h.upTo(treasury.Broadcast, x, 4)
+	h.must(func(d *Decision) error { return d.RequestRaise(x.Transfer, dec("0.5"), "stuck") })
+	h.agreeToRaise(h.now1(x))
+	h.s.endRaises(nil)
+	require.False(t, h.now1(x).Raised.Ended)
+	require.Equal(t, dec("0.5"), h.now1(x).FeeAt(h.now))
+}
+
+// "Raise says how much at least, and at most": a transfer with the default fee is at the most that
+// the rules allow, and the refusal says that two people allow more first.
+func TestARaiseAboveTheRulesSaysWhoAllowsMore(t *testing.T) {
+	h := funded(t)
+	most := h.s.Custody.Policy.MaxTransferFee
+	x := h.transfer(TransferRequest{From: "hot", To: friend, Amount: dec("5"), HighestFee: most})
+	h.upTo(treasury.Broadcast, x, 4)
+	for _, fee := range []domain.Decimal{most, LeastRaise(most)} {
+		err := h.refused(domain.CodeInvalid, func(d *Decision) error { return d.RequestRaise(x.Transfer, fee, "stuck") })
+		require.ErrorContains(t, err, "pets override request treasury_policy max_transfer_fee=N")
+		require.ErrorContains(t, err, "at least "+LeastRaise(most).String())
 	}
 }

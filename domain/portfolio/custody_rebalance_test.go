@@ -261,6 +261,7 @@ func TestTreasuryPolicyAtTheOpening(t *testing.T) {
 func TestRegistrarDoesNotApproveProposals(t *testing.T) {
 	h := funded(t)
 	h.as(domain.RoleAdmin, "alice").wallet(walletOf("cold-9", domain.WalletCold))
+	h.after(treasury.NewFor) // nothing is proposed to a new one
 	h.as(domain.RoleAdmin, domain.ServerUser).must(propose)
 	x := lastOf[*domain.TransferRequested](h)
 	require.Equal(t, h.s.Custody.Wallets["cold-9"].Address, x.To)

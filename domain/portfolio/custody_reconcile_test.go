@@ -65,9 +65,7 @@ func TestReconcile(t *testing.T) {
 	require.Empty(t, h.s.Custody.Differences, "without a difference an adjustment explains none")
 	// An adjustment of another asset explains nothing.
 	h.reconcile(but(h.readings(), "hot-2", "7"))
-	h.must(func(d *Decision) error {
-		return d.Adjust(&domain.AdjustmentPosted{Account: "hot:treasury", Asset: "POL", Amount: dec("7"), Reason: "x"})
-	})
+	h.adjust("hot:treasury", "7", "POL")
 	h.equal("7", h.s.Custody.Differences["hot|USDC"])
 	// A deposit that nobody had recorded explains it at the next comparison.
 	h.deposit("7")
@@ -152,6 +150,68 @@ func TestSkippedStaysOpen(t *testing.T) {
 	h.apply(&domain.BalanceReconciled{Lines: []domain.ReconciliationLine{{Place: "hot", Asset: "POL", Difference: dec("1")}}})
 	h.reconcile(h.readings())
 	h.equal("1", h.s.Custody.Differences["hot|POL"])
+}
+
+// "A suggestion to book a deposit or a withdrawal is printed only for a difference that a
+// reconciliation has measured after the last booking, and with nothing of that wallet and asset
+// on its way."
+func TestADifferenceIsUnsureUntilItIsMeasured(t *testing.T) {
+	h := funded(t)
+	h.depositIn(domain.WalletHot, "POL", "10")
+	unsure := func() string {
+		all := h.s.Custody.OpenDifferences()
+		require.Len(t, all, 1)
+		require.Equal(t, "POL", all[0].Asset)
+		return all[0].Unsure
+	}
+	readings := func(pol string) []Reading {
+		r := h.readings()
+		for i := range r {
+			if r[i].Wallet == "hot-1" && r[i].Asset == "POL" {
+				r[i].Amount = dec(pol)
+			}
+		}
+		return r
+	}
+	x := h.send("hot", "cold", "100")
+	h.upTo(treasury.Signed, x, 1)
+	h.reconcile(readings("9"))
+	require.Empty(t, unsure(), "it is measured, and nothing was sent")
+
+	h.must(func(d *Decision) error {
+		return d.Withdraw(&domain.WithdrawalRecorded{Wallet: domain.WalletHot, Amount: dec("1"), Asset: "POL"})
+	})
+	require.Contains(t, unsure(), "booked there since it was measured")
+	require.Equal(t, map[string]bool{"hot|POL": true}, h.s.Clone().Custody.Booked)
+	hash := h.now1(x).Last().TxHash
+	h.apply(&domain.TransferBroadcast{Transfer: x.Transfer, TxHash: hash})
+	require.Contains(t, unsure(), "transfer "+x.Transfer+" is on its way")
+	h.reconcile(readings("9"))
+	require.Contains(t, unsure(), "transfer "+x.Transfer+" is on its way", "the line was skipped")
+	h.arrive(x, hash, "0.25")
+	require.Contains(t, unsure(), "booked there since it was measured", "the line was skipped")
+	h.reconcile(readings("8.75"))
+	require.Empty(t, h.s.Custody.Differences, "the withdrawal had explained it: another one would be untrue")
+	require.Empty(t, h.s.Custody.Booked)
+	h.reconcile(readings("8"))
+	require.Empty(t, unsure())
+}
+
+// "A difference must not block a cancellation that is on its way (cancelling pays nobody)";
+// the payment itself waits.
+func TestADifferenceBlocksNoCancellation(t *testing.T) {
+	h := funded(t)
+	x := h.send("cold", friend, "5")
+	h.upTo(treasury.Prepared, x, 4)
+	h.reconcile(but(h.readings(), "hot-1", "-100"))
+	h.mustNotSign(x, WayWait, "ledger and chain differ", false)
+	h.must(func(d *Decision) error { return d.RequestCancel(x.Transfer, dec("0.4"), "not wanted") })
+	p := cancelOf(h.now1(x), 4, "0.4")
+	h.must(func(d *Decision) error { return d.RepriceTransfer(x.Transfer, p) })
+	require.Equal(t, &ToSign{Cancels: true}, h.toSign(x))
+	h.broadcast(x, h.sign(x, p))
+	h.stop()
+	require.Equal(t, domain.CodeHalted, domain.CodeOf(h.s.Sendable(x.Transfer)), "a stop holds it")
 }
 
 func TestReconcileRefusals(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -120,6 +121,39 @@ func TestWalletsAreBounded(t *testing.T) {
 		h.s.Custody.Book[fmt.Sprint(i)] = &treasury.Contact{}
 	}
 	require.Equal(t, domain.CodeConflict, domain.CodeOf(h.s.Begin(h.now, h.caller).AddAddress(&domain.AddressAdded{Chain: polygon, Address: friend, Label: "x"})))
+}
+
+// "One stolen key that registers and retires does not use up for ever what there is": an
+// admin's key that did so as often as it could leaves room the next day.
+func TestRetiredWalletsDoNotUseUpTheList(t *testing.T) {
+	h := newHarness(t)
+	h.open(domain.ModeLive)
+	add := func(name string, assets int) error {
+		w := manyAssets(name, assets)
+		w.Address = fmt.Sprintf("0x%04x%032x%04x", len(h.s.Custody.Wallets)+1, 0, len(h.s.Custody.Wallets)+1)
+		d := h.s.Begin(h.now, h.caller)
+		return d.RegisterWallet(w)
+	}
+	burn := func(assets int) (n int) {
+		for ; n < 1_000; n++ {
+			name := fmt.Sprint("burnt", len(h.s.Custody.Wallets))
+			if err := add(name, assets); err != nil {
+				require.Equal(t, domain.CodeConflict, domain.CodeOf(err), err)
+				return n
+			}
+			require.NoError(t, h.s.Begin(h.now, h.caller).RetireWallet(name, "burnt"))
+		}
+		return n
+	}
+	for day := range 6 {
+		require.Equal(t, maxNewWallets, burn(1), "day %d", day)
+		require.ErrorContains(t, add("mine", 1), "within 24 h")
+		h.after(24 * time.Hour)
+	}
+	require.Positive(t, burn(90), "with many assets")
+	h.after(24 * time.Hour)
+	require.Greater(t, len(h.s.Custody.Wallets), maxWallets)
+	require.NoError(t, add("mine", 90))
 }
 
 // No event holds a key: only what it was called and when it was looked at.

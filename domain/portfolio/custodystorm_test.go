@@ -156,9 +156,12 @@ func (s *custodyStorm) anyMoney() {
 			s.does("fill", true, func(d *Decision) error { return d.RecordFill(r) }, func() { m.bots, m.deployed = m.bots-n, m.deployed+n })
 		}
 	case "adjustment":
-		s.does("adjustment", true, func(d *Decision) error {
-			return d.Adjust(&domain.AdjustmentPosted{Account: place + ":treasury", Amount: dec("0.000005"), Reason: "x"})
-		}, func() {
+		before := s.caller
+		s.as(domain.RoleAdmin, "ada")
+		s.does("adjustment", true, askToAdjust(Adjustment{Account: place + ":treasury", Amount: dec("0.000005")}), nil)
+		id := lastOf[*domain.OverrideRequested](s.harness).Override
+		s.as(domain.RoleApprover, "paul")
+		s.does("its confirmation", true, func(d *Decision) error { return d.ConfirmOverride(id) }, func() {
 			*m.balance(place) += 5
 			if _, off := m.off[place]; off {
 				if m.off[place] -= 5; m.off[place] == 0 {
@@ -166,6 +169,7 @@ func (s *custodyStorm) anyMoney() {
 				}
 			}
 		})
+		s.caller = before
 	}
 }
 

@@ -8,12 +8,14 @@ import (
 	"pets/domain/treasury"
 )
 
-// firstCounts reports whether the first of two approvals counts now: a key that was revoked
-// since, or an approval without a signature where approvals are signed, is none. The second
+// firstCounts reports whether the first of two approvals counts now: that of a person who
+// lost an API key since, with a signing key that was revoked since, or an approval without a signature where approvals are signed, is none. The second
 // approver then is the first once more.
 func (d *Decision) firstCounts(t *treasury.Transfer) bool {
 	switch {
 	case t.FirstApprovedBy == "":
+		return false
+	case d.requireLiving(t.FirstApprovedBy, t.FirstRevision) != nil:
 		return false
 	case !d.approversKnown:
 		return true
@@ -30,6 +32,8 @@ type word struct {
 	signature *domain.ApprovalSignature
 	at        time.Time
 	lines     []string
+	// earlier: it was given before approvals were signed.
+	earlier bool
 }
 
 // agreed reports whether a transfer is what was approved, by people whose signatures verify
@@ -39,11 +43,14 @@ func (d *Decision) agreed(t *treasury.Transfer) error {
 	if err := d.intact(t); err != nil {
 		return err
 	}
+	if t.Unfounded {
+		return tampered("approval_for")
+	}
 	if !d.approversKnown || !d.s.SignedApprovals || t.Status == treasury.Requested {
 		return nil
 	}
 	for _, w := range words(d.s.Portfolio, t) {
-		if w.signature == nil && t.Earlier {
+		if w.signature == nil && w.earlier {
 			continue
 		}
 		if domain.SameUser(w.by, w.asked) {
@@ -76,33 +83,30 @@ func words(portfolio string, t *treasury.Transfer) []word {
 	var all []word
 	if n := t.ApprovalsNeeded(); n > 0 {
 		asked := t.TransferRequested
-		last := word{by: t.ApprovedBy, signature: t.Signature, at: t.SignedAt}
+		last := word{by: t.ApprovedBy, signature: t.Signature, at: t.SignedAt, earlier: t.Earlier}
 		if t.Raised != nil { // t has the higher fee, and the signature is that for it
-			last = word{}
+			last = word{earlier: t.OwnEarlier}
 			if b := t.BeforeRaises; b != nil {
-				last = word{by: b.User, signature: b.Signature, at: b.SignedAt}
+				last.by, last.signature, last.at = b.User, b.Signature, b.SignedAt
 				asked.HighestFee, asked.Hash = b.HighestFee, t.RaisedHash(portfolio, b.HighestFee) // the hash is computed: what is recorded is not believed
 			}
 		}
 		last.asked, last.lines = asked.User, TransferLines(&asked)
 		if n > 1 {
-			all = append(all, word{by: t.FirstApprovedBy, asked: asked.User, signature: t.FirstSignature, at: t.FirstSignedAt, lines: last.lines})
+			all = append(all, word{by: t.FirstApprovedBy, asked: asked.User, signature: t.FirstSignature, at: t.FirstSignedAt, lines: last.lines, earlier: t.FirstEarlier})
 		}
 		all = append(all, last)
 	}
 	if r := t.Raised; r != nil {
-		all = append(all, word{by: t.ApprovedBy, asked: r.User, signature: t.Signature, at: t.SignedAt, lines: raised(t, &r.Raise)})
+		all = append(all, word{by: t.ApprovedBy, asked: r.User, signature: t.Signature, at: t.SignedAt, lines: raised(t, &r.Raise), earlier: t.Earlier})
 	}
 	return all
 }
 
-// approvedEarlier marks what was approved by API key alone, before approvals were signed:
-// it lacks a signature for that reason, and not because nobody approved it. A first of two
-// approvals is marked, too: an older build took it with a signed second one.
+// approvedEarlier marks each approval that was given by API key alone, before approvals were
+// signed. The mark is that of one approval: what follows on it without a signature is forged.
 func (s *State) approvedEarlier() {
 	for _, t := range s.Custody.Transfers {
-		if t.ApprovedBy != "" && t.Signature == nil || t.FirstApprovedBy != "" && t.FirstSignature == nil {
-			t.Earlier = true
-		}
+		t.ApprovedEarlier()
 	}
 }

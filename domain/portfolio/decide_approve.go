@@ -40,13 +40,8 @@ func (d *Decision) ApproveTransfer(id, hash string) error {
 		d.Note(domain.NotedUnchanged, "you have approved it already; it needs the approval of another user, too")
 		return nil
 	}
-	if err := d.requireLiving(t.User); err != nil {
+	if err := d.requireLiving(t.User, domain.RevisionOf(t.Transfer)); err != nil {
 		return err
-	}
-	if first {
-		if err := d.requireLiving(t.FirstApprovedBy); err != nil {
-			return err
-		}
 	}
 	if err := d.checkApproval(approval.KindTransfer, id); err != nil {
 		return err

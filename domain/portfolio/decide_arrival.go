@@ -26,6 +26,12 @@ func (d *Decision) ConfirmTransfer(e *domain.TransferConfirmed) error {
 	case e.Fee.Sign() < 0:
 		return domain.Invalid("fee", "must not be negative")
 	}
+	if owner := d.s.Custody.ownedElsewhere(t, e.TxHash); owner != nil {
+		return sameTransaction(owner, "this one has failed, because its nonce is used")
+	}
+	if d.s.Custody.feeBooked(t, e.TxHash) != nil {
+		e.Fee = domain.Zero
+	}
 	if !t.Moved() {
 		d.emit(&domain.TransferBroadcast{Transfer: t.Transfer, TxHash: e.TxHash})
 	}
@@ -58,6 +64,9 @@ func (d *Decision) FailTransfer(e *domain.TransferFailed) error {
 	}
 	if err := d.mayFail(t, e); err != nil {
 		return err
+	}
+	if d.s.Custody.feeBooked(t, e.TxHash) != nil {
+		e.Fee = domain.Zero
 	}
 	d.fact(e)
 	d.evaluateEnd()
@@ -95,11 +104,16 @@ func (d *Decision) mayFail(t *treasury.Transfer, e *domain.TransferFailed) error
 		}
 		return nil
 	}
-	switch own := t.HasHash(e.TxHash); {
+	owner := d.s.Custody.ownedElsewhere(t, e.TxHash)
+	switch own := owner == nil && t.HasHash(e.TxHash); {
+	case e.Code == domain.FailedReplaced && owner != nil && owner == d.s.Custody.NonceTaken(t):
+		return nil // perhaps signed where the key is, and never on the chain
 	case t.Status != treasury.Broadcast && t.Status != treasury.Signed:
 		return domain.Errorf(domain.CodeConflict, "the transfer is %s, not on its way", d.statusOf(t))
 	case own && e.Code == domain.FailedReplaced:
 		return domain.Invalid("tx_hash", "is a transaction of this transfer, so it did not replace it")
+	case owner != nil && e.Code != domain.FailedReplaced:
+		return sameTransaction(owner, "this one has failed as replaced")
 	case !own && e.Code != domain.FailedReplaced:
 		return domain.Invalid("tx_hash", "is not a transaction of this transfer")
 	case e.Code == domain.FailedCancel && !t.Cancels(e.TxHash):

@@ -127,6 +127,9 @@ func (d *Decision) EngageStop(kind, reason string) error {
 	if err := CheckStop(kind, reason); err != nil {
 		return err
 	}
+	if reason == domain.Unreasoned && d.s.Stop.Engaged {
+		reason = d.s.Stop.Reason // who clears the stop reads why it was engaged, and not that somebody gave no reason later
+	}
 	d.engage(kind, reason)
 	return nil
 }
@@ -156,7 +159,7 @@ func CheckStop(kind, reason string) error {
 }
 
 // RequestClear records the first person's request and returns its name, which the
-// second person confirms.
+// second person confirms within 24 h.
 func (d *Decision) RequestClear(reason string) error {
 	if err := d.clearable(); err != nil {
 		return err
@@ -166,7 +169,7 @@ func (d *Decision) RequestClear(reason string) error {
 	}
 	d.due()
 	d.emit(&domain.EmergencyStopClearRequested{
-		Request: "c" + domain.TradeName(d.s.Next)[1:], Reason: reason, User: d.caller.User,
+		Request: "c" + domain.TradeName(d.s.Next)[1:], Reason: reason, User: d.caller.User, ExpiresAt: d.now.Add(overrideTTL),
 	})
 	return nil
 }
@@ -183,10 +186,13 @@ func (d *Decision) ConfirmClear(request string) error {
 		}
 		return &domain.Error{Code: domain.CodeNotFound, Field: "request", Message: "is not the open request to clear the emergency stop: " + open}
 	}
+	if ends := d.s.Stop.RequestEnds; !ends.IsZero() && !d.now.Before(ends) {
+		return &domain.Error{Code: domain.CodeNotFound, Field: "request", Message: "waited for more than 24 h; request the clearing again"}
+	}
 	if domain.SameUser(d.caller.User, d.s.Stop.Requester) {
 		return domain.Errorf(domain.CodeDenied, "the user who requested the clearing cannot confirm it; it takes two people")
 	}
-	if err := d.requireLiving(d.s.Stop.Requester); err != nil {
+	if err := d.requireLiving(d.s.Stop.Requester, domain.RevisionOf(d.s.Stop.Request)); err != nil {
 		return err
 	}
 	if err := d.checkApproval(approval.KindClear, request); err != nil {

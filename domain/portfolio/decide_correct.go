@@ -222,3 +222,25 @@ func (d *Decision) overriddenPayouts(portfolio string, raw json.RawMessage, over
 	}
 	return r, nil
 }
+
+// confirmCorrection corrects what a market paid, based on its current state.
+func (d *Decision) confirmCorrection(o *Override, e *domain.OverrideRecorded) error {
+	c, err := d.overriddenCorrection(o.Portfolio, o.Limits, o.Reason)
+	if err != nil {
+		return err
+	}
+	c.Override = e.Override
+	d.emit(e)
+	d.correct(c)
+	return nil
+}
+
+// settleAgreed settles a market at the payouts that two people agreed on.
+func (d *Decision) settleAgreed(o *Override, e *domain.OverrideRecorded) error {
+	r, err := d.overriddenPayouts(o.Portfolio, o.Limits, e.Override) // based on its current state
+	if err != nil {
+		return err
+	}
+	d.emit(e)
+	return d.SettleMarket(*r)
+}

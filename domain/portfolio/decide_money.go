@@ -6,6 +6,7 @@ import (
 
 	"pets/domain"
 	"pets/domain/ledger"
+	"pets/domain/treasury"
 )
 
 // Treasury returns the base asset in hot:treasury or cold:treasury.
@@ -17,8 +18,44 @@ func checkAsset(field, asset string) error {
 	if err := domain.CheckText(field, asset); err != nil {
 		return err
 	}
-	if strings.Contains(asset, "|") || len(asset) > 128 {
+	switch {
+	case strings.Contains(asset, "|") || len(asset) > 128:
 		return domain.Invalid(field, "must be at most 128 bytes without |")
+	case strings.TrimSpace(asset) != asset:
+		return domain.Invalid(field, "begins or ends with a space")
+	}
+	return nil
+}
+
+// checkNewName refuses the name of an asset that nothing knows yet and that a person takes for
+// one that the portfolio has: money booked under it would be missing in the other.
+func (s *State) checkNewName(field, asset string) error {
+	names := []string{s.BaseAsset}
+	for _, w := range s.Custody.SortedWallets() {
+		for _, a := range w.Assets {
+			names = append(names, a.Asset)
+		}
+	}
+	for account := range s.Book { // what is booked already can be corrected
+		if account.Asset == asset {
+			return nil
+		}
+	}
+	for _, name := range names {
+		if name != asset && treasury.Readable(name) == treasury.Readable(asset) && !slices.Contains(names, asset) {
+			return domain.Invalid(field, "reads like %s, which the portfolio has, and is another name: write it exactly so", name)
+		}
+	}
+	return nil
+}
+
+// checkDecimals refuses an amount that no transaction of an asset can have moved: the ledger
+// would never agree with the chain again.
+func (s *State) checkDecimals(asset string, amount domain.Decimal) error {
+	for _, w := range s.Custody.SortedWallets() {
+		if a, known := w.Asset(asset); known && amount != amount.Trunc(a.Decimals) {
+			return domain.Invalid("amount", "has more than the %d decimals of %s on its chain", a.Decimals, asset)
+		}
 	}
 	return nil
 }
@@ -31,7 +68,10 @@ func (d *Decision) requireAsset(asset *string) error {
 	if *asset == "" {
 		*asset = d.s.BaseAsset
 	}
-	return checkAsset("asset", *asset)
+	if err := checkAsset("asset", *asset); err != nil {
+		return err
+	}
+	return d.s.checkNewName("asset", *asset)
 }
 
 // requireOwner checks the bot that money is booked to, "" for the treasury. Bots
@@ -49,12 +89,15 @@ func (d *Decision) requireOwner(bot, asset string) error {
 	return nil
 }
 
-func checkMovement(wallet string, amount domain.Decimal, tx string) error {
+func (d *Decision) checkMovement(wallet, asset string, amount domain.Decimal, tx string) error {
 	if wallet != domain.WalletHot && wallet != domain.WalletCold {
 		return domain.Invalid("wallet", "must be \"hot\" or \"cold\"")
 	}
 	if amount.Sign() <= 0 {
 		return domain.Invalid("amount", "must be above 0")
+	}
+	if err := d.s.checkDecimals(asset, amount); err != nil {
+		return err
 	}
 	return domain.CheckOptionalText("tx", tx)
 }
@@ -64,7 +107,7 @@ func (d *Decision) Deposit(e *domain.DepositRecorded) error {
 	if err := d.requireAsset(&e.Asset); err != nil {
 		return err
 	}
-	if err := checkMovement(e.Wallet, e.Amount, e.Tx); err != nil {
+	if err := d.checkMovement(e.Wallet, e.Asset, e.Amount, e.Tx); err != nil {
 		return err
 	}
 	d.emit(e)
@@ -77,7 +120,7 @@ func (d *Decision) Withdraw(e *domain.WithdrawalRecorded) error {
 	if err := d.requireAsset(&e.Asset); err != nil {
 		return err
 	}
-	if err := checkMovement(e.Wallet, e.Amount, e.Tx); err != nil {
+	if err := d.checkMovement(e.Wallet, e.Asset, e.Amount, e.Tx); err != nil {
 		return err
 	}
 	d.fact(e)
@@ -106,46 +149,6 @@ func (d *Decision) RecordFee(e *domain.FeeRecorded) error {
 	moved := d.fact(e).Moved
 	d.evaluate(moved)
 	return nil
-}
-
-// Adjust corrects an asset account by hand. It may trip a breaker but never
-// resets one.
-func (d *Decision) Adjust(e *domain.AdjustmentPosted) error {
-	if err := d.requireAsset(&e.Asset); err != nil {
-		return err
-	}
-	account, bot := parseAccount(e.Asset, e.Account)
-	if account == (ledger.Account{}) {
-		return domain.Invalid("account", "must be hot:treasury, cold:treasury or hot:bot/<id>")
-	}
-	if err := d.requireOwner(bot, e.Asset); err != nil {
-		return err
-	}
-	if e.Amount.IsZero() {
-		return domain.Invalid("amount", "must not be 0")
-	}
-	if err := domain.CheckReason("reason", e.Reason); err != nil {
-		return err
-	}
-	moved := d.fact(e).Moved
-	d.evaluate(moved)
-	return nil
-}
-
-// parseAccount reads the name of an adjustable account. It returns the zero
-// Account for any other name.
-func parseAccount(asset, name string) (account ledger.Account, bot string) {
-	switch {
-	case name == "hot:treasury":
-		return ledger.Wallet(asset, domain.WalletHot), ""
-	case name == "cold:treasury":
-		return ledger.Wallet(asset, domain.WalletCold), ""
-	case strings.HasPrefix(name, "hot:bot/"):
-		if bot = strings.TrimPrefix(name, "hot:bot/"); bot != "" {
-			return ledger.BotCash(asset, bot), bot
-		}
-	}
-	return ledger.Account{}, ""
 }
 
 // MarkPrices values instruments and assets. The caller's role is the source: feed

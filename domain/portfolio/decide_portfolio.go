@@ -52,6 +52,7 @@ func (d *Decision) Open(e *domain.PortfolioOpened, ev *Evidence) error {
 			}
 			e.SignedApprovals = true
 		}
+		e.CorrectedByTwo = true
 	}
 	d.emit(e)
 	return nil

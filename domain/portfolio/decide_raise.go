@@ -11,6 +11,11 @@ import (
 // raiseBy is the smallest raise of a fee that nodes accept.
 var raiseBy = domain.MustDecimal("0.1")
 
+// LeastRaise is the lowest fee above an approved one that can be asked for.
+func LeastRaise(approved domain.Decimal) domain.Decimal {
+	return approved.Add(approved.Mul(raiseBy))
+}
+
 // RequestRaise asks for a higher fee for an approved transfer whose fee is too low. It is
 // a new approval: nothing changes before another user has approved the new hash.
 func (d *Decision) RequestRaise(id string, fee domain.Decimal, reason string) error {
@@ -36,7 +41,9 @@ func (d *Decision) RequestRaise(id string, fee domain.Decimal, reason string) er
 		return domain.Errorf(domain.CodeConflict, "the transfer could be signed until %s; reject it, and request it again", t.ExpiresAt.Format(time.RFC3339))
 	case d.s.Stop.Engaged && !t.Urgent():
 		return domain.Errorf(domain.CodeHalted, "the emergency stop (%s) is engaged; until it is cleared, only a sweep or an evacuation gets a higher fee", d.s.Stop.Kind)
-	case fee.Less(former.Add(former.Mul(raiseBy))):
+	case d.s.Custody.Policy.MaxTransferFee.Less(LeastRaise(former)):
+		return domain.Invalid("highest_fee", "must be at least %s %s, a tenth above the approved %s, and max_transfer_fee is %s: two people allow more first (pets override request treasury_policy max_transfer_fee=N), then ask again", LeastRaise(former), t.GasAsset, former, d.s.Custody.Policy.MaxTransferFee)
+	case fee.Less(LeastRaise(former)):
 		return domain.Invalid("highest_fee", "must be at least a tenth above the approved %s %s, because nodes take no smaller raise", former, t.GasAsset)
 	}
 	if err := d.notRetired(t); err != nil {
@@ -50,9 +57,20 @@ func (d *Decision) RequestRaise(id string, fee domain.Decimal, reason string) er
 	}
 	d.emit(&domain.TransferRaiseRequested{
 		Transfer: id, HighestFee: fee, Hash: t.RaisedHash(d.s.Portfolio, fee), User: d.caller.User, Reason: reason,
-		ExpiresAt: d.now.Add(time.Duration(d.s.Custody.Policy.ApprovalTTL)),
+		ExpiresAt: d.raiseUntil(t),
 	})
 	return nil
+}
+
+// raiseUntil is when a higher fee that is asked for now lapses. It does not outlive a
+// transfer of which nothing is signed yet: the approver's lines say when they expire, and
+// the machine of a cold wallet has nothing else to go by.
+func (d *Decision) raiseUntil(t *treasury.Transfer) time.Time {
+	until := d.now.Add(time.Duration(d.s.Custody.Policy.ApprovalTTL))
+	if !t.EverSigned() && t.ExpiresAt.Before(until) {
+		return t.ExpiresAt
+	}
+	return until
 }
 
 // checkFee limits a fee to what the policy and the decimals of the coin allow.
@@ -82,11 +100,13 @@ func (d *Decision) approveRaise(t *treasury.Transfer) error {
 		return domain.Errorf(domain.CodeDenied, "the user who asked for a higher fee cannot approve it; it takes two people")
 	case t.RaisedHash(d.s.Portfolio, raise.HighestFee) != raise.Hash:
 		return tampered("hash")
+	case !t.EverSigned() && t.ExpiresAt.Before(raise.ExpiresAt): // asked for with an older build
+		return domain.Errorf(domain.CodeConflict, "the request for a higher fee would outlive the transfer, which ends at %s: ask for the higher fee again", t.ExpiresAt.Format(time.RFC3339))
 	}
 	if err := d.agreed(t); err != nil {
 		return err
 	}
-	if err := d.requireLiving(raise.User); err != nil {
+	if err := d.requireLiving(raise.User, raise.Revision); err != nil {
 		return err
 	}
 	if err := d.checkApproval(approval.KindTransfer, t.Transfer); err != nil {
@@ -109,6 +129,9 @@ func (d *Decision) RequestCancel(id string, fee domain.Decimal, reason string) e
 	}
 	if fee.IsZero() {
 		fee = d.s.Custody.Policy.MaxTransferFee.Max(t.HighestFee)
+		if t.Cancel != nil {
+			fee = fee.Max(t.Cancel.Payment.HighestFee)
+		}
 	} else if err := d.checkFee(t, fee); err != nil {
 		return err
 	}
@@ -120,6 +143,8 @@ func (d *Decision) RequestCancel(id string, fee domain.Decimal, reason string) e
 	case t.Cancel != nil && !t.Cancel.Payment.HighestFee.Less(fee) && t.AttemptsLeft():
 		d.Note(domain.NotedUnchanged, "the transfer is being cancelled already, for at most that fee")
 		return nil
+	case t.Cancel != nil && fee.Less(t.Cancel.Payment.HighestFee): // what was made for the former fee would look tampered with
+		return domain.Invalid("highest_fee", "must not be below %s %s, at which the transfer is being cancelled already", t.Cancel.Payment.HighestFee, t.GasAsset)
 	}
 	w := d.s.Custody.Wallets[t.Wallet]
 	if w == nil {

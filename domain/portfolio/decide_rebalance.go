@@ -23,9 +23,10 @@ const NoTwoWallets = "a live portfolio with a hot and a cold wallet is needed"
 // PlanRebalance computes what to move between the wallets. "Never while anything
 // is tripped" applies to moves out of cold; "only in live portfolios with both
 // wallets; one open proposal at a time".
-func (s *State) PlanRebalance() RebalancePlan { return s.planRebalance(s.Time) }
+func (s *State) PlanRebalance() RebalancePlan { return s.PlanRebalanceAt(s.Time) }
 
-func (s *State) planRebalance(now time.Time) RebalancePlan {
+// PlanRebalanceAt is PlanRebalance at a time after the last record.
+func (s *State) PlanRebalanceAt(now time.Time) RebalancePlan {
 	p := RebalancePlan{}
 	if !s.hasBothWallets() {
 		p.Rebalance = treasury.Figures(s.holdingsAt(now), &s.Custody.Policy)
@@ -42,6 +43,11 @@ func (s *State) planRebalance(now time.Time) RebalancePlan {
 		p.Move, p.Why = treasury.Move{}, "transfer "+open+" between the wallets is open"
 	case p.Move.Amount.IsZero():
 		p.Why = "the hot wallet is within its bounds, or what could be moved is below min_rebalance_usd"
+	case s.Custody.Main(p.Move.To).New(s.Custody.Wallets, now):
+		// Nobody chose this destination but who registered it. A person may ask for the same
+		// move, and two approvers agree to it.
+		to := s.Custody.Main(p.Move.To)
+		p.Move, p.Why = treasury.Move{}, "the receiving wallet "+to.Wallet+" was registered less than 24 h ago, at "+moment(to.At)+": a person may request a transfer there, which takes two approvers"
 	case p.Move.From == domain.WalletCold && s.haltReason() != "":
 		p.Move, p.Why = treasury.Move{}, "nothing comes out of cold while "+s.haltReason()
 	case s.Stop.Engaged: // what was proposed would be sent by itself after the stop
@@ -79,7 +85,7 @@ func (d *Decision) ProposeRebalance() error {
 	if err := d.requireLive(); err != nil {
 		return err
 	}
-	p := d.s.planRebalance(d.now)
+	p := d.s.PlanRebalanceAt(d.now)
 	if p.Why != "" {
 		d.Note(domain.NotedNothing, p.Why)
 		return nil

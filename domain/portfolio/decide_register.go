@@ -2,7 +2,6 @@ package portfolio
 
 import (
 	"maps"
-	"math/big"
 	"slices"
 	"strings"
 
@@ -16,6 +15,7 @@ func (d *Decision) RegisterMarket(e *domain.MarketRegistered) error {
 	if err := d.requireOpen(); err != nil {
 		return err
 	}
+	e.Condition = strings.ToLower(e.Condition)
 	if err := d.checkMarket(e); err != nil {
 		return err
 	}
@@ -23,45 +23,60 @@ func (d *Decision) RegisterMarket(e *domain.MarketRegistered) error {
 		return err
 	}
 	if m := d.s.Markets[e.Market]; m != nil {
-		same := m.Kind == e.Kind && slices.Equal(m.Outcomes, e.Outcomes) && m.Category == e.Category && m.Exclusive == e.Exclusive
-		switch {
-		case same && maps.Equal(m.Tokens, e.Tokens):
-			d.Note(domain.NotedUnchanged, "market is already registered like this")
-			return nil
-		case same && len(m.Tokens) == 0: // tokens may become known later than the market
-			d.emit(e)
-			return nil
-		case d.becomesExclusive(m, e):
-			d.registerAnew(e)
-			return nil
-		}
-		if same {
-			return &domain.Error{Code: domain.CodeConflict, Field: "tokens", Message: "are already registered differently; two people mend them, by an override of kind market_tokens"}
-		}
-		return &domain.Error{Code: domain.CodeConflict, Field: "market", Message: "is already registered differently"}
+		return d.registerAgain(m, e)
 	}
 	if e.Kind != domain.KindOutcome && d.tradedAsOutcome(e.Market) {
 		return &domain.Error{Code: domain.CodeConflict, Field: "market", Message: "is already traded as kind outcome"}
 	}
-	d.registerAnew(e)
-	return nil
+	return d.emitMarket(e)
 }
 
-// becomesExclusive reports that a market that was registered under the first edition
-// is registered again under the second, as exclusive.
-func (d *Decision) becomesExclusive(m *Market, e *domain.MarketRegistered) bool {
-	return e.Exclusive && !m.Exclusive && m.Kind == e.Kind && slices.Equal(m.Outcomes, e.Outcomes) && m.Category == e.Category &&
-		(maps.Equal(m.Tokens, e.Tokens) || len(m.Tokens) == 0) && !d.s.decided(e.Market)
+// registerAgain decides on a market that is registered. Its tokens, and the condition that
+// they derive from, may become known later than the market; what is known is mended by two
+// people.
+func (d *Decision) registerAgain(m *Market, e *domain.MarketRegistered) error {
+	if m.Kind != e.Kind || !slices.Equal(m.Outcomes, e.Outcomes) || m.Category != e.Category {
+		return &domain.Error{Code: domain.CodeConflict, Field: "market", Message: "is already registered differently"}
+	}
+	if e.Condition == "" {
+		e.Condition = m.Condition
+	}
+	if m.Exclusive != e.Exclusive && (!e.Exclusive || d.s.settledIn(e.Market)) {
+		return &domain.Error{Code: domain.CodeConflict, Field: "exclusive", Message: "is already registered differently, or an outcome is settled"}
+	}
+	switch {
+	case m.Condition != "" && m.Condition != e.Condition:
+		return &domain.Error{Code: domain.CodeConflict, Field: "condition", Message: "is already registered differently; two people mend it, by an override of kind market_tokens"}
+	case len(m.Tokens) == 0 && len(e.Tokens) > 0:
+		return d.emitMarket(e)
+	case !maps.Equal(m.Tokens, e.Tokens):
+		return &domain.Error{Code: domain.CodeConflict, Field: "tokens", Message: "are already registered differently; two people mend them, by an override of kind market_tokens"}
+	case m.Exclusive == e.Exclusive && m.Condition == e.Condition && (d.reading == nil || d.reading.Unanswered != "" || m.Checked != nil && m.Checked.Unchecked == ""):
+		d.Note(domain.NotedUnchanged, "market is already registered like this")
+		return nil
+	}
+	return d.emitMarket(e)
 }
 
-// registerAnew records a registration with what it changes of equity, where the
-// market was traded or marked before. It moves references as a flow does, so it trips
-// nothing.
-func (d *Decision) registerAnew(e *domain.MarketRegistered) {
-	if e.Exclusive {
+// settledIn reports whether an outcome of a market has been settled.
+func (s *State) settledIn(market string) bool {
+	return slices.ContainsFunc(s.instrumentsOf(market), func(in *Instrument) bool { return in.Payout != nil })
+}
+
+// emitMarket records a market, with how far its tokens were checked, and with what it
+// changes of equity where the market was traded or marked before. That moves
+// references as a flow does, so it trips nothing.
+func (d *Decision) emitMarket(e *domain.MarketRegistered) error {
+	check, err := compareTokens(e, d.reading)
+	if err != nil {
+		return err
+	}
+	e.Checked = check
+	if m := d.s.Markets[e.Market]; e.Exclusive && (m == nil || !m.Exclusive) {
 		e.Changes = d.s.changedBy(e)
 	}
 	d.emit(e)
+	return nil
 }
 
 // changedBy returns by how much the equity of each scope changes if a market is
@@ -179,25 +194,6 @@ func (d *Decision) checkMarket(e *domain.MarketRegistered) error {
 		return err
 	}
 	return domain.CheckOptionalText("category", e.Category)
-}
-
-// checkTokens requires that each token is a number of at most 256 bits, belongs
-// to an outcome of the market, and to only one.
-func checkTokens(e *domain.MarketRegistered) error {
-	seen := map[string]bool{}
-	for outcome, token := range e.Tokens {
-		n, ok := new(big.Int).SetString(token, 10)
-		switch {
-		case !slices.Contains(e.Outcomes, outcome):
-			return domain.Invalid("tokens", "names an outcome that the market does not have")
-		case !ok || n.Sign() <= 0 || n.BitLen() > 256 || n.String() != token:
-			return domain.Invalid("tokens", "must be decimal numbers of at most 256 bits")
-		case seen[token]:
-			return domain.Invalid("tokens", "has one token for two outcomes")
-		}
-		seen[token] = true
-	}
-	return nil
 }
 
 func (d *Decision) tradedAsOutcome(market string) bool {

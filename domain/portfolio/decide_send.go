@@ -31,6 +31,17 @@ func (d *Decision) sendable(t *treasury.Transfer) error {
 	if t.Cancel != nil {
 		return d.cancellable(t)
 	}
+	if err := d.barred(t); err != nil || t.Urgent() {
+		return err
+	}
+	if err := d.unhalted(); err != nil {
+		return err
+	}
+	return d.inBook(t)
+}
+
+// barred reports whether a transfer can not go on even if nothing is halted.
+func (d *Decision) barred(t *treasury.Transfer) error {
 	if err := d.notRetired(t); err != nil {
 		return err
 	}
@@ -40,29 +51,42 @@ func (d *Decision) sendable(t *treasury.Transfer) error {
 	case domain.TransferEvacuation:
 		return d.evacuationAllowed(&t.TransferRequested)
 	}
-	if err := d.unhalted(); err != nil {
-		return err
-	}
+	return nil
+}
+
+// inBook refuses a recipient that was taken out of the address book.
+func (d *Decision) inBook(t *treasury.Transfer) error {
 	if t.ToPlace == domain.PlaceExternal && d.s.Custody.Book[treasury.ContactKey(t.Chain, t.To)] == nil {
 		return domain.Errorf(domain.CodeDenied, "the recipient is no longer in the address book")
 	}
-	return nil
+	return d.s.notToken("to", t.Chain, t.To)
+}
+
+// Barred says why nothing more of a transfer is signed or sent, but what cancels it, whatever
+// is cleared or reset; nil if nothing bars it.
+func (s *State) Barred(t *treasury.Transfer) error {
+	d := &Decision{s: s, now: s.Time} // readers share the state, so nothing of it is touched
+	if err := d.barred(t); err != nil || t.Urgent() {
+		return err
+	}
+	return d.inBook(t)
 }
 
 // cancellable reports whether the transaction that cancels a transfer may be signed or
 // sent now. It goes nowhere, so a retired wallet, an address that is no longer in the book
-// and an expired approval are no reason to refuse it. While everything is halted it waits,
-// as everything does that saves no money; but that of a sweep or an evacuation frees the
-// wallet for the next one, and does not wait.
+// and an expired approval are no reason to refuse it; nor is a difference, because it pays
+// nobody, and what is on its way can keep a difference from being measured. While
+// everything is halted it waits, as everything does that saves no money; but that of a
+// sweep or an evacuation frees the wallet for the next one, and does not wait.
 func (d *Decision) cancellable(t *treasury.Transfer) error {
 	if t.Urgent() {
 		return nil
 	}
-	return d.unhalted()
+	return d.untripped()
 }
 
-// unhalted reports whether anything but a sweep or an evacuation may be signed or sent now.
-func (d *Decision) unhalted() error {
+// untripped reports whether no stop and no breaker halts what saves no money.
+func (d *Decision) untripped() error {
 	if d.s.Stop.Engaged {
 		return domain.Errorf(domain.CodeHalted, "the emergency stop (%s) is engaged; only a sweep or an evacuation is signed", d.s.Stop.Kind)
 	}
@@ -70,6 +94,15 @@ func (d *Decision) unhalted() error {
 		if d.s.Breaker(key).Status == risk.Tripped {
 			return domain.Errorf(domain.CodeHalted, "breaker %s is tripped; nothing is signed until a person resets it", key)
 		}
+	}
+	return nil
+}
+
+// unhalted reports whether anything but a sweep, an evacuation or a cancellation may be
+// signed or sent now.
+func (d *Decision) unhalted() error {
+	if err := d.untripped(); err != nil {
+		return err
 	}
 	if len(d.s.Custody.Differences) > 0 {
 		return domain.Errorf(domain.CodeHalted, "ledger and chain differ (%s); explain it by an adjustment, or reconcile again", d.s.firstDifference())
@@ -99,6 +132,9 @@ func (s *State) Sendable(id string) error {
 	}
 	if err := d.intact(t); err != nil {
 		return err
+	}
+	if t.Unfounded && t.Cancel == nil {
+		return tampered("approval_for")
 	}
 	return d.sendable(t)
 }
@@ -147,6 +183,9 @@ func (d *Decision) PrepareTransfer(id string, p PreparedTransaction) error {
 		return err
 	}
 	if err := d.checkNonce(t, p.Nonce); err != nil {
+		return err
+	}
+	if err := d.checkMade(t, p.Digest); err != nil {
 		return err
 	}
 	// Only the approved fee of a transaction is not part of what is signed.
@@ -255,6 +294,9 @@ func (d *Decision) RepriceTransfer(id string, p PreparedTransaction) error {
 		d.Note(domain.NotedUnchanged, "the transfer already has this transaction")
 		return nil
 	}
+	if err := d.checkMade(t, p.Digest); err != nil {
+		return err
+	}
 	d.emit(&domain.TransferRepriced{Transfer: id, Transaction: p.Transaction, Nonce: p.Nonce, Digest: p.Digest, Cancel: p.Cancel})
 	return nil
 }
@@ -267,19 +309,10 @@ func (d *Decision) SignTransfer(e *domain.TransferSigned) error {
 	if err != nil {
 		return err
 	}
-	last := t.Last()
-	switch {
-	case last == nil || !t.UnderWay():
-		return domain.Errorf(domain.CodeConflict, "the transfer is %s: there is nothing to sign", d.statusOf(t))
-	case last.Cancel: // a way out has no end
-	case !t.EverSigned() && !d.now.Before(t.ExpiresAt): // whatever its status says
-		return d.expiredUnsigned(t)
-	case last.TxHash == "" && t.RaiseLapsed(d.now):
-		return domain.Errorf(domain.CodeConflict, "the approval of a highest fee of %s %s has expired before anything was signed under it, or a stop has ended it. Destroy what was signed; ask for the higher fee again, or cancel the transfer", t.HighestFee, t.GasAsset)
-	}
-	if err := d.agreedUnless(last.Cancel, t); err != nil {
+	if _, err := d.maySign(t); err != nil {
 		return err
 	}
+	last := t.Last()
 	switch {
 	case e.Digest != last.Digest: // Another server may have prepared it again, and signed that.
 		return domain.Errorf(domain.CodeConflict, "the digest is not that of the transaction prepared last")
@@ -288,18 +321,15 @@ func (d *Decision) SignTransfer(e *domain.TransferSigned) error {
 	case len(e.Raw) > 8192:
 		return domain.Invalid("raw", "has more than 8192 bytes")
 	}
-	if err := d.ofCancel(t); err != nil {
-		return err
-	}
-	if err := d.sendable(t); err != nil {
-		return err
-	}
 	if last.TxHash != "" {
 		if last.TxHash != e.TxHash {
 			return domain.Errorf(domain.CodeConflict, "the digest already has another signature")
 		}
 		d.Note(domain.NotedUnchanged, "the transfer is already signed")
 		return nil
+	}
+	if err := d.checkSigned(t, e.Digest, e.TxHash); err != nil {
+		return err
 	}
 	if e.Raw == "" { // signed by this server
 		d.emit(&domain.SignatureMade{

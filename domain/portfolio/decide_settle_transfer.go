@@ -48,7 +48,30 @@ func (d *Decision) settlementOf(portfolio string, raw json.RawMessage) (s Transf
 	case s.Fee.Sign() < 0 || !s.Fee.InRange():
 		return s, t, domain.Invalid("limits.fee", "must not be negative, nor reach 10^15")
 	}
-	return s, t, nil
+	return s, t, d.checkSettled(s, t)
+}
+
+// confirmSettlement ends the transfer, based on its current state.
+func (d *Decision) confirmSettlement(o *Override, e *domain.OverrideRecorded) error {
+	s, t, err := d.settlementOf(o.Portfolio, o.Limits)
+	if err != nil {
+		return err
+	}
+	d.emit(e)
+	d.settleTransfer(s, t)
+	return nil
+}
+
+// settledLines hold the transfer whose outcome a request is about.
+func (s *State) settledLines(o *Override) []string {
+	var about TransferSettlement
+	if json.Unmarshal(o.Limits, &about) != nil {
+		return nil
+	}
+	if t := s.Custody.Transfers[about.Transfer]; t != nil {
+		return TransferLines(&t.TransferRequested)
+	}
+	return nil
 }
 
 // settleTransfer ends a transfer on the confirmation of two people.

@@ -5,7 +5,6 @@ import (
 
 	"pets/domain"
 	"pets/domain/ledger"
-	"pets/domain/treasury"
 )
 
 // sweep empties a hot wallet. In an emergency stop the capital of bots is taken
@@ -104,14 +103,6 @@ func (d *Decision) knownBeforeStop(e *domain.TransferRequested) error {
 
 // knownSince returns when the recipient of a transfer was added.
 func (s *State) knownSince(e *domain.TransferRequested) time.Time {
-	if e.ToPlace == domain.PlaceExternal {
-		if c := s.Custody.Book[treasury.ContactKey(e.Chain, e.To)]; c != nil {
-			return c.At
-		}
-		return time.Time{}
-	}
-	if w := s.ownAddress(e.Chain, e.To); w != nil {
-		return w.At
-	}
-	return time.Time{}
+	_, since := s.recipient(e)
+	return since
 }

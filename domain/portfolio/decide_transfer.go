@@ -79,15 +79,69 @@ func (d *Decision) request(e *domain.TransferRequested) {
 	e.Transfer = domain.TransferName(d.s.Next)
 	e.User = d.caller.User
 	e.ExpiresAt = d.now.Add(time.Duration(d.s.Custody.Policy.ApprovalTTL))
-	e.ApprovalFor = treasury.ApprovalFor(e, d.markedValue(e.Asset, e.Amount), d.unapproved(e.Wallet), &d.s.Custody.Policy)
+	e.ApprovalFor = d.approvalFor(e)
 	if e.ToPlace == domain.WalletHot && !d.s.keyIsHere(e) {
 		e.ApprovalFor = append(e.ApprovalFor, "the key of the receiving wallet was not found here")
 	}
-	if c := d.s.Custody.Book[treasury.ContactKey(e.Chain, e.To)]; e.ToPlace == domain.PlaceExternal && c != nil && c.New(d.now) {
+	if d.s.toNew(e, d.now) {
 		treasury.NeedTwo(e)
 	}
+	e.ToName, e.ToSince = d.s.recipient(e)
 	e.Hash = treasury.Hash(d.s.Portfolio, e)
 	d.emit(e)
+}
+
+// toNew reports whether the recipient of a transfer is new, whatever it is called: an address
+// of the book, or a wallet of any place.
+func (s *State) toNew(e *domain.TransferRequested, now time.Time) bool {
+	if e.ToPlace == domain.PlaceExternal {
+		c := s.Custody.Book[treasury.ContactKey(e.Chain, e.To)]
+		return c == nil || c.New(now)
+	}
+	w := s.ownAddress(e.Chain, e.To)
+	return w == nil || w.New(s.Custody.Wallets, now)
+}
+
+// recipient returns what people call the recipient of a transfer, and when it was added: the
+// label of the address book, or the name of the wallet.
+func (s *State) recipient(e *domain.TransferRequested) (name string, since time.Time) {
+	if e.ToPlace == domain.PlaceExternal {
+		if c := s.Custody.Book[treasury.ContactKey(e.Chain, e.To)]; c != nil {
+			return c.Label, c.At
+		}
+		return "", time.Time{}
+	}
+	if w := s.ownAddress(e.Chain, e.To); w != nil {
+		return w.Wallet, w.At
+	}
+	return "", time.Time{}
+}
+
+// approvalFor says why a transfer needs a second person, by its places and its value.
+func (d *Decision) approvalFor(e *domain.TransferRequested) []string {
+	return treasury.ApprovalFor(e, d.markedValue(e.Asset, e.Amount), d.unapproved(e.Wallet), &d.s.Custody.Policy)
+}
+
+// Unfounded reports whether a request that says that it needs no approval needs one, or could
+// not have been decided at that time: whoever can write to the store can leave the reasons
+// out, and send any amount anywhere. What needs no approval goes from one hot wallet of the
+// portfolio to another one whose key was found here, below the threshold. s is the state
+// before the record.
+func (s *State) Unfounded(e *domain.TransferRequested, now time.Time) bool {
+	t := treasury.Transfer{TransferRequested: *e}
+	if t.ApprovalsNeeded() > 0 {
+		return false // people sign what it says
+	}
+	if own := s.ownAddress(e.Chain, e.To); own == nil || own.Place != domain.WalletHot {
+		return true
+	}
+	if !s.SignedApprovals { // older builds had other thresholds, and anybody can write an approval
+		return false
+	}
+	d := &Decision{s: s, now: now, caller: domain.Caller{User: e.User}} // without Begin: an Apply asks, too
+	asked, err := d.route(TransferRequest{From: e.Wallet, To: e.To, Asset: e.Asset, Amount: e.Amount, HighestFee: e.HighestFee})
+	return err != nil || asked.Payment != e.Payment || asked.Wallet != e.Wallet || asked.Kind != e.Kind || asked.FromPlace != e.FromPlace || asked.ToPlace != e.ToPlace ||
+		asked.GasAsset != e.GasAsset || e.FromPlace != domain.WalletHot || !s.keyIsHere(e) || len(d.approvalFor(e)) > 0
 }
 
 // keyIsHere reports whether the keystore was shown to hold the recipient's key. A
@@ -223,6 +277,9 @@ func (d *Decision) routeTo(e *domain.TransferRequested, to string) error {
 	contact := d.s.Custody.Book[treasury.ContactKey(e.Chain, to)]
 	if contact == nil {
 		return &domain.Error{Code: domain.CodeDenied, Field: "to", Message: "is not in the address book; an admin has to add it first"}
+	}
+	if err := d.s.notToken("to", e.Chain, to); err != nil {
+		return err
 	}
 	if w := d.s.retiredAt(to); w != nil { // in the book since before it was retired
 		return &domain.Error{Code: domain.CodeDenied, Field: "to", Message: "is the address of wallet " + w.Wallet + ", which is retired: nothing is sent to it any more"}

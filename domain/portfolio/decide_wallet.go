@@ -2,6 +2,7 @@ package portfolio
 
 import (
 	"slices"
+	"time"
 
 	"pets/domain"
 	"pets/domain/treasury"
@@ -33,8 +34,29 @@ func (d *Decision) RegisterWallet(e *domain.WalletRegistered) error {
 		}
 		e.Address = old.Address
 	}
+	if err := d.checkNewWallets(e); err != nil {
+		return err
+	}
 	e.User = d.caller.User
 	d.emit(e)
+	return nil
+}
+
+// checkNewWallets limits what is registered within a day, whether or not it is
+// retired again.
+func (d *Decision) checkNewWallets(e *domain.WalletRegistered) error {
+	if old := d.s.Custody.Wallets[e.Wallet]; old != nil && len(old.Assets) == len(e.Assets) {
+		return nil // it becomes the main one again
+	}
+	wallets, readings := 1, len(e.Assets)
+	for _, w := range d.s.Custody.Wallets {
+		if w.Wallet != e.Wallet && d.now.Sub(w.At) < 24*time.Hour {
+			wallets, readings = wallets+1, readings+len(w.Assets)
+		}
+	}
+	if wallets > maxNewWallets || readings > maxReadings {
+		return domain.Errorf(domain.CodeConflict, "at most %d wallets, with %d assets together, are registered within 24 h; if nobody here did so, revoke the API key that did (pets events --type wallet.registered), and try again later", maxNewWallets, maxReadings)
+	}
 	return nil
 }
 
@@ -56,8 +78,10 @@ func (s *State) CheckWallet(e *domain.WalletRegistered) error {
 	}
 	old := s.Custody.Wallets[e.Wallet]
 	switch {
-	case old == nil && len(s.Custody.Wallets) >= maxWallets:
-		return domain.Errorf(domain.CodeConflict, "a portfolio has at most %d wallets", maxWallets)
+	case old == nil && s.Custody.living() >= maxWallets:
+		return domain.Errorf(domain.CodeConflict, "a portfolio has at most %d wallets that are not retired", maxWallets)
+	case old == nil && len(s.Custody.Wallets) >= maxEverWallets:
+		return domain.Errorf(domain.CodeConflict, "a portfolio has at most %d wallets, with those that are retired: open another portfolio", maxEverWallets)
 	case old == nil:
 		return d.checkLookAlike(e)
 	case old.Retired():
@@ -72,8 +96,11 @@ func (s *State) CheckWallet(e *domain.WalletRegistered) error {
 	return nil
 }
 
-// checkLookAlike refuses a new wallet whose address is made to look like another one.
+// checkLookAlike refuses a new wallet whose name or address is made to look like another one.
 func (d *Decision) checkLookAlike(e *domain.WalletRegistered) error {
+	if err := d.checkWalletName(e); err != nil {
+		return err
+	}
 	for _, w := range d.s.Custody.SortedWallets() {
 		if treasury.LookAlike(w.Address, e.Address) {
 			return lookAlike("the address of wallet " + w.Wallet)
@@ -87,6 +114,50 @@ func (d *Decision) checkLookAlike(e *domain.WalletRegistered) error {
 	return nil
 }
 
+// checkWalletName refuses a name that a person takes for another one, and the contract of a
+// token as an address.
+func (d *Decision) checkWalletName(e *domain.WalletRegistered) error {
+	if err := d.s.notToken("address", e.Chain, e.Address); err != nil {
+		return err
+	}
+	for _, a := range e.Assets {
+		if treasury.IsToken(a, e.Chain, e.Address) {
+			return aToken("address", a.Asset)
+		}
+	}
+	read := treasury.Readable(e.Wallet)
+	if read == treasury.Readable(domain.WalletHot) || read == treasury.Readable(domain.WalletCold) {
+		return domain.Invalid("wallet", "reads like hot or cold: these names mean the main wallet of a place")
+	}
+	for _, w := range d.s.Custody.SortedWallets() {
+		if treasury.Readable(w.Wallet) == read {
+			return &domain.Error{Code: domain.CodeConflict, Field: "wallet", Message: "reads like the name of wallet " + w.Wallet + "; choose one that nobody takes for it"}
+		}
+	}
+	for _, c := range d.s.Custody.SortedBook() {
+		if treasury.Readable(c.Label) == read {
+			return &domain.Error{Code: domain.CodeConflict, Field: "wallet", Message: "is, or reads like, the label of " + c.Address + " in the book; choose one that nobody takes for it"}
+		}
+	}
+	return nil
+}
+
+// notToken refuses the contract of a token that a wallet holds as a recipient.
+func (s *State) notToken(field, chain, address string) error {
+	for _, w := range s.Custody.SortedWallets() {
+		for _, a := range w.Assets {
+			if treasury.IsToken(a, chain, address) {
+				return aToken(field, a.Asset)
+			}
+		}
+	}
+	return nil
+}
+
+func aToken(field, asset string) error {
+	return domain.Invalid(field, "is the contract of the token %s: what is sent to it is lost", asset)
+}
+
 // checkWalletAssets requires that an asset has one token per chain in all
 // wallets. An amount sent as one token and counted as another would be missing in
 // both.
@@ -94,20 +165,25 @@ func (d *Decision) checkWalletAssets(e *domain.WalletRegistered) error {
 	if _, base := assetOf(e, d.s.BaseAsset); !base {
 		return domain.Invalid("assets", "must hold the base asset %s", d.s.BaseAsset)
 	}
-	readings := len(e.Assets)
+	readings, ever := len(e.Assets), len(e.Assets)
 	for _, w := range d.s.Custody.SortedWallets() {
 		if w.Wallet == e.Wallet {
 			continue
 		}
-		readings += len(w.Assets)
+		if ever += len(w.Assets); !w.Retired() {
+			readings += len(w.Assets)
+		}
 		for _, a := range w.Assets {
 			if known, ok := assetOf(e, a.Asset); ok && w.Chain == e.Chain && known != a {
 				return &domain.Error{Code: domain.CodeConflict, Field: "assets", Message: "have another token for " + a.Asset + " than wallet " + w.Wallet}
 			}
 		}
 	}
-	if readings > maxReadings {
-		return domain.Errorf(domain.CodeConflict, "the wallets of a portfolio hold at most %d assets together", maxReadings)
+	switch {
+	case readings > maxReadings:
+		return domain.Errorf(domain.CodeConflict, "the wallets of a portfolio that are not retired hold at most %d assets together", maxReadings)
+	case ever > maxEverReadings:
+		return domain.Errorf(domain.CodeConflict, "the wallets of a portfolio hold at most %d assets together, with those that are retired: open another portfolio", maxEverReadings)
 	}
 	return nil
 }
@@ -229,6 +305,9 @@ func (d *Decision) AddAddress(e *domain.AddressAdded) error {
 		if err := treasury.CheckLabel("label", e.Label); err != nil {
 			return err
 		}
+	}
+	if err := d.s.notToken("address", e.Chain, e.Address); err != nil {
+		return err
 	}
 	if w := d.s.retiredAt(e.Address); w != nil {
 		return &domain.Error{Code: domain.CodeDenied, Field: "address", Message: "is the address of wallet " + w.Wallet + ", which is retired: whoever has its key has what is sent there, on every chain"}

@@ -26,10 +26,13 @@ type Decision struct {
 	// still: time stands still in the stream. jumped: the clock was moved.
 	still  Standstill
 	jumped Jump
-	// living are the users with a live API key, revoked those with a revoked one,
-	// if known.
-	living, revoked, since []string
-	livingKnown            bool
+	// living are the users with a live API key, revoked those with a revoked one, and
+	// since those with one that was revoked after a revision, if known.
+	living, revoked []string
+	since           map[uint64][]string
+	livingKnown     bool
+	// reading is what a chain says of a market's tokens, if it was asked.
+	reading *TokenReading
 	// approvers are the keys that approvals are signed with, if known.
 	approvers      approval.Approvers
 	approversKnown bool
@@ -138,25 +141,38 @@ func (d *Decision) fact(e domain.Event) *Effects {
 func (d *Decision) Room(r Room) { d.room = r }
 
 // Living sets which users have a live API key, which have a revoked one, and
-// which had one revoked since the request that is decided on. A decision in which
-// one person confirms another's request needs it: a person whose last key was
+// which had one revoked since each of the revisions of [State.Acts]. A decision in
+// which one person confirms another's request needs it: a person whose last key was
 // revoked has no say any more, and a revoked key may be the one that made the
 // request. Callers without API keys do not call it, and nothing is checked.
-func (d *Decision) Living(users, revoked, since []string) {
+func (d *Decision) Living(users, revoked []string, since map[uint64][]string) {
 	d.living, d.revoked, d.since, d.livingKnown = users, revoked, since, true
 }
 
-// requireLiving refuses to confirm the request of a user whose keys are all
+// Acts returns the revisions at which people did what is confirmed with a request of this
+// name: asked for it and, of a transfer, for a higher fee, or approved it first.
+func (s *State) Acts(request string) []uint64 {
+	acts := []uint64{domain.RevisionOf(request)}
+	if t := s.Custody.Transfers[request]; t != nil && t.Raise != nil {
+		acts = append(acts, t.Raise.Revision)
+	}
+	if t := s.Custody.Transfers[request]; t != nil && t.FirstApprovedBy != "" {
+		acts = append(acts, t.FirstRevision)
+	}
+	return acts
+}
+
+// requireLiving refuses to confirm what a user did at a revision whose keys are all
 // revoked or expired, or who had one revoked since: new keys after a theft do not confirm
 // what the thief requested. The server and local users need no key; a key of such
 // a name, which earlier builds issued, can still be revoked.
-func (d *Decision) requireLiving(user string) error {
+func (d *Decision) requireLiving(user string, act uint64) error {
 	same := func(other string) bool { return domain.SameUser(user, other) }
 	keyless := domain.SameUser(user, domain.ServerUser) || domain.LocalUser(user)
 	switch {
 	case !d.livingKnown:
 		return nil
-	case slices.ContainsFunc(d.since, same):
+	case slices.ContainsFunc(d.since[act], same):
 		return domain.Errorf(domain.CodeDenied, "an API key of %s was revoked after this was requested, and may be the one that requested it; it has to be requested again", user)
 	case slices.ContainsFunc(d.living, same) || keyless && !slices.ContainsFunc(d.revoked, same):
 		return nil

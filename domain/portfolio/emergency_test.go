@@ -7,6 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pets/domain"
+	"pets/domain/approval"
+	"pets/domain/approval/approvaltest"
 	"pets/domain/risk"
 )
 
@@ -89,6 +91,58 @@ func TestClearingTakesTwoPeople(t *testing.T) {
 	h.refused(domain.CodeConflict, confirmClear(request))
 }
 
+// "A clear request ends after 24 h like overrides": to the nanosecond; then it is asked again.
+func TestARequestToClearEnds(t *testing.T) {
+	h := halts(t)
+	h.engage(domain.StopManual)
+	request := h.requestClear(domain.RoleOperator, "olga")
+	asked := h.now
+	require.Equal(t, asked.Add(24*time.Hour), lastOf[*domain.EmergencyStopClearRequested](h).ExpiresAt)
+	h.now = asked.Add(24 * time.Hour)
+	require.Empty(t, h.s.Approvals("ledger-1", h.now), "it waits for nobody any more")
+	h.as(domain.RoleApprover, "paul").refused(domain.CodeNotFound, confirmClear(request))
+	clone := h.s.Clone()
+	require.NoError(t, confirmClear(request)(clone.Begin(h.now.Add(-1), h.caller)), "a nanosecond before it may")
+	request = h.requestClear(domain.RoleOperator, "olga")
+	h.as(domain.RoleApprover, "paul").must(confirmClear(request))
+}
+
+// "A clear's signature is replayed from a restored copy of the ledger": the copy has the ledger's
+// id, and gives a request of the same revision the same name. What is signed differs by the time
+// of the request. What older builds asked has the lines that were signed.
+func TestASignatureOfACopyClearsNothing(t *testing.T) {
+	h := halts(t)
+	h.engage(domain.StopManual)
+	ask := func(s *State, after time.Duration) *State {
+		d := s.Clone().Begin(h.now.Add(after), h.caller)
+		require.NoError(t, d.RequestClear("no fire"))
+		return d.s
+	}
+	drill, real := ask(h.s, time.Minute), ask(h.s, time.Hour)
+	require.Equal(t, drill.Stop.Request, real.Stop.Request)
+	wants := func(s *State) approval.Subject {
+		a, waits := s.ApprovalOf("ledger-1", approval.KindClear, s.Stop.Request)
+		require.True(t, waits)
+		return a.Subject
+	}
+	real.SignedApprovals = true
+	confirm := func(signed approval.Subject) error {
+		d := real.Clone().Begin(h.now.Add(2*time.Hour), domain.Caller{User: "bob", Role: domain.RoleApprover})
+		d.Approvers(signers(h))
+		d.SignedWith(approvaltest.Sign(t, signed, "bob"))
+		return d.ConfirmClear(real.Stop.Request)
+	}
+	require.ErrorContains(t, confirm(wants(drill)), "does not fit")
+	require.NoError(t, confirm(wants(real)))
+	lines := wants(real).Lines
+	require.Contains(t, lines, "requested: "+h.now.Add(time.Hour).Format(time.RFC3339Nano))
+	require.Contains(t, lines, "expires: "+h.now.Add(25*time.Hour).Format(time.RFC3339Nano))
+
+	old := h.s.Clone()
+	old.Apply(domain.Stamp{Revision: old.Next, Time: h.now}, &domain.EmergencyStopClearRequested{Request: real.Stop.Request, Reason: "no fire", User: "olga"})
+	require.Equal(t, lines[:len(lines)-2], wants(old).Lines)
+}
+
 // A later request replaces the open one, whoever made it.
 func TestOneOpenRequestAtATime(t *testing.T) {
 	h := halts(t)
@@ -159,7 +213,7 @@ func TestClearOnTheMorningAfter(t *testing.T) {
 	request := h.requestClear(domain.RoleOperator, "olga")
 	require.Equal(t, []string{"day.opened", "emergency_stop.clear_requested"}, h.types())
 	require.Equal(t, "c"+domain.PermitName(h.s.Next - 1)[1:], request)
-	h.after(24*time.Hour).as(domain.RoleApprover, "paul").must(confirmClear(request))
+	h.after(23*time.Hour).as(domain.RoleApprover, "paul").must(confirmClear(request))
 	require.Equal(t, []string{"day.opened", "emergency_stop.cleared"}, h.types())
 }
 

@@ -470,9 +470,7 @@ func (h *harness) trade(bot, pnl string, fee ...string) {
 // lose books a loss (a gain, when negative) of a bot that is no trade.
 func (h *harness) lose(bot, amount string) {
 	h.t.Helper()
-	h.must(func(d *Decision) error {
-		return d.Adjust(&domain.AdjustmentPosted{Account: "hot:bot/" + bot, Amount: dec(amount).Neg(), Reason: "test"})
-	})
+	h.adjust("hot:bot/"+bot, dec(amount).Neg().String())
 }
 
 func (h *harness) reset(breaker, bot string, rebase bool) {

@@ -16,6 +16,9 @@ type Market struct {
 	Category string            `json:"category,omitempty"`
 	// Tokens are the ids of the outcomes' tokens on the chain.
 	Tokens map[string]string `json:"tokens,omitempty"`
+	// Condition is what they derive from, and Checked how that was compared.
+	Condition string              `json:"condition,omitempty"`
+	Checked   *domain.TokensCheck `json:"checked,omitempty"`
 	// Exclusive reports that one share of each outcome pays 1 together.
 	Exclusive bool `json:"exclusive,omitempty"`
 	// Held are the holders of an exclusive market, sorted by bot.
@@ -255,7 +258,7 @@ func (s *State) costIn(market, bot string) domain.Decimal {
 // register records a market, again when its tokens become known. A market that is
 // registered after it was traded is valued anew: that change is a flow.
 func (s *State) register(e *domain.MarketRegistered) {
-	m := &Market{Kind: e.Kind, Outcomes: e.Outcomes, Category: e.Category, Tokens: e.Tokens, Exclusive: e.Exclusive}
+	m := &Market{Kind: e.Kind, Outcomes: e.Outcomes, Category: e.Category, Tokens: e.Tokens, Condition: e.Condition, Checked: e.Checked, Exclusive: e.Exclusive}
 	old := s.Markets[e.Market]
 	s.Markets[e.Market] = m
 	switch {

@@ -41,8 +41,8 @@ func goldenHistory(t *testing.T) []recorded {
 // hash here.
 func TestGoldenHistory(t *testing.T) {
 	const (
-		version = 11
-		hash    = "5642e14ab273a29469ccc68568b77a8b3f9a34e5f4853381710fdedca71ad6b1"
+		version = 12
+		hash    = "31978546d1bede411e7a7b0fc0f7477c9f200e4587d2ef13e6e5df8d547d4852"
 	)
 	s := New()
 	for _, r := range goldenHistory(t) {

@@ -30,6 +30,9 @@ type State struct {
 	Gate         *domain.Gate  `json:"gate,omitempty"`
 	// SignedApprovals reports that approvals have to be signed (approvals.go).
 	SignedApprovals bool `json:"signed_approvals,omitempty"`
+	// CorrectedByTwo reports that no adjustment of one person alone may follow in the
+	// stream (override_adjustment.go).
+	CorrectedByTwo bool `json:"corrected_by_two,omitempty"`
 
 	// Next is the revision of the next event, Time the time of the last one.
 	Next uint64    `json:"next"`
@@ -190,6 +193,16 @@ type Stop struct {
 	// Request is the open request to clear it, Requester the user who made it.
 	Request   string `json:"request,omitempty"`
 	Requester string `json:"requester,omitempty"`
+	// RequestedAt is when it was made, and RequestEnds when it ends; both are zero for a
+	// request of an older build.
+	RequestedAt time.Time `json:"requested_at,omitzero"`
+	RequestEnds time.Time `json:"request_ends,omitzero"`
+}
+
+// unrequested returns the stop without a request to clear it.
+func (s Stop) unrequested() Stop {
+	s.Request, s.Requester, s.RequestedAt, s.RequestEnds = "", "", time.Time{}, time.Time{}
+	return s
 }
 
 // FillRef is what is remembered of every fill and reported trade permanently, so

@@ -1,6 +1,7 @@
 package system
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -142,6 +143,107 @@ func TestAThiefWhoIsAdmin(t *testing.T) {
 	require.Equal(t, domain.CodeNotFound, domain.CodeOf(err))
 }
 
+// "CountsFrom is derived in the fold": of a record that somebody else wrote, with a time that
+// gives the key an earlier start, or with a false word, the key does not count; a later start
+// stands.
+func TestAForgedKeyDoesNotCount(t *testing.T) {
+	for name, forge := range map[string]struct {
+		e      domain.ApproverRegistered
+		counts bool // after the day
+	}{
+		"counts at once":       {domain.ApproverRegistered{CountsFrom: noon}, false},
+		"a nanosecond early":   {domain.ApproverRegistered{CountsFrom: noon.Add(approval.Wait - 1)}, false},
+		"no time at all":       {domain.ApproverRegistered{}, false},
+		"another registration": {domain.ApproverRegistered{CountsFrom: noon.Add(approval.Wait), RegisteredAt: noon.Add(-1)}, false},
+		"by the rule":          {domain.ApproverRegistered{CountsFrom: noon.Add(approval.Wait)}, true},
+		"later":                {domain.ApproverRegistered{CountsFrom: noon.Add(approval.Wait + time.Hour)}, false},
+	} {
+		c := newCourt(t)
+		c.must("bob")
+		forge.e.Approver, forge.e.User, forge.e.By, forge.e.PublicKey = domain.ApproverName(c.s.Next), "mallory", "ada", approvaltest.Public("mallory")
+		c.s.Apply(domain.Stamp{Revision: c.s.Next, Time: noon}, &forge.e)
+		require.False(t, c.counts("mallory"), name)
+		c.now = noon.Add(approval.Wait)
+		require.Equal(t, forge.counts, c.counts("mallory"), name)
+		c.now = noon.Add(approval.Wait + time.Hour)
+		require.Equal(t, forge.counts || name == "later", c.counts("mallory"), name)
+		require.True(t, c.counts("bob"), name)
+		known, subject := c.s.Approvers(), approval.Subject{Ledger: "l", Portfolio: "p", Kind: approval.KindClear, Lines: []string{"x"}}
+		err := known.Check(approvaltest.Sign(t, subject, "mallory"), subject, "mallory", c.now)
+		if c.counts("mallory") {
+			require.NoError(t, err, name)
+			continue
+		}
+		require.ErrorContains(t, err, "does not count", name)
+		since := func(string) bool { return true }
+		require.Error(t, known.CheckRecorded(approvaltest.Sign(t, subject, "mallory"), subject, "mallory", c.now, since), name)
+		require.Error(t, known.CheckSince(approvaltest.Sign(t, subject, "mallory"), subject, "mallory", c.now), name)
+	}
+}
+
+// "By a vouch of a counting approver that is checked": a false word gives nothing, and the key it
+// is for does not count any more, unless it does already.
+func TestAForgedWordGivesNothing(t *testing.T) {
+	for name, forge := range map[string]func(c *court, word approval.Subject) *domain.ApproverVouched{
+		"no signature": func(*court, approval.Subject) *domain.ApproverVouched { return &domain.ApproverVouched{By: "bob"} },
+		"by the key itself": func(c *court, word approval.Subject) *domain.ApproverVouched {
+			return &domain.ApproverVouched{By: "mallory", Signature: *approvaltest.Sign(c.t, word, "mallory")}
+		},
+		"in another's name": func(c *court, word approval.Subject) *domain.ApproverVouched {
+			return &domain.ApproverVouched{By: "bob", Signature: *approvaltest.Sign(c.t, word, "mallory")}
+		},
+		"by who waits": func(c *court, word approval.Subject) *domain.ApproverVouched {
+			return &domain.ApproverVouched{By: "carl", Signature: *approvaltest.Sign(c.t, word, "carl")}
+		},
+		"of another copy": func(c *court, word approval.Subject) *domain.ApproverVouched {
+			copied := newCourt(c.t)
+			copied.must("bob")
+			copied.must("carl")
+			copied.now = noon.Add(-time.Minute) // the drill was earlier
+			copied.must("mallory")
+			other, waits := copied.s.Word("a" + word.Lines[0][len("approver: a"):])
+			require.True(c.t, waits)
+			require.Equal(c.t, word.Lines[:5], other.Lines[:5])
+			return &domain.ApproverVouched{By: "bob", Signature: *approvaltest.Sign(c.t, other, "bob")}
+		},
+	} {
+		c := newCourt(t)
+		c.must("bob")
+		carl := c.must("carl")
+		mallory := c.must("mallory")
+		word, waits := c.s.Word(mallory.Approver)
+		require.True(t, waits)
+		e := forge(c, word)
+		e.Approver = mallory.Approver
+		c.s.Apply(domain.Stamp{Revision: c.s.Next, Time: noon}, e)
+		require.False(t, c.counts("mallory"), name)
+		c.now = noon.Add(approval.Wait)
+		require.False(t, c.counts("mallory"), name)
+		require.True(t, c.counts("carl"), name)
+		c.s.Apply(domain.Stamp{Revision: c.s.Next, Time: c.now}, &domain.ApproverVouched{Approver: carl.Approver, By: "bob"})
+		require.True(t, c.counts("carl"), "it counted already")
+	}
+}
+
+// What older builds recorded has the word that was signed, which holds no time.
+func TestTheWordOfAnOlderBuild(t *testing.T) {
+	c := newCourt(t)
+	c.must("bob")
+	dated := c.must("carl")
+	word, _ := c.s.Word(dated.Approver)
+	require.Equal(t, "registered at: "+noon.Format(time.RFC3339Nano), word.Lines[5])
+	old := domain.ApproverRegistered{
+		Approver: domain.ApproverName(c.s.Next), User: "dora", By: "ada", PublicKey: approvaltest.Public("dora"), CountsFrom: noon.Add(approval.Wait),
+	}
+	c.s.Apply(domain.Stamp{Revision: c.s.Next, Time: noon}, &old)
+	word, waits := c.s.Word(old.Approver)
+	require.True(t, waits)
+	require.Len(t, word.Lines, 5)
+	_, err := c.vouch("bob", old.Approver)
+	require.NoError(t, err)
+	require.True(t, c.counts("dora"))
+}
+
 // What cannot be an approver's key is refused, and nothing is recorded.
 func TestRefusedApprovers(t *testing.T) {
 	c := newCourt(t)
@@ -181,4 +283,55 @@ func TestLedgerID(t *testing.T) {
 	same := New()
 	same.Apply(domain.Stamp{Time: noon.In(time.FixedZone("", 3600))}, first)
 	require.Equal(t, id, same.Approvers().Ledger)
+}
+
+// "One stolen admin key could use up the list for ever": revoked keys leave room for others.
+func TestRevokedApproversLeaveRoom(t *testing.T) {
+	c := newCourt(t)
+	for i := range maxApprovers {
+		c.must(fmt.Sprint("mallory", i))
+	}
+	_, err := c.register("bob")
+	require.Equal(t, domain.CodeConflict, domain.CodeOf(err))
+	c.revoke(c.s.Approvers().Keys[7].ID)
+	c.must("bob")
+}
+
+// "Ex-employee and admin are two people without 24 h": the key of a user who had no API key left
+// waits once one is issued again, and a word does not shorten that.
+func TestTheKeyOfAUserWhoComesBackWaits(t *testing.T) {
+	c := newCourt(t)
+	issue := func(n int) string {
+		e, err := c.do("ada", domain.RoleAdmin, func(d *Decision) error {
+			return d.IssueKey(&domain.APIKeyIssued{User: "carl", Role: domain.RoleApprover, Hash: hash(n)}, 0)
+		})
+		require.NoError(t, err)
+		return e.(*domain.APIKeyIssued).Key
+	}
+	revoke := func(id string) {
+		_, err := c.do("ada", domain.RoleAdmin, func(d *Decision) error { return d.RevokeKey(id, "carl left") })
+		require.NoError(t, err)
+	}
+	signs := func() error {
+		known := c.s.Approvers()
+		subject := approval.Subject{Ledger: known.Ledger, Portfolio: "main", Kind: approval.KindClear, Lines: []string{"clear: c5"}}
+		return known.Check(approvaltest.Sign(t, subject, "carl"), subject, "carl", c.now)
+	}
+	carl := c.must("carl")
+	first := issue(1)
+	require.True(t, c.counts("carl"), "the first API key of a user makes nothing wait")
+	second := issue(2) // one after the other, without a gap
+	revoke(first)
+	require.NoError(t, signs())
+	revoke(second)
+	c.now = c.now.Add(time.Hour)
+	before := c.s.Approvers()
+	issue(3)
+	require.False(t, c.counts("carl"))
+	require.ErrorContains(t, signs(), "had no API key left")
+	was, _ := before.WithKey(carl.PublicKey)
+	require.True(t, was.Counts(c.now), "a copy keeps what it had")
+	c.now = c.now.Add(approval.Wait)
+	require.True(t, c.counts("carl"))
+	require.NoError(t, signs())
 }

@@ -89,7 +89,8 @@ func (d *Decision) IssueKey(e *domain.APIKeyIssued, life time.Duration) error {
 	return d.issue(e)
 }
 
-// expire sets the end of a new key, counted from the time of its record.
+// expire sets the end of a new key, counted by the wall clock: the stream's time may be years
+// ahead of it.
 func (d *Decision) expire(e *domain.APIKeyIssued, life time.Duration) error {
 	if life == 0 {
 		life = KeyLife
@@ -97,7 +98,7 @@ func (d *Decision) expire(e *domain.APIKeyIssued, life time.Duration) error {
 	if life < minKeyLife || life > MaxKeyLife {
 		return domain.Invalid("expires_in", "must be from %s to %s (%d days)", domain.Duration(minKeyLife), domain.Duration(MaxKeyLife), MaxKeyLife/(24*time.Hour))
 	}
-	at := d.now.Add(life).UTC()
+	at := d.wall().Add(life).UTC()
 	e.ExpiresAt = &at
 	return nil
 }
@@ -106,7 +107,7 @@ func (d *Decision) issue(e *domain.APIKeyIssued) error {
 	if _, known := d.s.byHash[e.Hash]; known {
 		return &domain.Error{Code: domain.CodeConflict, Field: "hash", Message: "belongs to a key that was already issued"}
 	}
-	if all, _ := d.s.live(d.now); all >= maxKeys {
+	if all, _ := d.s.live(d.wall()); all >= maxKeys {
 		return domain.Errorf(domain.CodeConflict, "%d keys are live, which is the limit; revoke keys that are not used", maxKeys)
 	}
 	e.Key = domain.KeyName(d.s.Next)
@@ -160,7 +161,7 @@ func (d *Decision) Bootstrap(user, hash string) error {
 	if len(d.s.keys) > 0 {
 		note = "no admin key was accepted any more"
 	}
-	if _, admins := d.s.live(d.now); admins > 0 {
+	if _, admins := d.s.live(d.wall()); admins > 0 {
 		return domain.Errorf(domain.CodeConflict, "there are API keys already, and one of an admin is accepted")
 	}
 	return d.IssueKey(&domain.APIKeyIssued{User: user, Role: domain.RoleAdmin, Hash: hash, Note: note}, 0)
@@ -181,10 +182,10 @@ func (d *Decision) RotateKey(id, hash string, overlap, life time.Duration) error
 	case overlap < 0 || overlap > maxKeyOverlap:
 		return domain.Invalid("overlap", "must be from 0s to %s (%d days)", domain.Duration(maxKeyOverlap), maxKeyOverlap/(24*time.Hour))
 	}
-	if _, admins := d.s.live(d.now); k.Role == domain.RoleAdmin && k.Live(d.now) && admins == 1 && overlap < lastAdminOverlap {
+	if _, admins := d.s.live(d.wall()); k.Role == domain.RoleAdmin && k.Live(d.wall()) && admins == 1 && overlap < lastAdminOverlap {
 		return domain.Errorf(domain.CodeConflict, "this is the last admin key that is accepted: leave it an overlap of at least %s, so that an answer that is lost locks nobody out", lastAdminOverlap)
 	}
-	until := d.now.Add(overlap).UTC()
+	until := d.wall().Add(overlap).UTC()
 	e := &domain.APIKeyIssued{
 		User: k.User, Role: k.Role, Portfolio: k.Portfolio, Bot: k.Bot, Hash: hash, Note: k.Note, Replaces: id, FormerUntil: &until,
 	}
@@ -213,7 +214,7 @@ func (d *Decision) RevokeKey(id, reason string) error {
 		d.note(domain.NotedUnchanged, "the key was revoked before")
 		return nil
 	}
-	if _, admins := d.s.live(d.now); k.Role == domain.RoleAdmin && k.Live(d.now) && admins == 1 {
+	if _, admins := d.s.live(d.wall()); k.Role == domain.RoleAdmin && k.Live(d.wall()) && admins == 1 {
 		return domain.Errorf(domain.CodeConflict, "this is the last admin key that is accepted; issue another one first, or rotate it")
 	}
 	d.emit(&domain.APIKeyRevoked{Key: id, Reason: reason})

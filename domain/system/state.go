@@ -92,6 +92,7 @@ func (s *State) Apply(at domain.Stamp, event domain.Event) {
 	s.Next, s.Time = at.Revision+1, at.Time
 	switch e := event.(type) {
 	case *domain.APIKeyIssued:
+		s.comesBack(at.Time, e.User)
 		k := &Key{
 			ID: e.Key, User: e.User, Role: e.Role, Portfolio: e.Portfolio, Bot: e.Bot, Hash: e.Hash, Note: e.Note, IssuedAt: at.Time, ExpiresAt: e.ExpiresAt,
 		}

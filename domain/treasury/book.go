@@ -8,18 +8,42 @@ import (
 	"pets/domain"
 )
 
-// NewFor is how long an address of the book is new: within that, two approvers have to agree
-// to each transfer there. Whoever put it there, or changed what people read, is found out in
-// that time.
+// NewFor is how long an address of the book, or a wallet, is new: within that, two approvers
+// have to agree to each transfer there. Whoever put it there, or changed what people read, is
+// found out in that time.
 const NewFor = 24 * time.Hour
 
 // approvalsToNew is how many people approve a transfer to a new address.
 const approvalsToNew = 2
 
-// NeedTwo has a transfer to a new address approved by two people.
+// NeedTwo has a transfer to a new address, or to a new wallet, approved by two people.
 func NeedTwo(e *domain.TransferRequested) {
 	e.Approvals = approvalsToNew
-	e.ApprovalFor = append(e.ApprovalFor, "the address has been in the book for less than 24 h: it takes two approvers")
+	why := "the address has been in the book for less than 24 h: it takes two approvers"
+	if e.ToPlace != domain.PlaceExternal {
+		why = "the receiving wallet was registered less than 24 h ago: it takes two approvers"
+	}
+	e.ApprovalFor = append(e.ApprovalFor, why)
+}
+
+// New reports whether a wallet, of all that were ever registered, was registered less than
+// [NewFor] ago. Nobody can check whose key a new one has: the address of a thief is called a
+// cold wallet as easily as it is put into the book. The first wallet of each place is not new
+// within [NewFor] of the first wallet of all, because a portfolio is set up on that day, and
+// nothing is there whose place it could take.
+func (w *Wallet) New(all map[string]*Wallet, now time.Time) bool {
+	if !now.Before(w.At.Add(NewFor)) {
+		return false
+	}
+	for _, other := range all {
+		if other.Wallet == w.Wallet {
+			continue
+		}
+		if other.Place == w.Place && !other.At.After(w.At) || !w.At.Before(other.At.Add(NewFor)) {
+			return true
+		}
+	}
+	return false
 }
 
 // New reports whether an address has been in the book for less than [NewFor].
@@ -103,6 +127,9 @@ func Readable(label string) string {
 	for _, r := range strings.ToLower(label) {
 		if r >= '！' && r <= '～' { // the wide forms of ASCII
 			r = unicode.ToLower(r - '！' + '!')
+		}
+		if like, is := plain[r]; is {
+			r = like
 		}
 		if like, is := alike[r]; is {
 			r = like

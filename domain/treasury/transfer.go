@@ -58,12 +58,17 @@ type Transfer struct {
 	domain.TransferRequested
 	Status      Status    `json:"status"`
 	RequestedAt time.Time `json:"requested_at"`
+	// Unfounded: it is recorded as one that needs no approval, and it needed one by the
+	// state before its record. Nobody decided it.
+	Unfounded bool `json:"unfounded,omitempty"`
 	// FirstApprovedBy is the first of two approvers, and FirstSignature that person's
 	// signature; the transfer waits for the second.
 	FirstApprovedBy string                    `json:"first_approved_by,omitempty"`
 	FirstSignature  *domain.ApprovalSignature `json:"first_signature,omitempty"`
-	// FirstSignedAt is when the key of FirstSignature had to count.
+	// FirstSignedAt is when the key of FirstSignature had to count, FirstRevision the record
+	// of the first approval.
 	FirstSignedAt time.Time `json:"first_signed_at,omitzero"`
+	FirstRevision uint64    `json:"first_revision,omitempty"`
 	// ApprovedBy and ApprovedHash say who approved which hash, the last of them.
 	ApprovedBy   string `json:"approved_by,omitempty"`
 	ApprovedHash string `json:"approved_hash,omitempty"`
@@ -71,8 +76,14 @@ type Transfer struct {
 	Signature *domain.ApprovalSignature `json:"signature,omitempty"`
 	// SignedAt is when the key of Signature had to count.
 	SignedAt time.Time `json:"signed_at,omitzero"`
-	// Earlier: it was approved without a signature before the portfolio had signed approvals.
-	Earlier  bool      `json:"approved_earlier,omitempty"`
+	// Earlier, FirstEarlier and OwnEarlier: the last approval, the first of two, and that of
+	// the transfer itself before its fee was raised, were given without a signature before
+	// the portfolio had signed approvals. One without a signature that was given after that is
+	// nobody's.
+	Earlier      bool `json:"approved_earlier,omitempty"`
+	FirstEarlier bool `json:"first_approved_earlier,omitempty"`
+	OwnEarlier   bool `json:"own_approved_earlier,omitempty"`
+
 	Attempts []Attempt `json:"attempts,omitempty"`
 	// MovedElsewhere: a transaction that is none of the attempts is recorded as sent, on the
 	// word of two people. The money has moved all the same: see Moved.
@@ -159,15 +170,14 @@ func (t *Transfer) AlwaysApproved() bool {
 	return t.Kind != domain.TransferInternal || t.FromPlace == domain.WalletCold || t.ToPlace == domain.WalletCold
 }
 
-// Approve folds an approval, for which a key had to count at a time. With two approvers
-// needed, the first is remembered, and the same user again is not the second.
-func (t *Transfer) Approve(e *domain.TransferApproved, at time.Time) {
+// Approve folds an approval in a record, for which a key had to count at a time. With two
+// approvers needed, the first is remembered, and the same user again is not the second.
+func (t *Transfer) Approve(e *domain.TransferApproved, at time.Time, revision uint64) {
 	if e.Signature == nil {
 		at = time.Time{}
 	}
 	if t.Status == Requested && t.Approvals >= approvalsToNew && (t.FirstApprovedBy == "" || e.First || domain.SameUser(t.FirstApprovedBy, e.User)) {
-		t.FirstApprovedBy, t.FirstSignature, t.FirstSignedAt = e.User, e.Signature, at
-		t.Earlier = t.Earlier && !e.First
+		t.FirstApprovedBy, t.FirstSignature, t.FirstSignedAt, t.FirstRevision, t.FirstEarlier = e.User, e.Signature, at, revision, false
 		return
 	}
 	t.Status = Approved
@@ -175,7 +185,15 @@ func (t *Transfer) Approve(e *domain.TransferApproved, at time.Time) {
 }
 
 func (t *Transfer) approve(e *domain.TransferApproved, at time.Time) {
-	t.ApprovedBy, t.ApprovedHash, t.Signature, t.SignedAt = e.User, e.Hash, e.Signature, at
+	t.ApprovedBy, t.ApprovedHash, t.Signature, t.SignedAt, t.Earlier = e.User, e.Hash, e.Signature, at, false
+}
+
+// ApprovedEarlier folds that approvals are signed from now on: what was approved by API key
+// alone until then lacks a signature for that reason, and not because nobody approved it.
+func (t *Transfer) ApprovedEarlier() {
+	t.Earlier = t.ApprovedBy != "" && t.Signature == nil
+	t.FirstEarlier = t.FirstApprovedBy != "" && t.FirstSignature == nil
+	t.OwnEarlier = t.Raised != nil && (t.BeforeRaises == nil || t.BeforeRaises.Signature == nil)
 }
 
 // ApprovedTimes is how many people have approved the transfer.
@@ -254,6 +272,15 @@ func (t *Transfer) UsedNonce(nonce uint64) bool {
 // in a block, which the chain can contradict.
 func (t *Transfer) EndedOnChain() bool {
 	return t.Status == Confirmed || t.Status == Failed && t.Code != domain.FailedRefused
+}
+
+// EndedBy reports whether a transaction, by its hash, has ended the transfer: it made the
+// payment, or is one of its own and did not. A stranger's that used the nonce is not meant.
+func (t *Transfer) EndedBy(hash string) bool {
+	if hash == "" || t.TxHash != hash || !t.EndedOnChain() {
+		return false
+	}
+	return t.Status == Confirmed || t.Code != domain.FailedReplaced && t.HasHash(hash)
 }
 
 // Hash returns the value that an approval is bound to: SHA-256 of transfer id,

@@ -257,10 +257,10 @@ func TestWithdrawable(t *testing.T) {
 func TestTheSameUserTwiceIsOneApprover(t *testing.T) {
 	x := Transfer{Status: Requested, TransferRequested: domain.TransferRequested{Approvals: 2, ApprovalFor: []string{"new"}}}
 	for _, user := range []string{"bob", "bob", "Bob"} {
-		x.Approve(&domain.TransferApproved{User: user}, noon)
+		x.Approve(&domain.TransferApproved{User: user}, noon, 0)
 		require.Equal(t, Requested, x.Status)
 	}
 	require.Equal(t, [2]int{1, 2}, [2]int{x.ApprovedTimes(), x.ApprovalsNeeded()})
-	x.Approve(&domain.TransferApproved{User: "carl"}, noon)
+	x.Approve(&domain.TransferApproved{User: "carl"}, noon, 0)
 	require.Equal(t, Approved, x.Status)
 }

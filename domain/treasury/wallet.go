@@ -40,6 +40,11 @@ func (w *Wallet) Asset(name string) (domain.WalletAsset, bool) {
 	return w.Assets[i], true
 }
 
+// IsToken reports whether an address on a chain is the contract of an asset.
+func IsToken(a domain.WalletAsset, chain, address string) bool {
+	return strings.EqualFold(a.ID, chain+"/erc20:"+address)
+}
+
 // Gas returns the coin that fees are paid in.
 func (w *Wallet) Gas() (domain.WalletAsset, bool) {
 	i := slices.IndexFunc(w.Assets, func(a domain.WalletAsset) bool { return a.Native })

@@ -17,6 +17,8 @@ type Raise struct {
 	ExpiresAt time.Time `json:"expires_at"`
 	// Former is the highest fee at the time of the request.
 	Former domain.Decimal `json:"former,omitzero"`
+	// Revision is the record of the request.
+	Revision uint64 `json:"revision,omitempty"`
 }
 
 // Raised is an approved raise.
@@ -86,6 +88,9 @@ func (t *Transfer) Made(a Attempt, now time.Time) {
 func (t *Transfer) ApproveRaise(e *domain.TransferApproved, at time.Time) {
 	if t.Raised == nil && (t.Signature != nil || t.Approvals >= approvalsToNew) {
 		t.BeforeRaises = &Approval{t.HighestFee, t.TransferRequested.Hash, t.ApprovedBy, t.Signature, t.SignedAt}
+	}
+	if t.Raised == nil {
+		t.OwnEarlier = t.Earlier
 	}
 	if e.Signature == nil {
 		at = time.Time{}
@@ -169,9 +174,10 @@ func (t *Transfer) RaisedHash(portfolio string, fee domain.Decimal) string {
 	return Hash(portfolio, &raised)
 }
 
-// WaitingRaise returns the request for a higher fee that can be approved now, or nil.
+// WaitingRaise returns the request for a higher fee that can be approved now, or nil. One of a
+// transfer that has lapsed cannot, although its end is not recorded yet.
 func (t *Transfer) WaitingRaise(now time.Time) *Raise {
-	if t.Raise == nil || !t.Open() || t.Cancel != nil || !now.Before(t.Raise.ExpiresAt) {
+	if t.Raise == nil || !t.Open() || t.Lapsed(now) || t.Cancel != nil || !now.Before(t.Raise.ExpiresAt) {
 		return nil
 	}
 	return t.Raise

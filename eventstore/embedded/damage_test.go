@@ -169,7 +169,7 @@ func TestForeignFolder(t *testing.T) {
 	// What a server keeps beside its events may be there before the store is.
 	server := newFaultFS(t, 1)
 	server.dirs[dir] = true
-	for _, name := range []string{"server.lock", "stop.sock", "emergency-stop.json", "snapshots", "tls"} {
+	for _, name := range []string{"server.lock", "stop.sock", "emergency-stop.json", "snapshots", "tls", "finality"} {
 		server = server.with(name, "")
 	}
 	require.NoError(t, server.mustOpen().Close())

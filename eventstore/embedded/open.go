@@ -243,7 +243,7 @@ func (f survey) store() bool { return len(f.bases) > 0 }
 // that a server keeps beside its events, and those of file systems.
 var beside = map[string]bool{
 	lockName: true, "lost+found": true,
-	"server.lock": true, "stop.sock": true, "emergency-stop.json": true, "snapshots": true, "tls": true,
+	"server.lock": true, "stop.sock": true, "emergency-stop.json": true, "snapshots": true, "tls": true, "finality": true,
 }
 
 // survey lists the folder and refuses one that is not a store and cannot become

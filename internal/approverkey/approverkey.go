@@ -181,6 +181,9 @@ func (k *Key) Public() approval.PublicKey { return k.public }
 // Sign signs a subject. The private half is wiped before it returns.
 func (k *Key) Sign(s approval.Subject, passphrase []byte) (domain.ApprovalSignature, error) {
 	var none domain.ApprovalSignature
+	if len(passphrase) == 0 { // no key has an empty one, and the file is not even tried with it
+		return none, ErrPassphrase
+	}
 	raw, err := ssh.ParseRawPrivateKeyWithPassphrase(k.text, passphrase)
 	switch {
 	case errors.Is(err, x509.IncorrectPasswordError):

@@ -36,6 +36,8 @@ func TestCreateAndSign(t *testing.T) {
 	require.Equal(t, public, k.Public())
 	_, err = k.Sign(subject, []byte("a passphrase of a tesT"))
 	require.ErrorIs(t, err, approverkey.ErrPassphrase)
+	_, err = k.Sign(subject, nil) // Enter alone
+	require.ErrorIs(t, err, approverkey.ErrPassphrase, "a file that is intact is not called damaged")
 	g, err := k.Sign(subject, phrase)
 	require.NoError(t, err)
 	require.NoError(t, approval.Verify(g, subject, public))

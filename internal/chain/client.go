@@ -32,6 +32,8 @@ type Config struct {
 	// may do without: see [Chain.Test].
 	Live bool
 	Now  func() time.Time
+	// Promises is what endpoints have promised to earlier processes; nil for nothing.
+	Promises Promises
 }
 
 // Client queries a chain through its endpoints. It is safe for concurrent use.
@@ -79,6 +81,7 @@ func New(config Config) (*Client, error) {
 			return nil, domain.Invalid(fmt.Sprintf("endpoint %d", i), "has the same host as endpoint %d, so it does not count as a second one", other)
 		}
 		witnesses[by] = i
+		e.remember(config.Promises, promiseOf(c.chain.ID, by))
 		c.endpoints = append(c.endpoints, e)
 	}
 	return c, nil

@@ -39,6 +39,7 @@ type endpoint struct {
 	// finalizes is set once the endpoint has named a finalized block. One that stops
 	// doing so is not believed to have no such tag.
 	finalizes *atomic.Bool
+	keep      func() // has that remembered
 }
 
 // dial returns an endpoint without connecting. The text is its witness.
@@ -58,7 +59,7 @@ func dial(index int, at Endpoint, live bool, timeout time.Duration) (*endpoint, 
 	if err != nil {
 		return nil, "", domain.Invalid(field, "must be an http or https URL")
 	}
-	e := &endpoint{index: index, hangUp: client.Close, finalizes: new(atomic.Bool)}
+	e := &endpoint{index: index, hangUp: client.Close, finalizes: new(atomic.Bool), keep: func() {}}
 	e.call = func(ctx context.Context, result any, method string, args ...any) error {
 		ctx, cancel := context.WithTimeout(ctx, timeout)
 		defer cancel()

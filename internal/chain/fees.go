@@ -1,6 +1,7 @@
 package chain
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 
@@ -54,6 +55,30 @@ func (r feeRules) offerWhole(base, suggested Units, gas uint64, highest Units) (
 	return fees, nil
 }
 
+// CheckFees refuses a transaction that may pay more than the registry allows on its chain:
+// no server with this registry makes one. Whoever writes a file by hand can burn a wallet's
+// coins as its fee, and pay nothing with it. What cancels a transaction offers more than that,
+// which may offer all that is allowed, so it may offer twice as much.
+func (r *Registry) CheckFees(u Unsigned) error {
+	c, err := r.Chain(fmt.Sprintf("eip155:%d", u.ChainID))
+	if err != nil {
+		return err
+	}
+	most := c.rules.maxFee
+	if u.Cancels() {
+		if doubled, fits := most.times(2); fits {
+			most = doubled
+		}
+	}
+	switch {
+	case u.Gas > c.MaxGas:
+		return fmt.Errorf("%w: it may use %d gas, and at most %d are allowed on %s", ErrFeeOverCap, u.Gas, c.MaxGas, c.Name)
+	case u.MaxFee.Cmp(most) > 0:
+		return fmt.Errorf("%w: it offers up to %s wei per gas, and at most %s are allowed on %s", ErrFeeOverCap, u.MaxFee, most, c.Name)
+	}
+	return nil
+}
+
 // SuggestFees returns what a transaction of that much gas should offer now, with
 // gas × MaxFee within the highest fee (in wei). If the chain demands more, it
 // returns [ErrFeeOverCap].
@@ -63,6 +88,25 @@ func (c *Client) SuggestFees(ctx context.Context, gas uint64, highest Units) (Fe
 		return Fees{}, err
 	}
 	return c.fees(ctx, v, gas, highest, false)
+}
+
+// Vary returns the same payment as another transaction, for a wallet that already has this
+// very one: it offers a wei more as its tip, or a wei less in all where the tip is as high as
+// it may be. Neither is above what was approved, and calling it again and again never gives
+// the same one twice.
+func (c *Client) Vary(u Unsigned) (Unsigned, error) {
+	one := NewUnits(1)
+	u.Data = bytes.Clone(u.Data)
+	if tip, fits := u.Tip.add(one); fits && tip.Cmp(lower(u.MaxFee, c.chain.rules.maxTip)) <= 0 {
+		u.Tip = tip
+		return u, u.Check()
+	}
+	if u.MaxFee.IsZero() {
+		return Unsigned{}, fmt.Errorf("%w: another transfer of the wallet has this transaction, and there is none that offers less", ErrFeeOverCap)
+	}
+	u.MaxFee = u.MaxFee.less(one)
+	u.Tip = lower(u.Tip, u.MaxFee)
+	return u, u.Check()
 }
 
 // fees uses the lowest tip that an endpoint suggests: too high a tip costs money,

@@ -2,6 +2,8 @@ package chain
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -17,7 +19,33 @@ import (
 //
 // Not every chain or endpoint knows the tag "finalized". For an endpoint that does not,
 // only the number counts. One that has named a finalized block before is not believed to
-// have forgotten the tag: nothing is final until it names one again.
+// have forgotten the tag: nothing is final until it names one again. That is remembered
+// beyond the process: see [Promises].
+
+// Promises remembers, for longer than a process, which endpoints have named a finalized
+// block. A name is made of the chain and the host of an endpoint, and tells neither.
+type Promises interface {
+	Made(name string) bool
+	// Keep remembers one. What cannot be remembered holds for this process, and the
+	// implementation says so to people.
+	Keep(name string)
+}
+
+// promiseOf is the name of what an endpoint promises.
+func promiseOf(chain, witness string) string {
+	sum := sha256.Sum256([]byte("pets finality " + chain + " " + witness))
+	return hex.EncodeToString(sum[:16])
+}
+
+// remember has an endpoint know what it has promised to an earlier process, and keep what
+// it promises to this one.
+func (e *endpoint) remember(kept Promises, name string) {
+	if kept == nil {
+		return
+	}
+	e.finalizes.Store(kept.Made(name))
+	e.keep = func() { kept.Keep(name) }
+}
 
 // errNoBlock reports that an endpoint does not know a block. It is an ErrUnavailable.
 var errNoBlock error = fmt.Errorf("%w: no such block", ErrUnavailable)
@@ -47,7 +75,9 @@ func (e *endpoint) finalizedAt(ctx context.Context, number uint64) (bool, error)
 	h, err := headerAt(ctx, e, finalized)
 	switch {
 	case err == nil:
-		e.finalizes.Store(true)
+		if !e.finalizes.Swap(true) {
+			e.keep()
+		}
 		return h.Number >= number, nil
 	case !e.finalizes.Load() && knowsNoTag(err):
 		return true, nil

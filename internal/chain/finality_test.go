@@ -67,3 +67,45 @@ func TestAnEndpointWithoutTheTag(t *testing.T) {
 	require.ErrorIs(t, err, chain.ErrUnavailable)
 	silent(t, err)
 }
+
+// kept remembers promises as a folder does.
+type kept map[string]bool
+
+func (k kept) Made(name string) bool { return k[name] }
+func (k kept) Keep(name string)      { k[name] = true }
+
+// "One that has named a finalized block before, and refuses now, does not: nothing is final
+// until it names one again" – to whichever process it named it. An endpoint that has named
+// none counts blocks only, after a restart as before.
+func TestFinalityIsNotForgottenByARestart(t *testing.T) {
+	w := newWorld(t)
+	refuse := chaintest.On("eth_getBlockByNumber", chaintest.WithParam("finalized", chaintest.Refuse(-32602, "invalid argument 0")))
+	memory := kept{}
+	start := func() *chain.Client {
+		config := w.config(true, w.a.URL(), w.b.URL())
+		config.Promises = memory
+		c, err := chain.New(config)
+		require.NoError(t, err)
+		t.Cleanup(c.Close)
+		return c
+	}
+	w.b.Set(refuse) // it never knows the tag
+	w.node.Finality(20)
+	u, s := w.send(w.coin, "1")
+	w.node.Mine(5)
+	status, err := start().Status(w.ctx(), s.Hash, u.From, u.Nonce)
+	require.NoError(t, err)
+	require.False(t, status.Final)
+	require.Len(t, memory, 1, "of the one that named a block")
+
+	w.a.Set(refuse)
+	_, err = start().Status(w.ctx(), s.Hash, u.From, u.Nonce)
+	require.ErrorIs(t, err, chain.ErrUnavailable, "it knew the tag before the restart")
+	silent(t, err)
+
+	w.a.Set(nil)
+	w.node.Finality(0)
+	status, err = start().Status(w.ctx(), s.Hash, u.From, u.Nonce)
+	require.NoError(t, err)
+	require.True(t, status.Final)
+}

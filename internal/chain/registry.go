@@ -45,6 +45,9 @@ type Chain struct {
 	MinTipGwei domain.Decimal `json:"min_tip_gwei"`
 	MaxTipGwei domain.Decimal `json:"max_tip_gwei"`
 	MaxFeeGwei domain.Decimal `json:"max_fee_gwei"`
+	// Conditional is the contract whose tokens are the outcomes of markets; nil if none
+	// is known on the chain.
+	Conditional *Conditional `json:"conditional_tokens,omitempty"`
 
 	number uint64 // of the id
 	rules  feeRules
@@ -84,6 +87,9 @@ type Asset struct {
 
 // Chain is the CAIP-2 id of the asset's chain.
 func (a Asset) Chain() string { return a.chain }
+
+// Contract is the address of a token's contract, zero for the native coin.
+func (a Asset) Contract() Address { return a.token }
 
 // Native reports whether a is the coin that fees are paid in.
 func (a Asset) Native() bool { return a.token.IsZero() }
@@ -242,6 +248,11 @@ func (c *Chain) check() error {
 		return domain.Invalid("head_max_age", "must be 1s to 1h")
 	case c.MaxGas < 21_000 || c.MaxGas > 10_000_000:
 		return domain.Invalid("max_gas", "must be 21000 to 10000000")
+	}
+	if c.Conditional != nil {
+		if err := c.Conditional.check(); err != nil {
+			return err
+		}
 	}
 	return c.checkFees()
 }

@@ -252,6 +252,7 @@ func (a *App) configure(command *cobra.Command) error {
 		c.Portfolio = a.PortfolioFlag
 	}
 	a.Config = c
+	a.portfolioOfTarget(command)
 	a.withhold(command)
 	if a.Lost != nil && command.Name() != "stop" { // a revocation elsewhere would be another key's
 		return Usage(a.Lost)

@@ -13,8 +13,8 @@ import (
 	"pets/internal/open"
 )
 
-// Unreasoned is the reason recorded for a stop without one: a stop never fails for lack of a reason.
-const Unreasoned = "stopped by a person, who gave no reason"
+// Unreasoned is [domain.Unreasoned].
+const Unreasoned = domain.Unreasoned
 
 // NotStopped makes the error of a failed stop say that nothing was stopped, and what to do next.
 func (a *App) NotStopped(ctx context.Context, err error) error {

@@ -11,6 +11,7 @@ import (
 	"pets/domain"
 	"pets/domain/approval"
 	"pets/domain/portfolio"
+	"pets/domain/system"
 	"pets/eventstore"
 	"pets/internal/open"
 	"pets/projections"
@@ -161,4 +162,24 @@ func ledgerOf(ctx context.Context, store eventstore.Store) (string, error) {
 		return ledger, nil
 	}
 	return ledger, err
+}
+
+// FoldSystem folds the system stream of the folder of this run: its keys, as of now.
+func (a *App) FoldSystem(ctx context.Context) (*system.State, error) {
+	store, err := a.OpenLooker(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s := system.New()
+	err = eventstore.Walk(ctx, store, commands.SystemStream, 0, func(rec eventstore.Record) error {
+		e, err := domain.Decode(rec.Type, rec.Data)
+		if err == nil {
+			s.Apply(domain.Stamp{Revision: rec.Revision, Time: rec.Time}, e)
+		}
+		return err
+	})
+	if none := (*eventstore.NotFound)(nil); errors.As(err, &none) {
+		err = nil
+	}
+	return s, errors.Join(err, store.Close())
 }

@@ -59,7 +59,7 @@ func (a *App) keeperAt(address string) *open.Keeper {
 	}
 	for _, dir := range dirs {
 		if h, held := open.HolderOf(dir); held && h.URL != "" && sameServer(h.URL, address) {
-			return &open.Keeper{Holder: h, Dir: cmp.Or(h.Dir, dir)}
+			return &open.Keeper{Holder: h, Dir: cmp.Or(h.Dir, dir), In: dir}
 		}
 	}
 	return nil
@@ -122,10 +122,10 @@ func (a *App) localCA(dir, address string) string {
 }
 
 // trusted returns the certificate that a named server is checked against: PETS_CA, or the
-// one in PETS_DIR if its lock says that it belongs to the same server.
+// one in PETS_DIR if its lock says that it belongs to the same server, and may be believed.
 func (a *App) trusted(address string) string {
 	k := a.keeperAt(address)
-	if a.Config.CAFile != "" || a.Config.TLSCert != "" || k == nil {
+	if a.Config.CAFile != "" || a.Config.TLSCert != "" || k == nil || a.strangeTo(k) != nil {
 		return a.Config.CAFile
 	}
 	return a.localCA(k.Dir, k.URL)

@@ -184,16 +184,53 @@ func (a *App) misled() *domain.Error {
 	return nil
 }
 
+// strangeTo returns why a key of elsewhere does not go to the server that the lock of a folder
+// names. A folder that is named with the command, or in the environment, is a person's own word.
+// One that .env names, or that happens to be in the working folder, has to belong to this user or
+// to root: whoever owns it decides who has it open, where that server answers, and which
+// certificate it shows.
+func (a *App) strangeTo(k *open.Keeper) *domain.Error {
+	c := &a.Config
+	named := a.StoreFlag != "" || c.StoreNamed
+	if store, err := c.StoreDir(); err != nil || !open.SameFolder(k.In, store) {
+		named = c.DirNamed
+	}
+	if c.KeyInFile || named || k.Strange() == nil {
+		return nil
+	}
+	return domain.Invalid("PETS_KEY", "is not sent to the server that holds %s: neither this command nor the environment names that folder, and it may be another user's (%v). Where that server is meant, name it with --server, or its folder with --store", k.In, k.Strange())
+}
+
+// portfolioOfTarget makes a stop take its portfolio from where its server comes from.
+// A .env that leads elsewhere names a portfolio of elsewhere: stopping that one would leave the
+// one that is meant trading. What was not stopped is said, as an error.
+func (a *App) portfolioOfTarget(command *cobra.Command) {
+	c := &a.Config
+	everywhere, _ := command.Flags().GetBool("everywhere") // false where there is no such flag
+	if command.Name() != "stop" || c.Server == "" || everywhere || a.PortfolioFlag != "" || !slices.Contains(c.Led, "PETS_PORTFOLIO") || !a.elsewhere() {
+		return
+	}
+	passed := c.Portfolio
+	c.Portfolio = config.DefaultPortfolio()
+	if passed != c.Portfolio {
+		a.Lost = errors.Join(a.Lost, domain.Errorf(domain.CodeInvalid, "the portfolio that was meant may be %s, which was NOT stopped: PETS_PORTFOLIO stands in a .env that does not lead to %s; name the portfolio with -p, or stop all with --everywhere", passed, a.meantServer()))
+	}
+}
+
 // astray reports whether the key of .env would go to another target than that .env leads to.
+// A folder that is named with the command is a person's own word.
 func (a *App) astray() bool {
+	return a.Config.KeyInFile && (a.Config.Server != "" || a.StoreFlag == "") && a.elsewhere()
+}
+
+// elsewhere reports whether this run works on another target than .env leads to.
+func (a *App) elsewhere() bool {
 	c := &a.Config
 	switch {
-	case !c.KeyInFile:
-		return false
 	case c.Server != "":
 		return !sameAddress(c.Server, c.ServerInFile) && a.keeperAt(c.Server) == nil
-	case a.StoreFlag != "" || slices.Contains(c.Led, "PETS_STORE"):
-		return false // a person's own word, or that of the file
+	case a.StoreFlag == "" && slices.Contains(c.Led, "PETS_STORE"):
+		return false
 	}
 	usual, err := config.Config{Store: cmp.Or(c.StoreInFile, config.DefaultStore())}.StoreDir()
 	dir, err2 := c.StoreDir()
@@ -268,6 +305,9 @@ func (a *App) holder(dir string) (*Remote, error) {
 	case k != nil && k.URL != "" && k.Proof == "":
 		return nil, domain.Errorf(domain.CodeUnavailable, "%s: its lock says that a server of an earlier build answers at %s, which cannot prove that it is that server: name it with --server", dir, k.URL)
 	case k != nil && k.URL != "":
+		if why := a.strangeTo(k); why != nil {
+			a.Config.Key, a.withheld = config.Secret{}, why
+		}
 		a.Found = &Remote{URL: k.URL, ca: a.localCA(k.Dir, k.URL), proof: k.Proof}
 	case k != nil:
 		return nil, domain.Errorf(domain.CodeUnavailable, "%s: locked by pid %d, which is not a server, or not ready yet; try again, or name the server with --server", dir, k.PID)

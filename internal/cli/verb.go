@@ -160,6 +160,7 @@ func (a *App) byCommand(err error) error {
 	said := *p
 	said.Detail = strings.NewReplacer(
 		"POST …/overrides in the paper portfolio", a.AdviseElsewhere("PAPER", "override", "request", "go_live", "--for", "NAME", "--reason", "TEXT").String(),
+		"POST …/overrides with kind adjustment", a.Typed("adjust", "ACCOUNT", "--add", "N", "--reason", "TEXT"),
 		"POST …/overrides with kind treasury_policy", a.Typed("override", "request", "treasury_policy", "KEY=VALUE", "--reason", "TEXT"),
 		"POST …/overrides", a.Typed("override", "request", "limits", "KEY=VALUE", "--reason", "TEXT"),
 	).Replace(p.Detail)

@@ -47,7 +47,7 @@ type Config struct {
 	BytesPerDay    int64  `env:"PETS_BYTES_PER_DAY" envDefault:"1073741824" rule:"a whole number of bytes, 0 to 1099511627776" doc:"How many bytes of permits, denials, notes and reads one API key may cause in a day; they come back steadily. 0 is no limit. Fills, settlements, marks, flows, releases and stops are never counted, and permits that only reduce are granted all the same."`
 	DiskReserve    int64  `env:"PETS_DISK_RESERVE" envDefault:"67108864" rule:"a whole number of bytes, 0 to 1099511627776" doc:"Free space, in bytes, that is kept for stops and for what has happened: below it nothing else is taken, and below a quarter of it only what stops something."`
 	AdminKey       Secret `env:"PETS_ADMIN_KEY" envDefault:"" rule:"at least 32 printable characters without spaces" doc:"The first admin key, read at the first start only, and once more where no admin key is accepted any more. Without it one is made, and shown once. Other programs can read an environment: PETS_ADMIN_KEY_FILE is better."`
-	AdminKeyFile   string `env:"PETS_ADMIN_KEY_FILE" envDefault:"" rule:"a file of mode 600 that belongs to you or to root" doc:"A file with that key, instead of PETS_ADMIN_KEY. Take it away once the server has started."`
+	AdminKeyFile   string `env:"PETS_ADMIN_KEY_FILE" envDefault:"" rule:"a file of mode 600 that belongs to you or to root" doc:"A file with that key, instead of PETS_ADMIN_KEY. Take it away once the server has started: it is ignored while an admin key is accepted."`
 	Server         string `env:"PETS_SERVER" envDefault:"" rule:"http://host:port or https://host:port" doc:"The server that commands go to. Left empty: they open the folder of PETS_STORE, and what acts goes through the server that holds it, which says in the folder where it listens. --server and --store go before it."`
 	Key            Secret `env:"PETS_KEY" envDefault:"" rule:"an API key" doc:"The API key they send."`
 	CAFile         string `env:"PETS_CA" envDefault:"" rule:"a PEM file" doc:"The certificate they trust, for a server with one of its own. Not needed where that server's PETS_DIR is on this machine."`
@@ -112,11 +112,17 @@ type Config struct {
 	// KeyInFile is set where PETS_KEY is that of the .env file. ServerInFile and
 	// StoreInFile are PETS_SERVER and PETS_STORE as the file has them: a key of a
 	// file belongs to the server that the file leads to. Led lists those of
-	// PETS_SERVER, PETS_STORE, PETS_DIR and PETS_CA that count as the file has them.
+	// PETS_SERVER, PETS_STORE, PETS_DIR, PETS_CA and PETS_PORTFOLIO that count as the
+	// file has them.
 	KeyInFile    bool     `env:"-"`
 	ServerInFile string   `env:"-"`
 	StoreInFile  string   `env:"-"`
 	Led          []string `env:"-"`
+
+	// StoreNamed and DirNamed are set where the environment names PETS_STORE and
+	// PETS_DIR: a person's own word, unlike a default or a file.
+	StoreNamed bool `env:"-"`
+	DirNamed   bool `env:"-"`
 
 	// Warnings list names that are not read: most likely a misspelt limit, which
 	// is then not in force. They are shown but stop nothing.
@@ -161,6 +167,9 @@ func Load(dir string, environ []string, stores ...string) (Config, error) {
 
 // DefaultStore is PETS_STORE where nothing sets it.
 func DefaultStore() string { return lookup("Store").fallback }
+
+// DefaultPortfolio is PETS_PORTFOLIO where nothing sets it.
+func DefaultPortfolio() string { return lookup("Portfolio").fallback }
 
 // storeOf returns the folder of the store that the environment names, or of the
 // default one.
@@ -241,7 +250,8 @@ func (c *Config) belongs(file, given map[string]string) {
 		return file[name] != "" && !elsewhere
 	}
 	c.KeyInFile, c.ServerInFile, c.StoreInFile = inFile("PETS_KEY"), file["PETS_SERVER"], file["PETS_STORE"]
-	for _, name := range []string{"PETS_SERVER", "PETS_STORE", "PETS_DIR", "PETS_CA"} {
+	c.StoreNamed, c.DirNamed = given["PETS_STORE"] != "", given["PETS_DIR"] != ""
+	for _, name := range []string{"PETS_SERVER", "PETS_STORE", "PETS_DIR", "PETS_CA", "PETS_PORTFOLIO"} {
 		if inFile(name) {
 			c.Led = append(c.Led, name)
 		}

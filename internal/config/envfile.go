@@ -46,7 +46,8 @@ var (
 //
 // Whoever can write the file decides where keys are sent and where stores lie. So
 // it has to belong to this user, to root, or, where root runs this, to the owner
-// of one of the stores, and nobody else may write to it.
+// of one of the stores, and nobody else may write to it. The same holds for its
+// folder: whoever may write there can give its name to another file of this user.
 func readEnvFile(dir string, stores ...string) (map[string]string, error) {
 	text, err := beginning(filepath.Join(dir, envFile), stores)
 	if errors.Is(err, os.ErrNotExist) {
@@ -207,8 +208,18 @@ func beginning(path string, stores []string) ([]byte, error) {
 		stores = nil // only root works on stores of others
 	}
 	trust := owner.TrustOf(stores...)
-	if err := errors.Join(trust.Name(path), trust.File(f)); err != nil { // a link of others leads to what they like
+	if err := errors.Join(trust.Name(path), trust.File(f), places(trust, path)); err != nil { // a link of others leads to what they like
 		return nil, err
 	}
 	return io.ReadAll(io.LimitReader(f, maxEnvFile+1))
+}
+
+// places refuses the folder of a file, and that of the file that a link leads to, if
+// others may rename files there.
+func places(trust owner.Trust, path string) error {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(trust.Place(filepath.Dir(path)), trust.Place(filepath.Dir(real)))
 }

@@ -97,7 +97,21 @@ func (c *Chain) Prepare(ctx context.Context, p domain.Payment, how custody.Makin
 	if err != nil {
 		return commands.Prepared{}, classify(err)
 	}
-	return c.encode(u)
+	return c.apart(u, how.Not)
+}
+
+// apart encodes a transaction, with other fees if its digest is one of those that it must
+// not have.
+func (c *Chain) apart(u chain.Unsigned, not []string) (commands.Prepared, error) {
+	for {
+		made, err := c.encode(u)
+		if err != nil || !slices.Contains(not, made.Digest) {
+			return made, err
+		}
+		if u, err = c.client.Vary(u); err != nil {
+			return commands.Prepared{}, classify(err)
+		}
+	}
 }
 
 // Reprice implements custody.Chain.
@@ -111,7 +125,7 @@ func (c *Chain) Reprice(ctx context.Context, transaction json.RawMessage, p doma
 	if err != nil {
 		return commands.Prepared{}, classify(err)
 	}
-	made, err := c.encode(next)
+	made, err := c.apart(next, how.Not)
 	made.Cancel = cancel
 	return made, err
 }
@@ -256,10 +270,13 @@ func (c *Chain) Balances(ctx context.Context, wallets []*treasury.Wallet) (custo
 }
 
 // CheckAddress implements custody.Chain.
-func (*Chain) CheckAddress(address string) (string, error) {
+func (c *Chain) CheckAddress(address string) (string, error) {
 	a, err := chain.ParseAddress(address)
 	if err != nil {
 		return "", domain.Invalid("address", "%v", err)
+	}
+	if symbol, is := c.token(a); is {
+		return "", domain.Invalid("address", "is the contract of the token %s: what is sent to it is lost", symbol)
 	}
 	return a.String(), nil
 }
@@ -296,6 +313,9 @@ func (s *Signatory) Assets(id, symbol string, named map[string]string) ([]domain
 		}
 	}
 	if !slices.Contains(slices.Collect(maps.Values(named)), native.ID) {
+		if id, taken := named[native.Symbol]; taken {
+			return nil, domain.Invalid("assets", "name %s %s, which is the coin that fees on %s are paid in", id, native.Symbol, native.Chain())
+		}
 		named = maps.Clone(named)
 		named[native.Symbol] = native.ID
 	}
@@ -304,6 +324,9 @@ func (s *Signatory) Assets(id, symbol string, named map[string]string) ([]domain
 		a, err := s.registry.Asset(named[name])
 		if err != nil || a.Chain() != id {
 			return nil, domain.Invalid("assets", "names %s an asset that the registry does not have on %s", name, id)
+		}
+		if err := s.checkName(name, a); err != nil {
+			return nil, err
 		}
 		out = append(out, domain.WalletAsset{Asset: name, ID: a.ID, Decimals: a.Decimals, Native: a.Native()})
 	}

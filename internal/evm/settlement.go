@@ -27,7 +27,7 @@ func (c *Chain) NextNonce(ctx context.Context, id, address string) (custody.Next
 }
 
 // CheckSettlement implements custody.Chain.
-func (c *Chain) CheckSettlement(ctx context.Context, t *treasury.Transfer, s portfolio.TransferSettlement) error {
+func (c *Chain) CheckSettlement(ctx context.Context, t *treasury.Transfer, s portfolio.TransferSettlement, known portfolio.HashUse) error {
 	last := t.Last()
 	if last == nil {
 		return domain.Errorf(domain.CodeConflict, "the transfer has no transaction")
@@ -53,33 +53,37 @@ func (c *Chain) CheckSettlement(ctx context.Context, t *treasury.Transfer, s por
 	case use.Status.State == chain.Pending:
 		return &classified{custody.ErrNotKnown, chain.ErrUnavailable}
 	}
-	return c.contradicted(use, s)
+	return c.contradicted(use, s, known)
 }
 
-// contradicted compares a settlement with a transaction that did use the nonce.
-func (c *Chain) contradicted(use chain.Use, s portfolio.TransferSettlement) error {
+// contradicted compares a settlement with a transaction that did use the nonce. One
+// transaction ends one transfer, and its fee is booked once: with the transfer that it ends,
+// if that is known. If it may be a transaction of another open transfer, it can be booked
+// with either.
+func (c *Chain) contradicted(use chain.Use, s portfolio.TransferSettlement, known portfolio.HashUse) error {
 	native, err := c.registry.Native(c.client.Chain().ID)
 	if err != nil {
 		return err
 	}
 	fee := domain.Zero
-	if !use.ByOther {
+	if !use.ByOther && known.Other == "" && known.Booked == "" {
 		if fee, err = native.Amount(use.Status.Fee); err != nil {
 			return err
 		}
 	}
 	outcome := string(treasury.Failed)
-	if use.Pays {
+	if use.Pays && known.Other == "" {
 		outcome = string(treasury.Confirmed)
 	}
+	others := known.Shared && !known.Own && s.Outcome == string(treasury.Failed)
 	switch {
 	case !use.Status.Final:
 		return contradicts("block", "block %d, which has the transaction, is not final yet: wait", use.Status.Block.Number)
-	case s.Outcome != outcome:
+	case s.Outcome != outcome && (!others || !known.Twin):
 		return contradicts("outcome", "the transaction makes it %s", outcome)
 	case s.Block != use.Status.Block.Number:
 		return contradicts("block", "it is %d", use.Status.Block.Number)
-	case s.Fee != fee:
+	case s.Fee != fee && (!others || !s.Fee.IsZero()):
 		return contradicts("fee", "it is %s %s", fee, native.Symbol)
 	}
 	return nil

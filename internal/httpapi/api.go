@@ -13,6 +13,7 @@ import (
 	"pets/domain"
 	"pets/eventstore"
 	"pets/internal/live"
+	"pets/internal/notice"
 	"pets/internal/proof"
 	"pets/projections"
 )
@@ -74,6 +75,8 @@ type Config struct {
 	Nudge func()
 	// LiveReady is called before a live portfolio is opened; it may be nil.
 	LiveReady func() error
+	// Problems returns the notices of a portfolio that still need a person; it may be nil.
+	Problems func(portfolio string) []notice.Standing
 	// Payable refuses a base asset that no known order is paid in; it may be nil.
 	Payable func(asset string) error
 	// Treasury holds the rules of the treasury that a new portfolio is opened

@@ -30,7 +30,9 @@ type approverAnswer struct {
 	// VouchedBy gave a word for it, so that it counted earlier.
 	VouchedBy string     `json:"vouched_by,omitempty"`
 	RevokedAt *time.Time `json:"revoked_at"`
-	Note      string     `json:"note,omitempty"`
+	// Unsound says what in the key's records contradicts the rules, so that it does not count.
+	Unsound string `json:"unsound,omitempty"`
+	Note    string `json:"note,omitempty"`
 	// Subject is what a counting approver signs to give a word for a key that waits.
 	Subject *approval.Subject `json:"subject,omitempty"`
 }
@@ -103,7 +105,7 @@ func listApprovers(q *request) error {
 	for _, a := range known.Keys {
 		one := approverAnswer{
 			Approver: a.ID, User: a.User, PublicKey: a.Key, Fingerprint: approval.Fingerprint(a.Key), RegisteredBy: a.By, RegisteredAt: a.RegisteredAt,
-			Counts: a.Counts(now), CountsFrom: a.CountsFrom, VouchedBy: a.VouchedBy, RevokedAt: a.RevokedAt, Note: a.Note,
+			Counts: a.Counts(now), CountsFrom: countsFrom(&a, now), VouchedBy: a.VouchedBy, RevokedAt: a.RevokedAt, Unsound: a.Unsound, Note: a.Note,
 		}
 		if word, waits := q.api.keys.Word(a.ID); waits && !one.Counts {
 			one.Subject = &word
@@ -114,4 +116,12 @@ func listApprovers(q *request) error {
 		return err
 	}
 	return q.deliver(v)
+}
+
+// countsFrom returns since or from when a key counts.
+func countsFrom(a *approval.Approver, now time.Time) time.Time {
+	if at := a.From(now); at != nil {
+		return *at
+	}
+	return a.CountsFrom
 }

@@ -76,7 +76,11 @@ func (j *jury) live(t *testing.T) {
 func (j *jury) asks(path, body string) string {
 	j.t.Helper()
 	var v struct{ ID string }
-	a := j.post("operator", path, body)
+	who := "operator"
+	if strings.Contains(body, `"kind":"adjustment"`) {
+		who = "admin"
+	}
+	a := j.post(who, path, body)
 	require.Equal(j.t, http.StatusOK, a.status, a.body)
 	a.into(j.t, &v)
 	require.NotEmpty(j.t, v.ID)
@@ -126,8 +130,14 @@ var acts = map[string]func(*testing.T, *jury) act{
 		id, s := ask() // another stop voids the first request
 		return act{real + "/emergency-stop/clear/" + id + "/confirm", "", "portfolio-real", s, &another}
 	},
-	"override of limits":   overriding("real", `{"kind":"limits","limits":{"max_daily_loss_pct":"0.08","loss_dust":"0.5"},"reason":"election night"}`),
-	"override of treasury": overriding("real", `{"kind":"treasury_policy","limits":{"approval_threshold_usd":"5000"},"reason":"too slow"}`),
+	"override of limits":    overriding("real", `{"kind":"limits","limits":{"max_daily_loss_pct":"0.08","loss_dust":"0.5"},"reason":"election night"}`),
+	"override of treasury":  overriding("real", `{"kind":"treasury_policy","limits":{"approval_threshold_usd":"5000"},"reason":"too slow"}`),
+	"override of the books": overriding("real", `{"kind":"adjustment","limits":{"account":"hot:treasury","asset":"USDC","amount":"-0.37"},"reason":"an old fee"}`),
+	"override of tokens": func(t *testing.T, j *jury) act {
+		j.live(t)
+		j.must("operator", real+"/markets", `{"market":"rain","kind":"outcome","outcomes":["YES","NO"],"tokens":{"YES":"72","NO":"71"}}`)
+		return overridden(j, "real", `{"kind":"market_tokens","limits":{"market":"rain","tokens":{"YES":"71","NO":"72"}},"reason":"the wrong way round"}`)
+	},
 	"override of the gate": overriding("main", `{"kind":"go_live","portfolio":"next","reason":"another month on paper"}`),
 	"override of the clock": func(t *testing.T, j *jury) act {
 		j.live(t)
@@ -341,6 +351,43 @@ func TestOlderPortfoliosAreSwitched(t *testing.T) {
 	j.must("operator", main+"/emergency-stop", `{"kind":"manual","reason":"smoke"}`)
 	j.must("emma", main+"/emergency-stop/clear/"+j.asks(main+"/emergency-stop/clear", `{"reason":"no fire"}`)+"/confirm", "")
 	require.Equal(t, domain.CodeConflict, j.post("operator", main+"/overrides", `{"kind":"signed_approvals","reason":"x"}`).code(t), "paper has none")
+}
+
+// "By bearer key (older live portfolios that were not switched: two people too, unsigned)",
+// and "also through batches: no way past".
+func TestAnOlderLivePortfolioIsCorrectedByTwo(t *testing.T) {
+	j := newJury(t)
+	j.older(t)
+	older := "/v1/portfolios/older"
+	alone := `{"account":"hot:treasury","amount":"5","reason":"found it"}`
+	require.Equal(t, domain.CodeDenied, j.post("admin", older+"/adjustments", alone).code(t))
+	batch := j.post("admin", older+"/batch", `{"commands":[{"idempotency_key":"`+uuid.NewString()+`","command":"post_adjustment","body":`+alone+`},
+		{"idempotency_key":"`+uuid.NewString()+`","command":"request_override","body":{"kind":"adjustment","reason":"x"}}]}`)
+	var v batchAnswer
+	batch.into(t, &v)
+	require.Equal(t, []int{http.StatusForbidden, http.StatusBadRequest}, []int{v.Results[0].Status, v.Results[1].Status}, batch.body)
+
+	id := j.asks(older+"/overrides", `{"kind":"adjustment","limits":{"account":"hot:treasury","amount":"5"},"reason":"found it"}`)
+	confirm := older + "/overrides/" + id + "/confirm"
+	require.Equal(t, domain.CodeDenied, j.post("admin", confirm, "").code(t))
+	var shown projections.Approval
+	j.get("auditor", older+"/approvals/override/"+id).into(t, &shown)
+	require.False(t, shown.Signed)
+	j.must("emma", confirm, "")
+	records := j.records("portfolio-older")
+	require.Equal(t, domain.AdjustmentPostedType, records[len(records)-1].Type)
+	require.Contains(t, string(records[len(records)-1].Data), `"override":"`+id+`"`)
+	require.Equal(t, domain.OverrideRecordedType, records[len(records)-2].Type)
+}
+
+// A batch waits for no chain, so a market with a condition is registered by itself.
+func TestABatchRegistersNoMarketWithACondition(t *testing.T) {
+	r, _ := inCustody(t)
+	market := `{"market":"rain","kind":"outcome","outcomes":["YES","NO"],"tokens":{"YES":"71","NO":"72"},"condition":"0x` + strings.Repeat("ab", 32) + `"}`
+	var v batchAnswer
+	r.post("operator", real+"/batch", `{"commands":[{"idempotency_key":"`+uuid.NewString()+`","command":"register_market","body":`+market+`}]}`).into(t, &v)
+	require.Equal(t, http.StatusBadRequest, v.Results[0].Status)
+	r.must("operator", real+"/markets", market)
 }
 
 // "A live portfolio whose stop could never be cleared" is not opened: the refusal says

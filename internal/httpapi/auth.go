@@ -68,6 +68,9 @@ const KeyExpiresHeader = "Pets-Key-Expires"
 
 func errKeyExpired(k *projections.Key) error {
 	how := "an admin issues another one (pets apikey issue)"
+	if k.Role == domain.RoleAdmin {
+		how += "; where no admin's key is accepted any more, the server takes a new first one (PETS_ADMIN_KEY_FILE, docs/operating.md)"
+	}
 	if k.ReplacedBy != "" {
 		how = "it was replaced by " + k.ReplacedBy + ", whose secret the admin has who rotated it"
 	}

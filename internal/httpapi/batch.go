@@ -231,6 +231,9 @@ func (item *batchItem) request(q *request) (commands.Request, error) {
 	if err != nil {
 		return commands.Request{}, err
 	}
+	if m, is := c.(commands.RegisterMarket); is && m.Condition != "" {
+		return commands.Request{}, domain.Invalid("condition", "is compared with the chain, which a batch does not wait for: register the market by POST …/markets")
+	}
 	r := q.asks(k, c)
 	r.Seen = item.seen
 	return r, item.late

@@ -10,6 +10,7 @@ import (
 	"pets/commands/custody"
 	"pets/domain"
 	"pets/domain/treasury"
+	"pets/internal/notice"
 	"pets/projections"
 )
 
@@ -32,8 +33,10 @@ type Custodian interface {
 	ImportSigned(ctx context.Context, portfolio string, r commands.Request) (commands.Answer, error)
 	// PrepareAgain makes the transaction of a cold wallet again, with the fees of now.
 	PrepareAgain(ctx context.Context, portfolio string, r commands.Request) (commands.Answer, error)
-	// RequestOverride and ConfirmOverride compare what two people say of a transfer with
-	// the chain.
+	// RegisterMarket compares the tokens of a market with the condition on the chain.
+	RegisterMarket(ctx context.Context, portfolio string, r commands.Request) (commands.Answer, error)
+	// RequestOverride and ConfirmOverride compare what two people say of a transfer, or of
+	// the tokens of a market, with the chain.
 	RequestOverride(ctx context.Context, portfolio string, r commands.Request) (commands.Answer, error)
 	ConfirmOverride(ctx context.Context, portfolio string, r commands.Request) (commands.Answer, error)
 	// Reconcile compares the ledger with the chain.
@@ -109,7 +112,7 @@ func custodyRoutes() []route {
 		by(readers[1:], get("/wallets", "wallets", "The wallets, without anything of their keys", walletsView, paging...)),
 		by(readers[1:], get("/address-book", "address_book", "The addresses that transfers may go to", bookView, paging...)),
 		by(readers[1:], get("/treasury", "treasury", "Where the money lies, where it should, and what stands in the way", func(l *looker) (*treasuryAnswer, error) {
-			return &treasuryAnswer{l.head(), projections.TreasuryOf(l.state, l.clock())}, nil
+			return &treasuryAnswer{l.head(), projections.TreasuryOf(l.state, l.clock()), l.problems()}, nil
 		})),
 		by(readers[1:], get("/transfers", "transfers", "Transfers, oldest first: those that are open, and the last 1,000 that are over", func(l *looker) (*transfersAnswer, error) {
 			return transfersView(l, func(*treasury.Transfer) bool { return true })
@@ -123,6 +126,13 @@ func custodyRoutes() []route {
 	}
 }
 
+func (l *looker) problems() []notice.Standing {
+	if l.q.api.config.Problems == nil || l.values.Get("at") != "" {
+		return []notice.Standing{}
+	}
+	return l.q.api.config.Problems(l.state.Portfolio)
+}
+
 func walletsView(l *looker) (*walletsAnswer, error) {
 	v := &walletsAnswer{Head: l.head(), Wallets: projections.WalletsOf(l.state)}
 	return v, v.page(l.values, listOf("wallets", &v.Wallets, func(w *projections.Wallet) string { return w.Wallet }))
@@ -134,7 +144,7 @@ func bookView(l *looker) (*bookAnswer, error) {
 }
 
 func transfersView(l *looker, which func(*treasury.Transfer) bool) (*transfersAnswer, error) {
-	v := &transfersAnswer{Head: l.head(), Transfers: projections.TransfersOf(l.state, which)}
+	v := &transfersAnswer{Head: l.head(), Transfers: projections.TransfersAt(l.state, l.clock(), which)}
 	return v, v.page(l.values, listOf("transfers", &v.Transfers, func(t *projections.Transfer) string { return t.Transfer }))
 }
 
@@ -189,6 +199,8 @@ type (
 	treasuryAnswer struct {
 		Head
 		projections.Treasury
+		// Problems are what needs a person now, as the log has it; none of a past moment.
+		Problems []notice.Standing `json:"problems"`
 	}
 )
 
@@ -236,8 +248,8 @@ func (q *request) custodial(c commands.Command) (commands.Request, error) {
 	return q.asks(k, c), nil
 }
 
-// settling sends a command of an override. What it says of a transfer is compared with the
-// chain, where there is a custodian that can.
+// settling sends a command whose content is compared with the chain, where there is a
+// custodian that can: an override, or a market with tokens.
 func settling(q *request, c commands.Command, send func(Custodian, context.Context, string, commands.Request) (commands.Answer, error)) error {
 	if q.api.config.Custody == nil {
 		return q.do(c)
@@ -247,6 +259,19 @@ func settling(q *request, c commands.Command, send func(Custodian, context.Conte
 		q.answer(&answer)
 	}
 	return err
+}
+
+func marketRoute() route {
+	return sending(commands.RegisterMarket{}, inPortfolio+"/markets", "Register a market: its kind, outcomes and category, and the tokens that its orders are of", func(q *request) error {
+		c, err := readCommand[commands.RegisterMarket](q, nil)
+		if err != nil {
+			return err
+		}
+		if len(c.Tokens) == 0 && c.Condition == "" {
+			return q.do(c)
+		}
+		return settling(q, c, Custodian.RegisterMarket)
+	})
 }
 
 // confirmOverrideRoute is the route of the second of two people.

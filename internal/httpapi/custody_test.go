@@ -47,6 +47,10 @@ func (f *fakeCustodian) RegisterWallet(ctx context.Context, p string, r commands
 	return f.engine.Do(ctx, p, r)
 }
 
+func (f *fakeCustodian) RegisterMarket(ctx context.Context, p string, r commands.Request) (commands.Answer, error) {
+	return f.engine.Do(ctx, p, r)
+}
+
 func (f *fakeCustodian) AddAddress(ctx context.Context, p string, r commands.Request) (commands.Answer, error) {
 	return f.engine.Do(ctx, p, r)
 }
@@ -295,7 +299,13 @@ func TestReconcileRoute(t *testing.T) {
 	r.must("operator", real+"/reconcile", "")
 	r.get("auditor", real+"/treasury").into(t, &v)
 	require.Equal(t, "-10", v.Differences[0].Difference.String())
-	r.must("admin", real+"/adjustments", `{"account":"hot:treasury","amount":"-10","reason":"an old fee"}`)
+	alone := r.post("admin", real+"/adjustments", `{"account":"hot:treasury","amount":"-10","reason":"an old fee"}`)
+	require.Equal(t, domain.CodeDenied, alone.code(t))
+	require.Contains(t, alone.problem(t).Detail, "two people: POST …/overrides with kind adjustment")
+	require.Equal(t, domain.CodeDenied, r.post("operator", real+"/overrides", `{"kind":"adjustment","limits":{"account":"hot:treasury","amount":"-10"},"reason":"an old fee"}`).code(t), "an admin asks")
+	var asked commands.Answer
+	r.post("admin", real+"/overrides", `{"kind":"adjustment","limits":{"amount":"-10","account":"hot:treasury"},"reason":"an old fee"}`).into(t, &asked)
+	r.must("approver", real+"/overrides/"+asked.ID+"/confirm", "")
 	r.get("auditor", real+"/treasury").into(t, &v)
 	require.Empty(t, v.Differences)
 }

@@ -68,6 +68,9 @@ func TestAnExpiredKeyIsRefused(t *testing.T) {
 	a := r.get("operator", main+"/state")
 	require.Contains(t, a.problem(t).Detail, "expired at 2027-03-01T12:00:00Z: an admin issues another one (pets apikey issue)")
 	require.NotContains(t, a.body, r.keys["operator"])
+	require.NotContains(t, a.body, "PETS_ADMIN_KEY_FILE")
+	// The last admin is not sent to an admin.
+	require.Contains(t, r.get("admin", main+"/state").problem(t).Detail, "where no admin's key is accepted any more, the server takes a new first one (PETS_ADMIN_KEY_FILE, docs/operating.md)")
 	require.Equal(t, domain.CodeUnauthenticated, func() domain.Code {
 		r.keys["nobody"] = "pets_nobody"
 		return r.get("nobody", main+"/state").code(t)

@@ -12,18 +12,21 @@ import (
 
 // policyPatch is domain.Policy with every field optional, as a request names
 // limits. It is derived from the policy type, so that the two cannot differ.
-var policyPatch = reflect.StructOf(patchFields())
+var policyPatch = patchOf(reflect.TypeFor[domain.Policy]())
 
 // limitsBody is the same with the reason that a change needs, and whether it adopts the
 // second edition of the rules.
-var limitsBody = reflect.StructOf(append(patchFields(),
+var limitsBody = reflect.StructOf(append(patchFields(reflect.TypeFor[domain.Policy]()),
 	reflect.StructField{Name: "Adopt", Type: reflect.TypeFor[bool](), Tag: `json:"adopt,omitempty"`},
 	reflect.StructField{Name: "Reason", Type: reflect.TypeFor[string](), Tag: `json:"reason"`},
 ))
 
-func patchFields() []reflect.StructField {
+// patchOf returns a struct type with every field optional.
+func patchOf(of reflect.Type) reflect.Type { return reflect.StructOf(patchFields(of)) }
+
+func patchFields(of reflect.Type) []reflect.StructField {
 	var fields []reflect.StructField
-	for f := range reflect.TypeFor[domain.Policy]().Fields() {
+	for f := range of.Fields() {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		fields = append(fields, reflect.StructField{
 			Name: f.Name, Type: reflect.PointerTo(f.Type), Tag: reflect.StructTag(`json:"` + name + `,omitempty"`),
@@ -55,47 +58,15 @@ func within(outer string, err error) error {
 	return &domain.Error{Code: e.Code, Field: field, Message: e.Message}
 }
 
-// canonicalTreasury does the same for rules of the treasury.
-func canonicalTreasury(raw json.RawMessage) (json.RawMessage, error) {
-	var p TreasuryPatch
-	if err := strict.Decode(raw, &p); err != nil {
+// canonicalContent does the same for what an override of a kind carries.
+func canonicalContent(kind *portfolio.OverrideKind, raw json.RawMessage) (json.RawMessage, error) {
+	content := kind.Content
+	if kind.Patch {
+		content = patchOf(content)
+	}
+	into := reflect.New(content)
+	if err := strict.Decode(raw, into.Interface()); err != nil {
 		return nil, within("limits", err)
 	}
-	return json.Marshal(p)
-}
-
-// canonicalTokens does the same for the tokens of a market.
-func canonicalTokens(raw json.RawMessage) (json.RawMessage, error) {
-	var t portfolio.MarketTokens
-	if err := strict.Decode(raw, &t); err != nil {
-		return nil, within("limits", err)
-	}
-	return json.Marshal(t)
-}
-
-// canonicalCorrection does the same for what a market pays after all.
-func canonicalCorrection(raw json.RawMessage) (json.RawMessage, error) {
-	var c portfolio.Correction
-	if err := strict.Decode(raw, &c); err != nil {
-		return nil, within("limits", err)
-	}
-	return json.Marshal(c)
-}
-
-// canonicalPayouts does the same for the payouts of a market.
-func canonicalPayouts(raw json.RawMessage) (json.RawMessage, error) {
-	var p portfolio.AgreedPayouts
-	if err := strict.Decode(raw, &p); err != nil {
-		return nil, within("limits", err)
-	}
-	return json.Marshal(p)
-}
-
-// canonicalSettlement does the same for the outcome of a transfer.
-func canonicalSettlement(raw json.RawMessage) (json.RawMessage, error) {
-	var s portfolio.TransferSettlement
-	if err := strict.Decode(raw, &s); err != nil {
-		return nil, within("limits", err)
-	}
-	return json.Marshal(s)
+	return json.Marshal(into.Interface())
 }

@@ -6,6 +6,7 @@ import (
 
 	"pets/commands"
 	"pets/domain"
+	"pets/domain/portfolio"
 )
 
 // openBody opens a portfolio. Limits that are not named are the server's current
@@ -125,7 +126,7 @@ func changeLimits(q *request) error {
 
 func overrideRoute() route {
 	return sending(commands.RequestOverride{}, inPortfolio+"/overrides",
-		"The first of two people asks to override a rule: go_live, limits or the treasury policy of a live portfolio, what became of a transfer, the tokens of a market, its payouts, what a settled market paid, the clock, or approvals by API key alone", requestOverride)
+		"The first of two people asks for what takes two: "+portfolio.NamedOverrides(), requestOverride)
 }
 
 func requestOverride(q *request) error {
@@ -133,27 +134,18 @@ func requestOverride(q *request) error {
 	if err := q.readBody(&c); err != nil {
 		return err
 	}
-	if len(c.Limits) > 0 {
-		canonical := canonicalPatch
-		switch c.Kind {
-		case domain.OverrideTreasury:
-			canonical = canonicalTreasury
-		case domain.OverrideTransfer:
-			canonical = canonicalSettlement
-		case domain.OverrideTokens:
-			canonical = canonicalTokens
-		case domain.OverrideSettlement:
-			canonical = canonicalCorrection
-		case domain.OverridePayouts:
-			canonical = canonicalPayouts
-		}
-		limits, err := canonical(c.Limits)
+	kind, known := portfolio.OverrideKindOf(c.Kind)
+	if !known {
+		return domain.Invalid("kind", "must be %s", portfolio.NamedOverrides())
+	}
+	if len(c.Limits) > 0 && kind.Content != nil {
+		limits, err := canonicalContent(&kind, c.Limits)
 		if err != nil {
 			return err
 		}
 		c.Limits = limits
 	}
-	if c.Kind == domain.OverrideTransfer {
+	if kind.OnChain {
 		return settling(q, c, Custodian.RequestOverride)
 	}
 	return q.do(c)

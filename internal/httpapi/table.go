@@ -144,13 +144,13 @@ func moneyRoutes() []route {
 		post[commands.RecordDeposit]("/deposits", "Record money that came in from outside", nil),
 		post[commands.RecordWithdrawal]("/withdrawals", "Record money that went out (a fact: sending is not done here)", nil),
 		post[commands.RecordFee]("/fees", "Record a fee, or a rebate, that belongs to no fill", nil),
-		post[commands.PostAdjustment]("/adjustments", "Correct an asset account by hand, with a reason", nil),
+		post[commands.PostAdjustment]("/adjustments", "Correct an asset account of a paper portfolio by hand, with a reason; in a live one two people do, by an override of kind adjustment", nil),
 	}
 }
 
 func botRoutes() []route {
 	return []route{
-		post[commands.RegisterMarket]("/markets", "Register a market: its kind, outcomes and category", nil),
+		marketRoute(),
 		outOfBody(post[commands.RegisterBot]("/bots", "Register a bot with its capital", nil), "start"), // only an import starts what it registers
 		post("/bots/{bot}/start", "Let a bot ask for permits", func(c *commands.StartBot, r *http.Request) { c.Bot = r.PathValue("bot") }),
 		stopBotRoute(),

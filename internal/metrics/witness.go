@@ -12,6 +12,9 @@ type Witness struct {
 	Failures uint64
 	Streams  int
 	OK       bool
+	// Approvers is how many records of approvers' keys were found at the start that no
+	// witness had seen, or that contradict the rules.
+	Approvers int
 }
 
 // witnessed reads the witness at the moment of the request.
@@ -21,6 +24,7 @@ var (
 	witnessOK       = desc("witness_ok", "1 while the witness of the store is kept and can be written; 0 means that a store rolled back from now on goes unnoticed.")
 	witnessWritten  = desc("witness_written_timestamp_seconds", "When the witness was last written; 0 for never.")
 	witnessFailures = desc("witness_failures_total", "Times the witness could not be written.")
+	approversFound  = desc("approvers_unwitnessed", "Records of approvers' keys that were in the store at the start and that its witness had not seen, or that contradict the rules; somebody else may have written them.")
 	witnessStreams  = desc("witness_streams", "Streams that the witness knows.")
 )
 
@@ -29,7 +33,7 @@ func (m *Metrics) WatchWitness(look func() Witness) { m.registry.MustRegister(&w
 
 // Describe implements prometheus.Collector.
 func (*witnessed) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{witnessOK, witnessWritten, witnessFailures, witnessStreams} {
+	for _, d := range []*prometheus.Desc{witnessOK, witnessWritten, witnessFailures, witnessStreams, approversFound} {
 		out <- d
 	}
 }
@@ -43,6 +47,7 @@ func (w *witnessed) Collect(out chan<- prometheus.Metric) {
 	gauge(out, witnessOK, truth(now.OK))
 	gauge(out, witnessWritten, written)
 	gauge(out, witnessStreams, float64(now.Streams))
+	gauge(out, approversFound, float64(now.Approvers))
 	out <- prometheus.MustNewConstMetric(witnessFailures, prometheus.CounterValue, float64(now.Failures))
 }
 

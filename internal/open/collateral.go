@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"pets/domain"
+	"pets/internal/evm"
 )
 
 // Payable refuses the base asset of a new live portfolio that no known order is paid in: none
@@ -12,6 +13,13 @@ import (
 // the chain of PETS_CHAIN; a name that the registry does not have gets its token with the first
 // wallet, and is checked there. A chain of which no order is known is another venue's affair.
 func (a *Place) Payable(asset string) error {
+	registry, err := a.Registry()
+	if err != nil {
+		return err
+	}
+	if known, is := evm.Meant(registry, a.Config.Chain, asset); is && known.Symbol != asset {
+		return domain.Invalid("base_asset", "reads like %s, which is an asset on %s, and is another name: write it exactly so", known.Symbol, a.Config.Chain)
+	}
 	meant, pay, err := a.paying(asset)
 	if err != nil || len(meant) == 0 || len(pay) == 0 || slices.Contains(pay, asset) {
 		return err

@@ -86,7 +86,7 @@ func (a *Place) OpenChain() (*evm.Chain, error) {
 	if a.Config.RPCTestChain && !facts.Test() {
 		return nil, domain.Invalid("PETS_RPC_TEST_CHAIN", "must be false: %s is not a known test chain, and on any other one endpoint alone could invent balances and outcomes; name two endpoints in PETS_RPC_URLS", facts.ID)
 	}
-	config := chain.Config{Chain: facts, Live: !a.Config.RPCTestChain}
+	config := chain.Config{Chain: facts, Live: !a.Config.RPCTestChain, Promises: promises{[]string{a.Config.Keystore, a.Config.ServerDir()}, a.Caution}}
 	for _, e := range endpoints {
 		config.Endpoints = append(config.Endpoints, e.Reveal)
 	}

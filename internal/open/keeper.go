@@ -19,7 +19,13 @@ import (
 type Keeper struct {
 	Holder
 	Dir string // its PETS_DIR
+	In  string // the folder of the lock that names it
 }
+
+// Strange returns why the server may be another user's, or nil if the lock is this user's own or
+// root's. The owner of a folder decides which server it names, so a folder that the user did not
+// name has to be the user's own before a key goes there.
+func (k *Keeper) Strange() error { return k.strange }
 
 // LockDirs returns the folders that may have a lock file of a store's holder.
 func (a *Place) LockDirs(store string) []string {
@@ -39,7 +45,7 @@ func (a *Place) KeeperOf(store string) (*Keeper, error) {
 		case err != nil:
 			bad = err
 		case held && holds(h, dir, store):
-			return &Keeper{h, cmp.Or(h.Dir, dir)}, nil
+			return &Keeper{h, cmp.Or(h.Dir, dir), dir}, nil
 		}
 	}
 	return nil, bad

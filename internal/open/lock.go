@@ -34,6 +34,8 @@ type Holder struct {
 	Proof string `json:"proof,omitempty"`
 	// Dir is its PETS_DIR, set in the lock file of a store's folder that is not PETS_DIR.
 	Dir string `json:"dir,omitempty"`
+
+	strange error // see Keeper.Strange
 }
 
 // Of reports whether the holder's store is the one in a folder.

@@ -44,7 +44,24 @@ func believed(dir string) (by Holder, held bool, err error) {
 	if !heldByOther(f) {
 		return by, false, nil
 	}
-	return readHolder(f), true, distrusted(dir, f)
+	by = readHolder(f)
+	by.strange = strange(dir, f)
+	return by, true, distrusted(dir, f)
+}
+
+// strange returns why a lock may be that of another user's server: its folder or its file does
+// not belong to this user or to root, or everybody can read the secret in it, and so pass for
+// the server that wrote it.
+func strange(dir string, lock *os.File) error {
+	mine := owner.TrustOf()
+	if err := errors.Join(mine.Place(dir), mine.File(lock)); err != nil {
+		return err
+	}
+	info, err := lock.Stat()
+	if err == nil && info.Mode().Perm()&0o004 != 0 {
+		err = &owner.UntrustedError{Path: lock.Name(), Why: "everybody can read it, and the secret in it by which its server proves itself; set its mode to 0600 and start that server again"}
+	}
+	return err
 }
 
 // distrusted returns why a lock held by another process is not trusted: its file belongs

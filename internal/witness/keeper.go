@@ -205,6 +205,17 @@ func (k *Keeper) open(ctx context.Context, accept bool) (opened Opened, err erro
 	return opened, nil
 }
 
+// Seen returns how many records of a stream the witness has seen: before [Keeper.Start], those of
+// the former run; none if there was no witness, or none that is believed.
+func (k *Keeper) Seen(stream string) uint64 {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if t := k.trees[stream]; t != nil {
+		return t.frontier.Size()
+	}
+	return 0
+}
+
 // cause returns what is wrong with a witness, without the advice.
 func cause(err error) error {
 	var damaged *DamagedError

@@ -125,9 +125,20 @@ var empty = map[string]bool{
 var Added = map[string]string{
 	"/views/state/doubts/":    doubts,
 	"/views/state/doubts/*/*": doubts,
+
+	"/state/custody/transfers/*/raise/revision":  acts,
+	"/state/custody/transfers/*/raised/revision": acts,
+	"/state/custody/transfers/*/first_revision":  acts,
+
+	"/state/state/custody/transfers/*/raise/revision":  acts,
+	"/state/state/custody/transfers/*/raised/revision": acts,
+	"/state/state/custody/transfers/*/first_revision":  acts,
 }
 
-const doubts = "said of the balances of the treasury, which are what they were"
+const (
+	doubts = "said of the balances of the treasury, which are what they were"
+	acts   = "the record of what a person did, from which a revocation of that person's keys is measured now"
+)
 
 // differences compares got with the recorded values, by the rule of the package.
 func (v Values) differences(got Values, most int) []string {

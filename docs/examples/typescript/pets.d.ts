@@ -290,7 +290,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Correct an asset account by hand, with a reason
+         * Correct an asset account of a paper portfolio by hand, with a reason; in a live one two people do, by an override of kind adjustment
          * @description Roles: admin.
          */
         post: operations["post_adjustment"];
@@ -770,7 +770,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Register a market: its kind, outcomes and category
+         * Register a market: its kind, outcomes and category, and the tokens that its orders are of
          * @description Roles: operator, admin.
          */
         post: operations["register_market"];
@@ -810,7 +810,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * The first of two people asks to override a rule: go_live, limits or the treasury policy of a live portfolio, what became of a transfer, the tokens of a market, the clock, or approvals by API key alone
+         * The first of two people asks for what takes two: go_live, limits, treasury_policy, transfer, adjustment, market_tokens, clock or signed_approvals
          * @description Roles: operator, approver, admin.
          */
         post: operations["request_override"];
@@ -1536,6 +1536,7 @@ export interface components {
             /** Format: date-time */
             revoked_at: string | null;
             subject?: components["schemas"]["Subject"];
+            unsound?: string;
             /** @description The person */
             user: string;
             vouched_by?: string;
@@ -2054,6 +2055,7 @@ export interface components {
              */
             difference: string;
             place: string;
+            unsure?: string;
         };
         Directive: {
             /**
@@ -3325,6 +3327,7 @@ export interface components {
         };
         RegisterMarket: {
             category?: string;
+            condition?: string;
             /** @enum {string} */
             kind: "outcome" | "spot" | "perp";
             /** @description The market's id */
@@ -3631,6 +3634,14 @@ export interface components {
             message: string;
             value?: string;
         };
+        Standing: {
+            cause?: string;
+            kind: string;
+            /** Format: date-time */
+            since: string;
+            subject?: string;
+            what: string;
+        };
         StartBotBody: Record<string, never>;
         StateAnswer: {
             /** @description The asset in which the portfolio is valued */
@@ -3754,6 +3765,13 @@ export interface components {
             /** @description The address on the chain */
             address: string;
         };
+        ToSign: {
+            not?: string;
+            /** @enum {string} */
+            way?: "wait" | "end" | "again" | "look";
+            /** @enum {string} */
+            what: "payment" | "cancellation";
+        };
         Trade: {
             /** @description The bot's id */
             bot: string;
@@ -3837,6 +3855,7 @@ export interface components {
             /** @description The asset, such as USDC */
             asset: string;
             attempts: components["schemas"]["Attempt"][];
+            barred?: string;
             before_raises?: components["schemas"]["EarlierApproval"];
             /** Format: int64 */
             block?: number;
@@ -3856,6 +3875,12 @@ export interface components {
              * @example 12.5
              */
             fee?: string;
+            fee_lapsed?: boolean;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            fee_now?: string;
             first_approved_by?: string;
             first_signature?: components["schemas"]["ApprovalSignature"];
             from: string;
@@ -3878,6 +3903,10 @@ export interface components {
             /** @enum {string} */
             status: "requested" | "approved" | "rejected" | "expired" | "prepared" | "signed" | "broadcast" | "confirmed" | "failed";
             to: string;
+            to_name?: string;
+            to_sign?: components["schemas"]["ToSign"];
+            /** Format: date-time */
+            to_since?: string;
             /** @description The transfer's id */
             transfer: string;
             /** @description The transaction's hash on the chain */
@@ -3911,6 +3940,7 @@ export interface components {
             policy: components["schemas"]["TreasuryPolicy"];
             /** @description The portfolio's id */
             portfolio: string;
+            problems: components["schemas"]["Standing"][];
             proposal?: components["schemas"]["Proposal"];
             /** Format: date-time */
             reconciled_at: string | null;

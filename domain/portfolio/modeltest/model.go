@@ -44,6 +44,7 @@ type Model struct {
 	Stop  struct {
 		On, ByDrawdown bool
 		Asked          string // the user who requested its clearing
+		AskedAt        time.Time
 	}
 }
 

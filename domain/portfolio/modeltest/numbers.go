@@ -1,12 +1,3 @@
-// Package modeltest is a second, plain implementation of docs/semantics.md: what a
-// portfolio is worth and what a bot may do. It is as slow and obvious as possible, and
-// tests compare the engine with it.
-//
-// It keeps a flat list of facts, and adds up all of them for every question. It owns its
-// own arithmetic, in fractions, and its own terms. It imports nothing of this project
-// (internal/archtest checks that), so that the only mistakes it can share with the engine
-// are mistakes in the documents. It models the base asset and one other asset, days in
-// UTC, and paper portfolios; the caller passes in all times.
 package modeltest
 
 import "math/big"

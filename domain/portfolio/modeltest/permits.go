@@ -337,10 +337,11 @@ func (m *Model) askMarket(q *question) {
 	}
 }
 
-// zone returns the number of a price's zone, or 0 outside all zones. A zone is [lo, hi);
+func (m *Model) zone(price Num) int { return zoneOf(m.Rules.Zones, price) }
+
+// zoneOf returns the number of a price's zone, or 0 outside all zones. A zone is [lo, hi);
 // the last one includes hi.
-func (m *Model) zone(price Num) int {
-	z := m.Rules.Zones
+func zoneOf(z []Num, price Num) int {
 	for i := range len(z) - 1 {
 		last := i == len(z)-2 && price.Cmp(z[i+1]) == 0
 		if atLeast(price, z[i]) && (less(price, z[i+1]) || last) {

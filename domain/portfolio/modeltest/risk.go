@@ -3,6 +3,7 @@ package modeltest
 import (
 	"slices"
 	"strings"
+	"time"
 )
 
 // reference holds the references that the equity of the portfolio, or of a bot, is
@@ -300,7 +301,7 @@ func (m *Model) AskClear(user string) string {
 		return code
 	}
 	m.accepted()
-	m.Stop.Asked = user
+	m.Stop.Asked, m.Stop.AskedAt = user, m.now
 	return ""
 }
 
@@ -309,7 +310,7 @@ func (m *Model) Clear(user string) string {
 	switch code := m.clearable(); {
 	case code != "":
 		return code
-	case m.Stop.Asked == "":
+	case m.Stop.Asked == "" || m.now.Sub(m.Stop.AskedAt) >= 24*time.Hour:
 		return "not_found"
 	case m.Stop.Asked == user:
 		return "denied"

@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -83,6 +84,9 @@ func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 func (a *app) apikeyCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "apikey", Short: "API keys of a running server: issue, rotate, revoke, list (with an admin's PETS_KEY); request makes an approver's", Args: cobra.NoArgs,
+		Long: "API keys of a running server, with an admin's PETS_KEY. While no server holds it, the owner of a folder lists,\n" +
+			"issues and revokes keys in it with --store embedded:DIR, without a key: the way back in after an admin's key\n" +
+			"was stolen or lost (docs/runbooks/stolen-admin-key.md). request makes an approver's key.",
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(a.requestKeyCommand(), a.issueKeyCommand(), a.rotateKeyCommand(), a.revokeKeyCommand(), a.listKeysCommand())
@@ -114,7 +118,13 @@ func (a *app) issueKeyCommand() *cobra.Command {
 				body.Portfolio = a.Config.Portfolio
 			}
 			var key issuedKey
-			if err := a.ToServer(c.Context(), http.MethodPost, "/v1/api-keys", body, &key); err != nil {
+			if a.byOwner() {
+				life := time.Duration(days) * 24 * time.Hour
+				key, err = a.issueAsOwner(c.Context(), commands.IssueKey{User: body.User, Role: domain.Role(body.Role), Portfolio: body.Portfolio, Bot: body.Bot, Note: a.Printable(body.Note), ExpiresIn: domain.Duration(life)})
+			} else {
+				err = a.ToServer(c.Context(), http.MethodPost, "/v1/api-keys", body, &key)
+			}
+			if err != nil {
 				return err
 			}
 			const unseen = " is issued, and its secret, which is shown once, is lost: revoke it, and issue another"
@@ -212,14 +222,38 @@ func (a *app) revokeKeyCommand() *cobra.Command {
 		Use: "revoke KEY", Short: "Revoke a key by its id; it is refused at once", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			var answer commands.Answer
+			if a.byOwner() {
+				if err := a.asOwner(c.Context(), commands.RevokeKey{Key: args[0], Reason: a.Printable(reason)}, &answer); err != nil {
+					return err
+				}
+				return a.Done(answer, args[0]+" is revoked")
+			}
 			if err := a.ToServer(c.Context(), http.MethodDelete, "/v1/api-keys/"+url.PathEscape(args[0]), cli.ReasonOf(a.Printable(reason)), &answer); err != nil {
 				return a.Unsure(err, "apikey", "list")
 			}
-			return a.Done(answer, args[0]+" is revoked")
+			return a.revoked(c.Context(), answer, args[0])
 		},
 	}
 	c.Flags().StringVar(&reason, "reason", "", "why; it is kept with the record")
 	return cli.Stops(c)
+}
+
+// revoked says that a key is, and which approvers' keys are left without a person: the revocation
+// does not end them.
+func (a *app) revoked(ctx context.Context, answer commands.Answer, key string) error {
+	done := key + " is revoked"
+	if err := a.Done(answer, done); err != nil || a.JSON {
+		return err
+	}
+	left, err := a.approversLeft(ctx)
+	if err != nil {
+		return nil //nolint:nilerr // the key is revoked; what else there is, pets approver list shows
+	}
+	p := a.Messages()
+	for _, k := range left {
+		p.Line("%s has no API key left, and the approver's key %s is not revoked: it would count again a day after %[1]s gets one. Where %[1]s has left: %s", k.User, k.Approver, a.Typed("approver", "revoke", k.Approver))
+	}
+	return cli.Told(done, p.Err)
 }
 
 func (a *app) listKeysCommand() *cobra.Command {
@@ -229,7 +263,13 @@ func (a *app) listKeysCommand() *cobra.Command {
 			var list struct {
 				Keys []listedKey `json:"keys"`
 			}
-			if err := a.ToServer(c.Context(), http.MethodGet, "/v1/api-keys", nil, &list); err != nil {
+			var err error
+			if a.byOwner() {
+				list.Keys, err = a.keysInFolder(c.Context())
+			} else {
+				err = a.ToServer(c.Context(), http.MethodGet, "/v1/api-keys", nil, &list)
+			}
+			if err != nil {
 				return err
 			}
 			if a.JSON {

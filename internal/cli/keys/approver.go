@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -35,6 +36,7 @@ type listedApprover struct {
 	CountsFrom   time.Time         `json:"counts_from"`
 	VouchedBy    string            `json:"vouched_by,omitempty"`
 	RevokedAt    *time.Time        `json:"revoked_at"`
+	Unsound      string            `json:"unsound,omitempty"`
 	Note         string            `json:"note,omitempty"`
 	Subject      *approval.Subject `json:"subject,omitempty"`
 }
@@ -44,6 +46,8 @@ func (k *listedApprover) when() string {
 	switch {
 	case k.RevokedAt != nil:
 		return "revoked " + cli.Clock(*k.RevokedAt)
+	case k.Unsound != "":
+		return "never: " + k.Unsound
 	case !k.Counts:
 		return "from " + cli.Clock(k.CountsFrom) + " on"
 	case k.VouchedBy != "":
@@ -73,6 +77,9 @@ func (a *app) addApproverCommand() *cobra.Command {
 			if err != nil {
 				return cli.Usage(err)
 			}
+			if err := a.knownUser(c.Context(), user); err != nil {
+				return err
+			}
 			var answer commands.Answer
 			body := commands.RegisterApprover{User: user, PublicKey: key.String(), Note: a.Printable(note)}
 			if err := a.ToServer(c.Context(), http.MethodPost, "/v1/approvers", body, &answer); err != nil {
@@ -99,6 +106,31 @@ func (a *app) addApproverCommand() *cobra.Command {
 	c.Flags().StringVar(&user, "user", "", "the person whose key it is: the user of that person's API keys")
 	c.Flags().StringVar(&note, "note", "", "a word for the list")
 	return c
+}
+
+// knownUser refuses a user who never had an API key: a name that was mistyped would use up the key,
+// which is registered once, and the first one of a ledger counts at once.
+func (a *app) knownUser(ctx context.Context, user string) error {
+	var list struct {
+		Keys []listedKey `json:"keys"`
+	}
+	if err := errors.Join(a.NeedsServer(), a.Sure()); err != nil {
+		return err
+	}
+	a.Acting(a.Found.String(), false)
+	if err := a.ToServer(ctx, http.MethodGet, "/v1/api-keys", nil, &list); err != nil {
+		return err
+	}
+	known := []string{}
+	for i := range list.Keys {
+		if domain.SameUser(list.Keys[i].User, user) {
+			return nil
+		}
+		known = append(known, list.Keys[i].User)
+	}
+	slices.Sort(known)
+	return domain.Invalid("--user", "is %s, and nobody of that name has an API key; these have: %s. Nothing was registered. Issue the API key first: %s",
+		user, strings.Join(slices.Compact(known), ", "), a.Typed("apikey", "issue", "--user", user, "--role", "approver"))
 }
 
 func (a *app) approvers(ctx context.Context) (approvers, error) {
@@ -169,6 +201,9 @@ func (a *app) vouch(ctx context.Context, id, with string) error {
 	k := &v.Approvers[i]
 	// Worked out here: the fingerprint that is compared is that of the key that is signed.
 	known := []string{"approver: " + k.Approver, "user: " + k.User, "public key: " + k.PublicKey, "fingerprint: " + approval.Fingerprint(k.PublicKey), "registered by: " + k.RegisteredBy}
+	if slices.ContainsFunc(k.Subject.Lines, func(l string) bool { return strings.HasPrefix(l, "registered at: ") }) { // older registrations lack it
+		known = append(known, "registered at: "+k.RegisteredAt.UTC().Format(time.RFC3339Nano))
+	}
 	sign, err := a.ToVouch(id, with, *k.Subject, known)
 	if err != nil {
 		return err
@@ -185,16 +220,48 @@ func (a *app) vouch(ctx context.Context, id, with string) error {
 	return a.Done(answer, id+" counts from now on")
 }
 
+// warnOfFew warns where nobody is left who can approve, or give a word for another key, or one only.
+func (a *app) warnOfFew(all []listedApprover) {
+	var counting, waiting []string
+	for i := range all {
+		switch k := &all[i]; {
+		case k.RevokedAt != nil:
+		case k.Counts:
+			counting = append(counting, k.User)
+		default:
+			waiting = append(waiting, k.Approver+" of "+k.User+" counts "+k.when())
+		}
+	}
+	switch {
+	case len(counting) == 0 && len(waiting) == 0:
+		a.Tell("warning: no approver's key is left: nobody approves, confirms or clears. A new one counts after 24 h: register it now (pets apikey request, pets approver add)")
+	case len(counting) == 0:
+		a.Tell("warning: no approver's key that counts is left: nobody approves, confirms or clears before then. %s", strings.Join(waiting, "; "))
+	case len(counting) == 1:
+		a.Tell("warning: the key of %s is the only one that counts. Where it is lost, a new one counts after 24 h; as long as it counts, its owner can give a word for another one (pets approver vouch)", counting[0])
+	}
+}
+
 func (a *app) revokeApproverCommand() *cobra.Command {
 	var reason string
 	c := &cobra.Command{
-		Use: "revoke KEY", Short: "Revoke an approver's key, for good (an admin, or its own user)", Args: cobra.ExactArgs(1),
+		Use: "revoke KEY", Short: "Revoke an approver's key, for good (an admin, its own user, or an approver while it waits)", Args: cobra.ExactArgs(1),
+		Long: "Revokes a key for good. Let an approver whose key counts give a word for the new key first (pets approver\n" +
+			"vouch): once the last key that counts is revoked, nobody can approve until another one has waited 24 h.",
 		RunE: func(c *cobra.Command, args []string) error {
 			var answer commands.Answer
 			if err := a.ToServer(c.Context(), http.MethodDelete, "/v1/approvers/"+url.PathEscape(args[0]), cli.ReasonOf(a.Printable(reason)), &answer); err != nil {
 				return err
 			}
-			return a.Done(answer, args[0]+" is revoked")
+			done := args[0] + " is revoked"
+			if err := a.Done(answer, done); err != nil || a.JSON {
+				return err
+			}
+			v, err := a.approvers(c.Context())
+			if err == nil {
+				a.warnOfFew(v.Approvers)
+			}
+			return cli.Told(done, err)
 		},
 	}
 	c.Flags().StringVar(&reason, "reason", "", "why; it is kept with the record")

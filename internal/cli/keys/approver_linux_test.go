@@ -92,6 +92,11 @@ func TestRequestAKey(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, before, after)
 
+	// A key that is not where approvals look for it is found by --with or the setting: it says so.
+	require.NotContains(t, out, "Approvals do not find it")
+	s.Sit("apikey", "request", "--with", filepath.Join(s.Dir, "new.key")).WaitFor("characters or more").Types(phrase + "\r").WaitFor("again: ").Types(phrase + "\r").
+		WaitFor("name it with --with, or set PETS_APPROVER_KEY to it").Ends(0)
+
 	linked := filepath.Join(s.Dir, "linked")
 	require.NoError(t, os.MkdirAll(s.Store(), 0o700))
 	require.NoError(t, os.Symlink(s.Store(), linked))
@@ -115,14 +120,23 @@ func TestApprovers(t *testing.T) {
 	require.Regexp(t, `bob .* since `, list)
 	require.Regexp(t, `carol .* from .* on`, list)
 	ada.Fails(2, []string{"PUBLIC-KEY"}, "approver", "add", "--user", "dan", "pets-approver-x")
-	ada.Fails(1, []string{"registered once"}, "approver", "add", "--user", "dan", first)
+	ada.Fails(1, []string{"registered once"}, "approver", "add", "--user", "carol", first)
+	// A mistyped name is refused: the key would be used up by it.
+	ada.Fails(1, []string{"nobody of that name has an API key", "bob, carol, olga", "pets apikey issue --user bobb --role approver"}, "approver", "add", "--user", "bobb", first)
 
 	bob.Sit("approver", "vouch", id).WaitFor("user: carol").WaitFor("public key: " + second).WaitFor("fingerprint: ").WaitFor("Passphrase of key ").
 		Types(phrase + "\r").WaitFor(id + " counts from now on").Ends(0)
 	require.Regexp(t, `carol .* by the word of bob`, ada.Ok("approver", "list"))
 	bob.Fails(1, []string{"waits for no word"}, "approver", "vouch", id)
-	require.Contains(t, ada.Ok("approver", "revoke", id, "--reason", "lost"), "is revoked")
+	r := ada.Run("approver", "revoke", id, "--reason", "lost")
+	require.Contains(t, r.Out, "is revoked")
+	require.Contains(t, r.Err, "the key of bob is the only one that counts")
 	require.Regexp(t, `carol .* revoked `, ada.Ok("approver", "list"))
+	// Revoking the last key that counts says that nobody can approve; so does status.
+	require.NotContains(t, ada.Run("status").Out, "no approver's key counts")
+	bobs := regexp.MustCompile(`(?m)^(a\d+)\s+bob`).FindStringSubmatch(ada.Ok("approver", "list"))[1]
+	require.Contains(t, ada.Run("approver", "revoke", bobs, "--reason", "lost").Err, "no approver's key is left: nobody approves, confirms or clears")
+	require.Contains(t, strings.Join(strings.Fields(ada.Run("status").Out), " "), "no approver's key counts: nobody approves, confirms or clears. Register one now, it counts after 24 h")
 }
 
 // confirmable asks for an override that is signed, and returns its id.

@@ -71,6 +71,9 @@ func (a *app) requestKey(ctx context.Context, with, name string) error {
 	p.Line("Your approver's key is in %s, encrypted with the passphrase.", path)
 	p.Line("Keep the file and the passphrase to yourself: with both, others approve in your name. If one")
 	p.Line("of them is lost, make another key; if somebody else may have both, revoke this one first.")
+	if usual, err := a.ApproverKeyFile(""); err == nil && !sameFile(usual, path) {
+		p.Line("Approvals do not find it by themselves: name it with --with, or set PETS_APPROVER_KEY to it.")
+	}
 	p.Line("")
 	p.Line("public half  %s", key)
 	p.Line("fingerprint  %s", key.Fingerprint())
@@ -79,6 +82,9 @@ func (a *app) requestKey(ctx context.Context, with, name string) error {
 	a.Registration(p, name, key.String())
 	return cli.Told("the key is made: "+path, p.Err)
 }
+
+// sameFile reports whether two paths, which may be relative, are one.
+func sameFile(x, y string) bool { return resolved(x) == resolved(y) }
 
 // Registration prints the command that registers a public half.
 func (a *app) Registration(p *cli.Printer, user, key string) {

@@ -2,6 +2,7 @@ package look
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -44,6 +45,40 @@ func (a *app) askKeys(ctx context.Context, r *cli.Remote, s *status, header http
 		if n := k.needs(a); n != nil {
 			s.Needs = append(s.Needs, *n)
 		}
+	}
+}
+
+// askApprovers tells where approvers' keys are registered and none of them counts: then nothing that
+// waits for a second person goes on, whatever else is done.
+func (a *app) askApprovers(ctx context.Context, r *cli.Remote, s *status) {
+	var list struct {
+		Approvers []struct {
+			Approver   string     `json:"approver"`
+			User       string     `json:"user"`
+			Counts     bool       `json:"counts"`
+			CountsFrom time.Time  `json:"counts_from"`
+			RevokedAt  *time.Time `json:"revoked_at"`
+		} `json:"approvers"`
+	}
+	switch err := a.Exchange(ctx, r, http.MethodGet, "/v1/approvers", nil, &list); {
+	case client.CodeOf(err) == domain.CodeDenied:
+		return // a key of a bot or a feed, which shows no approvals either
+	case err != nil:
+		s.Unseen = append(s.Unseen, "whether anybody can approve: "+err.Error())
+		return
+	}
+	next := "Register one now, it counts after 24 h (pets apikey request, pets approver add)"
+	for _, k := range list.Approvers {
+		switch {
+		case k.RevokedAt != nil:
+		case k.Counts:
+			return
+		default:
+			next = fmt.Sprintf("%s of %s counts from %s UTC on", k.Approver, k.User, cli.Clock(k.CountsFrom))
+		}
+	}
+	if len(list.Approvers) > 0 {
+		s.Needs = append(s.Needs, attention{What: "no approver's key counts: nobody approves, confirms or clears. " + next, Next: a.Advise("approver", "list")})
 	}
 }
 

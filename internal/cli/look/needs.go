@@ -3,6 +3,7 @@ package look
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"pets/commands/client"
@@ -11,6 +12,7 @@ import (
 	"pets/domain/treasury"
 	"pets/internal/cli"
 	"pets/internal/cli/show"
+	"pets/internal/notice"
 	"pets/projections"
 )
 
@@ -123,7 +125,7 @@ func (a *app) needsOfState(ctx context.Context, v *watched) ([]attention, error)
 			out = append(out, attention{What: fmt.Sprintf("%s sold more of %s/%s than it had", p.Bot, p.Market, p.Outcome), Next: a.Advise("positions")})
 		}
 	}
-	if open := story.Clear; err == nil && open.ID != "" {
+	if open := story.Clear; err == nil && open.ID != "" && (open.Ends.IsZero() || time.Now().Before(open.Ends)) {
 		out = append(out, attention{What: fmt.Sprintf("%s asked to clear the emergency stop; another person confirms, as an approver", open.User), Next: a.Advise("clear", "--confirm", open.ID)})
 	}
 	return out, err
@@ -168,9 +170,12 @@ func (a *app) needsOfTransfers(ctx context.Context, _ *watched) ([]attention, er
 	var out []attention
 	for i := range v.Transfers {
 		t := &v.Transfers[i]
-		last := show.LastAttempt(t)
 		switch {
 		case show.IsOver(t):
+		case t.ToSign != nil && t.ToSign.Way == portfolio.WayEnd:
+			out = append(out, a.needOfSignature(t)...)
+		case t.Barred != "" && t.Cancel == nil:
+			out = append(out, attention{What: fmt.Sprintf("%s is %s, and nothing more of it is signed: %s", t.Transfer, t.Status, t.Barred), Next: a.Advise("transfers", t.Transfer)})
 		case t.Status == treasury.Requested:
 			others := t.RequestedBy
 			switch {
@@ -182,13 +187,42 @@ func (a *app) needsOfTransfers(ctx context.Context, _ *watched) ([]attention, er
 			out = append(out, attention{What: fmt.Sprintf("%s waits for the approval of someone other than %s, until %s UTC: %s", t.Transfer, others, cli.Clock(t.ExpiresAt), show.InWords(t)), Next: a.Advise("approve", t.Transfer)})
 		case t.Raise != nil:
 			out = append(out, attention{What: fmt.Sprintf("%s has too low a fee, and waits for the approval of a highest fee of %s %s by someone other than %s, until %s UTC", t.Transfer, t.Raise.HighestFee, t.GasAsset, t.Raise.RequestedBy, cli.Clock(t.Raise.ExpiresAt)), Next: a.Advise("approve", t.Transfer)})
-		case t.From == domain.WalletCold && t.Status != treasury.Approved && (last == nil || last.TxHash == ""):
-			out = append(out, attention{What: t.Transfer + " waits to be signed where the key of the cold wallet is: " + show.InWords(t), Next: a.Advise("cold", "export", t.Transfer)})
+		case t.ToSign != nil:
+			out = append(out, a.needOfSignature(t)...)
+		case t.FeeLapsed:
+			out = append(out, attention{What: t.Transfer + " was prepared with a higher fee whose approval has lapsed, and is not signed with it any more", Next: a.Advise("transfers", t.Transfer)})
 		case a.Clock()().Sub(t.RequestedAt) > transferPatience:
 			out = append(out, attention{What: fmt.Sprintf("%s was asked for at %s UTC and is not over: it is %s", t.Transfer, cli.Clock(t.RequestedAt), t.Status), Next: a.Advise("transfers", t.Transfer)})
 		}
 	}
 	return out, nil
+}
+
+// needOfSignature says what is to be signed where the key of a cold wallet is, or what is to be
+// done with it instead. What waits by itself, such as for the end of a stop, is said only once it
+// has waited for long.
+func (a *app) needOfSignature(t *projections.Transfer) []attention {
+	n := attention{Next: a.Advise(show.WayOf(t)...)}
+	what := show.InWords(t)
+	if t.ToSign.What == projections.ToSignCancellation {
+		what = "what CANCELS the " + what
+	}
+	switch {
+	case t.ToSign.Not == "":
+		n.What, n.Next = t.Transfer+" waits to be signed where the key of the cold wallet is: "+what, a.Advise("cold", "export", t.Transfer)
+	case t.ToSign.Way == portfolio.WayEnd:
+		n.What = fmt.Sprintf("%s must not be signed any more (%s): %s", t.Transfer, t.ToSign.Not, what)
+		if t.Status == treasury.Prepared { // what is signed already can only be cancelled
+			n.What += fmt.Sprintf(". Reject it if it was never signed; if it was, cancel it (%s)", a.Advise("transfer", "cancel", t.Transfer, "--reason", cli.Unsaid))
+		}
+	case t.ToSign.Way != portfolio.WayWait:
+		n.What = fmt.Sprintf("%s must not be signed (%s): %s", t.Transfer, t.ToSign.Not, what)
+	case a.Clock()().Sub(t.RequestedAt) > transferPatience:
+		n.What = fmt.Sprintf("%s was asked for at %s UTC and is not over: it must not be signed now (%s)", t.Transfer, cli.Clock(t.RequestedAt), t.ToSign.Not)
+	default:
+		return nil
+	}
+	return []attention{n}
 }
 
 func (a *app) needsOfTreasury(ctx context.Context, v *watched) ([]attention, error) {
@@ -201,16 +235,40 @@ func (a *app) needsOfTreasury(ctx context.Context, v *watched) ([]attention, err
 	}
 	var out []attention
 	for _, d := range t.Differences {
-		says, command := show.Explains(d)
+		if d.Unsure != "" {
+			out = append(out, attention{
+				What: fmt.Sprintf("in %s the chain has %s%s: outgoing transfers wait until it is explained. Book nothing for it now: %s; then reconcile", d.Place, show.MoreOrLess(d.Difference, d.Asset), show.AsOf(t.ReconciledAt), d.Unsure),
+				Next: a.Advise("reconcile"),
+			})
+			continue
+		}
+		says, command := show.Explains(a.Config.Portfolio, d, t.ReconciledAt)
 		out = append(out, attention{
 			What: fmt.Sprintf("in %s the chain has %s%s: outgoing transfers wait until it is explained. Unless that was done since then, find what explains it, such as %s, and record it (%s); then reconcile", d.Place, show.MoreOrLess(d.Difference, d.Asset), show.AsOf(t.ReconciledAt), says, a.Advise(command...)),
 			Next: a.Advise("reconcile"),
 		})
 	}
+	for _, n := range t.Problems {
+		out = append(out, attention{What: show.Problem(n), Next: a.lookInto(n)})
+	}
 	if t.HotAboveSince != nil {
 		out = append(out, attention{What: "the hot wallet is " + show.HotShare(&t), Next: a.Advise("treasury")})
 	}
 	return out, nil
+}
+
+// lookInto is the command that shows more of a problem.
+func (a *app) lookInto(n notice.Standing) cli.Advice {
+	wallet, ofWallet := strings.CutPrefix(n.Subject, "wallet ")
+	switch {
+	case n.Kind == notice.TransferStuck, n.Kind == notice.TransferFailed, n.Kind == notice.TransferReopened:
+		return a.Advise("transfers", n.Subject)
+	case n.Kind == notice.ChainUnread:
+		return a.Advise("reconcile")
+	case ofWallet:
+		return a.Advise("wallet", "verify", wallet)
+	}
+	return a.Advise("treasury")
 }
 
 // needsOfOverrides lists the requests that wait for a second person.

@@ -167,6 +167,7 @@ func (a *app) askPortfolios(ctx context.Context, r *cli.Remote, s *status) error
 		s.Server.Started = &t
 	}
 	a.askKeys(ctx, r, s, raw.Header)
+	a.askApprovers(ctx, r, s)
 	var list show.PortfolioList
 	if err := json.Unmarshal(raw.Body, &list); err != nil {
 		return fmt.Errorf("the server's answer cannot be read: %w", err)

@@ -177,8 +177,8 @@ func TestStatusAsksForOneProof(t *testing.T) {
 			_, _ = w.Write([]byte("ready\n"))
 		case "/v1/portfolios":
 			_, _ = w.Write([]byte(`{"portfolios":[` + strings.TrimSuffix(strings.Repeat(`{"portfolio":"p","mode":"paper"},`, 26), ",") + `]}`))
-		case "/v1/api-keys":
-			_, _ = w.Write([]byte(`{"keys":[]}`))
+		case "/v1/api-keys", "/v1/approvers":
+			_, _ = w.Write([]byte(`{"keys":[],"approvers":[]}`))
 		default:
 			views.Add(1)
 			_, _ = w.Write([]byte(`{"clock":"imported"}`)) // nothing more is asked about it
@@ -525,7 +525,7 @@ func TestARepeatedStopIsShownAsOneRecord(t *testing.T) {
 	s.Ok("stop", "--emergency", "--reason", "stop bbb")
 	time.Sleep(1100 * time.Millisecond) // times are shown in seconds
 	s.SetEnv("PETS_KEY", bob)
-	s.Ok("stop", "--emergency")
+	s.Ok("stop", "--emergency", "--reason", "to be sure")
 	stops := s.EventsOf("emergency_stop.engaged")
 	require.Len(t, stops, 2)
 	first, second := strings.Replace(stops[0].Time[:19], "T", " ", 1), strings.Replace(stops[1].Time[:19], "T", " ", 1)
@@ -535,7 +535,7 @@ func TestARepeatedStopIsShownAsOneRecord(t *testing.T) {
 		for _, command := range commands {
 			out := strings.Join(strings.Fields(s.Run(command).Out), " ")
 			require.Contains(t, out, "since "+second+" UTC, by bob", command)
-			require.Contains(t, out, cli.Unreasoned, command)
+			require.Contains(t, out, "to be sure", command)
 			require.Contains(t, out, "it was stopped before that, at "+first+" UTC", command)
 			require.NotContains(t, out, "since "+first, command)
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"pets/commands"
+	"pets/commands/client"
 	"pets/domain"
 	"pets/domain/approval"
 	"pets/domain/portfolio"
@@ -115,10 +116,14 @@ func linesToApprove(t *projections.Transfer) []string {
 
 // asRequested returns the request of a transfer, from what the server shows of it.
 func asRequested(t *projections.Transfer) *domain.TransferRequested {
-	return &domain.TransferRequested{
+	asked := &domain.TransferRequested{
 		Transfer: t.Transfer, Kind: t.Kind, Wallet: t.Wallet, FromPlace: t.From, ToPlace: t.To, Asset: t.Asset, GasAsset: t.GasAsset,
-		Payment: t.Payment, Reason: t.Reason, User: t.RequestedBy, Hash: t.Hash, ApprovalFor: t.ApprovalFor, ExpiresAt: t.ExpiresAt, Approvals: t.Approvals,
+		Payment: t.Payment, Reason: t.Reason, User: t.RequestedBy, Hash: t.Hash, ApprovalFor: t.ApprovalFor, ExpiresAt: t.ExpiresAt, Approvals: t.Approvals, ToName: t.ToName,
 	}
+	if t.ToSince != nil {
+		asked.ToSince = *t.ToSince
+	}
+	return asked
 }
 
 // approvedOfTwo says how many of two approvers there are now: the same one may have agreed twice.
@@ -196,6 +201,7 @@ func (a *app) rejectCommand() *cobra.Command {
 			if signed && notSigned {
 				return cli.Usage(domain.Invalid("--signed", "does not go with --not-signed"))
 			}
+			notSigned = notSigned || c.Flags().Changed("signed") && !signed // --signed=false says it, too
 			return a.reject(c.Context(), args[0], a.Printable(reason), signed, notSigned)
 		},
 	}
@@ -245,6 +251,6 @@ func (a *app) sendRejection(ctx context.Context, id string, body commands.Reject
 
 // asksWhetherSigned reports whether a refusal asks whether a transaction was signed.
 func asksWhetherSigned(err error) bool {
-	var refused *domain.Error
-	return errors.As(err, &refused) && refused.Code == domain.CodeConflict && refused.Field == "signed"
+	var refused *client.Problem
+	return errors.As(err, &refused) && refused.Code() == domain.CodeConflict && refused.Field == "signed"
 }

@@ -35,6 +35,7 @@ var asking = map[string]struct {
 		}}},
 		"GET /transfers": show.TransfersView{Transfers: []projections.Transfer{{Transfer: "x8"}}}, "POST /transfers": map[string]any{"revision": 8, "id": "x8"},
 	}, "/transfers {"},
+	"wallet retire": {[]string{"wallet", "retire", "hot-1", "--reason", "a key leaked"}, map[string]any{"/wallets/hot-1/retire": map[string]any{"revision": 8}}, "/wallets/hot-1/retire"},
 	"wallet sweep": {[]string{"wallet", "sweep", "--to", "cold", "--reason", "a key leaked"}, map[string]any{
 		"/state":     map[string]any{"emergency_stop": map[string]any{"engaged": true}},
 		"/wallets":   show.WalletsView{Wallets: oneHot},

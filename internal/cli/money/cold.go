@@ -46,8 +46,10 @@ func (a *app) coldSignCommand() *cobra.Command {
 			"Anybody can make such a file. With --approvers it has to be signed by an approver whose key is in that\n" +
 			"list: the approver's user name and a public key (pets-approver-…) per line, and a line with ledger and its\n" +
 			"id, if there is only one. It takes as many different names as the signed lines say, and none of them is\n" +
-			"who asked for it. After the approval has expired, by the clock of this machine, it asks first. The first and last 8 digits of the recipient are typed from paper, unless --allow has it: an\n" +
-			"address and a label per line; then no other recipient is signed for.",
+			"who asked for it. After the approval has expired, by the clock of this machine, and for a fee above the\n" +
+			"bounds of the registry, it asks first. The first and last 8 digits of the recipient are typed from paper,\n" +
+			"unless --allow has it: an address and a label per line; then no other recipient is signed for. What cancels\n" +
+			"a transfer pays nobody and has no approval: the most that its fee may burn is typed instead.",
 		Example: "  pets cold sign x12.cold.json --approvers approvers.txt\n  pets cold sign x12.cold.json --approvers approvers.txt --allow recipients.txt --out x12.signed.json",
 		// The machine of a cold wallet has no configuration, so none is read.
 		PersistentPreRunE: func(*cobra.Command, []string) error { return nil },
@@ -93,6 +95,9 @@ func (a *app) coldSign(ctx context.Context, file string, f coldFlags) error {
 		return domain.Errorf(domain.CodeConflict, "%s already exists, and is not overwritten; name another file with --out", f.out)
 	}
 	if err := explainPayment(p, registry, unsigned, prepared); err != nil {
+		return err
+	}
+	if err := a.agreeToFee(ctx, p, registry, unsigned); err != nil {
 		return err
 	}
 	if !unsigned.cancels() { // it goes nowhere, so there is nobody to compare, and nothing was approved
@@ -152,6 +157,38 @@ func explainPayment(p *cli.Prompter, registry *chain.Registry, f *coldUnsigned, 
 		return nil
 	}
 	p.Say("Compare the hash with what the approver wrote down, digit by digit.")
+	return nil
+}
+
+// agreeToFee asks about what may be burnt as the fee. A transaction above the bounds of the
+// registry is none that a server makes. That of a cancellation nobody has approved, so a person
+// types the amount: anybody can make such a file, and the fee is all that it takes.
+func (a *app) agreeToFee(ctx context.Context, p *cli.Prompter, registry *chain.Registry, f *coldUnsigned) error {
+	u, err := chain.ParseUnsigned("transaction", f.Transaction)
+	if err != nil {
+		return err
+	}
+	if err := registry.CheckFees(u); err != nil {
+		p.Say("ITS FEE IS ABOVE WHAT THIS MACHINE ALLOWS: %v. No server with the same registry makes such a file: find out who did.", err)
+		if err := a.Agree(ctx, cli.Question{Text: "Sign it all the same?", At: p}); err != nil {
+			return err
+		}
+	}
+	if !f.cancels() {
+		return nil
+	}
+	coin, err := registry.Native(f.Payment.Chain)
+	if err != nil {
+		return err
+	}
+	p.Say("It may burn up to %s %s as its fee, and nobody has approved that. Compare it with what the server shows of transfer %s, and sign only what you know to be cancelled.", f.Payment.HighestFee, coin.Symbol, f.Transfer)
+	typed, err := p.Line(ctx, fmt.Sprintf("Type that amount, in %s, to agree: ", coin.Symbol))
+	if err != nil {
+		return err
+	}
+	if amount, err := domain.ParseDecimal(strings.TrimSpace(typed)); err != nil || amount != f.Payment.HighestFee {
+		return domain.Errorf(domain.CodeDenied, "that is not the %s %s that the cancellation may cost; nothing was signed", f.Payment.HighestFee, coin.Symbol)
+	}
 	return nil
 }
 

@@ -222,7 +222,8 @@ func TestColdExportKeepsTheFirstApprovals(t *testing.T) {
 }
 
 // What cancels a transfer pays nothing, from the wallet to itself: nobody approved it, and
-// there is no recipient to compare, also where keys and recipients are pinned.
+// there is no recipient to compare, also where keys and recipients are pinned. "What it may
+// burn is typed."
 func TestColdSignCancels(t *testing.T) {
 	s := brokenHome(t)
 	pins := s.File("approvers.txt", "bob "+approvaltest.Public("bob")+"\n")
@@ -234,8 +235,27 @@ func TestColdSignCancels(t *testing.T) {
 		Payment:     domain.Payment{Chain: "eip155:137", AssetID: "eip155:137/slip44:966", From: from, To: from, Amount: domain.Zero, HighestFee: domain.MustDecimal("0.05")},
 	}
 	f.Hash = treasury.Hash("main", &domain.TransferRequested{Transfer: "x12", Kind: domain.TransferCancel, Payment: f.Payment})
-	s.Sit("cold", "sign", s.Carry("x12.cold.json", f), "--approvers", pins, "--allow", allow).WaitFor("CANCELS it: nothing is paid").
-		WaitFor("not shown: ").Types(petstest.OtherWords + "\r").WaitFor("Signed: 0x").Ends(0)
+	file := s.Carry("x12.cold.json", f)
+	sign := func(amount string) *petstest.Seat {
+		return s.Sit("cold", "sign", file, "--approvers", pins, "--allow", allow).WaitFor("CANCELS it: nothing is paid").
+			WaitFor("It may burn up to 0.05 POL").WaitFor("Type that amount, in POL, to agree: ").Types(amount + "\r")
+	}
+	for _, other := range []string{"", "y", "0.5", "5"} {
+		sign(other).WaitFor("nothing was signed").Ends(1)
+	}
+	sign("0.05").WaitFor("not shown: ").Types(petstest.OtherWords + "\r").WaitFor("Signed: 0x").Ends(0)
+
+	// "This machine's own bounds": a forged one would burn 4.99 coins, and pay nobody.
+	dear := f
+	dear.Payment.HighestFee = domain.MustDecimal("4.99")
+	dear.Transaction = json.RawMessage(strings.NewReplacer("200000000000", "237000000000000", "50000000000000000", "4990000000000000000").Replace(string(f.Transaction)))
+	dear.Hash = treasury.Hash("main", &domain.TransferRequested{Transfer: "x12", Kind: domain.TransferCancel, Payment: dear.Payment})
+	forged := s.Carry("dear.cold.json", dear)
+	s.Sit("cold", "sign", forged, "--approvers", pins, "--allow", allow, "--out", "d.json").WaitFor("ITS FEE IS ABOVE WHAT THIS MACHINE ALLOWS").
+		WaitFor("Sign it all the same? [y/N] ").Types("\r").Ends(1)
+	s.Sit("cold", "sign", forged, "--approvers", pins, "--allow", allow, "--out", "d.json").WaitFor("Sign it all the same? [y/N] ").Types("y\r").
+		WaitFor("It may burn up to 4.99 POL").Types("0.05\r").WaitFor("nothing was signed").Ends(1)
+	require.NoFileExists(t, filepath.Join(s.Dir, "d.json"))
 
 	// Only what pays nothing is taken for a cancellation.
 	pays := unsignedTransfer(t, from)
@@ -385,4 +405,32 @@ func mutate(v any, at string, wanted func(at string) bool) any {
 		return v[:len(v)-1] + string('0'+(last+1)%10)
 	}
 	return fmt.Sprint(v)
+}
+
+// A payment's fee is held to the bounds of this machine, too, whatever was approved: its gas
+// and its fee.
+func TestColdSignBoundsFees(t *testing.T) {
+	s := brokenHome(t)
+	for what, change := range map[string][2]string{
+		"237000000000000 wei per gas": {`"max_fee_per_gas":"200000000000"`, `"max_fee_per_gas":"237000000000000"`},
+		"300001 gas":                  {`"gas":65000`, `"gas":300001`},
+	} {
+		f := unsignedTransfer(t, petstest.OtherFirst)
+		f.Payment.HighestFee = domain.MustDecimal("100")
+		f.Transaction = json.RawMessage(strings.NewReplacer(change[0], change[1], `"highest_fee":"50000000000000000"`, `"highest_fee":"100000000000000000000"`).Replace(string(f.Transaction)))
+		f.Hash = treasury.Hash("main", &domain.TransferRequested{Transfer: "x12", Kind: domain.TransferWithdrawal, Payment: f.Payment})
+		s.Sit("cold", "sign", s.Carry("x12.cold.json", f), "--out", "o.json").WaitFor("ITS FEE IS ABOVE WHAT THIS MACHINE ALLOWS").WaitFor(what).
+			WaitFor("Sign it all the same? [y/N] ").Types("n\r").Ends(1)
+	}
+	require.NoFileExists(t, filepath.Join(s.Dir, "o.json"))
+}
+
+// "The file says what it is": one whose word is not what its transaction does is refused.
+func TestColdFileSaysWhatItIs(t *testing.T) {
+	s := brokenHome(t)
+	f := unsignedTransfer(t, petstest.OtherFirst)
+	f.What = "cancellation"
+	s.Sit("cold", "sign", s.Carry("x12.cold.json", f), "--out", "o.json").WaitFor("says that it is a cancellation, and its transaction is a payment").Ends(1)
+	f.What = "payment"
+	s.Sit("cold", "sign", s.Carry("x12.cold.json", f), "--out", "o.json").WaitFor("first 8 digits").Types("\x03").Ends(1)
 }

@@ -1,6 +1,7 @@
 package money
 
 import (
+	"bytes"
 	stdjson "encoding/json"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"pets/domain"
 	"pets/domain/treasury"
 	"pets/internal/evm"
+	"pets/projections"
 )
 
 const (
@@ -33,6 +35,8 @@ type coldUnsigned struct {
 	Version   int    `json:"pets_cold"`
 	Portfolio string `json:"portfolio"`
 	Transfer  string `json:"transfer"`
+	// What it is, a payment or a cancellation. Files of older builds do not say it.
+	What string `json:"what,omitempty"`
 	// Hash is the hash that the approval is bound to; Payment is what was approved.
 	Hash    string         `json:"hash"`
 	Payment domain.Payment `json:"payment"`
@@ -103,7 +107,18 @@ func (f *coldUnsigned) check(file string, signatory *evm.Signatory) (commands.Pr
 	if !f.intact() {
 		return prepared, domain.Errorf(domain.CodeConflict, "%s: hash is not that of this transfer: something of it was changed after it was approved. Do not sign it", file)
 	}
+	if f.What != "" && f.What != f.what() {
+		return prepared, domain.Errorf(domain.CodeConflict, "%s says that it is a %s, and its transaction is a %s. Do not sign it, and find out who changed it", file, f.What, f.what())
+	}
 	return prepared, f.checkApprovals(file)
+}
+
+// what names the kind of transaction that the file holds.
+func (f *coldUnsigned) what() string {
+	if f.cancels() {
+		return projections.ToSignCancellation
+	}
+	return projections.ToSignPayment
 }
 
 // intact reports whether the hash is the one of this transfer, for any kind of transfer.
@@ -194,6 +209,16 @@ func dotted(p jsontext.Pointer) string {
 	return strings.ReplaceAll(strings.TrimPrefix(string(p), "/"), "/", ".")
 }
 
+// thereAlready refuses to write over a file, and says what stands in it: an older file may hold
+// a payment that was cancelled since.
+func thereAlready(file string, text []byte) error {
+	was, err := os.ReadFile(file)
+	if err == nil && bytes.Equal(bytes.TrimSpace(was), text) {
+		return fmt.Errorf("%s is there already, with exactly this in it. Use that one, or name another with --out", file)
+	}
+	return fmt.Errorf("%s cannot be written: it is there already, WITH SOMETHING ELSE IN IT, and no such file is ever written over. Do not sign or send what stands there; name another file with --out", file)
+}
+
 // writeCarried writes a file readable by its owner only and flushes it to disk. It never
 // overwrites a file.
 func writeCarried(file string, v any) (err error) {
@@ -203,7 +228,7 @@ func writeCarried(file string, v any) (err error) {
 	}
 	w, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, os.ErrExist) {
-		return fmt.Errorf("%s cannot be written: it is there already, and no such file is ever written over. Use that one, or name another with --out", file)
+		return thereAlready(file, text)
 	}
 	if err != nil {
 		return fmt.Errorf("%s cannot be written: %w", file, errors.Unwrap(err))

@@ -28,12 +28,13 @@ func (a *app) coldExportCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "export ID", Short: "Write the transaction of a prepared transfer into a file, for the machine with the key", Args: cobra.ExactArgs(1),
 		Long: "The file holds no secret: the payment that was approved, the transaction that makes it, and what the\n" +
-			"approver has signed.\n" +
+			"approver has signed. What would not be taken any more, or not now, is not written: a stop, an approval\n" +
+			"that has expired, a recipient that is gone, a cancellation that is not prepared yet.\n" +
 			"Before it is written the transaction's own bytes are compared with the payment.",
 		Example: "  pets cold export x41 --out /media/stick/x41.cold.json",
 		RunE:    func(c *cobra.Command, args []string) error { return a.coldExport(c.Context(), args[0], out) },
 	}
-	c.Flags().StringVar(&out, "out", "", "the `file` to write (ID.cold.json by default); it must not exist yet")
+	c.Flags().StringVar(&out, "out", "", "the `file` to write (ID.cold.json by default, ID.cancel.cold.json for a cancellation); it must not exist yet")
 	return c
 }
 
@@ -55,6 +56,9 @@ func (a *app) coldExport(ctx context.Context, id, out string) error {
 	}
 	if out == "" {
 		out = id + ".cold.json"
+		if file.cancels() { // beside the payment that may have been exported before
+			out = id + ".cancel.cold.json"
+		}
 	}
 	if err := writeCarried(out, file); err != nil {
 		return err
@@ -96,6 +100,10 @@ func (a *app) unsignedOf(ctx context.Context, t *projections.Transfer) (*coldUns
 		return nil, domain.Errorf(domain.CodeConflict, "%s is not prepared yet: the server does it within seconds, unless another transfer of the wallet or a stop is in the way; wait, and ask again (%s)", t.Transfer, a.Typed("transfers", t.Transfer))
 	case !elsewhere(t):
 		return nil, domain.Errorf(domain.CodeConflict, "%s is %s: there is nothing to sign", t.Transfer, t.Status)
+	case t.ToSign == nil:
+		return nil, domain.Errorf(domain.CodeConflict, "the server does not say whether %s may be signed: it is of an older version than this program", t.Transfer)
+	case t.ToSign.Not != "":
+		return nil, domain.Errorf(domain.CodeConflict, "%s must not be signed now, so nothing was written: %s. Next: %s", t.Transfer, t.ToSign.Not, a.Typed(show.WayOf(t)...))
 	}
 	payment, hash := t.Payment, t.Hash
 	if last.Cancel && t.Cancel != nil {
@@ -118,6 +126,7 @@ func (a *app) unsignedOf(ctx context.Context, t *projections.Transfer) (*coldUns
 	if !last.Cancel { // which nobody approves: it pays nothing
 		file.Approvals = coldApprovals(approved.Subject.Ledger, a.Config.Portfolio, t)
 	}
+	file.What = file.what()
 	if len(file.Approvals) > 0 {
 		file.Version = coldSignedVersion
 	}

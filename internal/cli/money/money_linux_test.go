@@ -106,7 +106,7 @@ func (w *moneyWorld) comesBackFromCold() {
 	w.until(id, string(treasury.Prepared))
 	require.Contains(t, w.ok("olga", "transfers", id), "pets cold export "+id)
 	require.Contains(t, w.ok("olga", "cold", "export", id, "--out", file), "written to "+file)
-	w.refused("olga", 1, "cannot be written", "cold", "export", id, "--out", file)
+	w.refused("olga", 1, "is there already, with exactly this in it", "cold", "export", id, "--out", file)
 	w.refused("olga", 1, "it is the unsigned one", "cold", "import", file)
 	require.Contains(t, w.signCold("cold", "sign", file, "--registry", w.registry, "--out", signed), "400 USDC")
 	require.Contains(t, w.ok("olga", "cold", "import", signed), "the server sends it")
@@ -159,6 +159,12 @@ func (w *moneyWorld) breachDrill() {
 	require.Equal(t, "rejected", w.transfer(ordinary).Status, "the stop ends what is not signed")
 	w.refused("olga", 1, "only a sweep or an evacuation", "transfer", "--from", "hot", "--to", "cold", "--amount", "1", "--reason", "another one")
 	w.refused("olga", 2, "add --yes", "wallet", "sweep", "--to", "cold", "--reason", "a key leaked")
+	// A recipient that was mistyped is refused before anything is planned and asked.
+	w.refused("olga", 1, "--to must be cold, or one of these, and is none of them: vault-1", "wallet", "sweep", "--to", "cld", "--reason", "a key leaked")
+	// "What to do next" in a breach is the sweep; and a stop without a reason leaves the reason.
+	require.Contains(w.t, w.ok("olga", "state"), "pets wallet sweep --to cold --reason ")
+	w.ok("bob", "stop", "--emergency", "--kind", "security_breach")
+	require.Contains(w.t, w.ok("olga", "state"), "a key leaked")
 	out := w.ok("olga", "wallet", "sweep", "--to", "cold", "--reason", "a key leaked", "--yes")
 	require.Contains(t, out, "sweep of 1400 USDC from hot to cold")
 	swept := unique(transferPattern.FindAllString(out[strings.Index(out, "sweep of 1400")-10:], -1))

@@ -303,6 +303,7 @@ type transferJSON struct {
 	Attempts               []attemptJSON
 	Rebalance              *domain.Rebalance
 	Code                   string
+	ToSign                 *projections.ToSign `json:"to_sign"`
 }
 
 func (w *moneyWorld) transfer(id string) transferJSON {
@@ -367,6 +368,8 @@ func (w *moneyWorld) typesWords(seat *petstest.Seat, unsigned string) string {
 	require.NoError(w.t, err)
 	if to := file.Payment.To; to != file.Payment.From { // what cancels a transfer goes to nobody
 		seat.WaitFor("first 8 digits").Types(to[2:2+money.TypedDigits] + "\r").WaitFor("last 8 digits").Types(to[len(to)-money.TypedDigits:] + "\r")
+	} else {
+		seat.WaitFor("to agree: ").Types(file.Payment.HighestFee.String() + "\r")
 	}
 	return seat.WaitFor("not shown: ").Types(petstest.TestWords + "\r").WaitFor("Signed: 0x").Ends(0)
 }

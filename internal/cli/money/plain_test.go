@@ -84,12 +84,39 @@ func TestStatusLines(t *testing.T) {
 	}
 }
 
+// "A transaction that waits for its signature has no hash": the one that was sent is named.
+func TestWhatIsOnItsWay(t *testing.T) {
+	t.Parallel()
+	v := shownTransfer()
+	v.Status, v.Attempts = treasury.Broadcast, []projections.Attempt{{TxHash: "0xabc", Sent: true}, {}}
+	require.Equal(t, "broadcast: on its way, 0xabc; a newer transaction waits for its signature", statusLine(&v))
+	v.Attempts = v.Attempts[:1]
+	require.Equal(t, "broadcast: on its way, 0xabc", statusLine(&v))
+}
+
+// "The default fee is the most that the rules allow": the printed raise names who allows more.
+func TestARaiseThatTheRulesRefuse(t *testing.T) {
+	t.Parallel()
+	said := func(fee, most string) string {
+		var out clitest.Buffer
+		a := &app{&cli.App{Out: &out}}
+		a.Config.Portfolio = "main"
+		v := shownTransfer()
+		v.Status, v.Payment.HighestFee = treasury.Broadcast, dec(fee)
+		a.sayCap(a.Printer(), &v, dec(most))
+		return out.String()
+	}
+	require.Contains(t, said("1", "1"), "pets override request treasury_policy")
+	require.Contains(t, said("0.95", "1"), "is at least 1.045 ")
+	require.Empty(t, said("0.5", "1"))
+}
+
 // nextOf is what is printed of a transfer's next step.
 func nextOf(v *projections.Transfer, ways ...string) string {
 	var out clitest.Buffer
 	a := &app{&cli.App{Out: &out}}
 	a.Config.Portfolio = "main"
-	a.sayNextStep(a.Printer(), v, ways)
+	a.sayNextStep(a.Printer(), v, standing{ways: ways, now: v.ExpiresAt.Add(-time.Minute), mostFee: dec("1")})
 	return out.String()
 }
 
@@ -108,6 +135,36 @@ func TestNextStepIsTrueAndWhole(t *testing.T) {
 	v.Status = treasury.Requested
 	require.Contains(t, nextOf(&v), "    pets approve x7 \\\n      --hash "+v.Hash+" \\\n      -p main\n")
 	clitest.WholeCommands(t, nextOf(&v))
+}
+
+// "e's own next says the server goes on with it by itself, while only the log says that two
+// people have to settle it": a signed transfer whose nonce another open one has names it, and
+// what to do.
+func TestNextStepOfASharedNonce(t *testing.T) {
+	t.Parallel()
+	signed := func(id, wallet string, nonce uint64, status treasury.Status) projections.Transfer {
+		v := shownTransfer()
+		v.Transfer, v.Wallet, v.From, v.Status, v.Kind = id, wallet, domain.WalletCold, status, domain.TransferEvacuation
+		v.Attempts = []projections.Attempt{{TxHash: "0xabc", Nonce: nonce}}
+		return v
+	}
+	e := signed("x9", "cold-1", 4, treasury.Signed)
+	others := []projections.Transfer{e, signed("x1", "cold-1", 4, treasury.Failed), signed("x2", "cold-2", 4, treasury.Signed), signed("x3", "cold-1", 3, treasury.Signed)}
+	said := func(all ...projections.Transfer) string {
+		a, out, errs, _ := fakeServer(t, map[string]any{
+			"/transfers": show.TransfersView{Transfers: all}, "/wallets": show.WalletsView{}, "/address-book": show.BookView{}, "/state": map[string]any{}, "/treasury": map[string]any{},
+		})
+		require.Equal(t, 0, a.RunCommands(t.Context(), []string{"transfers", "x9"}, Commands(a.App)...), errs.String())
+		_, next, _ := strings.Cut(out.String(), "next: ")
+		return next
+	}
+	require.Contains(t, said(others...), "the server goes on with it by itself")
+	shared := said(append(others, signed("x5", "cold-1", 4, treasury.Prepared))...)
+	require.NotContains(t, shared, "by itself:")
+	require.Contains(t, shared, "this one or x5, which has the same nonce")
+	require.Contains(t, shared, "cold import")
+	require.Contains(t, shared, "transfer=x9")
+	clitest.WholeCommands(t, shared)
 }
 
 // A proposal says where its amount comes from: the whole difference, what can be given,
@@ -302,7 +359,7 @@ func TestAFileThatIsThereNamesTheWayOut(t *testing.T) {
 	require.NoError(t, writeCarried(file, "first"))
 	err := writeCarried(file, "second")
 	require.ErrorContains(t, err, file+" cannot be written: it is there already")
-	require.ErrorContains(t, err, "name another with --out")
+	require.ErrorContains(t, err, "name another file with --out")
 }
 
 // "It says what it waits for": who follows a transfer that stands still under an emergency stop

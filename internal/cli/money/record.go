@@ -2,12 +2,17 @@ package money
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"pets/commands"
+	"pets/commands/client"
 	"pets/domain"
+	"pets/domain/portfolio"
 	"pets/internal/cli"
 	"pets/internal/cli/show"
 )
@@ -118,13 +123,44 @@ func (a *app) feeCommand() *cobra.Command {
 	return c
 }
 
+// adjust corrects the books: by a request to a second person in a live portfolio, and at once
+// on paper. The request goes first, because nothing is recorded of its refusal on paper, while
+// that of the other one would be recorded as a denial. It is also refused while the clock is
+// behind, and to the repeat of a correction on paper, whose key was used for that.
+func (a *app) adjust(ctx context.Context, body commands.PostAdjustment, what string) error {
+	limits, err := json.Marshal(portfolio.Adjustment{Account: body.Account, Asset: body.Asset, Amount: body.Amount})
+	if err != nil {
+		return err
+	}
+	answer, err := a.Posted(ctx, "/overrides", commands.RequestOverride{Kind: domain.OverrideAdjustment, Limits: limits, Reason: body.Reason}, func(answer commands.Answer) string {
+		return answer.ID + ": asked for, so that " + what + "; nothing is corrected before another user confirms it, within 24 h"
+	})
+	if err == nil {
+		return a.Next("another user, with a key of role approver, confirms it", "override", "confirm", answer.ID)
+	}
+	var p *client.Problem
+	if !errors.As(err, &p) {
+		return err
+	}
+	paper := p.Code() == domain.CodeConflict && strings.Contains(p.Detail, "POST …/adjustments")
+	if !paper && p.Code() != domain.CodeIdempotencyMismatch && p.Code() != domain.CodeClock {
+		return err
+	}
+	alone := a.postMoney(ctx, "/adjustments", body.Asset, body, what)
+	if refused := (*client.Problem)(nil); !paper && errors.As(alone, &refused) && (refused.Code() == domain.CodeDenied || refused.Code() == domain.CodeIdempotencyMismatch) {
+		return err
+	}
+	return alone
+}
+
 func (a *app) adjustCommand() *cobra.Command {
 	body := commands.PostAdjustment{}
 	var add, take cli.DecimalFlag
 	c := &cobra.Command{
 		Use: "adjust ACCOUNT --add N | --take N", Short: "Correct an account of the books by hand (an admin)", Args: cobra.ExactArgs(1),
 		Long: "Corrects what the books say of hot:treasury, cold:treasury or hot:bot/NAME where they are wrong:\n" +
-			"pets balances shows them. It is for mistakes; money that moved is a deposit, a withdrawal or a fee.",
+			"pets balances shows them. It is for mistakes; money that moved is a deposit, a withdrawal or a fee.\n" +
+			"In a live portfolio it takes two people: this asks for it, and an approver confirms it.",
 		Example: "  pets adjust hot:treasury --take 0.37 --reason \"deposit of 3 March was 9999.63\"",
 		RunE: func(c *cobra.Command, args []string) error {
 			body.Account = args[0]
@@ -142,7 +178,7 @@ func (a *app) adjustCommand() *cobra.Command {
 			if body.Amount.Sign() < 0 {
 				what = fmt.Sprintf("%s has %s%s less", body.Account, body.Amount.Abs(), ofAsset(body.Asset))
 			}
-			return a.postMoney(c.Context(), "/adjustments", body.Asset, body, what)
+			return a.adjust(c.Context(), body, what)
 		},
 	}
 	c.Flags().Var(&add, "add", "how much more it is to have")

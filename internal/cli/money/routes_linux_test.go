@@ -283,7 +283,7 @@ var steps = []step{
 	{route: "POST /transfers/{transfer}/raise", who: "olga", line: "transfer raise TRANSFER --highest-fee 0.8 --reason drill", do: (*story).raised},
 	{route: "POST /transfers/{transfer}/signed", who: "olga", line: "cold import FILE", do: (*story).coldSigned},
 	{route: "POST /transfers/{transfer}/cancel", who: "olga", line: "transfer cancel TRANSFER --reason drill", do: (*story).cancelled},
-	{route: "POST /wallets/{wallet}/retire", who: "bob", line: "wallet retire hot-2 --reason drill"},
+	{route: "POST /wallets/{wallet}/retire", who: "bob", line: "wallet retire hot-2 --reason drill --yes"},
 	{route: "POST /v1/emergency-stop", who: "olga", line: "stop --emergency --everywhere --reason drill"},
 	{route: "POST /import", who: "olga", line: "-p imported import --capital 100 FILE", do: (*story).imported},
 }
@@ -362,7 +362,7 @@ func (s *story) rejected() {
 
 // coldTransfer requests money from the cold wallet, and has the transfer approved.
 func (s *story) coldTransfer() {
-	id := asked(s.t, s.does("olga", "transfer", "--from", "cold", "--to", "hot", "--amount", "7", "--highest-fee", "0.5", "--reason", "drill"))
+	id := asked(s.t, s.does("olga", "transfer", "--from", "cold", "--to", "hot-1", "--amount", "7", "--highest-fee", "0.5", "--reason", "drill"))
 	s.does("bob", "approve", id, "--hash", s.transfer(id).Hash)
 	s.cold7 = id
 }
@@ -385,7 +385,7 @@ func (s *story) raised() {
 // signs the transaction that cancels it.
 func (s *story) cancelled() {
 	s.confirmed(s.cold7)
-	id := asked(s.t, s.does("olga", "transfer", "--from", "cold", "--to", "hot", "--amount", "3", "--highest-fee", "0.5", "--reason", "drill"))
+	id := asked(s.t, s.does("olga", "transfer", "--from", "cold", "--to", "hot-1", "--amount", "3", "--highest-fee", "0.5", "--reason", "drill"))
 	s.does("bob", "approve", id, "--hash", s.transfer(id).Hash)
 	s.until(id, string(treasury.Prepared))
 	s.refused("olga", 1, "was signed: whoever has the file can send it", "reject", id, "--reason", "drill", "--signed")

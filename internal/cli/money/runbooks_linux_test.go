@@ -215,7 +215,7 @@ func (b *runbook) leavesNothing() {
 	entries, err := os.ReadDir(b.away)
 	require.NoError(b.t, err)
 	for _, e := range entries {
-		require.Regexp(b.t, `^(approvers\.txt|(registry|x\d+\.(cold|signed))\.json)$`, e.Name())
+		require.Regexp(b.t, `^(approvers\.txt|(registry|x\d+(\.cancel)?\.(cold|signed))\.json)$`, e.Name())
 	}
 }
 
@@ -281,6 +281,10 @@ func (b *runbook) step(words []string) {
 	case "cancelled": // mine blocks until it is final
 		b.mined(b.until(words[1], string(treasury.Broadcast)))
 		b.until(words[1], string(treasury.Failed))
+	case "day": // it is the same time on the next day
+		b.mu.Lock()
+		b.now = b.now.Add(24 * time.Hour)
+		b.mu.Unlock()
 	case "proposed": // wait for the server's proposal
 		require.Equal(b.t, words[1], b.proposed())
 	case "arrives": // send tokens to the hot wallet

@@ -2,9 +2,11 @@ package money
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"pets/domain"
+	"pets/domain/portfolio"
 	"pets/domain/treasury"
 	"pets/internal/cli"
 	"pets/internal/cli/show"
@@ -107,46 +109,28 @@ func explainRebalance(r *domain.Rebalance, amount *domain.Decimal, fromCold bool
 	)
 }
 
-// sayNextStep prints what comes next: a command, or what is waited for, which was said before.
-func (a *app) sayNextStep(p *cli.Printer, t *projections.Transfer, ways []string) {
-	says, command := nextStep(t, len(ways) > 0)
-	p.Line("next: %s", says)
-	if command != nil {
-		a.Command(p, command...)
+// sayCap says of a transfer whose fee cannot be raised under the rules how two people change them:
+// the default fee of a transfer is the most that the rules allow.
+func (a *app) sayCap(p *cli.Printer, t *projections.Transfer, most domain.Decimal) {
+	if t.Status != treasury.Broadcast || t.Cancel != nil || t.Raise != nil || !most.Less(portfolio.LeastRaise(t.Payment.HighestFee)) {
+		return
 	}
-	if t.Status == treasury.Broadcast && t.Cancel == nil && t.Raise == nil {
-		p.Line("if it stays here because its fee is too low, a higher one, or nothing at all with its number:")
-		a.Command(p, "transfer", "raise", t.Transfer, "--highest-fee", cli.Unsaid, "--reason", cli.Unsaid)
-		a.Command(p, "transfer", "cancel", t.Transfer, "--reason", cli.Unsaid)
-	}
+	p.Say(0, "A higher fee is at least %s %s, and max_transfer_fee is %s: two people allow more first. One asks, another confirms, and then the fee is raised:", portfolio.LeastRaise(t.Payment.HighestFee), t.GasAsset, most)
+	a.Command(p, "override", "request", "treasury_policy", "max_transfer_fee="+cli.Unsaid, "--reason", cli.Unsaid)
 }
 
-// nextStep is the command that comes next, or what is waited for. What stands in the way is
-// said before it, and comes first.
-func nextStep(t *projections.Transfer, inTheWay bool) (says string, command []string) {
-	cold := t.From == domain.WalletCold
-	last := show.LastAttempt(t)
-	unsigned := last == nil || last.TxHash == ""
-	switch {
-	case show.IsOver(t):
-		return "nothing; it is over", nil
-	case waits(t):
-		t = pending(t)
-		who := "somebody else than " + t.RequestedBy
-		if t.Status == treasury.Requested && t.FirstApprovedBy != "" {
-			who += " and " + t.FirstApprovedBy
+// onItsWay names the transaction that was sent last. A newer one of a cold wallet has no hash
+// before it is signed elsewhere.
+func onItsWay(t *projections.Transfer) string {
+	for i, at := range slices.Backward(t.Attempts) {
+		switch {
+		case at.TxHash != "" && i == len(t.Attempts)-1:
+			return "on its way, " + at.TxHash
+		case at.TxHash != "":
+			return "on its way, " + at.TxHash + "; a newer transaction waits for its signature"
 		}
-		return who + ", with the role approver:", []string{"approve", t.Transfer, "--hash", t.Hash}
-	case inTheWay && unsigned:
-		return "it waits for what is said above; once that is over, the server goes on with it. To see what it waits for:", []string{"transfers", t.Transfer, "--follow"}
-	case cold && t.Status == treasury.Approved:
-		return "the server prepares the transaction; then it goes to the machine with the key:", []string{"cold", "export", t.Transfer}
-	case elsewhere(t) && t.Cancel != nil && !last.Cancel:
-		return "the server prepares the transaction that cancels it; then it goes to the machine with the key:", []string{"cold", "export", t.Transfer}
-	case elsewhere(t):
-		return "the machine with the key signs it:", []string{"cold", "export", t.Transfer}
 	}
-	return "the server goes on with it by itself:", []string{"transfers", t.Transfer, "--follow"}
+	return "its transaction waits for its signature"
 }
 
 // statusLine describes the status of a transfer.
@@ -162,13 +146,16 @@ func statusLine(t *projections.Transfer) string {
 		return "approved: the server prepares it when its turn comes"
 	case treasury.Prepared:
 		if cold {
+			if t.ToSign != nil && t.ToSign.Not != "" {
+				return "prepared, and not to be signed now"
+			}
 			return "prepared: waits for its signature, with the key of the cold wallet"
 		}
 		return "prepared: nonce and fees are recorded, nothing is signed yet"
 	case treasury.Signed:
 		return "signed: not sent yet"
 	case treasury.Broadcast:
-		return "broadcast: on its way, " + t.Attempts[len(t.Attempts)-1].TxHash
+		return "broadcast: " + onItsWay(t)
 	case treasury.Confirmed:
 		return fmt.Sprintf("confirmed in block %d, fee %s %s", t.Block, t.Fee, t.GasAsset)
 	case treasury.Failed:

@@ -270,11 +270,11 @@ func (a *app) sayWaits(ctx context.Context, p *cli.Printer, t *projections.Trans
 	if last := show.LastAttempt(t); a.JSON || last != nil && last.TxHash != "" {
 		return said, nil
 	}
-	ways, err := a.waysOf(ctx, "", t)
+	at, err := a.standingOf(ctx, "", t)
 	if err != nil {
 		return said, err
 	}
-	now := strings.Join(ways, "\n")
+	now := strings.Join(at.ways, "\n")
 	if now != "" && now != said {
 		p.Line("%s waits:\n%s", t.Transfer, now)
 	}

@@ -58,5 +58,14 @@ func TestADifferenceNamesTheWayOut(t *testing.T) {
 		require.Contains(t, text, "(as of the last reconciliation, 2026-03-02 19:24:00 UTC)")
 		require.Contains(t, text, "If what explains it was recorded since, only reconcile.")
 		clitest.WholeCommands(t, out.String())
+
+		out = clitest.Buffer{}
+		v.Differences[0].Unsure = "transfer x9 is on its way"
+		a.printWatch(a.Printer(), v)
+		text = strings.Join(strings.Fields(out.String()), " ")
+		require.Contains(t, text, "Book nothing for it now: transfer x9 is on its way.")
+		require.Contains(t, text, "pets reconcile -p main")
+		require.NotContains(t, text, "pets deposit")
+		require.NotContains(t, text, "pets withdraw")
 	}
 }

@@ -189,6 +189,8 @@ func (a *app) registerNew(ctx context.Context, p *cli.Prompter, name string, f c
 	}
 	p.Say("Its key is recorded (revision %d). Try the way back now, while the paper is at hand:", answer.Revision)
 	p.Say("    %s", a.Typed(append([]string{"wallet", "recover", name, "--drill", "--address", address.String()}, indexOption(f.index)...)...))
+	p.Say("Let the server open it, too: until then each transfer to it needs an approval, because its key was not found there.")
+	p.Say("    %s", a.Typed("wallet", "verify", name))
 	return nil
 }
 

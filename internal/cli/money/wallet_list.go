@@ -182,6 +182,11 @@ func (a *app) printWallets(v walletList) error {
 		return err
 	}
 	for _, w := range v.Wallets {
+		for _, asset := range w.Assets { // a name alone may stand for another token
+			p.Whole(fmt.Sprintf("%s holds %s: %s", w.Wallet.Wallet, asset.Asset, asset.ID))
+		}
+	}
+	for _, w := range v.Wallets {
 		if w.Key != nil && w.KeyID == "" {
 			p.Line("the key of %s is here and not recorded; run: %s", w.Wallet.Wallet, a.Typed("wallet", "record", w.Wallet.Wallet))
 		}

@@ -22,6 +22,7 @@ func (a *app) walletMoves() []*cobra.Command {
 
 func (a *app) walletRetireCommand() *cobra.Command {
 	var reason string
+	var yes bool
 	c := &cobra.Command{
 		Use: "retire NAME --reason TEXT", Args: cobra.ExactArgs(1),
 		Short: "Never use a wallet again whose key may have leaked (through the server)",
@@ -32,14 +33,22 @@ func (a *app) walletRetireCommand() *cobra.Command {
 			if err := cli.ReasonNeeded(reason); err != nil {
 				return err
 			}
+			if err := a.ActsOnServer(); err != nil {
+				return err
+			}
+			question := cli.Question{Text: fmt.Sprintf("Retire %s for ever, so that another wallet has to be registered?", args[0]), Yes: yes, Flag: "--yes: it is final"}
+			if err := a.Agree(c.Context(), question); err != nil {
+				return err
+			}
 			var answer commands.Answer
 			if err := a.ToServer(c.Context(), http.MethodPost, walletPath(args[0], "/retire"), cli.ReasonOf(reason), &answer); err != nil {
 				return err
 			}
-			return a.Done(answer, args[0]+" is retired: nothing is sent to it any more, and money leaves it by a sweep or an evacuation only")
+			return a.Done(answer, args[0]+" is retired for ever: nothing is sent to it any more, and money leaves it by a sweep or an evacuation only")
 		},
 	}
 	c.Flags().StringVar(&reason, "reason", "", "why; it is kept with the record")
+	cli.AskFirst(c, &yes, "do not ask")
 	return c
 }
 

@@ -14,6 +14,7 @@ import (
 	"pets/commands"
 	"pets/commands/client"
 	"pets/domain"
+	"pets/domain/treasury"
 	"pets/internal/cli"
 	"pets/internal/cli/show"
 	"pets/projections"
@@ -65,6 +66,9 @@ func (a *app) sweep(ctx context.Context, o outflow, yes bool) error {
 	if err := a.ActsOnServer(); err != nil {
 		return err
 	}
+	if err := a.knownRecipient(ctx, o); err != nil {
+		return err
+	}
 	plan, err := a.planSweep(ctx, o)
 	if err != nil {
 		return err
@@ -84,6 +88,40 @@ func (a *app) sweep(ctx context.Context, o outflow, yes bool) error {
 	}
 	requested, err := a.requestSweeps(ctx, moves, o)
 	return errors.Join(a.printSwept(requested), err)
+}
+
+// knownRecipient refuses a recipient that the server would refuse for every item, before anything is
+// planned and asked. Where wallets and book cannot be read, the way out is not closed: the server
+// decides.
+func (a *app) knownRecipient(ctx context.Context, o outflow) error {
+	var v show.WalletsView
+	var book show.BookView
+	if err := errors.Join(a.ToServer(ctx, http.MethodGet, "/wallets", nil, &v), a.ToServer(ctx, http.MethodGet, "/address-book", nil, &book)); err != nil {
+		return ctx.Err()
+	}
+	known := []string{}
+	for i := range v.Wallets {
+		w := &v.Wallets[i]
+		if w.RetiredAt != nil {
+			continue
+		}
+		if w.Wallet == o.to || w.Place == o.to || treasury.SameAddress(w.Address, o.to) { // the server says which of them it may be
+			return nil
+		}
+		if w.Place == domain.WalletCold {
+			known = append(known, w.Wallet)
+		}
+	}
+	for i := range book.Addresses {
+		if treasury.SameAddress(book.Addresses[i].Address, o.to) {
+			return nil
+		}
+		known = append(known, book.Addresses[i].Address)
+	}
+	if len(known) == 0 {
+		return domain.Invalid("--to", "must be a cold wallet or an address of the book, and there is none: nothing was planned")
+	}
+	return domain.Invalid("--to", "must be cold, or one of these, and is none of them: %s. Nothing was planned", strings.Join(known, ", "))
 }
 
 func verbOf(kind string) string {

@@ -134,14 +134,33 @@ func (a *app) addMarketCommand() *cobra.Command {
 			if body.Tokens, err = cli.NamedPairs("--token", "OUTCOME=ID", tokens); err != nil {
 				return err
 			}
-			return a.Post(c.Context(), "/markets", body, fmt.Sprintf("market %s is registered, kind %s", body.Market, body.Kind))
+			answer, err := a.Posted(c.Context(), "/markets", body, func(commands.Answer) string {
+				return fmt.Sprintf("market %s is registered, kind %s", body.Market, body.Kind)
+			})
+			if err != nil || a.JSON || len(body.Tokens) == 0 {
+				return err
+			}
+			e, err := a.Recorded(c.Context(), answer, domain.MarketRegisteredType)
+			if m, is := e.(*domain.MarketRegistered); is {
+				p := a.Printer()
+				p.Say(0, "its tokens: %s", portfolio.TokensSaid(m.Checked))
+				return p.Err
+			}
+			return err
 		},
 	}
 	c.Flags().StringVar(&kind, "kind", string(domain.KindOutcome), "outcome, spot or perp")
 	c.Flags().StringSliceVar(&body.Outcomes, "outcomes", nil, "all of its outcomes, or the asset of a spot or perp")
 	c.Flags().StringVar(&body.Category, "category", "", "a name; the markets of a category share a limit")
+	c.Flags().StringVar(&body.Condition, "condition", "", "the id of its condition on the chain, which the tokens are compared with")
 	c.Flags().StringArrayVar(&tokens, "token", nil, "the token of an outcome on the chain, as `OUTCOME=ID`; may be given again")
 	return c
+}
+
+// listedMarket is a registered market, with how far its tokens were checked.
+type listedMarket struct {
+	commands.RegisterMarket
+	Checked *domain.TokensCheck `json:"checked,omitempty"`
 }
 
 func (a *app) listMarketsCommand() *cobra.Command {
@@ -149,34 +168,36 @@ func (a *app) listMarketsCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "list", Short: "The markets that were registered", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			var all []commands.RegisterMarket
+			var all []listedMarket
 			if err := a.LookEither(c.Context(), moment, nil, func() (err error) {
 				all, err = a.askMarkets(c.Context(), moment)
 				return err
 			}, func(s *portfolio.State) error {
 				for id, m := range s.Markets {
-					all = append(all, commands.RegisterMarket{Market: id, Kind: m.Kind, Outcomes: m.Outcomes, Category: m.Category, Tokens: m.Tokens})
+					all = append(all, listedMarket{commands.RegisterMarket{
+						Market: id, Kind: m.Kind, Outcomes: m.Outcomes, Category: m.Category, Tokens: m.Tokens, Condition: m.Condition,
+					}, m.Checked})
 				}
 				return nil
 			}); err != nil {
 				return err
 			}
-			slices.SortFunc(all, func(x, y commands.RegisterMarket) int { return strings.Compare(x.Market, y.Market) })
+			slices.SortFunc(all, func(x, y listedMarket) int { return strings.Compare(x.Market, y.Market) })
 			switch {
 			case a.JSON:
-				return a.PrintJSON(map[string]any{"markets": append([]commands.RegisterMarket{}, all...)})
+				return a.PrintJSON(map[string]any{"markets": append([]listedMarket{}, all...)})
 			case len(all) == 0:
 				p := a.Printer()
 				p.Line("no market is registered; one of outcome shares need not be")
 				return p.Err
 			}
-			rows := [][]string{{"MARKET", "KIND", "OUTCOMES", "CATEGORY", "TOKENS"}}
+			rows := [][]string{{"MARKET", "KIND", "OUTCOMES", "CATEGORY", "TOKENS", "CHECKED"}}
 			for _, m := range all {
-				tokens := "-"
+				tokens, checked := "-", "-"
 				if len(m.Tokens) > 0 {
-					tokens = fmt.Sprint(len(m.Tokens))
+					tokens, checked = fmt.Sprint(len(m.Tokens)), portfolio.TokensSaid(m.Checked)
 				}
-				rows = append(rows, []string{m.Market, string(m.Kind), cli.Cut(strings.Join(m.Outcomes, ","), 40), m.Category, tokens})
+				rows = append(rows, []string{m.Market, string(m.Kind), cli.Cut(strings.Join(m.Outcomes, ","), 40), m.Category, tokens, checked})
 			}
 			return a.Table(rows)
 		},
@@ -186,12 +207,14 @@ func (a *app) listMarketsCommand() *cobra.Command {
 }
 
 // askMarkets reads the markets from the history, because no view of a server lists them.
-func (a *app) askMarkets(ctx context.Context, moment string) ([]commands.RegisterMarket, error) {
-	last := map[string]commands.RegisterMarket{}
+func (a *app) askMarkets(ctx context.Context, moment string) ([]listedMarket, error) {
+	last := map[string]listedMarket{}
 	err := a.EachEvent(ctx, cli.EventQuery{At: moment, After: -1, Types: []string{domain.EventName(domain.MarketRegisteredType)}}, func(line cli.EventLine) error {
 		e, err := domain.Decode(line.Type, line.Data)
 		if m, is := e.(*domain.MarketRegistered); is {
-			last[m.Market] = commands.RegisterMarket{Market: m.Market, Kind: m.Kind, Outcomes: m.Outcomes, Category: m.Category, Tokens: m.Tokens}
+			last[m.Market] = listedMarket{commands.RegisterMarket{
+				Market: m.Market, Kind: m.Kind, Outcomes: m.Outcomes, Category: m.Category, Tokens: m.Tokens, Condition: m.Condition,
+			}, m.Checked}
 		}
 		return err
 	})

@@ -30,6 +30,21 @@ func TestALivePortfolioCountsInWhatOrdersArePaidIn(t *testing.T) {
 	require.Equal(t, 1, r.Code)
 	require.Regexp(t, `base_asset is USDC, and no known order on\s+eip155:137 is paid in that`, r.Err)
 	require.Contains(t, w.Ok(w.Olga, "portfolio", "open", "real", "--mode", "live", "--gate", gate, "--asset", "pUSD"), "portfolio real is open, mode live")
+
+	// "pets adjust in a live portfolio makes the request and prints the second person's command."
+	adjust := []string{"-p", "real", "adjust", "hot:treasury", "--add", "1.5", "--reason", "found it", "--key", "0190c3f2-7d7c-7cc3-98c4-dc0c0c07398f"}
+	said := w.Ok(petstest.AdminKey, adjust...)
+	id = overrideID.FindString(said)
+	require.NotEmpty(t, id, said)
+	require.Regexp(t, `asked for, so that hot:treasury has 1.5 more; nothing is corrected before\s+another user confirms it, within 24 h`, said)
+	require.Contains(t, said, "pets override confirm "+id+" -p real\n")
+	require.Contains(t, w.Ok(petstest.AdminKey, adjust...), id, "the repeat of a request is answered with the first answer")
+	require.NotContains(t, w.Ok(w.Bob, "-p", "real", "events", "--json"), "adjustment.posted")
+	r = p.Pets(folder, petstest.AdminKey, "-p", "real", "adjust", "hot:treasury", "--take", "1", "--reason", "x")
+	require.Equal(t, 1, r.Code)
+	require.Contains(t, r.Err, "holds 0 pUSD in the books")
+	r = p.Pets(folder, w.Olga, "-p", "real", "adjust", "hot:treasury", "--add", "1", "--reason", "x")
+	require.Equal(t, 1, r.Code, "an admin asks")
 }
 
 // "Tokens of one market on a second one are refused; a mapping is mended by two people."

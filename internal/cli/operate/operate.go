@@ -125,6 +125,10 @@ func (a *app) sayGoesOn(ctx context.Context) error {
 	p.Line("once the stop is cleared, these go on, or may be on their way:")
 	for i := range v.Transfers {
 		t := &v.Transfers[i]
+		if t.Cancel != nil {
+			p.Line("  %s  is being cancelled, and may have been sent before: %s", t.Transfer, show.InWords(t))
+			continue
+		}
 		p.Line("  %s  %s, %s", t.Transfer, t.Status, show.InWords(t))
 	}
 	return p.Err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,6 +15,7 @@ import (
 	"pets/commands"
 	"pets/domain"
 	"pets/domain/approval"
+	"pets/domain/portfolio"
 	"pets/internal/cli"
 )
 
@@ -26,6 +28,22 @@ var overrideKinds = map[string]func(pairs []string) (map[string]any, error){
 	domain.OverrideTreasury: cli.TreasuryPatch,
 	domain.OverrideTransfer: settlementPatch,
 	domain.OverrideTokens:   tokensPatch,
+
+	domain.OverridePayouts:    func(pairs []string) (map[string]any, error) { return payoutsPatch(pairs) },
+	domain.OverrideSettlement: func(pairs []string) (map[string]any, error) { return payoutsPatch(pairs, "void", "rebase") },
+
+	domain.OverrideAdjustment: func(pairs []string) (map[string]any, error) {
+		return cli.PairsOf([]string{"account", "asset", "amount"}, pairs)
+	},
+}
+
+// aboutKinds lists the kinds for the help.
+func aboutKinds() string {
+	var b strings.Builder
+	for _, k := range portfolio.OverrideKinds() {
+		fmt.Fprintf(&b, "  %-16s %s\n", k.Name, k.About)
+	}
+	return strings.TrimSuffix(b.String(), "\n")
 }
 
 func noPairs(pairs []string) (map[string]any, error) {
@@ -56,9 +74,10 @@ func (a *app) paid() []string {
 	return []string{"--asset", pay[len(pay)-1]}
 }
 
-// tokensPatch reads which tokens a market is to have: market=NAME, and OUTCOME=TOKEN for each.
+// tokensPatch reads which tokens a market is to have: market=NAME, condition=ID where that is
+// another one, and OUTCOME=TOKEN for each.
 func tokensPatch(pairs []string) (map[string]any, error) {
-	market, tokens := "", map[string]string{}
+	market, condition, tokens := "", "", map[string]string{}
 	for i, pair := range pairs {
 		at := strings.LastIndex(pair, "=") // a token has none
 		switch {
@@ -70,6 +89,8 @@ func tokensPatch(pairs []string) (map[string]any, error) {
 				return nil, cli.Usage(domain.Invalid("market", "is needed, before the outcomes: market=NAME"))
 			}
 			market = name
+		case i == 1 && strings.HasPrefix(pair, "condition=0x"): // no token begins so
+			condition = pair[len("condition="):]
 		default:
 			if _, twice := tokens[pair[:at]]; twice {
 				return nil, cli.Usage(domain.Invalid(pair[:at], "is given twice"))
@@ -80,7 +101,39 @@ func tokensPatch(pairs []string) (map[string]any, error) {
 	if market == "" {
 		return nil, cli.Usage(domain.Invalid("market", "is needed: market=NAME"))
 	}
-	return map[string]any{"market": market, "tokens": tokens}, nil
+	body := map[string]any{"market": market, "tokens": tokens}
+	if condition != "" {
+		body["condition"] = condition
+	}
+	return body, nil
+}
+
+// payoutsPatch reads what a market pays: market=NAME, then OUTCOME=PAYOUT for each outcome.
+// Of the given words each may be said as WORD=yes, which is no payout.
+func payoutsPatch(pairs []string, words ...string) (map[string]any, error) {
+	body, payouts := map[string]any{}, map[string]string{}
+	for i, pair := range pairs {
+		at := strings.LastIndex(pair, "=")
+		switch {
+		case at <= 0 || at == len(pair)-1 || i == 0 && pair[:at] != "market":
+			return nil, cli.Usage(domain.Invalid("KEY=VALUE", "must be market=NAME first, then OUTCOME=PAYOUT for each outcome"))
+		case i == 0:
+			body["market"] = pair[at+1:]
+		case slices.Contains(words, pair[:at]) && pair[at+1:] == "yes":
+			body[pair[:at]] = true
+		case payouts[pair[:at]] != "":
+			return nil, cli.Usage(domain.Invalid(pair[:at], "is given twice"))
+		default:
+			payouts[pair[:at]] = pair[at+1:]
+		}
+	}
+	if len(payouts) > 0 {
+		body["payouts"] = payouts
+	}
+	if body["market"] == nil {
+		return nil, cli.Usage(domain.Invalid("market", "is needed: market=NAME"))
+	}
+	return body, nil
 }
 
 func (a *app) overrideCommand() *cobra.Command {
@@ -91,22 +144,14 @@ func (a *app) requestOverrideCommand() *cobra.Command {
 	var live, reason string
 	c := &cobra.Command{
 		Use: "request KIND [KEY=VALUE…]", Short: "Ask, as the first of two people, to set a rule aside", Args: cobra.MinimumNArgs(1),
-		Long: "The kinds:\n" +
-			"  go_live          in a paper portfolio: --for NAME may then be opened in mode live\n" +
-			"  limits           of a live portfolio: KEY=VALUE, looser than the defaults\n" +
-			"  treasury_policy  of a live portfolio: KEY=VALUE, as pets treasury set has them\n" +
-			"  transfer         the outcome of one: transfer= outcome= tx_hash= block= fee=\n" +
-			"  market_tokens    those of a market: market=NAME OUTCOME=TOKEN…, or none, which frees them\n" +
-			"  clock            to go on with a clock that is behind the last record\n" +
-			"  signed_approvals of a live portfolio of an older build: approvals are signed from here on,\n" +
-			"                   and there is no way back",
+		Long:    "The kinds:\n" + aboutKinds(),
 		Example: "  pets override request go_live --for real --reason \"a month on paper\"\n  pets override request limits max_daily_loss_pct=0.10 --reason \"agreed on 3 March\"",
 		RunE: func(c *cobra.Command, args []string) error {
 			kind := strings.ReplaceAll(args[0], "-", "_")
 			read := overrideKinds[kind]
 			switch {
 			case read == nil:
-				return cli.Usage(domain.Invalid("KIND", "must be go_live, limits, treasury_policy, transfer, market_tokens, clock or signed_approvals"))
+				return cli.Usage(domain.Invalid("KIND", "must be %s", portfolio.NamedOverrides()))
 			case kind == domain.OverrideGoLive:
 				if err := cli.Needed(c, "for"); err != nil {
 					return err

@@ -137,7 +137,7 @@ func TestMoneyInDoubtIsSaid(t *testing.T) {
 		args []string
 	}{
 		{"hot:treasury has 1 UDSC, which is not the base asset (USDC) and has no mark", []string{"deposit", "1", "--asset", "UDSC"}},
-		{"hot:treasury has -1 usdc, which is below zero: more went out of it than came in", []string{"withdraw", "1", "--asset", "usdc"}},
+		{"hot:treasury has -1 EURC, which is below zero: more went out of it than came in", []string{"withdraw", "1", "--asset", "EURC"}},
 		{"cold:treasury has -10 USDC, which is below zero", []string{"withdraw", "10", "--wallet", "cold"}},
 		{"cold:treasury has -5010 USDC, which is below zero", []string{"adjust", "cold:treasury", "--take", "5000", "--reason", "x"}},
 		{"hot:treasury has -3 GAS, which is below zero", []string{"fee", "3", "--kind", "gas", "--asset", "GAS"}},
@@ -147,7 +147,7 @@ func TestMoneyInDoubtIsSaid(t *testing.T) {
 		require.Contains(t, plain(r.Err), "warning: "+c.want)
 	}
 	state, status := plain(s.Ok("state")), plain(s.Run("status").Out)
-	for _, want := range []string{"hot:treasury has 1 UDSC", "hot:treasury has -1 usdc", "cold:treasury has -5010 USDC", "hot:treasury has -3 GAS"} {
+	for _, want := range []string{"hot:treasury has 1 UDSC", "hot:treasury has -1 EURC", "cold:treasury has -5010 USDC", "hot:treasury has -3 GAS"} {
 		require.Contains(t, state, "IN DOUBT "+want)
 		require.Contains(t, status, want)
 	}

@@ -34,7 +34,7 @@ func (s *Server) openCustody() error {
 	if err != nil {
 		return err
 	}
-	o := custody.Options{Orders: shapes.Read, Collaterals: shapes.Collaterals, Notify: s.notify, CompareAgainAfter: s.app.CustodyPace}
+	o := custody.Options{Orders: shapes.Read, Collaterals: shapes.Collaterals, Notify: s.notify, Board: s.board, CompareAgainAfter: s.app.CustodyPace}
 	if keys != nil {
 		o.Signer, o.Sealer = keys, keys
 	}

@@ -3,15 +3,21 @@ package serve_test
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/json"
 	"hash/crc32"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"pets/commands"
+	"pets/domain"
+	"pets/domain/approval/approvaltest"
 	"pets/eventstore"
 	"pets/eventstore/embedded"
 	"pets/internal/pets/petstest"
@@ -85,4 +91,41 @@ func TestAKilledServerIsNotRefused(t *testing.T) {
 		d.start()
 	}
 	require.False(t, d.allowed())
+}
+
+// "The server at start logs approvers' registrations beyond the last witnessed head": somebody
+// wrote a key into the store while no server ran. The start says so, and a key whose record lets
+// it count at once does not count.
+func TestAForgedApproverIsTold(t *testing.T) {
+	t.Parallel()
+	d := newTraded(t)
+	issued := d.server.Pets(d.folder, petstest.AdminKey, "apikey", "issue", "--user", "bob", "--role", "approver")
+	require.Equal(t, 0, issued.Code, issued.Err)
+	registered := d.server.Pets(d.folder, petstest.AdminKey, "approver", "add", "--user", "bob", approvaltest.Public("bob"))
+	require.Equal(t, 0, registered.Code, registered.Err)
+	d.stop()
+	store, err := embedded.Open(d.folder, embedded.Options{})
+	require.NoError(t, err)
+	head, err := store.Head(t.Context(), commands.SystemStream)
+	require.NoError(t, err)
+	at := time.Now().UTC()
+	data, err := domain.Encode(&domain.ApproverRegistered{
+		Approver: domain.ApproverName(head + 1), User: "mal", PublicKey: approvaltest.Public("mal"), By: "admin", CountsFrom: at, RegisteredAt: at,
+	})
+	require.NoError(t, err)
+	meta, err := json.Marshal(domain.Metadata{Actor: "admin", Role: domain.RoleAdmin, Command: "approver.register", CommandID: uuid.NewString(), RequestHash: strings.Repeat("0", 64)})
+	require.NoError(t, err)
+	_, err = store.Append(t.Context(), commands.SystemStream, eventstore.Expected(int64(head)), []eventstore.Proposed{{
+		ID: uuid.New(), Type: domain.ApproverRegisteredType, Time: at, Metadata: meta, Data: data,
+	}})
+	require.NoError(t, err)
+	require.NoError(t, store.Close())
+	d.start()
+	require.Contains(t, d.server.Errs.String(), "the records of an approver's key need a look")
+	require.Contains(t, d.server.Errs.String(), "but should from")
+	r := d.server.Pets(d.folder, petstest.AdminKey, "approver", "list", "--json")
+	require.Equal(t, 0, r.Code, r.Err)
+	counting := regexp.MustCompile(`"counts": ?true`).FindAllString(r.Out, -1)
+	require.Len(t, counting, 1, "bob's: %s", r.Out)
+	require.Contains(t, r.Out, "earlier than it can")
 }

@@ -14,6 +14,7 @@ import (
 	"pets/internal/httpapi"
 	"pets/internal/live"
 	"pets/internal/metrics"
+	"pets/internal/notice"
 	"pets/internal/open"
 	"pets/projections"
 )
@@ -23,6 +24,7 @@ import (
 func New(ctx context.Context, c *cli.App, now func() time.Time) (*Server, error) {
 	a := &app{c}
 	s := &Server{app: a, Log: slog.New(slog.NewJSONHandler(a.Err, a.logOptions())), now: now, started: time.Now(), meter: metrics.New()}
+	s.board = notice.NewBoard(now)
 	s.notify = s.notices()
 	if err := s.openFolder(ctx); err != nil {
 		return nil, err
@@ -97,7 +99,7 @@ func (s *Server) openAPI() error {
 	}
 	s.api = httpapi.New(httpapi.Config{
 		Engine: s.Engine, Store: s.Store, Live: s.live, Proof: s.lock.By.Proof, Keys: s.keys, Defaults: c.Policy, Treasury: &treasury, Snapshots: s.witness.Saver,
-		Files: s.files, Custody: s.custody, Nudge: s.custody.Nudge, LiveReady: s.liveReady, Payable: s.app.Payable,
+		Files: s.files, Custody: s.custody, Nudge: s.custody.Nudge, LiveReady: s.liveReady, Problems: s.board.Of, Payable: s.app.Payable,
 		Rate: float64(c.RateLimit), Burst: c.RateBurst, BytesPerDay: c.BytesPerDay, Limited: s.meter.Limited,
 		Now: s.now, Log: s.Log, Observe: s.meter.Request,
 		Health: s.health, Version: s.app.VersionText(), Started: s.started,

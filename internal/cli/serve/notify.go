@@ -4,7 +4,7 @@ import "pets/internal/notice"
 
 // notices is where every notice of this server arrives, and goes to every channel.
 func (s *Server) notices() notice.Notify {
-	return notice.All(s.countNotice, s.logNotice)
+	return notice.All(s.countNotice, s.logNotice, s.board.Post)
 }
 
 func (s *Server) countNotice(n notice.Notice) { s.meter.CustodyProblem(n.Portfolio) }

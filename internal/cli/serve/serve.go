@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -129,10 +130,13 @@ type Server struct {
 	custody *custody.Custodian
 	vault   *evm.Keys
 	notify  notice.Notify
+	board   *notice.Board
 	now     func() time.Time
 	started time.Time
 	// witness is that of the store.
 	witness *open.Watch
+	// approversFound counts what checkApprovers found.
+	approversFound int
 
 	listener       net.Listener
 	files          *httpapi.Files  // shared out among the listeners
@@ -294,6 +298,7 @@ func (s *Server) bootstrap(ctx context.Context, token string) error {
 // goes on in any case, with the keys that still live.
 func (s *Server) wayIn(ctx context.Context) error {
 	if s.keys.Administered(s.now()) {
+		s.ignoredKey()
 		return nil
 	}
 	token, from, err := s.app.Config.FirstAdminKey()
@@ -309,6 +314,21 @@ func (s *Server) wayIn(ctx context.Context) error {
 		s.Log.Error("CRITICAL: no admin key was accepted any more, and a new one was set", "from", from)
 	}
 	return nil
+}
+
+// ignoredKey says that the admin key of the settings is not taken, because another one is accepted:
+// who set it to get back in is told the way, and who forgot it is told to take it away.
+func (s *Server) ignoredKey() {
+	token, from, err := s.app.Config.FirstAdminKey()
+	if err == nil && from == "" {
+		return
+	}
+	if err == nil {
+		if k, known := s.keys.Lookup(sha256.Sum256([]byte(token))); known && k.Role == domain.RoleAdmin && k.Live(s.now()) {
+			return // it is the one that is accepted
+		}
+	}
+	s.Log.Warn("the admin key that is set is IGNORED, because another admin key is accepted already; take it out of the settings. If no admin key is yours any more, stop this server and use pets apikey list, issue and revoke with --store (docs/runbooks/stolen-admin-key.md)", "from", from)
 }
 
 // showFirstKey prints the first admin key, the only secret that the server prints.

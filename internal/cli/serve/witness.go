@@ -10,6 +10,7 @@ import (
 	"pets/internal/cli"
 	"pets/internal/metrics"
 	"pets/internal/open"
+	"pets/replay"
 )
 
 // openWitness opens the store's witness.
@@ -37,9 +38,24 @@ func (s *Server) witnessed(ctx context.Context) error {
 	case s.app.AcceptRollback != "":
 		s.Log.Warn("--accept-rollback was given, and there is nothing to accept; leave it out")
 	}
+	if err := s.checkApprovers(ctx); err != nil {
+		return err
+	}
 	s.witness.Start()
 	s.meter.WatchWitness(s.witnessMetrics)
 	return nil
+}
+
+// checkApprovers logs the records of approvers' keys that no witness has seen, and those that
+// contradict the rules. A crash leaves the first; so does somebody who has written to the store
+// while no server ran, to be the second person from then on. The second no crash leaves.
+func (s *Server) checkApprovers(ctx context.Context) error {
+	found, err := replay.FindApprovers(ctx, s.Store, s.witness.Keeper.Seen(commands.SystemStream))
+	for _, f := range found {
+		s.Log.Error("CRITICAL: the records of an approver's key need a look: ask who registered it, and revoke it if nobody did", "what", f.What, "stream", f.Stream, "revision", f.Revision)
+	}
+	s.approversFound = len(found)
+	return err
 }
 
 func (s *Server) acceptRollback(ctx context.Context) error {
@@ -60,7 +76,7 @@ func (s *Server) acceptRollback(ctx context.Context) error {
 
 func (s *Server) witnessMetrics() metrics.Witness {
 	now := s.witness.Keeper.Status()
-	return metrics.Witness{Written: now.Written, Failures: now.Failures, Streams: now.Streams, OK: now.Err == nil}
+	return metrics.Witness{Written: now.Written, Failures: now.Failures, Streams: now.Streams, OK: now.Err == nil, Approvers: s.approversFound}
 }
 
 // auditShare limits the audit to a quarter of one core: it rests three times as long as it works.

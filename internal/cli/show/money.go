@@ -3,8 +3,7 @@ package show
 import (
 	"fmt"
 
-	"github.com/google/uuid"
-
+	"pets/commands"
 	"pets/domain"
 	"pets/domain/ledger"
 	"pets/domain/risk"
@@ -17,7 +16,7 @@ import (
 
 // StepsOf returns what a state says about the way out of a stop.
 func StepsOf(v projections.State, open ClearRequest) nextSteps {
-	return nextSteps{v.EmergencyStop, open, v.Breakers, v.Bots, v.Clock == domain.ClockImported, v.Equity, nil}
+	return nextSteps{v.EmergencyStop, open, v.Breakers, v.Bots, v.Clock == domain.ClockImported, v.Equity, v.Day.Date, v.Mode == domain.ModeLive, nil}
 }
 
 // Lack is the money without which tripped breakers cannot be reset.
@@ -25,6 +24,7 @@ type Lack struct {
 	bots      []botLack
 	portfolio bool
 	deposit   domain.Decimal // a deposit that covers everything
+	day       string         // of the state that it was computed from
 }
 
 type botLack struct {
@@ -37,7 +37,7 @@ func (l Lack) Any() bool { return l.portfolio || len(l.bots) > 0 }
 
 // Lacking computes the money that is missing: one unit more than the gap lifts equity above 0.
 func (n nextSteps) Lacking(tripped []projections.Breaker) Lack {
-	var l Lack
+	l := Lack{day: n.day}
 	seen := map[string]bool{}
 	for _, b := range tripped {
 		r, ok := risk.RuleOf(b.Breaker)
@@ -80,17 +80,18 @@ func SayMoney(a *cli.App, p *cli.Printer, l Lack) {
 	} else {
 		p.Say(2, "If hot:treasury (%s) has less than %s, record a deposit that has arrived:", a.Typed("balances"), l.deposit)
 	}
-	once(a, p, "deposit", l.deposit.String())
+	once(a, p, l.day, "deposit", l.deposit.String())
 	for _, b := range l.bots {
 		p.Say(2, "%s has an equity of %s; give it more than it lacks:", b.bot, b.equity)
-		once(a, p, "bot", "allocate", b.bot, b.give.String())
+		once(a, p, l.day, "bot", "allocate", b.bot, b.give.String())
 	}
 }
 
-// once prints a command that moves money with a key of its own: copied and run again, as
-// after a lost answer, it happens once.
-func once(a *cli.App, p *cli.Printer, words ...string) {
-	a.Command(p, append(words, "--key", uuid.NewString())...)
+// once prints a command that moves money with a key that follows from what it books and from the
+// day: copied and run again, by the same person or another one, it happens once.
+func once(a *cli.App, p *cli.Printer, day string, words ...string) {
+	key := commands.SuggestedKey(append([]string{"lack", a.Config.Portfolio, day}, words...)...)
+	a.Command(p, append(words, "--key", key)...)
 }
 
 // atLimit reports whether a breaker that has tripped would trip again at once.

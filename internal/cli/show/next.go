@@ -21,7 +21,18 @@ type Extra struct {
 }
 
 // ClearRequest is an open request to clear the emergency stop; empty for none.
-type ClearRequest struct{ ID, User string }
+type ClearRequest struct {
+	ID, User string
+	Ends     time.Time // zero if it does not end
+}
+
+// until says when the request ends.
+func (r ClearRequest) until() string {
+	if r.Ends.IsZero() {
+		return ""
+	}
+	return ", until " + cli.Clock(r.Ends) + " UTC"
+}
 
 // StopStory is what the records tell of the emergency stop: the open request to clear it, and
 // the record whose kind and reason are shown.
@@ -37,13 +48,13 @@ func (s *StopStory) Follow(e domain.Event, at time.Time, user string) {
 	switch e := e.(type) {
 	case *domain.EmergencyStopEngaged: // it ends the request
 		s.Clear = ClearRequest{}
-		if e.RequestedKind == "" || s.By == "" { // a less severe one leaves the reason
+		if e.RequestedKind == "" && e.Reason != s.Reason || s.By == "" { // a less severe one, and one without a reason, leave the reason
 			s.By, s.At, s.Reason = user, at, e.Reason
 		}
 	case *domain.EmergencyStopCleared:
 		*s = StopStory{}
 	case *domain.EmergencyStopClearRequested:
-		s.Clear = ClearRequest{e.Request, e.User}
+		s.Clear = ClearRequest{e.Request, e.User, e.ExpiresAt}
 	}
 }
 
@@ -52,7 +63,7 @@ func ClearOf(s *portfolio.State) ClearRequest {
 	if !s.Stop.Engaged {
 		return ClearRequest{}
 	}
-	return ClearRequest{s.Stop.Request, s.Stop.Requester}
+	return ClearRequest{s.Stop.Request, s.Stop.Requester, s.Stop.RequestEnds}
 }
 
 // AskExtra asks a server. A bot's key sees its own orders, and no request.
@@ -92,6 +103,8 @@ type nextSteps struct {
 	// have happened: its bots are not started again, and its stop is not cleared.
 	imported bool
 	equity   domain.Decimal
+	day      string // of the state
+	live     bool
 	permits  []projections.Permit
 }
 
@@ -149,7 +162,7 @@ func sayWayOut(a *cli.App, p *cli.Printer, n nextSteps) {
 		return
 	}
 	if n.stop.Engaged {
-		sayClear(a, p, n.Clear)
+		sayClear(a, p, n)
 	}
 	sayStarts(a, p, n.bots)
 }
@@ -207,9 +220,14 @@ func ResetOf(b projections.Breaker) []string {
 	return words
 }
 
-func sayClear(a *cli.App, p *cli.Printer, open ClearRequest) {
+func sayClear(a *cli.App, p *cli.Printer, n nextSteps) {
+	open := n.Clear
+	if n.live && *n.stop.Kind == domain.StopSecurityBreach {
+		p.Say(2, "A key may have leaked. Bring the money to safety first, as docs/runbooks/security-breach.md says: the hot wallets are swept. If the words of a cold wallet may have leaked, begin with docs/runbooks/leaked-cold-words.md:")
+		a.Command(p, "wallet", "sweep", "--to", domain.WalletCold, "--reason", cli.Unsaid)
+	}
 	if open.ID != "" {
-		p.Say(2, "%s asked to clear the emergency stop (%s). Another person confirms, as an approver:", open.User, open.ID)
+		p.Say(2, "%s asked to clear the emergency stop (%s). Another person confirms, as an approver%s:", open.User, open.ID, open.until())
 		a.Command(p, "clear", "--confirm", open.ID)
 		return
 	}

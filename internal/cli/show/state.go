@@ -94,7 +94,7 @@ func SayStop(p *cli.Printer, stop projections.EmergencyStop, story StopStory) {
 			p.Line("                %s", before)
 		}
 		if open.ID != "" {
-			p.Line("                %s asked to clear it (%s): a second person has to confirm", open.User, open.ID)
+			p.Line("                %s asked to clear it (%s): a second person has to confirm%s", open.User, open.ID, open.until())
 		}
 		if stop.Pending {
 			p.Line("                HOLDS, but is not recorded yet")

@@ -5,12 +5,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
-
+	"pets/commands"
 	"pets/domain"
 	"pets/domain/portfolio"
 	"pets/domain/treasury"
 	"pets/internal/cli"
+	"pets/internal/notice"
 	"pets/projections"
 )
 
@@ -36,6 +36,8 @@ type (
 	TreasuryView struct {
 		ViewHead
 		projections.Treasury
+		// Problems are what needs a person now, as the server's log has it; only a server knows.
+		Problems []notice.Standing `json:"problems,omitempty"`
 	}
 )
 
@@ -58,7 +60,7 @@ func BookOf(s *portfolio.State) BookView { return BookView{HeadOf(s), projection
 // TreasuryOf returns the treasury as of the last record, so that a past state shows nothing that
 // was not known then.
 func TreasuryOf(s *portfolio.State) TreasuryView {
-	return TreasuryView{HeadOf(s), projections.TreasuryOf(s, s.Time)}
+	return TreasuryView{ViewHead: HeadOf(s), Treasury: projections.TreasuryOf(s, s.Time)}
 }
 
 // InWords describes a transfer in one line.
@@ -82,6 +84,17 @@ func LastAttempt(t *projections.Transfer) *projections.Attempt {
 		return nil
 	}
 	return &t.Attempts[len(t.Attempts)-1]
+}
+
+// WayOf is the command that leads on where a transaction must not be signed now.
+func WayOf(t *projections.Transfer) []string {
+	switch {
+	case t.ToSign.Way != portfolio.WayEnd: // it says the steps
+		return []string{"transfers", t.Transfer}
+	case t.Status == treasury.Prepared:
+		return []string{"reject", t.Transfer, "--reason", cli.Unsaid}
+	}
+	return []string{"transfer", "cancel", t.Transfer, "--reason", cli.Unsaid}
 }
 
 // IsOver reports whether a transfer has reached a final status.
@@ -129,14 +142,20 @@ func AsOf(reconciled *time.Time) string {
 	return fmt.Sprintf(" (as of the last reconciliation, %s UTC)", cli.Clock(*reconciled))
 }
 
-// Explains says what most likely explains a difference, and which command records that: with a
-// key of its own, so that it happens once, however often it is copied and run.
-func Explains(d projections.Difference) (says string, command []string) {
+// Explains says what most likely explains a difference, and which command records that. Its key
+// follows from what it books, so that it happens once, however often and by however many people
+// the command is asked for and run. The day of the reconciliation is part of it, and not its
+// moment: a later one may have skipped the asset, and still show a difference that is booked.
+func Explains(portfolio string, d projections.Difference, reconciled *time.Time) (says string, command []string) {
 	about := []string{d.Difference.Abs().String(), "--asset", d.Asset}
 	if d.Place == domain.WalletCold {
 		about = append(about, "--wallet", d.Place)
 	}
-	about = append(about, "--key", uuid.NewString())
+	day := ""
+	if reconciled != nil {
+		day = reconciled.UTC().Format(time.DateOnly)
+	}
+	about = append(about, "--key", commands.SuggestedKey("difference", portfolio, d.Place, d.Asset, d.Difference.String(), day))
 	if d.Difference.Sign() > 0 {
 		return "a deposit that has arrived", append([]string{"deposit"}, about...)
 	}
@@ -147,11 +166,25 @@ func Explains(d projections.Difference) (says string, command []string) {
 // last reconciliation is not recorded again.
 func SayDifference(a *cli.App, p *cli.Printer, d projections.Difference, reconciled *time.Time) {
 	p.Line("DIFFERENCE  in %s the chain has %s%s; outgoing transfers wait until it is explained", d.Place, MoreOrLess(d.Difference, d.Asset), AsOf(reconciled))
-	says, command := Explains(d)
+	if d.Unsure != "" {
+		p.Say(2, "Book nothing for it now: %s. What is not over yet, %s shows; then:", d.Unsure, a.Advise("transfers"))
+		a.Command(p, "reconcile")
+		return
+	}
+	says, command := Explains(a.Config.Portfolio, d, reconciled)
 	p.Say(2, "If what explains it was recorded since, only reconcile. Else look at the wallet in a block explorer, and record what happened, once. %s:", strings.ToUpper(says[:1])+says[1:])
 	a.Command(p, command...)
 	p.Say(2, "A fill that a bot has not reported, the bot reports; docs/runbooks/transfers.md has the rest. Then:")
 	a.Command(p, "reconcile")
+}
+
+// Problem describes what needs a person, with its cause.
+func Problem(n notice.Standing) string {
+	text := n.What
+	if n.Cause != "" {
+		text += ": " + n.Cause
+	}
+	return fmt.Sprintf("%s (since %s UTC)", text, cli.Clock(n.Since))
 }
 
 // ListedPortfolio is one of a list.

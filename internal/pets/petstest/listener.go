@@ -123,7 +123,7 @@ var Reached = []struct {
 	{"address-book remove", Through, "--address 0x1 --reason x"},
 	{"wallet register", Through, "hot-1 --place hot --address 0x1"},
 	{"wallet sweep", Through, "--to cold --reason x"},
-	{"wallet retire", Through, "hot-1 --reason x"},
+	{"wallet retire", Through, "hot-1 --reason x --yes"},
 	{"cold evacuate", Through, "--to 0x1 --reason x"},
 	{"cold export", Peeks, "x1"},
 
