@@ -169,8 +169,11 @@ func NewImportAnswer(revision uint64, replayed bool, events []domain.Event) Answ
 func (a *Answer) Closed() int {
 	n := 0
 	for _, e := range a.events {
-		if _, ok := e.(*domain.TradeClosed); ok {
+		switch e := e.(type) {
+		case *domain.TradeClosed:
 			n++
+		case *domain.TradesClosed:
+			n += len(e.Rows)
 		}
 	}
 	return n

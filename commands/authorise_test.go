@@ -82,6 +82,8 @@ var mayDo = []struct {
 	{"RevokeApprover", func(string) Command { return RevokeApprover{} }, "approver admin", false},
 	{"RevokeKey", func(string) Command { return RevokeKey{} }, "admin", false},
 	{"SetRowAside", func(string) Command { return SetRowAside{} }, "operator admin", false},
+	{"CorrectSettlement", func(string) Command { return CorrectSettlement{} }, "operator admin", false},
+	{"ChangeSets", func(b string) Command { return ChangeSets{Bot: b} }, "bot operator admin", true},
 	{"SettleMarket", func(string) Command { return SettleMarket{} }, "feed operator admin", false},
 	{"SignOrder", func(string) Command { return SignOrder{} }, "bot operator", false},
 	{"SignTransfer", func(string) Command { return SignTransfer{} }, "operator admin", false},

@@ -195,6 +195,7 @@ func TestATooLargeCommandIsRefused(t *testing.T) {
 	outs := r.together(r.by(olga, deposit("3"), settle, deposit("4"))...)
 	require.NoError(t, outs[0].err)
 	requireCode(t, domain.CodeTooLarge, outs[1].err)
+	require.ErrorContains(t, outs[1].err, "one command may record 20 events of 1048576 bytes in all")
 	require.NoError(t, outs[2].err)
 	require.Len(t, r.records(), all+3)
 	require.Equal(t, "10008", fold(t, r.store).NetDeposits().String())

@@ -218,6 +218,14 @@ var bodies = []struct {
 		Bot: "alpha", Instrument: someMarket, Side: domain.Sell, Quantity: someNumber, LimitPrice: someAmount, Group: "exit", TimeInForce: domain.ImmediateOrCancel,
 	}},
 	{"fully", StopBot{Bot: "alpha", Full: true}},
+	{"exclusive", RegisterMarket{Market: "m", Kind: domain.KindOutcome, Outcomes: []string{"YES", "NO"}, Exclusive: new(bool)}},
+	{"payouts", SettleMarket{Instrument: domain.Instrument{Market: "m"}, Payouts: map[string]domain.Decimal{"YES": someAmount, "NO": someNumber}}},
+	{"void", SettleMarket{Instrument: domain.Instrument{Market: "m"}, Void: true}},
+	{"full", CorrectSettlement{Market: "m", Payouts: map[string]domain.Decimal{"YES": someAmount, "NO": someNumber}, Reason: "wrong", Rebase: true}},
+	{"void", CorrectSettlement{Market: "m", Void: true, Reason: "wrong"}},
+	{"full", ChangeSets{Bot: "alpha", Market: "m", Action: domain.SplitSets, Quantity: someNumber, Fee: someAmount, SetID: "0x1"}},
+	{"required", ChangeSets{Bot: "alpha", Market: "m", Action: domain.MergeSets, Quantity: someNumber, SetID: "0x1"}},
+	{"adopt", ChangeLimits{Limits: json.RawMessage(`{}`), Reason: "calm", Adopt: true}},
 }
 
 // Bodies never change: the request hash of every recorded command was made of its name

@@ -133,11 +133,17 @@ type ChangeLimits struct {
 	// Limits is a JSON object of policy keys and values.
 	Limits json.RawMessage `json:"limits"`
 	Reason string          `json:"reason"`
+	// Adopt brings the portfolio under the second edition of the rules, with its defaults
+	// for the keys that are not set.
+	Adopt bool `json:"adopt,omitempty"`
 }
 
 func (ChangeLimits) spec() *Spec { return changeLimits }
 
 // Decide implements PortfolioCommand.
 func (c ChangeLimits) Decide(d *portfolio.Decision) error {
+	if c.Adopt {
+		return d.AdoptRules(c.Limits, c.Reason)
+	}
 	return d.ChangeLimits(c.Limits, c.Reason)
 }

@@ -346,7 +346,7 @@ func (w *Writer) encode(s *step, events []domain.Event, hash requestDigest, now 
 		size += records[i].Size()
 	}
 	if size > w.options.most.Bytes || len(records) > w.options.most.Records {
-		return nil, 0, domain.Errorf(domain.CodeTooLarge, "the command would record %d events of %d bytes; split it", len(records), size)
+		return nil, 0, domain.Errorf(domain.CodeTooLarge, "the command would record %d events of %d bytes, and one command may record %d events of %d bytes in all; split it, or send less at once. Nothing was recorded", len(records), size, w.options.most.Records, w.options.most.Bytes)
 	}
 	// Records that the store never accepts would make the other commands of the group fail.
 	if err := eventstore.Check(w.stream, eventstore.NoStream, records); err != nil {

@@ -56,16 +56,61 @@ type SettleMarket struct {
 	Bot    string         `json:"bot,omitempty"` // only this holder
 	// Payouts are those of every outcome of a registered market, instead of outcome
 	// and payout. Void gives every holder the cost back.
-	Payouts map[string]domain.Decimal `json:"payouts,omitempty"`
-	Void    bool                      `json:"void,omitempty"`
+	Payouts map[string]domain.Decimal `json:"payouts,omitempty" strict:"instead=outcome,payout"`
+	Void    bool                      `json:"void,omitempty" strict:"instead=outcome,payout"`
 }
 
 func (SettleMarket) spec() *Spec { return settleMarket }
 
 // Decide implements PortfolioCommand.
 func (c SettleMarket) Decide(d *portfolio.Decision) error {
+	switch {
+	case c.Payouts != nil && len(c.Payouts) == 0:
+		return domain.Invalid("payouts", "name no outcome")
+	case (len(c.Payouts) > 0 || c.Void) && !c.Payout.IsZero():
+		return domain.Invalid("payout", "is not allowed with payouts or void, which settle the whole market")
+	}
 	return d.SettleMarket(portfolio.Settlement{
 		Market: c.Market, Outcome: c.Outcome, Payout: c.Payout, Payouts: c.Payouts, Void: c.Void, Bot: c.Bot,
+	})
+}
+
+// CorrectSettlement replaces what a settled market paid.
+type CorrectSettlement struct {
+	Market string `json:"market"`
+	// Payouts name every outcome of an exclusive market, and elsewhere the settled outcomes
+	// that change. Void gives every holder the cost back.
+	Payouts map[string]domain.Decimal `json:"payouts,omitempty"`
+	Void    bool                      `json:"void,omitempty"`
+	Reason  string                    `json:"reason"`
+	// Rebase makes the equity after it the reference of all that it moved.
+	Rebase bool `json:"rebase,omitempty"`
+}
+
+func (CorrectSettlement) spec() *Spec { return correctSettlement }
+
+// Decide implements PortfolioCommand.
+func (c CorrectSettlement) Decide(d *portfolio.Decision) error {
+	return d.CorrectSettlement(portfolio.Correction{Market: c.Market, Payouts: c.Payouts, Void: c.Void, Rebase: c.Rebase}, c.Reason)
+}
+
+// ChangeSets splits cash into complete sets of an exclusive market, or merges sets into
+// cash.
+type ChangeSets struct {
+	Bot      string         `json:"bot"`
+	Market   string         `json:"market"`
+	Action   string         `json:"action" enum:"split,merge"`
+	Quantity domain.Decimal `json:"quantity"`
+	Fee      domain.Decimal `json:"fee,omitzero"`
+	SetID    string         `json:"set_id"`
+}
+
+func (ChangeSets) spec() *Spec { return changeSets }
+
+// Decide implements PortfolioCommand.
+func (c ChangeSets) Decide(d *portfolio.Decision) error {
+	return d.ChangeSets(&domain.SetsChanged{
+		Bot: c.Bot, Market: c.Market, Action: c.Action, Quantity: c.Quantity, Fee: c.Fee, SetID: c.SetID,
 	})
 }
 

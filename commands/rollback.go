@@ -65,7 +65,7 @@ func (e *Engine) AcceptRollback(ctx context.Context, by domain.Caller, r Rollbac
 // an older copy of the store must not undo a stop.
 func WitnessedAtOnce(eventType string) bool {
 	switch domain.CurrentType(eventType) {
-	case domain.EmergencyStopEngagedType, domain.BreakerTrippedType, domain.BotStoppedType, domain.APIKeyRevokedType,
+	case domain.EmergencyStopEngagedType, domain.BreakerTrippedType, domain.BreakersTrippedType, domain.BotStoppedType, domain.APIKeyRevokedType,
 		domain.TransferRejectedType, domain.WalletRetiredType, domain.RollbackAcceptedType,
 		domain.ApproverRegisteredType, domain.ApproverVouchedType, domain.ApproverRevokedType:
 		return true

@@ -65,7 +65,7 @@ func TestColumnsOfTheTable(t *testing.T) {
 		want string
 	}{
 		"stop": {func(s Spec) bool { return s.Class == ClassStop }, "engage_stop reject_transfer retire_wallet revoke_api_key revoke_approver stop_bot"},
-		"fact": {func(s Spec) bool { return s.Class == ClassFact }, `confirm_fill confirm_transfer expire_transfers fail_transfer mark_prices place_permit
+		"fact": {func(s Spec) bool { return s.Class == ClassFact }, `change_sets confirm_fill confirm_transfer correct_settlement expire_transfers fail_transfer mark_prices place_permit
 			reconcile record_deposit record_fee record_fill record_funding record_reencrypted record_trade record_withdrawal redeem_position release_permit reopen_transfer
 			settle_market time_out_legs void_fill`},
 		"other": {func(s Spec) bool { return s.Class == ClassOther }, `accept_rollback add_address allocate_capital approve_transfer ask_permit bootstrap_api_key
@@ -74,14 +74,14 @@ func TestColumnsOfTheTable(t *testing.T) {
 			record_key register_approver register_bot register_market register_wallet remove_address reprice_transfer request_clear request_override
 			request_transfer reset_breaker rotate_api_key set_row_aside sign_order sign_transfer start_bot start_key_rotation test_recovery use_key
 			vouch_approver`},
-		"batch": {func(s Spec) bool { return s.Batch }, `allocate_capital ask_permit confirm_fill mark_prices place_permit post_adjustment record_deposit
+		"batch": {func(s Spec) bool { return s.Batch }, `allocate_capital ask_permit change_sets confirm_fill mark_prices place_permit post_adjustment record_deposit
 			record_fee record_fill record_funding record_trade record_withdrawal register_market release_permit settle_market start_bot stop_bot void_fill`},
 		"import":          {func(s Spec) bool { return s.Import }, "open_portfolio record_deposit record_fee record_fill record_funding record_trade record_withdrawal redeem_position set_row_aside settle_market"},
 		"goes on":         {func(s Spec) bool { return s.GoesOn }, "confirm_clear confirm_override reset_breaker start_bot"},
 		"waits for stops": {func(s Spec) bool { return s.waitsForStops }, "ask_permit broadcast_transfer sign_order sign_transfer start_bot"},
 		"any clock":       {func(s Spec) bool { return s.anyClock }, "load_wallet miss_key post_adjustment record_key register_market remove_address set_row_aside test_recovery use_key"},
-		"own bot":         {func(s Spec) bool { return s.own }, "ask_permit confirm_fill record_fee record_fill record_funding record_trade void_fill"},
-		"of a bot":        {func(s Spec) bool { return s.bot != nil }, "ask_permit confirm_fill record_fee record_fill record_funding record_trade reset_breaker start_bot void_fill"},
+		"own bot":         {func(s Spec) bool { return s.own }, "ask_permit change_sets confirm_fill record_fee record_fill record_funding record_trade void_fill"},
+		"of a bot":        {func(s Spec) bool { return s.bot != nil }, "ask_permit change_sets confirm_fill record_fee record_fill record_funding record_trade reset_breaker start_bot void_fill"},
 		"confirms":        {func(s Spec) bool { return s.confirms != nil }, "approve_transfer confirm_clear confirm_override"},
 		"approvers": {func(s Spec) bool { return s.approvers }, `approve_transfer broadcast_transfer confirm_clear confirm_override open_portfolio
 			prepare_again prepare_transfer raise_fee reprice_transfer request_override sign_transfer`},

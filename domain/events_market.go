@@ -33,12 +33,17 @@ type OutcomeHolder struct {
 
 // MarketCorrected replaces the payouts of a settled market. Each trade that the
 // settlement closed changes by its quantity times the difference; the revisions
-// follow in the same append.
+// follow in the same append. Outcomes of an exclusive market that were not settled
+// yet are settled by it.
 type MarketCorrected struct {
 	Market  string             `json:"market"`
 	Payouts map[string]Decimal `json:"payouts,omitempty"`
 	Void    bool               `json:"void,omitempty"`
 	Reason  string             `json:"reason"`
+	// Holders are those of the outcomes that it settles, in the order of bots, then of
+	// outcomes. PermitsReleased are the permits that ended with it.
+	Holders         []OutcomeHolder `json:"holders,omitempty"`
+	PermitsReleased []string        `json:"permits_released,omitempty"`
 	// Rebase makes the equity after it the peak, the day-open and the hours of all
 	// that it moved.
 	Rebase bool   `json:"rebase,omitempty"`
@@ -96,6 +101,10 @@ type FillReinstated struct {
 	FillRecorded
 }
 
+// SinglesPerCommand is how many events of a type one command records one by one. What
+// it records beyond them stands in records of many.
+const SinglesPerCommand = 100
+
 // TradesClosed holds the trades of one command beyond the first 100, at most
 // [RowsPerRecord]. Readers see them one by one; see [Flatten].
 type TradesClosed struct {
@@ -134,6 +143,62 @@ func Flatten(e Event) []Event {
 		return rows[BreakerWarned](e.Rows)
 	}
 	return []Event{e}
+}
+
+// RowType returns the type of the rows of a record of many, or "" for any other type.
+func RowType(eventType string) string {
+	switch eventType {
+	case TradesClosedType:
+		return TradeClosedType
+	case TradesRevisedType:
+		return TradeRevisedType
+	case BreakersTrippedType:
+		return BreakerTrippedType
+	case BreakersWarnedType:
+		return BreakerWarnedType
+	}
+	return ""
+}
+
+// Collect returns the record that begins with one row, for an event of which there may
+// be many in one command. Any other event is returned as it is.
+func Collect(e Event) Event {
+	switch e := e.(type) {
+	case *TradeClosed:
+		return &TradesClosed{Rows: []TradeClosed{*e}}
+	case *TradeRevised:
+		return &TradesRevised{Rows: []TradeRevised{*e}}
+	case *BreakerTripped:
+		return &BreakersTripped{Rows: []BreakerTripped{*e}}
+	case *BreakerWarned:
+		return &BreakersWarned{Rows: []BreakerWarned{*e}}
+	}
+	return e
+}
+
+// Join adds an event to a record of many. It returns false if the record is full, or
+// holds other events.
+func Join(record, e Event) bool {
+	switch r := record.(type) {
+	case *TradesClosed:
+		return join(&r.Rows, e)
+	case *TradesRevised:
+		return join(&r.Rows, e)
+	case *BreakersTripped:
+		return join(&r.Rows, e)
+	case *BreakersWarned:
+		return join(&r.Rows, e)
+	}
+	return false
+}
+
+func join[T any](list *[]T, e Event) bool {
+	row, is := any(e).(*T)
+	if !is || len(*list) >= RowsPerRecord {
+		return false
+	}
+	*list = append(*list, *row)
+	return true
 }
 
 func rows[T any, P eventOf[T]](list []T) []Event {

@@ -23,6 +23,10 @@ const (
 	// OverrideClock lets the stream's time continue from the last record although
 	// the wall clock is behind it.
 	OverrideClock = "clock"
+	// OverridePayouts settles an exclusive market at payouts that do not sum to 1.
+	OverridePayouts = "payouts"
+	// OverrideSettlement corrects what a market paid.
+	OverrideSettlement = "settlement"
 	// OverrideSigned makes approvals of a live portfolio signed ones, for good.
 	OverrideSigned = "signed_approvals"
 )

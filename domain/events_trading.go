@@ -242,9 +242,10 @@ type TradeRevised struct {
 	Void   bool          `json:"void,omitempty"`
 	// ResultID is the result that the trade is part of; see TradeClosed. Repaid
 	// reports that a void market was corrected, so that its result is no longer
-	// neutral.
+	// neutral; Refunded the opposite.
 	ResultID string `json:"result_id,omitempty"`
 	Repaid   bool   `json:"repaid,omitempty"`
+	Refunded bool   `json:"refunded,omitempty"`
 }
 
 // The event types of this file.

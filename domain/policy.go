@@ -2,6 +2,7 @@ package domain
 
 import (
 	"fmt"
+	"strings"
 	"time"
 	_ "time/tzdata" // The embedded zones make a day independent of what the machine has installed.
 )
@@ -122,6 +123,36 @@ const SecondRules = 2
 
 // Second reports whether the second edition of the rules is in force.
 func (p *Policy) Second() bool { return p.Rules >= SecondRules }
+
+// Adopted returns the policy under the second edition of the rules: a key of it that is
+// absent gets the default of a new portfolio. It keeps all others.
+func (p Policy) Adopted(mode Mode, clock Clock, baseAsset string) Policy {
+	live, imported := mode == ModeLive, clock == ClockImported
+	p.Rules = SecondRules
+	if p.WhileTripped == "" {
+		p.WhileTripped = WhileReduce
+	}
+	if p.MarkCollar.IsZero() && live {
+		p.MarkCollar = MustDecimal("0.25")
+	}
+	if p.MarkConfirmAfter == 0 {
+		p.MarkConfirmAfter = Duration(confirmAfter)
+	}
+	if p.MinCapital.IsZero() && isDollar(baseAsset) {
+		p.MinCapital = One
+	}
+	if p.PositionDustUSD.IsZero() && !imported {
+		p.PositionDustUSD = MustDecimal("0.10")
+	}
+	p.RegisteredOnly = p.RegisteredOnly || live
+	return p
+}
+
+// isDollar reports whether an asset is a dollar, or a coin that is worth one.
+func isDollar(asset string) bool {
+	name := strings.ToUpper(asset)
+	return strings.Contains(name, "USD") || name == "DAI"
+}
 
 // confirmAfter is how long a mark beyond the collar waits if the policy does not say.
 const confirmAfter = 10 * time.Second

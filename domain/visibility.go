@@ -112,9 +112,12 @@ func ownPayouts(e *MarketPaidOut, v Viewer) *MarketPaidOut {
 	return &c
 }
 
-// ownCorrection shows the payouts to a bot, and not who corrected them or why.
-func ownCorrection(e *MarketCorrected, _ Viewer) *MarketCorrected {
+// ownCorrection shows the payouts to a bot, with what it held and which of its permits
+// ended, and not who corrected them or why.
+func ownCorrection(e *MarketCorrected, v Viewer) *MarketCorrected {
 	c := *e
+	c.Holders = ofViewer(e.Holders, func(h *OutcomeHolder) bool { return h.Bot == v.Bot })
+	c.PermitsReleased = v.ownPermits(e.PermitsReleased)
 	c.User, c.Reason, c.Override = "", "", ""
 	return &c
 }

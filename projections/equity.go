@@ -19,7 +19,7 @@ type EquityPoint struct {
 	// Flow is the money that came or went with this record, or, in a thinned
 	// series, since the previous point. It is not performance.
 	Flow domain.Decimal `json:"flow"`
-	// Tripped names the breaker that tripped with this record.
+	// Tripped names the breaker that tripped with this record, the first of several.
 	Tripped string `json:"tripped,omitempty"`
 }
 
@@ -40,8 +40,13 @@ func (q *Equity) Apply(rec eventstore.Record, e domain.Event, s *portfolio.State
 			p.Flow = p.Flow.Add(f.Amount)
 		}
 	}
-	if trip, ok := e.(*domain.BreakerTripped); ok {
-		p.Tripped = trip.Breaker
+	switch e := e.(type) {
+	case *domain.BreakerTripped:
+		p.Tripped = e.Breaker
+	case *domain.BreakersTripped:
+		if len(e.Rows) > 0 {
+			p.Tripped = e.Rows[0].Breaker
+		}
 	}
 	if !s.Effects().Performed && p.Flow.IsZero() && p.Tripped == "" {
 		return

@@ -31,8 +31,7 @@ type Trade struct {
 	Result        domain.Result  `json:"result"`
 	TradeID       string         `json:"trade_id"` // reported by the bot, for a reported trade
 	Revised       bool           `json:"revised"`
-
-	// ResultID names the result of several trades that this one is part of.
+	// ResultID names the result that the trade is part of, if that is more than it.
 	ResultID string `json:"result_id,omitempty"`
 
 	gone     bool // revised to open or void
@@ -50,6 +49,17 @@ func NewTrades() *Trades { return &Trades{at: map[string]int{}} }
 
 // Apply implements Projection.
 func (t *Trades) Apply(rec eventstore.Record, event domain.Event, _ *portfolio.State) {
+	switch event.(type) {
+	case *domain.TradesClosed, *domain.TradesRevised:
+		for _, row := range domain.Flatten(event) {
+			t.one(rec, row)
+		}
+	default:
+		t.one(rec, event)
+	}
+}
+
+func (t *Trades) one(rec eventstore.Record, event domain.Event) {
 	switch e := event.(type) {
 	case *domain.TradeClosed:
 		t.at[e.Trade] = len(t.all)

@@ -17,7 +17,7 @@ func describeMarket(event domain.Event) string {
 	case *domain.MarketPaidOut:
 		return fmt.Sprintf("%s %s for %s%s", e.Market, paid(e.Payouts, e.Void), outcomeHolders(e.Holders), list("; released ", e.PermitsReleased))
 	case *domain.MarketCorrected:
-		return fmt.Sprintf("%s corrected: %s: %s", e.Market, paid(e.Payouts, e.Void), e.Reason)
+		return fmt.Sprintf("%s corrected: %s: %s%s%s", e.Market, paid(e.Payouts, e.Void), e.Reason, rest(e.Holders), list("; released ", e.PermitsReleased))
 	case *domain.SetsChanged:
 		if e.Action == domain.MergeSets {
 			return fmt.Sprintf("%s merged %s sets of %s, fee %s", e.Bot, e.Quantity, e.Market, e.Fee)
@@ -55,6 +55,14 @@ func paid(payouts map[string]domain.Decimal, void bool) string {
 		parts = append(parts, outcome+" "+payouts[outcome].String())
 	}
 	return "pays " + strings.Join(parts, ", ")
+}
+
+// rest names the holders of what a correction settled.
+func rest(holders []domain.OutcomeHolder) string {
+	if len(holders) == 0 {
+		return ""
+	}
+	return "; settled for " + outcomeHolders(holders)
 }
 
 func outcomeHolders(all []domain.OutcomeHolder) string {

@@ -142,9 +142,17 @@ func (v *verifier) checkDay(event domain.Event) {
 
 // checkClosed compares every trade.closed with the episode that the fold saw end.
 func (v *verifier) checkClosed(event domain.Event) {
-	if e, ok := event.(*domain.TradeClosed); ok {
+	switch e := event.(type) {
+	case *domain.TradeClosed:
 		v.match(e)
 		return
+	case *domain.TradesClosed:
+		for i := range e.Rows {
+			v.match(&e.Rows[i])
+		}
+		return
+	case *domain.TradeRevised, *domain.TradesRevised:
+		return // between a correction and the trades that it closes
 	}
 	for _, c := range v.pending {
 		v.problem("position episode %s of %s ended, but no trade was closed", c.Trade, c.Bot)

@@ -2,6 +2,7 @@ package replay_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -217,4 +218,33 @@ func TestPortfolios(t *testing.T) {
 	require.NoError(t, store.Close())
 	_, err = replay.Portfolios(t.Context(), store)
 	require.Error(t, err)
+}
+
+// Trades that share a record are compared with the episodes that ended, one by one, also
+// between the revisions of a correction that settles the rest.
+func TestVerifyReadsEveryRow(t *testing.T) {
+	const bots = 105
+	var text strings.Builder
+	text.WriteString("quiet on\nopen capital=10000 rules=2 max_consecutive_losses=1\nmarket cup kind=outcome outcomes=A,B,C\n")
+	for i := range bots {
+		fmt.Fprintf(&text, "bot b%d capital=10\nbuy b%d cup/A 1 @ 0.4\nbuy b%d cup/B 1 @ 0.4\n", i, i, i)
+	}
+	text.WriteString("settle cup/A 0\ncorrect cup A 1 B 0 C 0 reason=wrong\n")
+	records := play(t, text.String())
+	v, err := verified(t, records)
+	require.NoError(t, err)
+	require.Empty(t, v.Problems)
+	require.Equal(t, 2*bots, v.Trades)
+
+	for i, rec := range records { // and one that is wrong is found
+		if rec.Type != domain.TradesClosedType {
+			continue
+		}
+		records[i].Data = []byte(strings.Replace(string(rec.Data), `"pnl":"-0.4"`, `"pnl":"-0.5"`, 1))
+		v, err = verified(t, records)
+		require.NoError(t, err)
+		require.NotEmpty(t, v.Problems)
+		return
+	}
+	require.Fail(t, "no trades share a record")
 }

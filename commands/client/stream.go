@@ -39,11 +39,14 @@ func (e *silentError) Error() string {
 
 // Event is one event of a stream.
 type Event struct {
-	Revision uint64          `json:"revision"`
-	Time     time.Time       `json:"time"`
-	Type     string          `json:"type"`
-	User     string          `json:"user"`
-	Data     json.RawMessage `json:"data"`
+	Revision uint64    `json:"revision"`
+	Time     time.Time `json:"time"`
+	Type     string    `json:"type"`
+	// Row is the place of the event in its record, from 0, where several share one: an
+	// event is known by its revision and its row.
+	Row  *int            `json:"row"`
+	User string          `json:"user"`
+	Data json.RawMessage `json:"data"`
 	// Metadata says who did it and why. It is not shown to bots.
 	Metadata json.RawMessage `json:"metadata"`
 	// Stored is the event as it is stored, if that is an older version.

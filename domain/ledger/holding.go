@@ -9,9 +9,10 @@ import (
 
 // Holding is a position from which fills can be taken back. While none of its
 // fills is provisional it is only the position. From the earliest provisional
-// fill on it keeps the facts in order and the position before them, so that a
-// void can refold it as if the fill had never happened. It remembers only what
-// can still be voided.
+// fill, or from a settlement that can be corrected, on it keeps the facts in order
+// and the position before them, so that a void can refold it as if the fill had never
+// happened, and a correction as if the market had paid otherwise. It remembers only
+// what can still be voided or corrected.
 type Holding struct {
 	Position
 	Base Position `json:"base,omitzero"`
@@ -36,7 +37,9 @@ type Fact struct {
 	Provisional bool            `json:"provisional,omitempty"`
 	Payout      *domain.Decimal `json:"payout,omitempty"`
 	// Refund reports a settlement that gives back the cost instead of the payout.
-	Refund   bool           `json:"refund,omitempty"`
+	Refund bool `json:"refund,omitempty"`
+	// Kept is a settlement that is remembered for good, because a person may correct it.
+	Kept     bool           `json:"kept,omitempty"`
 	Side     domain.Side    `json:"side,omitempty"`
 	Quantity domain.Decimal `json:"quantity,omitzero"`
 	Notional domain.Decimal `json:"notional,omitzero"`
@@ -93,18 +96,21 @@ func (h *Holding) Preview(f Fact) Effect {
 	return h.Position.Apply(t)
 }
 
+// final reports that a fact can no longer change.
+func (f *Fact) final() bool { return !f.Provisional && !f.Kept }
+
 // Record applies a fact, and remembers it while it, or a fact before it, may
-// still be voided.
+// still be voided or corrected.
 func (h *Holding) Record(f Fact) Effect {
 	e := h.Preview(f)
 	f.In = h.Episode.Trade
 	if e.Opened {
 		f.Opened = e.After.Episode.Trade
 	}
-	if len(h.Tail) == 0 && f.Provisional {
+	if len(h.Tail) == 0 && !f.final() {
 		h.Base = h.Position
 	}
-	if len(h.Tail) > 0 || f.Provisional {
+	if len(h.Tail) > 0 || !f.final() {
 		h.Tail = append(h.Tail, f)
 	}
 	h.Position = e.After
@@ -140,10 +146,11 @@ func (h *Holding) Later(id domain.FillID) int {
 	return 0
 }
 
-// trim folds the leading final facts into the base.
+// trim folds the leading facts that can no longer change anything into the base. A
+// settlement that found nothing to pay is one of them.
 func (h *Holding) trim() {
 	n := 0
-	for n < len(h.Tail) && !h.Tail[n].Provisional {
+	for n < len(h.Tail) && (h.Tail[n].final() || h.Tail[n].Kept && h.Base.IsFlat()) {
 		f := &h.Tail[n]
 		if t, ok := f.trade(h.Base); ok {
 			h.Base = h.Base.Apply(t).After
@@ -156,7 +163,13 @@ func (h *Holding) trim() {
 	}
 }
 
-// Refold is the outcome of removing a fill from a holding's history.
+// Voidable reports that a fill of the holding may still be voided.
+func (h *Holding) Voidable() bool {
+	return slices.ContainsFunc(h.Tail, func(f Fact) bool { return f.Provisional })
+}
+
+// Refold is the outcome of removing a fill from a holding's history, or of correcting
+// what a market paid.
 type Refold struct {
 	After Holding
 	// Money is the difference to what had been posted.
@@ -193,12 +206,27 @@ func (h *Holding) Void(id domain.FillID) (r Refold, ok bool) {
 	if at < 0 {
 		return Refold{}, false
 	}
-	before := fold(h.Base, h.Tail)
 	facts := slices.Clone(h.Tail)
 	facts = slices.Delete(facts, at, at+1)
 	rename(h.Base, facts)
-	after := fold(h.Base, facts)
+	return h.refold(facts), true
+}
 
+// Correct returns the holding as if each settlement that it remembers had paid this,
+// or had given back the cost.
+func (h *Holding) Correct(payout domain.Decimal, refund bool) Refold {
+	facts := slices.Clone(h.Tail)
+	for i := range facts {
+		if facts[i].Payout != nil {
+			facts[i].Payout, facts[i].Refund = &payout, refund
+		}
+	}
+	return h.refold(facts)
+}
+
+// refold compares the remembered facts with those that replace them.
+func (h *Holding) refold(facts []Fact) (r Refold) {
+	before, after := fold(h.Base, h.Tail), fold(h.Base, facts)
 	r.After = Holding{Position: after.position, Base: h.Base, Tail: facts, Closings: h.Closings}
 	r.After.trim()
 	r.Money = after.money.Sub(before.money)
@@ -218,7 +246,7 @@ func (h *Holding) Void(id domain.FillID) (r Refold, ok bool) {
 			r.Closed = append(r.Closed, e)
 		}
 	}
-	return r, true
+	return r
 }
 
 type folded struct {

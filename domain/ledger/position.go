@@ -39,6 +39,9 @@ type Episode struct {
 	Worth domain.Decimal `json:"worth,omitzero"`
 	// Dust reports that it ended without ever having been worth more than dust.
 	Dust bool `json:"dust,omitempty"`
+	// Refunded reports that the cost was given back, because the market was void: the
+	// result is neutral, whatever the P&L. It is set only when the episode ends.
+	Refunded bool `json:"refunded,omitempty"`
 }
 
 // IsFlat reports that the position is empty.
@@ -60,7 +63,7 @@ func (e Episode) Figures(dust domain.Decimal) domain.TradeFigures {
 	}
 	pnl = pnl.Sub(e.Fees).Add(e.Funding)
 	result := ResultOf(pnl, dust)
-	if e.Dust {
+	if e.Refunded || e.Dust {
 		result = domain.Neutral
 	}
 	return domain.TradeFigures{
@@ -100,6 +103,8 @@ type Trade struct {
 	// Opens is the name of the episode that the trade opens, if it opens one.
 	Opens string
 	At    time.Time
+	// Refund reports that the trade gives back the cost.
+	Refund bool
 }
 
 // signed returns the change of quantity, positive for a buy.
@@ -238,7 +243,7 @@ func (p *Position) measure(t Trade) {
 // ended returns the episode as the trade t ends it.
 func (e Episode) ended(t Trade) Episode {
 	e.Dust = e.Sized && t.Dust.Sign() > 0 && !t.Dust.Less(e.Worth)
-	e.Sized, e.Worth = false, domain.Zero
+	e.Sized, e.Worth, e.Refunded = false, domain.Zero, t.Refund
 	return e
 }
 
@@ -258,7 +263,7 @@ func (p Position) leave(t Trade) (closed Episode, rest Position) {
 // Refund returns the trade that gives back what the position cost.
 func (p Position) Refund(at time.Time) Trade {
 	t := p.Settlement(domain.Zero, at)
-	t.Notional = p.Cost.Abs()
+	t.Notional, t.Refund = p.Cost.Abs(), true
 	return t
 }
 

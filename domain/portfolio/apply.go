@@ -43,6 +43,9 @@ func (s *State) Apply(at domain.Stamp, event domain.Event) {
 		s.openDay(e)
 		s.rearm()
 	case *domain.CommandNoted:
+	case *domain.TradesClosed, *domain.TradesRevised, *domain.BreakersTripped, *domain.BreakersWarned:
+		s.applyRows(at, domain.Flatten(e))
+		return
 	default:
 		s.applyMore(at, event)
 	}
@@ -85,6 +88,8 @@ func (s *State) applyMore(at domain.Stamp, event domain.Event) {
 		s.applyTradeRevised(e)
 	case *domain.MarketPaidOut:
 		s.applyPaidOut(at, e)
+	case *domain.MarketCorrected:
+		s.applyCorrected(at, e)
 	case *domain.MarkConfirmed:
 		s.applyMarkConfirmed(at, e)
 	case *domain.SetsChanged:

@@ -16,12 +16,7 @@ func (s *State) applyPaidOut(at domain.Stamp, e *domain.MarketPaidOut) {
 	s.endWaiting(e.Market)
 	for _, outcome := range s.outcomesPaid(e) {
 		in := s.instrument(domain.Instrument{Market: e.Market, Outcome: outcome})
-		payout := payoutOf(e, outcome)
-		if e.Void {
-			payout = in.last()
-		}
-		in.settle(at, payout, e.Void)
-		s.payHolders(at, in, e)
+		s.payOutcome(at, in, e)
 	}
 	for _, id := range e.PermitsReleased {
 		s.dropPermit(id)
@@ -31,6 +26,16 @@ func (s *State) applyPaidOut(at domain.Stamp, e *domain.MarketPaidOut) {
 		s.revalue(s.instrument(domain.Instrument{Market: e.Market, Outcome: outcome}))
 	}
 	s.tidyArbitrages("")
+}
+
+// payOutcome settles one outcome, or complement, with its holders.
+func (s *State) payOutcome(at domain.Stamp, in *Instrument, e *domain.MarketPaidOut) {
+	payout := payoutOf(e, in.Outcome)
+	if e.Void {
+		payout = in.last()
+	}
+	in.settle(at, payout, e.Void, true)
+	s.payHolders(at, in, e)
 }
 
 func (s *State) payHolders(at domain.Stamp, in *Instrument, e *domain.MarketPaidOut) {
@@ -51,7 +56,7 @@ func (s *State) payHolders(at domain.Stamp, in *Instrument, e *domain.MarketPaid
 
 // payoutFact is what a settled instrument pays.
 func (s *State) payoutFact(at domain.Stamp, in *Instrument) ledger.Fact {
-	return ledger.Fact{Payout: in.Payout, Refund: in.Refunded, Dust: s.Policy.PositionDustUSD, Revision: at.Revision, At: at.Time}
+	return ledger.Fact{Payout: in.Payout, Refund: in.Refunded, Kept: in.Corrigible, Dust: s.Policy.PositionDustUSD, Revision: at.Revision, At: at.Time}
 }
 
 // settledBy says how a settlement closes the trades of an instrument.
@@ -77,7 +82,9 @@ func (s *State) payHolder(in *Instrument, bot string, fact ledger.Fact) {
 }
 
 // settle sets the payout of an instrument: its last mark, over every bot's own.
-func (i *Instrument) settle(at domain.Stamp, payout domain.Decimal, refunded bool) {
+func (i *Instrument) settle(at domain.Stamp, payout domain.Decimal, refunded, corrigible bool) {
+	// What the first edition paid is forgotten, also if more is paid later.
+	i.Corrigible = corrigible && (i.Payout == nil || i.Corrigible)
 	i.Payout, i.Refunded, i.Own = &payout, refunded, nil
 	i.Marks.push(MarkEntry{Price: payout, Revision: at.Revision, Time: at.Time, Source: MarkedBySettlement})
 }
@@ -92,6 +99,12 @@ func (i *Instrument) last() domain.Decimal {
 
 func compareInstruments(a, b *Instrument) int {
 	return cmp.Or(strings.Compare(a.Market, b.Market), strings.Compare(a.Outcome, b.Outcome))
+}
+
+// compareRevised orders revisions by bot, then by the place of the trade among the bot's
+// results.
+func compareRevised(a, b *domain.TradeRevised) int {
+	return cmp.Or(strings.Compare(a.Bot, b.Bot), cmp.Compare(a.Number, b.Number))
 }
 
 // compareHolders orders holders by bot, then by outcome as registered, complements

@@ -160,8 +160,8 @@ func (s *State) revalue(in *Instrument) {
 				s.revalued(b, delta)
 			}
 		}
-		if h.IsFlat() && len(h.Tail) == 0 {
-			in.drop(h.Bot)
+		if h.IsFlat() && !h.Voidable() {
+			in.leave(h)
 		} else {
 			n++
 		}
@@ -233,6 +233,7 @@ func (s *State) applyVoid(at domain.Stamp, e *domain.FillVoided) {
 		s.reclaim(at, e.Bot, in)
 	}
 	s.pullMark(in, e.Bot, ref.Revision)
+	s.countWaitingResult(s.bot(e.Bot), in.Market)
 	s.moved(e.Bot)
 	s.revalue(in)
 	s.endLegFill(e.FillID, in.Market, true)
@@ -244,7 +245,7 @@ func (s *State) applyVoid(at domain.Stamp, e *domain.FillVoided) {
 func (s *State) applySettlement(at domain.Stamp, e *domain.MarketSettled) {
 	in := s.instrument(e.Instrument)
 	s.endWaiting(e.Market)
-	in.settle(at, e.Payout, false)
+	in.settle(at, e.Payout, false, s.Policy.Second())
 	fact := s.payoutFact(at, in)
 	for _, h := range in.Holdings {
 		// A later void may show that this bot, flat now by a provisional fill,
@@ -320,7 +321,7 @@ func (s *State) applyTradeClosed(at domain.Stamp, e *domain.TradeClosed) {
 		s.keepFill(s.fillKey(id, e.Market), FillRef{Revision: at.Revision, Content: contentOfTrade(e), Status: Confirmed}, e.Market)
 		s.postBot(b, ledger.Account{}, ledger.Money{Cash: e.PnL, Income: e.PnL.Add(e.Fee), Fee: e.Fee})
 	} else if in := s.Instruments[e.Instrument]; in != nil {
-		if h := in.Holding(e.Bot); h != nil {
+		if h := in.closedIn(e.Bot, e.Trade); h != nil {
 			h.Closed(e.Trade, ledger.Closing{Number: number, Dust: s.Policy.LossDust, Result: e.ResultID})
 		}
 	}

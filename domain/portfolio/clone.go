@@ -68,6 +68,12 @@ func (i *Instrument) own() {
 		copied.Tail, copied.Closings = slices.Clone(h.Tail), maps.Clone(h.Closings)
 		i.Holdings[n] = &copied
 	}
+	i.Paid = slices.Clone(i.Paid)
+	for n, p := range i.Paid {
+		copied := *p
+		copied.Tail, copied.Closings = slices.Clone(p.Tail), maps.Clone(p.Closings)
+		i.Paid[n] = &copied
+	}
 }
 
 func ownLegs(a *risk.Arbitrage) {

@@ -314,9 +314,6 @@ func (d *Decision) tradeClosed(c ClosedEpisode, by string) *domain.TradeClosed {
 		Trade: c.Trade, Bot: c.Bot, Instrument: c.Instrument, Direction: c.Direction(), ClosedBy: by,
 		OpenedAt: &opened, TradeFigures: c.Figures(d.s.Policy.LossDust),
 	}
-	if by == domain.ClosedByRefund {
-		e.TradeFigures.Result = domain.Neutral
-	}
 	return e
 }
 
@@ -376,7 +373,7 @@ func (d *Decision) void(key FillKey, market string) error {
 	}
 	moved := append([]string(nil), d.fact(&domain.FillVoided{FillID: key.FillID, Market: market}).Moved...)
 	for _, e := range trades {
-		d.emit(e)
+		d.row(e)
 	}
 	d.evaluate(moved)
 	d.timeOutLegs() // An arbitrage that was complete may be incomplete now.
@@ -394,21 +391,32 @@ func (d *Decision) revised(key FillKey) []domain.Event {
 	refold, _ := h.Void(id)
 	trades := make([]domain.Event, 0, len(refold.Revised)+len(refold.Closed))
 	for _, r := range refold.Revised {
-		was := h.Closings[r.Before.Trade]
-		e := &domain.TradeRevised{
-			Trade: r.Before.Trade, Bot: id.Bot, Instrument: in.Instrument, Fill: id, Number: was.Number, ResultID: was.Result,
-			Before: r.Before.Figures(was.Dust), Open: r.Open, Void: !r.Open && r.After == nil,
-		}
-		if r.After != nil {
-			after := r.After.Figures(was.Dust)
-			e.After, e.Direction = &after, r.After.Direction()
-		}
+		e := d.revision(id.Bot, in, &h.Holding, r)
+		e.Fill = id
 		trades = append(trades, e)
 	}
 	for _, e := range refold.Closed {
 		trades = append(trades, d.tradeClosed(ClosedEpisode{Bot: id.Bot, Instrument: in.Instrument, Episode: e}, domain.ClosedByVoid))
 	}
 	return trades
+}
+
+// revision records how one closed trade changed.
+func (d *Decision) revision(bot string, in *Instrument, h *ledger.Holding, r ledger.Revision) *domain.TradeRevised {
+	was := h.Closings[r.Before.Trade]
+	e := &domain.TradeRevised{
+		Trade: r.Before.Trade, Bot: bot, Instrument: in.Instrument, Number: was.Number, ResultID: was.Result,
+		Before: r.Before.Figures(was.Dust), Open: r.Open, Void: !r.Open && r.After == nil,
+	}
+	if result := d.s.Bots[bot].Results[was.Result]; result != nil {
+		e.Number = result.Number
+	}
+	if r.After != nil {
+		after := r.After.Figures(was.Dust)
+		e.After, e.Direction = &after, r.After.Direction()
+		e.Repaid, e.Refunded = r.Before.Refunded && !r.After.Refunded, r.After.Refunded && !r.Before.Refunded
+	}
+	return e
 }
 
 // RecordTrade books a closed trade of a bot that reports only results. P&L is

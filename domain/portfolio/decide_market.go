@@ -69,12 +69,15 @@ func (i *Instrument) holders(only string) []domain.Holder {
 // mayHold reports that a void can still bring back a holding that a provisional
 // fill closed. The settlement has to be remembered there.
 func (i *Instrument) mayHold(only string) bool {
-	return slices.ContainsFunc(i.Holdings, func(h *Holding) bool { return only == "" || only == h.Bot })
+	return slices.ContainsFunc(i.Holdings, func(h *Holding) bool {
+		return (only == "" || only == h.Bot) && (!h.IsFlat() || h.Voidable())
+	})
 }
 
 // Redeem settles the one open outcome that a bot holds of a market, as a wallet's
 // ledger reports it: by quantity and cash, without naming the outcome. All of it
-// is settled, at cash ÷ quantity. A quantity other than what is held is a
+// is settled, at cash ÷ quantity; in an exclusive market of two outcomes the other is
+// settled with it, and of both the one whose quantity is the cash has won. A quantity other than what is held is a
 // finding, because the cash that moved then differs from what is booked. A market
 // in which nothing is held is noted and ignored; found reports which it was.
 func (d *Decision) Redeem(bot, market string, quantity, cash domain.Decimal) (found bool, err error) {
@@ -84,33 +87,61 @@ func (d *Decision) Redeem(bot, market string, quantity, cash domain.Decimal) (fo
 	if quantity.Sign() < 0 || cash.Sign() < 0 {
 		return false, domain.Invalid("quantity", "and cash must not be negative")
 	}
-	var open *Instrument
-	for i, in := range d.s.Instruments {
-		h := in.Holding(bot)
-		if i.Market != market || h == nil || h.IsFlat() {
-			continue
-		}
-		if open != nil {
-			return false, domain.Invalid("market", "has two open outcomes; the row does not say which is redeemed")
-		}
-		open = in
-	}
-	if open == nil {
+	open := d.s.openIn(bot, market)
+	if len(open) == 0 {
 		d.Note(domain.NotedIgnored, "redeem of a market in which nothing is held: ignored")
 		return false, nil
 	}
-	held := open.Holding(bot).Quantity
-	if held.Sign() < 0 {
-		return false, domain.Invalid("market", "is held short (%s): there is no long holding to redeem", held)
+	for _, in := range open {
+		if held := in.Holding(bot).Quantity; held.Sign() < 0 {
+			return false, domain.Invalid("market", "is held short (%s): there is no long holding to redeem", held)
+		}
 	}
 	payout := domain.Zero
 	switch {
+	case len(open) > 1:
+		winner := d.winnerOf(open, bot, cash)
+		if winner == nil {
+			return false, domain.Invalid("market", "has two open outcomes; the row does not say which is redeemed")
+		}
+		payout, open = domain.One, []*Instrument{winner}
 	case quantity.Sign() > 0:
 		payout = cash.Div(quantity)
 	case cash.Sign() > 0:
 		return false, domain.Invalid("quantity", "is 0, but cash is not")
 	}
-	return true, d.Settle(&domain.MarketSettled{
-		Instrument: open.Instrument, Payout: payout, Bot: bot, Finding: quantity.Sign() > 0 && quantity != held,
+	return true, d.SettleMarket(Settlement{
+		Market: market, Outcome: open[0].Outcome, Payout: payout, Bot: bot,
+		Finding: quantity.Sign() > 0 && quantity != open[0].Holding(bot).Quantity,
 	})
+}
+
+// openIn returns the instruments of a market that a bot holds something of.
+func (s *State) openIn(bot, market string) []*Instrument {
+	var open []*Instrument
+	for _, in := range s.instrumentsOf(market) {
+		if h := in.Holding(bot); h != nil && !h.IsFlat() {
+			open = append(open, in)
+		}
+	}
+	return open
+}
+
+// winnerOf returns the outcome that paid the cash of both sides of an exclusive market of
+// two outcomes, or nil if the cash does not tell them apart.
+func (d *Decision) winnerOf(open []*Instrument, bot string, cash domain.Decimal) *Instrument {
+	m := d.s.exclusive(open[0].Market)
+	if m == nil || len(m.Outcomes) != 2 || len(open) != 2 || !m.has(open[0].Outcome) || !m.has(open[1].Outcome) {
+		return nil
+	}
+	first, second := open[0].Holding(bot).Quantity, open[1].Holding(bot).Quantity
+	switch {
+	case first == second:
+		return nil
+	case cash == first:
+		return open[0]
+	case cash == second:
+		return open[1]
+	}
+	return nil
 }

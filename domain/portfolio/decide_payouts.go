@@ -21,6 +21,8 @@ type Settlement struct {
 	Bot     string // only this holder
 	// Override allows payouts that do not sum to 1.
 	Override string
+	// Finding: the reported quantity differs from the held one.
+	Finding bool
 }
 
 // SettleMarket settles a market, or one outcome of it. All holders are paid in one
@@ -32,24 +34,36 @@ func (d *Decision) SettleMarket(r Settlement) error {
 	m := d.s.Markets[r.Market]
 	whole := len(r.Payouts) > 0 || r.Void
 	if !whole && (m == nil || !m.Exclusive || !m.has(r.Outcome)) {
-		return d.Settle(&domain.MarketSettled{Instrument: domain.Instrument{Market: r.Market, Outcome: r.Outcome}, Payout: r.Payout, Bot: r.Bot})
+		return d.Settle(&domain.MarketSettled{Instrument: domain.Instrument{Market: r.Market, Outcome: r.Outcome}, Payout: r.Payout, Bot: r.Bot, Finding: r.Finding})
 	}
-	if err := d.checkSettlement(&r, m, whole); err != nil {
+	e, err := d.settlementEvent(&r, m, whole)
+	if err != nil {
 		return err
 	}
-	e := &domain.MarketPaidOut{Market: r.Market, Void: r.Void, Bot: r.Bot, Override: r.Override}
-	if !r.Void {
-		payouts, err := d.payoutsOf(&r, m, whole)
-		if err != nil {
-			return err
-		}
-		e.Payouts = payouts
-	}
-	if again, err := d.settledBefore(e); err != nil || again {
+	again, err := d.s.settledBefore(e)
+	switch {
+	case err != nil:
 		return err
+	case again:
+		d.Note(domain.NotedUnchanged, "the market is already settled like this, and no bot holds it")
+	default:
+		d.payOut(e, m)
 	}
-	d.payOut(e, m)
 	return nil
+}
+
+// settlementEvent checks a settlement and returns the event without its holders.
+func (d *Decision) settlementEvent(r *Settlement, m *Market, whole bool) (*domain.MarketPaidOut, error) {
+	if err := d.checkSettlement(r, m, whole); err != nil {
+		return nil, err
+	}
+	e := &domain.MarketPaidOut{Market: r.Market, Void: r.Void, Bot: r.Bot, Override: r.Override, Finding: r.Finding}
+	if r.Void {
+		return e, nil
+	}
+	payouts, err := d.payoutsOf(r, m, whole)
+	e.Payouts = payouts
+	return e, err
 }
 
 func (d *Decision) checkSettlement(r *Settlement, m *Market, whole bool) error {
@@ -113,9 +127,9 @@ func (s *State) named(live []string, m *Market, r *Settlement) []string {
 
 // settledBefore compares a settlement with what is recorded. It returns true if all of
 // it is known and nothing is left to pay.
-func (d *Decision) settledBefore(e *domain.MarketPaidOut) (again bool, err error) {
+func (s *State) settledBefore(e *domain.MarketPaidOut) (again bool, err error) {
 	known, holds := true, false
-	for _, in := range d.s.paidBy(e) {
+	for _, in := range s.paidBy(e) {
 		payout := payoutOf(e, in.Outcome)
 		switch {
 		case in.Payout == nil:
@@ -126,17 +140,13 @@ func (d *Decision) settledBefore(e *domain.MarketPaidOut) (again bool, err error
 		holds = holds || in.mayHold(e.Bot)
 	}
 	for outcome := range e.Payouts {
-		in := d.s.Instruments[domain.Instrument{Market: e.Market, Outcome: outcome}]
+		in := s.Instruments[domain.Instrument{Market: e.Market, Outcome: outcome}]
 		known = known && in != nil && in.Payout != nil
 	}
 	if e.Void {
-		known = known && d.s.decided(e.Market)
+		known = known && s.decided(e.Market)
 	}
-	if known && !holds {
-		d.Note(domain.NotedUnchanged, "the market is already settled like this, and no bot holds it")
-		return true, nil
-	}
-	return false, nil
+	return known && !holds, nil
 }
 
 // settledAs says how an outcome was settled.
@@ -151,9 +161,7 @@ func (i *Instrument) settledAs() string {
 // trips.
 func (d *Decision) payOut(e *domain.MarketPaidOut, m *Market) {
 	for _, in := range d.s.paidBy(e) {
-		for _, h := range in.holders(e.Bot) {
-			e.Holders = append(e.Holders, domain.OutcomeHolder{Bot: h.Bot, Outcome: in.Outcome, Quantity: h.Quantity})
-		}
+		e.Holders = append(e.Holders, in.heldBy(e.Bot)...)
 	}
 	slices.SortStableFunc(e.Holders, func(a, b domain.OutcomeHolder) int { return compareHolders(m, a, b) })
 	e.Finding = e.Finding || len(e.Holders) == 0
@@ -166,6 +174,16 @@ func (d *Decision) payOut(e *domain.MarketPaidOut, m *Market) {
 	}
 	d.closeTrades(closed, by)
 	d.evaluate(moved)
+}
+
+// heldBy lists the holders of the instrument in the order of their ids, or only the
+// given one.
+func (i *Instrument) heldBy(only string) []domain.OutcomeHolder {
+	var all []domain.OutcomeHolder
+	for _, h := range i.holders(only) {
+		all = append(all, domain.OutcomeHolder{Bot: h.Bot, Outcome: i.Outcome, Quantity: h.Quantity})
+	}
+	return all
 }
 
 // payoutOf returns what an instrument is paid by a settlement that settles it.

@@ -65,6 +65,16 @@ func Patched(p domain.Policy, patch json.RawMessage) (domain.Policy, error) { re
 // ChangeLimits replaces parts of the policy: patch is a JSON object with policy
 // keys. All breakers are evaluated against the new limits; none is reset.
 func (d *Decision) ChangeLimits(patch json.RawMessage, reason string) error {
+	return d.changeLimits(patch, reason, false)
+}
+
+// AdoptRules brings a portfolio under the second edition of the rules. Keys that neither
+// the policy nor patch sets get the defaults of a new portfolio. It is never undone.
+func (d *Decision) AdoptRules(patch json.RawMessage, reason string) error {
+	return d.changeLimits(patch, reason, true)
+}
+
+func (d *Decision) changeLimits(patch json.RawMessage, reason string, adopt bool) error {
 	if err := d.requireOpen(); err != nil {
 		return err
 	}
@@ -75,7 +85,13 @@ func (d *Decision) ChangeLimits(patch json.RawMessage, reason string) error {
 	if err != nil {
 		return err
 	}
-	if err := p.Validate(); err != nil {
+	if adopt {
+		if p.Rules != d.s.Policy.Rules && p.Rules != domain.SecondRules {
+			return domain.Invalid("rules", "must be 2, or absent, where the second edition is adopted")
+		}
+		p = p.Adopted(d.s.Mode, d.s.Clock, d.s.BaseAsset)
+	}
+	if err := d.checkPolicy(&p); err != nil {
 		return err
 	}
 	if d.s.Mode == domain.ModeLive {
@@ -94,6 +110,15 @@ func beyond(p *domain.Policy) string {
 		return ""
 	}
 	return "beyond its default "
+}
+
+// checkPolicy checks a policy that is to replace the one in force: the edition of the
+// rules never goes back, because what is held in markets would be valued otherwise.
+func (d *Decision) checkPolicy(p *domain.Policy) error {
+	if d.s.Policy.Second() && !p.Second() {
+		return domain.Invalid("rules", "never go back: the portfolio lives by the second edition")
+	}
+	return p.Validate()
 }
 
 // patched returns a policy with the keys of one JSON object replaced. It refuses

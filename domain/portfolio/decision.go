@@ -43,6 +43,10 @@ type Decision struct {
 	// get.
 	legs []*risk.Permit
 	room Room // how much may be recorded
+	// singles counts the events of one type that are recorded one by one (rows.go).
+	singles map[string]int
+	// told: a trip of this decision that stops all bots has named the orders to cancel.
+	told bool
 	// unbalanced is the type of an event whose postings did not sum to zero.
 	unbalanced string
 }

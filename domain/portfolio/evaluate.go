@@ -16,28 +16,37 @@ func (d *Decision) evaluate(bots []string) {
 		if !r.IsOn(&d.s.Policy) {
 			continue
 		}
-		for _, key := range keysOf(r, bots) {
-			d.compare(r, key)
+		keys := keysOf(r, bots)
+		if len(keys) > domain.SinglesPerCommand && d.s.Policy.Second() {
+			// Warnings first, so that each kind fills its records of many.
+			d.compare(r, keys, risk.Warns)
+			d.compare(r, keys, risk.Trips)
+			continue
 		}
+		d.compare(r, keys, risk.Warns, risk.Trips)
 	}
 }
 
-func (d *Decision) compare(r *risk.Rule, key risk.Key) {
+// compare records the verdicts of these kinds about the breakers of one rule.
+func (d *Decision) compare(r *risk.Rule, keys []risk.Key, kinds ...risk.Verdict) {
 	s := d.s
-	subject, ok := s.subject(r, key.Bot)
-	if !ok || !evaluated(r, subject) {
-		return
-	}
-	value := r.Value(subject)
-	switch s.Breaker(key).Judge(r, &s.Policy, value) {
-	case risk.Trips:
-		d.trip(r, key, subject) // the line that trips a breaker
-	case risk.Warns:
-		d.emit(&domain.BreakerWarned{
-			Breaker: key.Breaker, Bot: key.Bot, Value: value,
-			Level: r.WarnLevel(&s.Policy), Limit: r.Limit(&s.Policy),
-		})
-	case risk.Quiet:
+	for _, key := range keys {
+		subject, ok := s.subject(r, key.Bot)
+		if !ok || !evaluated(r, subject) {
+			continue
+		}
+		value := r.Value(subject)
+		verdict := s.Breaker(key).Judge(r, &s.Policy, value)
+		switch {
+		case !slices.Contains(kinds, verdict):
+		case verdict == risk.Trips:
+			d.trip(r, key, subject) // the line that trips a breaker
+		case verdict == risk.Warns:
+			d.row(&domain.BreakerWarned{
+				Breaker: key.Breaker, Bot: key.Bot, Value: value,
+				Level: r.WarnLevel(&s.Policy), Limit: r.Limit(&s.Policy),
+			})
+		}
 	}
 }
 
@@ -66,13 +75,16 @@ func (d *Decision) trip(r *risk.Rule, key risk.Key, subject risk.Subject) {
 		Value: value, Limit: limit, Cause: d.cause,
 		BotsStopped: s.runningBots(only), PermitsRevoked: s.unplacedPermits(only, d),
 		ClosePositions: s.tellsToClose(s.stopKind(), true),
-		CancelOrders:   s.toCancel(only, d),
 	}
+	if only != "" || !d.told { // a further trip of the same append repeats nothing
+		e.CancelOrders = s.toCancel(only, d)
+	}
+	d.told = d.told || only == ""
 	if r.From != nil {
 		reference := r.From(subject)
 		e.Equity, e.Reference = &subject.Equity, &reference
 	}
-	d.emit(e)
+	d.row(e)
 	// Engage the emergency stop, or make an existing one more severe.
 	if r.Stop != "" && domain.GraverStop(s.Stop.Kind, r.Stop) != s.Stop.Kind {
 		d.engage(r.Stop, key.String()+" tripped at "+value.Ratio().String()+", limit "+limit.String())

@@ -532,6 +532,12 @@ func (h *harness) reasons() []domain.ReasonCode {
 
 // follow keeps the trades as the log alone tells them.
 func (h *harness) follow(e domain.Event) {
+	for _, row := range domain.Flatten(e) {
+		h.followOne(row)
+	}
+}
+
+func (h *harness) followOne(e domain.Event) {
 	of := func(bot string) *botFacts {
 		if h.facts[bot] == nil {
 			h.facts[bot] = &botFacts{parts: map[string][]string{}, refunded: map[string]bool{}, figures: map[string]*domain.TradeFigures{}, reports: map[string]bool{}, valued: map[string]domain.Decimal{}, short: map[string]bool{}, revised: map[string]bool{}}
@@ -546,7 +552,13 @@ func (h *harness) follow(e domain.Event) {
 	case *domain.FillReinstated:
 		of(e.Bot).valued[e.Market+e.FillID.String()] = e.FeeValue
 	case *domain.FillVoided:
-		delete(of(e.Bot).valued, e.Market+e.FillID.String())
+		f := of(e.Bot)
+		delete(f.valued, e.Market+e.FillID.String())
+		for name, parts := range f.parts { // it may take away what a result still waited for
+			if r := h.s.Bots[e.Bot].Results[name]; len(parts) > 0 && !slices.Contains(f.order, name) && r != nil && r.Counted {
+				f.order = append(f.order, name)
+			}
+		}
 	case *domain.FeeRecorded:
 		if e.Kind == domain.FeeTrading && e.Bot != "" && e.Asset == h.s.BaseAsset {
 			of(e.Bot).fees = of(e.Bot).fees.Add(e.Amount)
@@ -572,7 +584,12 @@ func (h *harness) follow(e domain.Event) {
 		require.NotNil(h.t, f.figures[e.Trade], "a void trade was revised")
 		require.Equal(h.t, *f.figures[e.Trade], e.Before, "before is what was recorded")
 		// A trade that opened again and closed once more stands twice in the order.
-		require.Equal(h.t, cmp.Or(e.ResultID, e.Trade), f.order[e.Number], "a revised trade keeps its place")
+		if result := cmp.Or(e.ResultID, e.Trade); slices.Contains(f.order, result) { // or it waits for the bot's next result
+			require.Equal(h.t, result, f.order[e.Number], "a revised trade keeps its place")
+		}
+		if e.Repaid || e.Refunded {
+			f.refunded[e.ResultID] = e.ResultID != "" && e.Refunded
+		}
 		f.figures[e.Trade], f.revised[e.Trade] = e.After, true
 		if e.After == nil {
 			delete(f.figures, e.Trade)

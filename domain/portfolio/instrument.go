@@ -24,6 +24,11 @@ type Instrument struct {
 	Payout *domain.Decimal `json:"payout,omitempty"`
 	// Refunded reports that its market was void: holders got the cost back.
 	Refunded bool `json:"refunded,omitempty"`
+	// Corrigible reports that what its settlement closed is remembered, so that it can
+	// be corrected: settlements of the first edition of the rules are not.
+	Corrigible bool `json:"corrigible,omitempty"`
+	// Paid are the settled positions, in the order in which they were paid.
+	Paid []*Paid `json:"paid,omitempty"`
 	// Holdings are sorted by bot; none is empty.
 	Holdings []*Holding `json:"holdings,omitempty"`
 }

@@ -83,6 +83,22 @@ func OverrideKinds() []OverrideKind {
 			check: (*Decision).checkTokensOverride, confirm: (*Decision).confirmTokens,
 		},
 		{
+			Name: domain.OverridePayouts, About: "of an exclusive market, whatever their sum: market=NAME OUTCOME=PAYOUT…", Content: reflect.TypeFor[AgreedPayouts](),
+			check: func(d *Decision, e *domain.OverrideRequested) error {
+				_, err := d.overriddenPayouts(e.Portfolio, e.Limits, "requested")
+				return err
+			},
+			confirm: (*Decision).settleAgreed,
+		},
+		{
+			Name: domain.OverrideSettlement, About: "what a settled market pays after all: market=NAME void=yes or OUTCOME=PAYOUT… [rebase=yes]", Content: reflect.TypeFor[Correction](),
+			check: func(d *Decision, e *domain.OverrideRequested) error {
+				_, err := d.overriddenCorrection(e.Portfolio, e.Limits, e.Reason)
+				return err
+			},
+			confirm: (*Decision).confirmCorrection,
+		},
+		{
 			Name: domain.OverrideClock, About: "to go on with a clock that is behind the last record", anyClock: true,
 			check: func(d *Decision, e *domain.OverrideRequested) error {
 				e.Offset = d.clockOffset()
@@ -142,7 +158,7 @@ func (d *Decision) checkLooser(portfolio string, limits json.RawMessage) error {
 	if err != nil {
 		return err
 	}
-	return p.Validate()
+	return d.checkPolicy(&p)
 }
 
 // confirmLimits changes the limits, based on the current ones, and evaluates every
@@ -152,7 +168,7 @@ func (d *Decision) confirmLimits(o *Override, e *domain.OverrideRecorded) error 
 	if err != nil {
 		return err
 	}
-	if err := p.Validate(); err != nil {
+	if err := d.checkPolicy(&p); err != nil {
 		return err
 	}
 	d.emit(e)

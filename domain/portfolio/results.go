@@ -30,8 +30,8 @@ type Result struct {
 	Refunded bool `json:"refunded,omitempty"`
 }
 
-// of returns what the sum comes to, or "" if no trade of it stands.
-func (r *Result) of() domain.Result {
+// Of returns what the sum comes to, or "" if no trade of it stands.
+func (r *Result) Of() domain.Result {
 	switch {
 	case r.Trades == 0:
 		return ""
@@ -48,12 +48,18 @@ func (s *State) ResultOf(bot, id string) domain.Result {
 	if b == nil || b.Results[id] == nil || !b.Results[id].Counted {
 		return ""
 	}
-	return b.Results[id].of()
+	return b.Results[id].Of()
 }
 
 // resultName returns the name of a result: r and the revision of its first
-// trade.closed.
-func resultName(revision uint64) string { return "r" + strconv.FormatUint(revision, 10) }
+// trade.closed, with a point and the row if that is a later row of its record.
+func resultName(revision uint64, row int) string {
+	name := "r" + strconv.FormatUint(revision, 10)
+	if row > 0 {
+		name += "." + strconv.Itoa(row)
+	}
+	return name
+}
 
 // waiting returns the result of a bot in a market that waits for its next trade, or "".
 func (b *Bot) waiting(market string) string {
@@ -82,18 +88,18 @@ func (s *State) countTrade(b *Bot, e *domain.TradeClosed) int {
 		r = &Result{Market: e.Market, Dust: s.Policy.LossDust}
 		b.Results[e.ResultID] = r
 	}
-	before := r.of()
+	before := r.Of()
 	r.add(e.TradeFigures, 1)
 	r.Refunded = r.Refunded || e.ClosedBy == domain.ClosedByRefund
 	switch {
 	case r.Counted:
 		b.recount(r, before)
-		if now := r.of(); now != before {
+		if now := r.Of(); now != before {
 			s.lostAgain(b, r, now)
 		}
 	case !e.Deferred:
 		r.Counted, r.Number, r.LostBefore = true, b.Closings, b.Lost[e.Market]
-		s.countResult(b, e.Market, r.of())
+		s.countResult(b, e.Market, r.Of())
 	}
 	return r.Number
 }
@@ -111,6 +117,21 @@ func (r *Result) add(f domain.TradeFigures, n int) {
 	r.PnL = r.PnL.Add(f.PnL)
 }
 
+// countWaitingResult counts the result of a bot that waits for its next one in a market, where
+// a void has taken away what it still held there.
+func (s *State) countWaitingResult(b *Bot, market string) {
+	m := s.exclusive(market)
+	if m == nil || len(b.Results) == 0 {
+		return
+	}
+	r := b.Results[b.waiting(market)]
+	if held := s.held(m, market, b.ID); r == nil || !held.Empty() {
+		return
+	}
+	r.Counted, r.Number, r.LostBefore = true, b.Closings, b.Lost[market]
+	s.countResult(b, market, r.Of())
+}
+
 // countResult counts the next result of a bot.
 func (s *State) countResult(b *Bot, market string, r domain.Result) {
 	s.lost(s.Time, b, market, r)
@@ -121,7 +142,7 @@ func (s *State) countResult(b *Bot, market string, r domain.Result) {
 
 // recount replaces a counted result by what it comes to now.
 func (b *Bot) recount(r *Result, before domain.Result) {
-	now := r.of()
+	now := r.Of()
 	b.count(before, -1)
 	b.count(now, 1)
 	b.Streak.Revise(r.Number, now)
@@ -140,15 +161,21 @@ func (s *State) reviseTrade(b *Bot, e *domain.TradeRevised) {
 		b.count(e.Before.Result, -1)
 		b.count(now, 1)
 		b.Streak.Revise(e.Number, now)
+		if now != e.Before.Result {
+			s.lost(s.Time, b, e.Market, now)
+		}
 		return
 	}
-	before := r.of()
+	before := r.Of()
 	r.add(e.Before, -1)
 	if e.After != nil {
 		r.add(*e.After, 1)
 	}
-	if r.Refunded = r.Refunded && !e.Repaid; r.Counted {
+	if r.Refunded = e.Refunded || r.Refunded && !e.Repaid; r.Counted {
 		b.recount(r, before)
+		if now := r.Of(); now != before {
+			s.lostAgain(b, r, now)
+		}
 	}
 }
 
@@ -183,13 +210,13 @@ func (d *Decision) recordClosed(trades []closing) {
 			id, known := named[k]
 			if !known {
 				if id = d.s.Bots[c.Bot].waiting(c.Market); id == "" && (n > 1 || d.defers(c)) {
-					id = resultName(d.s.Next)
+					id = resultName(d.nextRow(domain.TradeClosedType))
 				}
 				named[k] = id
 			}
 			e.ResultID, e.Deferred = id, id != "" && d.defers(c)
 		}
-		d.emit(e)
+		d.row(e)
 	}
 }
 

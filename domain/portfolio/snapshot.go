@@ -143,7 +143,7 @@ func (in *snapshot) complete() bool {
 		}
 	}
 	for _, i := range in.Instruments {
-		if i == nil || slices.Contains(i.Holdings, nil) {
+		if i == nil || slices.Contains(i.Holdings, nil) || slices.Contains(i.Paid, nil) {
 			return false
 		}
 	}

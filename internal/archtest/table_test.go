@@ -124,7 +124,7 @@ var table = []allowance{
 	}, tests: wholeLine},
 	{pkg: "internal/cli/chart", may: room("eventstore", "projections"), tests: []string{"internal/cli/clitest"}},
 	{pkg: "internal/cli/show", may: room("internal/notice", "projections"), tests: []string{"internal/cli/clitest"}},
-	{pkg: "internal/cli/look", may: room("eventstore", "internal/cli/chart", "internal/cli/show", "internal/httpapi", "internal/notice", "internal/witness", "projections", "replay"), tests: append([]string{"internal/config", "internal/metrics", "internal/proof"}, wholeLine...)},
+	{pkg: "internal/cli/look", may: room("eventstore", "internal/cli/chart", "internal/cli/show", "internal/httpapi", "internal/notice", "internal/witness", "projections", "replay"), tests: append([]string{"internal/config", "internal/metrics", "internal/proof", "replay/scenario"}, wholeLine...)},
 	{pkg: "internal/cli/operate", may: room("internal/cli/show", "internal/spelling", "internal/strict", "projections", "replay"), tests: wholeLine},
 	{pkg: "internal/cli/money", may: room("commands/custody", "internal/chain", "internal/cli/show", "internal/evm", "internal/notice", "internal/vault", "projections"), tests: append([]string{"internal/chain/chaintest", "internal/live"}, wholeLine...)},
 	{pkg: "internal/cli/keys", may: room("commands/custody", "internal/approverkey", "internal/httpapi", "internal/vault"), tests: append([]string{"internal/evm", "projections"}, wholeLine...)},

@@ -168,11 +168,13 @@ func (a *App) LookThere(ctx context.Context, moment string, riders []projections
 
 // EventLine is one object of `pets events --json`.
 type EventLine struct {
-	Revision uint64          `json:"revision"`
-	Time     time.Time       `json:"time"`
-	Type     string          `json:"type"`
-	User     string          `json:"user"`
-	Data     json.RawMessage `json:"data"`
+	Revision uint64    `json:"revision"`
+	Time     time.Time `json:"time"`
+	Type     string    `json:"type"`
+	// Row is the place of the event in its record, from 0, where several share one.
+	Row  *int            `json:"row,omitempty"`
+	User string          `json:"user"`
+	Data json.RawMessage `json:"data"`
 	// Metadata is missing for a bot's key.
 	Metadata json.RawMessage `json:"metadata,omitempty"`
 	// Stored is the event as the stream has it, if that is an older version.

@@ -135,5 +135,6 @@ func TestAnOldEventWithoutItsUpcasterIsNotLeftOut(t *testing.T) {
 	operator := &filter{store: old.store, stream: "portfolio-main", owners: map[string]string{}}
 	shown, err := operator.show(t.Context(), rec)
 	require.NoError(t, err)
-	require.Equal(t, "fill.recorded.v1", shown.Type, "who sees everything is shown what is stored")
+	require.Len(t, shown, 1)
+	require.Equal(t, "fill.recorded.v1", shown[0].Type, "who sees everything is shown what is stored")
 }

@@ -22,6 +22,8 @@ type eventAnswer struct {
 	Revision uint64    `json:"revision"`
 	Time     time.Time `json:"time"`
 	Type     string    `json:"type"`
+	// Row is the place of the event in its record, from 0, where several share one.
+	Row *int `json:"row,omitempty"`
 	// User is who did it. For a bot it is empty unless the bot itself did it.
 	User string          `json:"user"`
 	Data json.RawMessage `json:"data"`
@@ -179,7 +181,7 @@ func (p *eventPage) fill(ctx context.Context, f *filter, at projections.Point, f
 }
 
 func (p *eventPage) full() bool {
-	return p.shown == p.limit || p.scanned == maxScanned || p.scannedBytes >= maxScannedBytes
+	return p.shown >= p.limit || p.scanned == maxScanned || p.scannedBytes >= maxScannedBytes
 }
 
 func (p *eventPage) endBefore(revision uint64) {
@@ -190,25 +192,28 @@ func (p *eventPage) endBefore(revision uint64) {
 // pageEnd is more than the length of the end of a page.
 const pageEnd = 64
 
-// add writes the visible part of a record. A record that does not fit is removed
-// again, except the first of a page, so that every page makes progress.
+// add writes the visible part of a record: all of its events, because pages are counted
+// by revisions. A record that does not fit is removed again, except the first of a page,
+// so that every page makes progress.
 func (p *eventPage) add(ctx context.Context, f *filter, rec eventstore.Record) (fitted bool, err error) {
 	shown, err := f.show(ctx, rec)
-	if err != nil || shown == nil {
+	if err != nil || len(shown) == 0 {
 		return err == nil, err
 	}
 	before := p.out.Len()
-	if p.shown > 0 {
-		p.out.WriteByte(',')
-	}
-	if err := appendJSON(&p.out, shown); err != nil {
-		return false, err
+	for i, event := range shown {
+		if p.shown+i > 0 {
+			p.out.WriteByte(',')
+		}
+		if err := appendJSON(&p.out, event); err != nil {
+			return false, err
+		}
 	}
 	if p.shown > 0 && p.out.Len() > maxAnswer-pageEnd {
 		p.out.Truncate(before)
 		return false, nil
 	}
-	p.shown++
+	p.shown += len(shown)
 	return true, nil
 }
 
@@ -290,12 +295,47 @@ func (f *filter) wants(eventType string) bool {
 	return false
 }
 
-// show renders a record for its reader, or returns nil if it is hidden. Every
-// reader gets the current version of an event, whichever is stored.
-func (f *filter) show(ctx context.Context, rec eventstore.Record) (*eventAnswer, error) {
-	if !f.wants(domain.CurrentType(rec.Type)) {
+// show renders a record for its reader, or returns nothing if it is hidden. Every
+// reader gets the current version of an event, whichever is stored, and events that
+// share a record one by one.
+func (f *filter) show(ctx context.Context, rec eventstore.Record) ([]*eventAnswer, error) {
+	current := domain.CurrentType(rec.Type)
+	single := domain.RowType(current)
+	if single == "" && !f.wants(current) || single != "" && !f.wants(current) && !f.wants(single) {
 		return nil, nil
 	}
+	shown, err := f.whole(ctx, rec)
+	if err != nil || shown == nil {
+		return nil, err
+	}
+	if single == "" {
+		return []*eventAnswer{shown}, nil
+	}
+	return rowsOf(shown)
+}
+
+// rowsOf returns the events of a record of many.
+func rowsOf(shown *eventAnswer) ([]*eventAnswer, error) {
+	e, err := domain.Decode(shown.Type, shown.Data)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	events := domain.Flatten(e)
+	rows := make([]*eventAnswer, len(events))
+	for i, event := range events {
+		raw, err := domain.RawOf(event)
+		if err != nil {
+			return nil, unavailable(err)
+		}
+		row := *shown
+		row.Row, row.Type, row.Data, row.Stored = &i, raw.Type, raw.Data, nil
+		rows[i] = &row
+	}
+	return rows, nil
+}
+
+// whole renders a record as it is stored.
+func (f *filter) whole(ctx context.Context, rec eventstore.Record) (*eventAnswer, error) {
 	meta, err := domain.DecodeMetadata(rec.Metadata)
 	if err != nil {
 		return nil, unavailable(err)

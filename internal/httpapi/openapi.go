@@ -253,6 +253,11 @@ func bodySchema(registry huma.Registry, row *route) *huma.Schema {
 		of.Required = []string{"bot"}
 		of.Description = "One order: market, outcome, side, quantity and limit_price. Or an arbitrage: intent arbitrage and legs, and none of these."
 	}
+	if row.body == reflect.TypeFor[commands.SettleMarket]() {
+		of := registry.SchemaFromRef(s.Ref)
+		of.Required = []string{"market"}
+		of.Description = "One outcome: market, outcome and payout, both required. Or the whole market: payouts, which name every outcome, or void, and neither of these."
+	}
 	return s
 }
 

@@ -14,10 +14,12 @@ import (
 // limits. It is derived from the policy type, so that the two cannot differ.
 var policyPatch = patchOf(reflect.TypeFor[domain.Policy]())
 
-// limitsBody is the same with the reason that a change needs.
-var limitsBody = reflect.StructOf(append(patchFields(reflect.TypeFor[domain.Policy]()), reflect.StructField{
-	Name: "Reason", Type: reflect.TypeFor[string](), Tag: `json:"reason"`,
-}))
+// limitsBody is the same with the reason that a change needs, and whether it adopts the
+// second edition of the rules.
+var limitsBody = reflect.StructOf(append(patchFields(reflect.TypeFor[domain.Policy]()),
+	reflect.StructField{Name: "Adopt", Type: reflect.TypeFor[bool](), Tag: `json:"adopt,omitempty"`},
+	reflect.StructField{Name: "Reason", Type: reflect.TypeFor[string](), Tag: `json:"reason"`},
+))
 
 // patchOf returns a struct type with every field optional.
 func patchOf(of reflect.Type) reflect.Type { return reflect.StructOf(patchFields(of)) }

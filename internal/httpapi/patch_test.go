@@ -20,6 +20,8 @@ func TestWhatAnOverrideCarriesIsWrittenAsBefore(t *testing.T) {
 			`{"transfer":"x7","outcome":"failed","tx_hash":"0xab","block":7,"fee":"0"}`,
 		},
 		"market_tokens": {`{"tokens":{"YES":"4","NO":"3"},"market":"m1"}`, `{"market":"m1","tokens":{"NO":"3","YES":"4"}}`},
+		"payouts":       {`{"payouts":{"YES":"0.5","NO":"0.4"},"market":"m1"}`, `{"market":"m1","payouts":{"NO":"0.4","YES":"0.5"}}`},
+		"settlement":    {`{"rebase":true,"payouts":{"YES":"1","NO":"0"},"market":"m1"}`, `{"market":"m1","payouts":{"NO":"0","YES":"1"},"rebase":true}`},
 		"adjustment":    {`{"amount":"-1","account":"hot:treasury"}`, `{"account":"hot:treasury","amount":"-1"}`},
 	}
 	for _, k := range portfolio.OverrideKinds() {

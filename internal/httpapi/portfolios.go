@@ -111,16 +111,17 @@ func changeLimits(q *request) error {
 	if err := q.readBody(body.Interface()); err != nil {
 		return err
 	}
-	// All fields but the last, which is the reason, are limits.
-	limits, last := reflect.New(policyPatch), limitsBody.NumField()-1
-	for i := range last {
+	limits := reflect.New(policyPatch)
+	for i := range policyPatch.NumField() { // the others follow
 		limits.Elem().Field(i).Set(body.Elem().Field(i))
 	}
 	patch, err := json.Marshal(limits.Interface())
 	if err != nil {
 		return err
 	}
-	return q.do(commands.ChangeLimits{Limits: patch, Reason: body.Elem().Field(last).String()})
+	return q.do(commands.ChangeLimits{
+		Limits: patch, Reason: body.Elem().FieldByName("Reason").String(), Adopt: body.Elem().FieldByName("Adopt").Bool(),
+	})
 }
 
 func overrideRoute() route {

@@ -35,6 +35,8 @@ var mayCall = map[string]string{
 	"POST /fills/{trade_id}/void":                  "bot operator admin",
 	"POST /funding":                                "bot operator admin",
 	"POST /settlements":                            "feed operator admin",
+	"POST /settlements/correct":                    "operator admin",
+	"POST /sets":                                   "bot operator admin",
 	"POST /marks":                                  "bot feed operator admin",
 	"POST /trades":                                 "bot operator admin",
 	"POST /batch":                                  "bot feed operator approver admin",

@@ -291,8 +291,8 @@ func (s *sse) record(ctx context.Context, rec eventstore.Record) error {
 	}
 	told := s.filter.ownOrders(ctx, s.q.directed(commands.DirectivesOf(e)))
 	id := strconv.FormatUint(rec.Revision, 10)
-	if shown != nil {
-		if err := s.message("event", idIf(len(told) == 0, id), shown); err != nil {
+	for i, event := range shown {
+		if err := s.message("event", idIf(len(told) == 0 && i == len(shown)-1, id), event); err != nil {
 			return err
 		}
 	}

@@ -365,16 +365,29 @@ func (r *run) again(key string, revision uint64) bool {
 	return again
 }
 
+// flat returns the events with those that share a record one by one.
+func flat(events []domain.Event) []domain.Event {
+	all := make([]domain.Event, 0, len(events))
+	for _, e := range events {
+		all = append(all, domain.Flatten(e)...)
+	}
+	return all
+}
+
 func (r *run) countEvents(q *queued, a *commands.Answer) {
 	s := &r.summary
 	note := ""
-	for _, event := range a.Decoded() {
+	for _, event := range flat(a.Decoded()) {
 		switch e := event.(type) {
 		case *domain.CommandNoted:
 			note = e.Code
 		case *domain.TradeClosed:
 			s.Trades++
 		case *domain.MarketSettled:
+			if e.Finding {
+				s.Findings++
+			}
+		case *domain.MarketPaidOut:
 			if e.Finding {
 				s.Findings++
 			}

@@ -165,7 +165,8 @@ func (s *shape) walkObject(dec *jsontext.Decoder, path string) error {
 		if !known {
 			return s.unknown(path, name, at)
 		}
-		if dec.PeekKind() != 'n' { // null counts as missing
+		// null counts as missing, and so does a false that could stand instead of others.
+		if kind := dec.PeekKind(); kind != 'n' && (kind != 'f' || f.instead[0] == "") {
 			seen[name] = true
 		}
 		if err := f.shape.orNull(dec, join(path, name)); err != nil {

@@ -56,7 +56,7 @@ func TestScenarios(t *testing.T) {
 // A line that cannot be understood names its file, its line and what is wrong.
 func TestScenarioErrors(t *testing.T) {
 	for text, want := range map[string]string{
-		"jump":                                  `"jump" is not a command; the commands are adjust advance agree allocate`,
+		"jump":                                  `"jump" is not a command; the commands are adjust adopt advance agree allocate`,
 		"buy alpha m/YES 1 @":                   "the price is missing",
 		"buy alpha mYES 1 @ 0.5":                `"mYES" is not MARKET/OUTCOME`,
 		"buy alpha m/YES 1 at 0.5":              `"at" instead of @`,

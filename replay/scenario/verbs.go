@@ -43,6 +43,10 @@ var verbs = map[string]verb{
 	"confirm":        {"BOT TRADE_ID [venue=TEXT] [market=TEXT] [leg=N]", confirmVerb},
 	"void":           {"BOT TRADE_ID [venue=TEXT] [market=TEXT] [leg=N]", voidVerb},
 	"settle":         {"MARKET/OUTCOME PAYOUT [bot=BOT]", settleVerb},
+	"payouts":        {"MARKET void | OUTCOME PAYOUT [… …]", payoutsVerb},
+	"correct":        {`MARKET void | OUTCOME PAYOUT [… …] [rebase=yes] reason="…"`, correctVerb},
+	"sets":           {"BOT split|merge MARKET QUANTITY [fee=N] id=TEXT", setsVerb},
+	"adopt":          {`[POLICY_KEY=VALUE …] reason="…"`, adoptVerb},
 	"redeem":         {"BOT MARKET QUANTITY CASH", redeemVerb},
 	"mark":           {"MARKET/OUTCOME PRICE | ASSET PRICE [… …]", markVerb},
 	"funding":        {"BOT MARKET/OUTCOME AMOUNT [id=TEXT]", fundingVerb},
@@ -386,6 +390,45 @@ func fundingVerb(s *scenario, a *args) []commands.Command {
 
 func settleVerb(_ *scenario, a *args) []commands.Command {
 	return one(commands.SettleMarket{Instrument: a.instrument(), Payout: a.number("the payout"), Bot: a.option("bot")})
+}
+
+// outcomePayouts takes pairs of an outcome and its payout, or void.
+func outcomePayouts(a *args) (payouts map[string]domain.Decimal, void bool) {
+	for more := true; more; more = a.more() {
+		outcome := a.word("the outcome")
+		if outcome == "void" {
+			return nil, true
+		}
+		if payouts == nil {
+			payouts = map[string]domain.Decimal{}
+		}
+		payouts[outcome] = a.number("the payout")
+	}
+	return payouts, false
+}
+
+func payoutsVerb(_ *scenario, a *args) []commands.Command {
+	c := commands.SettleMarket{Instrument: domain.Instrument{Market: a.word("the market")}, Bot: a.option("bot")}
+	c.Payouts, c.Void = outcomePayouts(a)
+	return one(c)
+}
+
+func correctVerb(_ *scenario, a *args) []commands.Command {
+	c := commands.CorrectSettlement{Market: a.word("the market"), Rebase: a.yes("rebase", false), Reason: a.option("reason")}
+	c.Payouts, c.Void = outcomePayouts(a)
+	return one(c)
+}
+
+func setsVerb(_ *scenario, a *args) []commands.Command {
+	return one(commands.ChangeSets{
+		Bot: a.word("the bot"), Action: a.word("split or merge"), Market: a.word("the market"), Quantity: a.number("the quantity"),
+		Fee: a.amountOr("fee", domain.Zero), SetID: a.option("id"),
+	})
+}
+
+func adoptVerb(_ *scenario, a *args) []commands.Command {
+	reason := a.option("reason")
+	return one(commands.ChangeLimits{Limits: policyPatch(a), Reason: reason, Adopt: true})
 }
 
 func redeemVerb(_ *scenario, a *args) []commands.Command {

@@ -40,7 +40,7 @@ type Mark struct {
 }
 
 // MarkTypes lists the types of events that get a mark.
-var MarkTypes = []string{domain.BreakerTrippedType, domain.BreakerResetType, domain.EmergencyStopEngagedType, domain.EmergencyStopClearedType}
+var MarkTypes = []string{domain.BreakerTrippedType, domain.BreakersTrippedType, domain.BreakerResetType, domain.EmergencyStopEngagedType, domain.EmergencyStopClearedType}
 
 // Marks collects the marks between two times; the zero time is unbounded.
 type Marks struct {
@@ -60,6 +60,11 @@ func (c *Marks) Add(revision uint64, at time.Time, e domain.Event) {
 	}
 	m := Mark{revision: revision, time: at}
 	switch e := e.(type) {
+	case *domain.BreakersTripped:
+		for i := range e.Rows {
+			c.Add(revision, at, &e.Rows[i])
+		}
+		return
 	case *domain.BreakerTripped:
 		m.kind, m.label = markTripped, risk.Key{Breaker: e.Breaker, Bot: e.Bot}.String()+" tripped"
 	case *domain.BreakerReset:

@@ -88,7 +88,7 @@ func knownTypes(asked []string) ([]string, error) {
 		begins, has := false, []string{}
 		for _, t := range domain.EventTypes() {
 			begins = begins || strings.HasPrefix(t, word)
-			if hasWord(t, word) && !slices.Contains(out, t) {
+			if hasWord(t, word) && domain.RowType(t) == "" && !slices.Contains(out, t) {
 				has = append(has, t)
 			}
 		}
@@ -108,6 +108,11 @@ func knownTypes(asked []string) ([]string, error) {
 	return out, nil
 }
 
+// shownTypes lists the types that readers see: of a record of many they see its rows.
+func shownTypes() []string {
+	return slices.DeleteFunc(slices.Clone(domain.EventTypes()), func(t string) bool { return domain.RowType(t) != "" })
+}
+
 // hasWord reports whether a word of a type begins so, or what goes on from one: emergency,
 // stop and clear_requested are found in emergency_stop.clear_requested.
 func hasWord(eventType, begins string) bool {
@@ -124,7 +129,7 @@ func hasWord(eventType, begins string) bool {
 func typeList() string {
 	var lines []string
 	known := map[string]int{} // subject → line
-	for _, t := range domain.EventTypes() {
+	for _, t := range shownTypes() {
 		subject, what, _ := strings.Cut(domain.EventName(t), ".")
 		i, found := known[subject]
 		switch {
@@ -164,7 +169,7 @@ func (a *app) printEvents(ctx context.Context, store eventstore.Store, f eventFi
 		if !to.Includes(rec) {
 			break
 		}
-		if !f.wants(domain.CurrentType(rec.Type)) {
+		if current := domain.CurrentType(rec.Type); !f.wants(current) && !(domain.RowType(current) != "" && f.wants(domain.RowType(current))) {
 			continue
 		}
 		if err := a.printEvent(rec); err != nil {
@@ -220,7 +225,30 @@ func (a *app) printEvent(rec eventstore.Record) error {
 	if current.Type != stored.Type {
 		line.Stored = &stored
 	}
+	if domain.RowType(current.Type) != "" {
+		return a.printRows(line)
+	}
 	return a.showEvent(line)
+}
+
+// printRows prints the events of a record of many one by one, as a server shows them.
+func (a *app) printRows(line cli.EventLine) error {
+	e, err := domain.Decode(line.Type, line.Data)
+	if err != nil {
+		return fmt.Errorf("revision %d: %w", line.Revision, err)
+	}
+	for i, event := range domain.Flatten(e) {
+		raw, err := domain.RawOf(event)
+		if err != nil {
+			return fmt.Errorf("revision %d: %w", line.Revision, err)
+		}
+		row := line
+		row.Row, row.Type, row.Data, row.Stored = &i, raw.Type, raw.Data, nil
+		if err := a.showEvent(row); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (a *app) showEvent(rec cli.EventLine) error {

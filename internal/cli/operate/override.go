@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -27,6 +28,9 @@ var overrideKinds = map[string]func(pairs []string) (map[string]any, error){
 	domain.OverrideTreasury: cli.TreasuryPatch,
 	domain.OverrideTransfer: settlementPatch,
 	domain.OverrideTokens:   tokensPatch,
+
+	domain.OverridePayouts:    func(pairs []string) (map[string]any, error) { return payoutsPatch(pairs) },
+	domain.OverrideSettlement: func(pairs []string) (map[string]any, error) { return payoutsPatch(pairs, "void", "rebase") },
 
 	domain.OverrideAdjustment: func(pairs []string) (map[string]any, error) {
 		return cli.PairsOf([]string{"account", "asset", "amount"}, pairs)
@@ -100,6 +104,34 @@ func tokensPatch(pairs []string) (map[string]any, error) {
 	body := map[string]any{"market": market, "tokens": tokens}
 	if condition != "" {
 		body["condition"] = condition
+	}
+	return body, nil
+}
+
+// payoutsPatch reads what a market pays: market=NAME, then OUTCOME=PAYOUT for each outcome.
+// Of the given words each may be said as WORD=yes, which is no payout.
+func payoutsPatch(pairs []string, words ...string) (map[string]any, error) {
+	body, payouts := map[string]any{}, map[string]string{}
+	for i, pair := range pairs {
+		at := strings.LastIndex(pair, "=")
+		switch {
+		case at <= 0 || at == len(pair)-1 || i == 0 && pair[:at] != "market":
+			return nil, cli.Usage(domain.Invalid("KEY=VALUE", "must be market=NAME first, then OUTCOME=PAYOUT for each outcome"))
+		case i == 0:
+			body["market"] = pair[at+1:]
+		case slices.Contains(words, pair[:at]) && pair[at+1:] == "yes":
+			body[pair[:at]] = true
+		case payouts[pair[:at]] != "":
+			return nil, cli.Usage(domain.Invalid(pair[:at], "is given twice"))
+		default:
+			payouts[pair[:at]] = pair[at+1:]
+		}
+	}
+	if len(payouts) > 0 {
+		body["payouts"] = payouts
+	}
+	if body["market"] == nil {
+		return nil, cli.Usage(domain.Invalid("market", "is needed: market=NAME"))
 	}
 	return body, nil
 }

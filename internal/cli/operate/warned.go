@@ -31,6 +31,10 @@ func warned(e domain.Event) string {
 		if e.Unknown {
 			return fmt.Sprintf("NO SUCH FILL IS KNOWN: nothing was taken out of the books. One that comes later as %s will be ignored", e.FillID)
 		}
+	case *domain.MarketPaidOut:
+		if len(e.Holders) == 0 {
+			return e.Market + ": nobody holds it: nothing was paid"
+		}
 	case *domain.MarketSettled:
 		switch {
 		case len(e.Holders) > 0:

@@ -17,6 +17,7 @@ import (
 var notable = map[string]slog.Level{
 	domain.BotStoppedType:           slog.LevelWarn,
 	domain.BreakerTrippedType:       slog.LevelWarn,
+	domain.BreakersTrippedType:      slog.LevelWarn,
 	domain.EmergencyStopEngagedType: slog.LevelWarn,
 	domain.APIKeyRevokedType:        slog.LevelWarn,
 	domain.RollbackAcceptedType:     slog.LevelWarn,
