@@ -138,7 +138,7 @@ func TestLooseningAnyLimitTakesTwoPeople(t *testing.T) {
 		require.NotEqual(t, before, h.s.Policy, key)
 	}
 	h := newHarness(t).open(domain.ModeLive, set)
-	h.refused(domain.CodeInvalid, func(d *Decision) error { return d.ChangeLimits([]byte(`{"rules":1}`), "test") }) // for two people, too
+	h.refused(domain.CodeInvalid, func(d *Decision) error { return d.ChangeLimits([]byte(`{"rules":1}`), "test") })              // for two people, too
 	newHarness(t).open(domain.ModeLive, func(p *domain.Policy) { p.MaxOrderUSD = dec("100") }).limits(`{"max_order_usd":"101"}`) // the first edition
 }
 
