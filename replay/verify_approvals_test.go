@@ -22,8 +22,8 @@ import (
 // carl's counts by bob's word, and dora's waits.
 func signedStore(t *testing.T) eventstore.Store {
 	t.Helper()
-	store, now := memory.New(), time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
-	e := commands.NewEngine(store, commands.EngineOptions{Options: commands.Options{Now: func() time.Time { now = now.Add(time.Second); return now }}})
+	store, begins := memory.New(), time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
+	e := commands.NewEngine(store, commands.EngineOptions{Options: commands.Options{Now: seconds(begins)}})
 	t.Cleanup(e.Close)
 	require.NoError(t, e.Load(t.Context(), nil))
 	do := func(id, user string, role domain.Role, c commands.Command) commands.Answer {
@@ -36,7 +36,7 @@ func signedStore(t *testing.T) eventstore.Store {
 	}
 	const operator, approver, admin = domain.RoleOperator, domain.RoleApprover, domain.RoleAdmin
 	_, err := e.System(t.Context(), commands.Request{ // the ledger's id is of this record
-		Caller: domain.Caller{User: "server", Role: admin}, Key: "first", Command: commands.RecordDenials{Denials: []domain.AccessDenied{{Source: "192.0.2.1", Code: "unauthenticated", Count: 1, From: now, To: now}}},
+		Caller: domain.Caller{User: "server", Role: admin}, Key: "first", Command: commands.RecordDenials{Denials: []domain.AccessDenied{{Source: "192.0.2.1", Code: "unauthenticated", Count: 1, From: begins, To: begins}}},
 	})
 	require.NoError(t, err)
 	signing.Register(t, e, store, "bob", "carl")

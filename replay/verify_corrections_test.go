@@ -1,6 +1,7 @@
 package replay_test
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,11 +19,17 @@ import (
 
 const correctedStream = "portfolio-main"
 
+// seconds is a clock that is a second later each time that it is read, by any goroutine.
+func seconds(from time.Time) func() time.Time {
+	var read atomic.Int64
+	return func() time.Time { return from.Add(time.Duration(read.Add(1)) * time.Second) }
+}
+
 // correctedStore is signedStore with a correction by two people.
 func correctedStore(t *testing.T) eventstore.Store {
 	t.Helper()
-	store, now := signedStore(t), time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
-	e := commands.NewEngine(store, commands.EngineOptions{Options: commands.Options{Now: func() time.Time { now = now.Add(time.Second); return now }}})
+	store := signedStore(t)
+	e := commands.NewEngine(store, commands.EngineOptions{Options: commands.Options{Now: seconds(time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC))}})
 	t.Cleanup(e.Close)
 	require.NoError(t, e.Load(t.Context(), nil))
 	do := func(user string, role domain.Role, c commands.Command) (commands.Answer, error) {
