@@ -362,6 +362,12 @@ func (s *storm) leadsOut() {
 				a.words[i] = request
 			}
 		}
+		if a.words[0] == "wallet" && a.words[1] == "sweep" {
+			if s.sweeps(a) {
+				return // what was asked for is over before anybody clears the stop
+			}
+			continue
+		}
 		out, ok := s.runs(a)
 		if !ok {
 			return
@@ -370,6 +376,27 @@ func (s *storm) leadsOut() {
 			request = id[1]
 		}
 	}
+}
+
+// sweeps has a person look at the plan of a sweep and agree to it, once in a stop, as the line
+// says that the state prints. It returns whether the clearing of the stop has to wait for it.
+func (s *storm) sweeps(a advice) (waits bool) {
+	s.t.Helper()
+	state := s.state()
+	if since := state.Stop.Since; !s.swept.Equal(since) {
+		s.swept = since
+		words := slices.Clone(a.words)
+		if i := slices.Index(words, "…"); i >= 0 {
+			words[i] = "looked at it"
+		}
+		ran := s.types(stormOlga.User, append(words, "--yes")...)
+		s.tell("  %s$ pets %s: %d %s%s", stormOlga.User, strings.Join(words, " "), ran.Code, ran.Out, ran.Err)
+		if ran.Code != 0 && !strings.Contains(ran.Err, "there is nothing to sweep") {
+			s.faulty(a, ran.Err)
+		}
+		return true
+	}
+	return slices.ContainsFunc(state.Custody.OpenTransfers(), func(t *treasury.Transfer) bool { return t.Kind == domain.TransferSweep })
 }
 
 // explains runs what pets treasury prints about differences: it reconciles, and records what

@@ -23,6 +23,8 @@ type storm struct {
 	// files are the signed bytes that somebody has of a transfer, whether the server knows them
 	// or not.
 	files map[string][]string
+	// swept is when the stop began in which somebody has asked for a sweep.
+	swept time.Time
 	// story is what was done, for the seed that fails.
 	story    []string
 	count    map[string]int

@@ -225,7 +225,7 @@ func ResetOf(b projections.Breaker) []string {
 func sayClear(a *cli.App, p *cli.Printer, n nextSteps) {
 	open := n.Clear
 	if n.live && *n.stop.Kind == domain.StopSecurityBreach {
-		p.Say(2, "A key may have leaked. Bring the money to safety first, as docs/runbooks/security-breach.md says: the hot wallets are swept. If the words of a cold wallet may have leaked, begin with docs/runbooks/leaked-cold-words.md:")
+		p.Say(2, "A key may have leaked. Bring the money to safety first, as docs/runbooks/security-breach.md says: the hot wallets are swept, once; of the coins that pay for it some stay behind. If the words of a cold wallet may have leaked, begin with docs/runbooks/leaked-cold-words.md:")
 		a.Command(p, "wallet", "sweep", "--to", domain.WalletCold, "--reason", cli.Unsaid)
 	}
 	if open.ID != "" {
