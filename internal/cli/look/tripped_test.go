@@ -147,11 +147,17 @@ func marksTable(t *testing.T) []string {
 	t.Helper()
 	out := []string{"| what is said | the market's mark | prices the bot's holding at | the other bot's at |", "|---|---|---|---|"}
 	for _, row := range markRows {
+		var answers bytes.Buffer
+		require.NoError(t, scenario.Run(t.Context(), scenario.Options{Name: row.says}, strings.NewReader(row.open+heldBefore+row.then), &answers))
 		s := fold(t, row.open+heldBefore+row.then)
 		i := domain.Instrument{Market: "m", Outcome: "YES"}
 		mine, _ := s.PriceOf(i, "alpha")
 		other, _ := s.PriceOf(i, "beta")
-		out = append(out, "| "+row.says+" | "+row.market+" | "+mine.String()+" | "+other.String()+" |")
+		priced := mine.String()
+		if strings.Contains(answers.String(), "\n! ") {
+			priced = "refused"
+		}
+		out = append(out, "| "+row.says+" | "+row.market+" | "+priced+" | "+other.String()+" |")
 	}
 	return out
 }
