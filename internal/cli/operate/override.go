@@ -32,9 +32,7 @@ var overrideKinds = map[string]func(pairs []string) (map[string]any, error){
 	domain.OverridePayouts:    func(pairs []string) (map[string]any, error) { return payoutsPatch(pairs) },
 	domain.OverrideSettlement: func(pairs []string) (map[string]any, error) { return payoutsPatch(pairs, "void", "rebase") },
 
-	domain.OverrideAdjustment: func(pairs []string) (map[string]any, error) {
-		return cli.PairsOf([]string{"account", "asset", "amount"}, pairs)
-	},
+	domain.OverrideAdjustment: adjustmentPatch,
 }
 
 // aboutKinds lists the kinds for the help.
@@ -62,6 +60,27 @@ func settlementPatch(pairs []string) (map[string]any, error) {
 		}
 	}
 	return body, err
+}
+
+// adjustmentPatch reads a correction of the books: of a deposit or a withdrawal with flow=yes
+// and of=REVISION.
+func adjustmentPatch(pairs []string) (map[string]any, error) {
+	body, err := cli.PairsOf([]string{"account", "asset", "amount", "flow", "of"}, pairs)
+	if err != nil {
+		return nil, err
+	}
+	if flow, is := body["flow"]; is {
+		if flow != "yes" {
+			return nil, cli.Usage(domain.Invalid("flow", "is yes, or left out"))
+		}
+		body["flow"] = true
+	}
+	if of, is := body["of"].(string); is {
+		if body["of"], err = strconv.ParseUint(of, 10, 64); err != nil {
+			return nil, cli.Usage(domain.Invalid("of", "must be the revision of a deposit or a withdrawal, a whole number"))
+		}
+	}
+	return body, nil
 }
 
 // paid is what a live portfolio counts in, if orders of the chain are known: the registry's
