@@ -205,7 +205,7 @@ func (s *scenario) haltLines() []string {
 	var out []string
 	for _, b := range projections.StateOf(s.state).Bots {
 		for _, h := range b.Halts {
-			out = append(out, fmt.Sprintf("%s: %s %s: the bot may %s, an operator %s", b.Bot, h.Kind, h.Of, h.Bot, h.Operator))
+			out = append(out, fmt.Sprintf("%s: %s %s: leaves the bot %s, an operator %s", b.Bot, h.Kind, h.Of, h.Bot, h.Operator))
 		}
 	}
 	return out
