@@ -16,18 +16,15 @@ type Adjustment struct {
 	Account string         `json:"account"` // hot:treasury, cold:treasury or hot:bot/<id>
 	Asset   string         `json:"asset,omitempty"`
 	Amount  domain.Decimal `json:"amount"`
-	// Flow: it corrects the deposit or withdrawal that revision Of recorded.
-	Flow bool   `json:"flow,omitempty"`
-	Of   uint64 `json:"of,omitempty"`
+	// Flow: it corrects the deposit or withdrawal that revision Of recorded, as in
+	// commands.PostAdjustment.
+	Flow bool    `json:"flow,omitempty"`
+	Of   *uint64 `json:"of,omitempty"`
 }
 
-// contentOfAdjustment returns what an adjustment says, apart from its reason.
-func contentOfAdjustment(e *domain.AdjustmentPosted) Adjustment {
-	a := Adjustment{Account: e.Account, Asset: e.Asset, Amount: e.Amount, Flow: e.Flow}
-	if e.Of != nil {
-		a.Of = *e.Of
-	}
-	return a
+// event returns the adjustment as it is posted.
+func (a *Adjustment) event(reason string) *domain.AdjustmentPosted {
+	return &domain.AdjustmentPosted{Account: a.Account, Asset: a.Asset, Amount: a.Amount, Flow: a.Flow, Of: a.Of, Reason: reason}
 }
 
 // Adjust corrects an asset account by hand. It may trip a breaker but never
@@ -99,7 +96,7 @@ func parseAccount(asset, name string) (account ledger.Account, bot string) {
 func (d *Decision) adjustmentOf(portfolio string, raw json.RawMessage, reason string) (*domain.AdjustmentPosted, error) {
 	var a Adjustment
 	if err := domain.DecodeObject(raw, &a); err != nil {
-		return nil, &domain.Error{Code: domain.CodeInvalid, Field: "limits", Message: "must be {account, asset, amount} for an override of kind adjustment, with {flow, of} where it corrects a deposit or a withdrawal"}
+		return nil, &domain.Error{Code: domain.CodeInvalid, Field: "limits", Message: "must be {account, asset, amount} for an override of kind adjustment"}
 	}
 	switch {
 	case portfolio != "":
@@ -107,10 +104,7 @@ func (d *Decision) adjustmentOf(portfolio string, raw json.RawMessage, reason st
 	case d.s.Mode != domain.ModeLive:
 		return nil, domain.Errorf(domain.CodeConflict, "the books of a paper portfolio can be corrected by one admin: POST …/adjustments")
 	}
-	e := &domain.AdjustmentPosted{Account: a.Account, Asset: a.Asset, Amount: a.Amount, Flow: a.Flow, Reason: reason}
-	if a.Of != 0 {
-		e.Of = &a.Of
-	}
+	e := a.event(reason)
 	if err := d.adjustable(e); err != nil {
 		return nil, within("limits", err)
 	}
@@ -143,7 +137,7 @@ func (d *Decision) checkAdjustment(e *domain.OverrideRequested) error {
 	if err != nil {
 		return err
 	}
-	if e.Limits, err = json.Marshal(contentOfAdjustment(a)); err != nil {
+	if e.Limits, err = json.Marshal(Adjustment{Account: a.Account, Asset: a.Asset, Amount: a.Amount, Flow: a.Flow, Of: a.Of}); err != nil {
 		return domain.Errorf(domain.CodeInternal, "the adjustment cannot be written: %v", err)
 	}
 	e.Difference = d.s.differenceAt(a)
@@ -196,13 +190,12 @@ func adjustmentLines(_ *State, o *Override) []string {
 	if a.Amount.Sign() < 0 {
 		does = fmt.Sprintf("takes %s %s from %s", a.Amount.Neg(), a.Asset, a.Account)
 	}
-	lines := []string{
+	if a.Flow && a.Of != nil {
+		does += fmt.Sprintf(", as a correction of the deposit or withdrawal of revision %d, which is no profit or loss", *a.Of)
+	}
+	return []string{
 		quoted("account", a.Account), quoted("asset", a.Asset), line("amount", a.Amount), quoted("in words", does),
 	}
-	if a.Flow {
-		lines = append(lines, line("corrects", fmt.Sprintf("the deposit or withdrawal of revision %d; no breaker takes it for a profit or a loss", a.Of)))
-	}
-	return lines
 }
 
 // differenceLine says how much of the difference that there was when an adjustment was
@@ -220,7 +213,8 @@ func (o *Override) Adjusts(e *domain.AdjustmentPosted) bool {
 		return false
 	}
 	return o.Kind == domain.OverrideAdjustment && o.ConfirmedBy != "" && o.Reason == e.Reason &&
-		a == contentOfAdjustment(e)
+		a.Account == e.Account && a.Asset == e.Asset && a.Amount == e.Amount &&
+		a.Flow == e.Flow && (a.Of == nil) == (e.Of == nil) && (a.Of == nil || *a.Of == *e.Of)
 }
 
 // otherAccounts reports whether two adjustments are of different accounts or assets.

@@ -58,7 +58,7 @@ func TestTwoPeopleCorrectAFlow(t *testing.T) {
 	h := newHarness(t).open(domain.ModeLive, quietPolicy, func(p *domain.Policy) { p.Rules = domain.SecondRules })
 	h.deposit("10000")
 	h.withdraw("9000")
-	of := h.s.Next - 1
+	of, next := h.s.Next-1, h.s.Next
 	h.fee("", "100")
 	ask := func(a Adjustment) string {
 		t.Helper()
@@ -69,15 +69,15 @@ func TestTwoPeopleCorrectAFlow(t *testing.T) {
 		t.Helper()
 		require.ErrorContains(t, h.as(domain.RoleAdmin, "ada").refused(code, askToAdjust(a)), says)
 	}
-	back := Adjustment{Account: "hot:treasury", Amount: dec("8100"), Flow: true, Of: of}
+	back := Adjustment{Account: "hot:treasury", Amount: dec("8100"), Flow: true, Of: &of}
 	refused(domain.CodeInvalid, Adjustment{Account: back.Account, Amount: back.Amount, Flow: true}, "limits.of names the record")
-	refused(domain.CodeInvalid, Adjustment{Account: back.Account, Amount: back.Amount, Of: of}, "limits.of names the record")
-	refused(domain.CodeNotFound, Adjustment{Account: back.Account, Amount: back.Amount, Flow: true, Of: of + 1}, "limits.of is no deposit or withdrawal")
-	refused(domain.CodeInvalid, Adjustment{Account: back.Account, Amount: dec("9000.000001"), Flow: true, Of: of}, "limits.amount must take back a part of the recorded -9000")
-	ask(Adjustment{Account: back.Account, Amount: dec("9000"), Flow: true, Of: of})
+	refused(domain.CodeInvalid, Adjustment{Account: back.Account, Amount: back.Amount, Of: &of}, "limits.of names the record")
+	refused(domain.CodeNotFound, Adjustment{Account: back.Account, Amount: back.Amount, Flow: true, Of: &next}, "limits.of is no deposit or withdrawal")
+	refused(domain.CodeInvalid, Adjustment{Account: back.Account, Amount: dec("9000.000001"), Flow: true, Of: &of}, "limits.amount must take back a part of the recorded -9000")
+	ask(Adjustment{Account: back.Account, Amount: dec("9000"), Flow: true, Of: &of})
 
 	id := ask(back) // takes the place of the open one
-	require.Contains(t, h.s.overrideLines(h.s.Overrides[id]), fmt.Sprintf("corrects: the deposit or withdrawal of revision %d; no breaker takes it for a profit or a loss", of))
+	require.Contains(t, h.s.overrideLines(h.s.Overrides[id]), fmt.Sprintf(`in words: "adds 8100 USDC to hot:treasury, as a correction of the deposit or withdrawal of revision %d, which is no profit or loss"`, of))
 	h.as(domain.RoleApprover, "paul").must(confirming(id))
 	require.Equal(t, []string{"override.recorded", "adjustment.posted"}, h.types())
 	e := lastOf[*domain.AdjustmentPosted](h)
@@ -87,7 +87,7 @@ func TestTwoPeopleCorrectAFlow(t *testing.T) {
 	require.Equal(t, dec("100").Div(dec("9100")).Ratio(), h.drawdown().Ratio())
 	h.equal("9100", h.s.Refs.Peak)
 
-	late := ask(Adjustment{Account: back.Account, Amount: dec("900"), Flow: true, Of: of})
+	late := ask(Adjustment{Account: back.Account, Amount: dec("900"), Flow: true, Of: &of})
 	h.operator().withdraw("9000")
 	h.as(domain.RoleApprover, "paul").refused(domain.CodeNotFound, confirming(late)) // decided twice: it slept, and its references begin anew
 }

@@ -62,25 +62,17 @@ func settlementPatch(pairs []string) (map[string]any, error) {
 	return body, err
 }
 
-// adjustmentPatch reads a correction of the books: of a deposit or a withdrawal with flow=yes
-// and of=REVISION.
+// adjustmentPatch reads a correction of the books; of=REVISION makes it one of a deposit or a
+// withdrawal.
 func adjustmentPatch(pairs []string) (map[string]any, error) {
-	body, err := cli.PairsOf([]string{"account", "asset", "amount", "flow", "of"}, pairs)
-	if err != nil {
-		return nil, err
-	}
-	if flow, is := body["flow"]; is {
-		if flow != "yes" {
-			return nil, cli.Usage(domain.Invalid("flow", "is yes, or left out"))
+	body, err := cli.PairsOf([]string{"account", "asset", "amount", "of"}, pairs)
+	if of, is := body["of"].(string); is && err == nil {
+		if body["of"], err = strconv.ParseUint(of, 10, 64); err != nil {
+			return nil, cli.Usage(domain.Invalid("of", "must be the revision of a deposit or withdrawal, a whole number"))
 		}
 		body["flow"] = true
 	}
-	if of, is := body["of"].(string); is {
-		if body["of"], err = strconv.ParseUint(of, 10, 64); err != nil {
-			return nil, cli.Usage(domain.Invalid("of", "must be the revision of a deposit or a withdrawal, a whole number"))
-		}
-	}
-	return body, nil
+	return body, err
 }
 
 // paid is what a live portfolio counts in, if orders of the chain are known: the registry's
