@@ -34,7 +34,10 @@ type State struct {
 	Bots           []Bot           `json:"bots"`
 	Breakers       []Breaker       `json:"breakers"`
 	Positions      []Position      `json:"positions"`
-	Policy         domain.Policy   `json:"policy"`
+	// Markets are the exclusive markets that bots hold, or may open: what all that a bot
+	// holds there pays together, is worth and risks. Its positions do not add up to it.
+	Markets []portfolio.MarketHolding `json:"markets,omitempty"`
+	Policy  domain.Policy             `json:"policy"`
 	// Overrides are what two people decided together, oldest first.
 	Overrides []Override `json:"overrides"`
 	// Doubts lists accounts of the treasury that can hardly be meant as they are.
@@ -202,7 +205,7 @@ func StateAt(s *portfolio.State, now time.Time) State {
 		Drawdown:      s.Refs.Drawdown(equity).Ratio(),
 		Day:           Day{Date: s.Day, Open: s.Refs.DayOpen, Loss: s.Refs.DailyLoss(equity).Ratio()},
 		EmergencyStop: EmergencyStopOf(s),
-		Bots:          make([]Bot, 0, len(s.Bots)), Breakers: BreakersOf(s), Positions: PositionsAt(s, now), Policy: s.Policy.Clone(),
+		Bots:          make([]Bot, 0, len(s.Bots)), Breakers: BreakersOf(s), Positions: PositionsAt(s, now), Markets: s.MarketHoldings("", now), Policy: s.Policy.Clone(),
 		Overrides: OverridesOf(s), Doubts: DoubtsOf(s),
 		WaitingMarks: WaitingMarksOf(s), Stale: s.StalePositions(now) > 0, PartlyMarked: s.PartlyMarked(), Unreconciled: s.Custody.Unreconciled(),
 	}

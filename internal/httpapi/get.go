@@ -161,13 +161,13 @@ func stateView(l *looker) (*any, error) {
 		v := &ownStateAnswer{OwnState: projections.OwnStateOf(l.state, l.bot, l.at())}
 		v.EmergencyStop = l.emergencyStop()
 		l.stopped(v.Bots)
-		return boxed(v), v.page(l.values, botList(&v.Bots), breakerList(&v.Breakers), positionList(&v.Positions))
+		return boxed(v), v.page(l.values, botList(&v.Bots), breakerList(&v.Breakers), positionList(&v.Positions), marketList(&v.Markets))
 	}
 	v := &stateAnswer{State: projections.StateAt(l.state, l.at())}
 	v.EmergencyStop = l.emergencyStop()
 	l.stopped(v.Bots)
 	overrides := listOf("overrides", &v.Overrides, func(o *projections.Override) string { return o.Override })
-	return boxed(v), v.page(l.values, botList(&v.Bots), breakerList(&v.Breakers), positionList(&v.Positions), overrides)
+	return boxed(v), v.page(l.values, botList(&v.Bots), breakerList(&v.Breakers), positionList(&v.Positions), marketList(&v.Markets), overrides)
 }
 
 func botList(all *[]projections.Bot) list {
@@ -185,6 +185,10 @@ func breakerList(all *[]projections.Breaker) list {
 
 func positionList(all *[]projections.Position) list {
 	return listOf("positions", all, func(p *projections.Position) string { return joined(p.Market, p.Outcome, p.Bot) })
+}
+
+func marketList(all *[]portfolio.MarketHolding) list {
+	return listOf("markets", all, func(m *portfolio.MarketHolding) string { return joined(m.Market, m.Bot) })
 }
 
 func statsView(l *looker) (*any, error) {

@@ -179,15 +179,16 @@ func TestThePageOfTheTrippedDay(t *testing.T) {
 	bytes, err := os.ReadFile(trippedPage)
 	require.NoError(t, err)
 	page := string(bytes)
+	day, err := os.ReadFile(trippedDay)
+	require.NoError(t, err)
 	got := generated(t, generated(t, page, "halts", haltsTable(t)), "marks", marksTable(t))
 	if *petstest.Rewrite {
+		got = quotedAnew(got, string(day))
 		require.NoError(t, os.WriteFile(filepath.FromSlash(trippedPage), []byte(got), 0o600))
 		page = got
 	}
 	require.Equal(t, page, got, "go test ./internal/cli/look -run Tripped -rewrite writes what is now")
 
-	day, err := os.ReadFile(trippedDay)
-	require.NoError(t, err)
 	_, story, found := strings.Cut(page, "## Hour by hour\n")
 	require.True(t, found)
 	story, _, found = strings.Cut(story, "\n## What each halt leaves")
@@ -203,6 +204,36 @@ func TestThePageOfTheTrippedDay(t *testing.T) {
 			require.True(t, told[plainNumber(number)], "%q is neither in the scenario nor one of the sums", number)
 		}
 	}
+}
+
+// quotedAnew replaces each quoted line by the line of the scenario that begins most like it.
+func quotedAnew(page, day string) string {
+	lines, quoted := strings.Split(page, "\n"), false
+	for n, line := range lines {
+		switch {
+		case line == "```text":
+			quoted = true
+		case line == "```":
+			quoted = false
+		case quoted:
+			best := 0
+			for from := range strings.SplitSeq(day, "\n") {
+				if same := common(line, from); same > best {
+					best, lines[n] = same, from
+				}
+			}
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// common counts the bytes with which both texts begin.
+func common(a, b string) int {
+	n := 0
+	for n < len(a) && n < len(b) && a[n] == b[n] {
+		n++
+	}
+	return n
 }
 
 // plainNumber writes 0.40 as 0.4, and leaves a time as it is.
