@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -190,4 +191,32 @@ func TestTheTableOfPolicyKeys(t *testing.T) {
 		return
 	}
 	require.Equal(t, string(page), strings.Join(got, "\n"), "go test ./replay -run TableOfPolicyKeys -rewrite writes what is now")
+}
+
+// "The docs list for each rule which key governs it": every key of the second edition, and of the
+// two breakers that are off by default, stands in the table, and no key that no policy has.
+func TestWhichKeyGovernsWhichRule(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile(defaultsPage)
+	require.NoError(t, err)
+	_, section, found := strings.Cut(string(page), "## Which key governs which rule\n")
+	require.True(t, found)
+	keys, _ := policyKeys()
+	governs := map[string]bool{}
+	for line := range strings.SplitSeq(section, "\n") {
+		cells := strings.Split(strings.Trim(line, "| "), " | ")
+		if !strings.HasPrefix(line, "| ") || len(cells) != 3 || cells[1] == "key" {
+			continue
+		}
+		for _, key := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(cells[1], -1) {
+			require.Contains(t, keys, key[1], line)
+			governs[key[1]] = true
+		}
+		require.NotEmpty(t, cells[2], "%s: what holds without the key", line)
+	}
+	second := slices.Index(keys, "rules")
+	require.Positive(t, second)
+	for _, key := range append([]string{"max_bot_daily_loss_pct", "max_rolling_loss_pct"}, keys[second:]...) {
+		require.True(t, governs[key], "%s governs no rule in %s", key, defaultsPage)
+	}
 }
