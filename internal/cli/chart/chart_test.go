@@ -172,15 +172,17 @@ func TestChartInTheTerminal(t *testing.T) {
 // markets have no row.
 func TestAPictureOfWhyHasBounds(t *testing.T) {
 	start := time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
+	price := &domain.PriceMarked{Source: domain.RoleFeed, Marks: []domain.Mark{{Market: "m", Outcome: "YES", Price: domain.MustDecimal("0.5")}}}
 	why := &Why{From: start}
 	s := portfolio.New()
-	for i := range whyMostSteps {
-		why.Apply(eventstore.Record{Time: start.Add(time.Duration(i) * time.Second)}, &domain.DayOpened{}, s)
+	for i := range whyMostSteps - 1 {
+		why.Apply(eventstore.Record{Time: start.Add(time.Duration(i) * time.Millisecond)}, price, s)
 	}
-	why.Apply(eventstore.Record{Time: start.Add(-time.Second)}, &domain.DayOpened{}, s)
+	require.Len(t, why.steps, 1, "nothing changed")
+	why.Apply(eventstore.Record{Time: start.Add(-time.Second)}, price, s)
 	_, err := NewWhySVG("x", series(start, time.Hour), nil, why)
 	require.NoError(t, err)
-	why.Apply(eventstore.Record{Time: start.Add(time.Hour)}, &domain.DayOpened{}, s)
+	why.Apply(eventstore.Record{Time: start.Add(time.Hour)}, price, s)
 	_, err = NewWhySVG("x", series(start, time.Hour), nil, why)
 	require.ErrorContains(t, err, "choose a shorter time with --from and --to")
 

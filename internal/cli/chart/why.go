@@ -1,6 +1,7 @@
 package chart
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -11,8 +12,9 @@ import (
 	"pets/eventstore"
 )
 
-// whyMostSteps bounds what a picture of why something tripped remembers.
-const whyMostSteps = 20_000
+// whyMostSteps bounds what a picture of why something tripped remembers: changes of what was open
+// or of a limit, and prices.
+const whyMostSteps = 100_000
 
 // Why collects, between two times, what a picture of why something tripped shows beside equity:
 // the equity at which the portfolio's breakers trip, what was open in each market, who said which
@@ -71,7 +73,14 @@ func (w *Why) Apply(rec eventstore.Record, e domain.Event, s *portfolio.State) {
 	for market, exposure := range s.Exposures() {
 		step.open[market] = exposure.Float()
 	}
-	w.steps = append(w.steps, step)
+	if n := len(w.steps); n == 0 || !w.steps[n-1].same(&step) {
+		w.steps = append(w.steps, step)
+	}
+}
+
+// same reports that nothing changed between two steps.
+func (s *whyStep) same(o *whyStep) bool {
+	return s.halted == o.halted && slices.Equal(s.limits, o.limits) && maps.Equal(s.open, o.open)
 }
 
 // limitsOf returns the equity at which each breaker of the portfolio trips, once there is any

@@ -133,22 +133,24 @@ func (c *whyChart) limits(b *strings.Builder) {
 	for _, name := range names {
 		last, drawn := 0.0, false
 		var path strings.Builder
-		for i, step := range c.why.steps {
-			n := slices.IndexFunc(step.limits, func(l whyLimit) bool { return l.name == name })
-			if n < 0 {
+		for i := 0; i < len(c.why.steps); i++ {
+			v, ok := c.why.steps[i].limit(name)
+			if !ok {
 				continue
 			}
-			to := c.end
+			from, to := c.why.steps[i].at, c.end
+			for i+1 < len(c.why.steps) && c.why.steps[i+1].trips(name, v) {
+				i++
+			}
 			if i+1 < len(c.why.steps) {
 				to = c.why.steps[i+1].at
 			}
-			last = step.limits[n].equity
-			if last < c.low || last > c.high {
+			if last = v; v < c.low || v > c.high {
 				continue
 			}
-			fmt.Fprintf(&path, "M%.1f %.1fH%.1f", c.x(step.at), c.y(last), c.x(to))
+			fmt.Fprintf(&path, "M%.1f %.1fH%.1f", c.x(from), c.y(v), c.x(to))
 			if !drawn {
-				fmt.Fprintf(b, `<text x="%.1f" y="%.1f" fill="#c62828">%s trips at %s</text>`+"\n", c.x(step.at)+5, c.y(last)-5, name, money(last))
+				fmt.Fprintf(b, `<text x="%.1f" y="%.1f" fill="#c62828">%s trips at %s</text>`+"\n", c.x(from)+5, c.y(v)-5, name, money(v))
 				drawn = true
 			}
 		}
@@ -159,6 +161,21 @@ func (c *whyChart) limits(b *strings.Builder) {
 			fmt.Fprintf(b, `<text x="%d" y="%d" fill="#c62828">↓ %s trips at %s, below this scale</text>`+"\n", svgLeft+5, c.bottom()+2-14*below, name, money(last))
 		}
 	}
+}
+
+// limit returns the equity at which a breaker trips.
+func (s *whyStep) limit(name string) (equity float64, ok bool) {
+	n := slices.IndexFunc(s.limits, func(l whyLimit) bool { return l.name == name })
+	if n < 0 {
+		return 0, false
+	}
+	return s.limits[n].equity, true
+}
+
+// trips reports that a breaker trips at just this equity.
+func (s *whyStep) trips(name string, equity float64) bool {
+	v, ok := s.limit(name)
+	return ok && v == equity
 }
 
 // last writes the last equity at the end of its line.
