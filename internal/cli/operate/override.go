@@ -32,9 +32,7 @@ var overrideKinds = map[string]func(pairs []string) (map[string]any, error){
 	domain.OverridePayouts:    func(pairs []string) (map[string]any, error) { return payoutsPatch(pairs) },
 	domain.OverrideSettlement: func(pairs []string) (map[string]any, error) { return payoutsPatch(pairs, "void", "rebase") },
 
-	domain.OverrideAdjustment: func(pairs []string) (map[string]any, error) {
-		return cli.PairsOf([]string{"account", "asset", "amount"}, pairs)
-	},
+	domain.OverrideAdjustment: adjustmentPatch,
 }
 
 // aboutKinds lists the kinds for the help.
@@ -60,6 +58,19 @@ func settlementPatch(pairs []string) (map[string]any, error) {
 		if body["block"], err = strconv.ParseUint(block, 10, 64); err != nil {
 			return nil, cli.Usage(domain.Invalid("block", "must be a whole number"))
 		}
+	}
+	return body, err
+}
+
+// adjustmentPatch reads a correction of the books; of=REVISION makes it one of a deposit or a
+// withdrawal.
+func adjustmentPatch(pairs []string) (map[string]any, error) {
+	body, err := cli.PairsOf([]string{"account", "asset", "amount", "of"}, pairs)
+	if of, is := body["of"].(string); is && err == nil {
+		if body["of"], err = strconv.ParseUint(of, 10, 64); err != nil {
+			return nil, cli.Usage(domain.Invalid("of", "must be the revision of a deposit or withdrawal, a whole number"))
+		}
+		body["flow"] = true
 	}
 	return body, err
 }
