@@ -161,13 +161,30 @@ func stateView(l *looker) (*any, error) {
 		v := &ownStateAnswer{OwnState: projections.OwnStateOf(l.state, l.bot, l.at())}
 		v.EmergencyStop = l.emergencyStop()
 		l.stopped(v.Bots)
-		return boxed(v), v.page(l.values, botList(&v.Bots), breakerList(&v.Breakers), positionList(&v.Positions))
+		return boxed(v), v.page(l.values, botList(&v.Bots), breakerList(&v.Breakers), positionList(&v.Positions), marketList(&v.Markets))
 	}
 	v := &stateAnswer{State: projections.StateAt(l.state, l.at())}
 	v.EmergencyStop = l.emergencyStop()
 	l.stopped(v.Bots)
 	overrides := listOf("overrides", &v.Overrides, func(o *projections.Override) string { return o.Override })
-	return boxed(v), v.page(l.values, botList(&v.Bots), breakerList(&v.Breakers), positionList(&v.Positions), overrides)
+	return boxed(v), v.page(l.values, botList(&v.Bots), breakerList(&v.Breakers), positionList(&v.Positions), overrides, marketList(&v.Markets),
+		waitingList(&v.WaitingMarks), partlyList(&v.PartlyMarked), doubtList(&v.Doubts))
+}
+
+func marketList(all *[]projections.MarketHolding) list {
+	return listOf("markets", all, func(h *projections.MarketHolding) string { return joined(h.Market, h.Bot) })
+}
+
+func waitingList(all *[]projections.WaitingMark) list {
+	return listOf("waiting_marks", all, func(w *projections.WaitingMark) string { return joined(w.Market, w.Outcome, w.Asset) })
+}
+
+func partlyList(all *[]string) list {
+	return listOf("partly_marked", all, func(market *string) string { return *market })
+}
+
+func doubtList(all *[]projections.Doubt) list {
+	return listOf("doubts", all, func(d *projections.Doubt) string { return joined(d.Account, d.Asset) })
 }
 
 func botList(all *[]projections.Bot) list {
@@ -226,17 +243,20 @@ func balancesView(l *looker) (*balancesAnswer, error) {
 type positionsAnswer struct {
 	Head
 	Positions []projections.Position `json:"positions"`
+	// Markets are what bots hold of exclusive markets as a whole: the positions alone do
+	// not add up to equity.
+	Markets []projections.MarketHolding `json:"markets,omitempty"`
 	Pages
 }
 
 func positionsView(l *looker) (*positionsAnswer, error) {
-	v := &positionsAnswer{Head: l.head(), Positions: []projections.Position{}}
+	v := &positionsAnswer{Head: l.head(), Positions: []projections.Position{}, Markets: projections.MarketHoldingsOfBot(l.state, l.bot)}
 	for _, p := range projections.PositionsAt(l.state, l.at()) {
 		if l.bot == "" || p.Bot == l.bot {
 			v.Positions = append(v.Positions, p)
 		}
 	}
-	return v, v.page(l.values, positionList(&v.Positions))
+	return v, v.page(l.values, positionList(&v.Positions), marketList(&v.Markets))
 }
 
 type tradesAnswer struct {
