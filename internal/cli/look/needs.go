@@ -148,7 +148,7 @@ func (a *app) needsOfMarks(v *watched) []attention {
 	after := v.Policy.ConfirmAfter()
 	for _, w := range v.WaitingMarks {
 		if w.InForce == nil || a.Clock()().Sub(w.Since) > after+time.Minute {
-			out = append(out, attention{What: show.Waiting(w, after), Next: a.Advise("state")})
+			out = append(out, attention{What: "a mark waits: " + show.Waiting(w, after), Next: a.Advise("state")})
 		}
 	}
 	if v.Unreconciled {

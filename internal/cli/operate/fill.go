@@ -197,7 +197,12 @@ func (a *app) markCommand() *cobra.Command {
 			default:
 				return cli.Usage(fmt.Errorf("name MARKET OUTCOME PRICE, or --asset NAME PRICE; see %s --help", c.CommandPath()))
 			}
-			return a.Post(c.Context(), "/marks", commands.MarkPrices{Marks: []domain.Mark{mark}}, fmt.Sprintf("%s is marked at %s", what, price))
+			return a.postWarned(c.Context(), "/marks", commands.MarkPrices{Marks: []domain.Mark{mark}}, domain.PriceMarkedType, "whether the mark waits", func(e domain.Event) string {
+				if marked, is := e.(*domain.PriceMarked); is && markedWords(marked) != "" {
+					return fmt.Sprintf("a mark of %s is recorded", what)
+				}
+				return fmt.Sprintf("%s is marked at %s", what, price)
+			})
 		},
 	}
 	c.Flags().StringVar(&asset, "asset", "", "an asset of the ledger, instead of an outcome")

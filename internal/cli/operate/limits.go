@@ -87,7 +87,7 @@ const unset = "unset"
 func absent(p *domain.Policy, key, text string) string {
 	switch {
 	case key == "rules":
-		return "1 (the first edition)"
+		return "1"
 	case key == "while_tripped" && p.ClosePositionsOnTrip:
 		return unset + " (a tripped breaker leaves bots reducing, by close_positions_on_trip)"
 	case key == "while_tripped":

@@ -39,7 +39,7 @@ var overrideKinds = map[string]func(pairs []string) (map[string]any, error){
 func aboutKinds() string {
 	var b strings.Builder
 	for _, k := range portfolio.OverrideKinds() {
-		fmt.Fprintf(&b, "  %-16s %s\n", k.Name, k.About)
+		fmt.Fprintf(&b, "  %-17s%s\n", k.Name, k.About)
 	}
 	return strings.TrimSuffix(b.String(), "\n")
 }

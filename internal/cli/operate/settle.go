@@ -55,7 +55,7 @@ func (a *app) settleCommand() *cobra.Command {
 }
 
 func payoutFlags(c *cobra.Command, payouts *[]string, void *bool) {
-	c.Flags().StringSliceVar(payouts, "payouts", nil, "what a share of each outcome pays, as `OUTCOME=N,…`; may be given again")
+	c.Flags().StringSliceVar(payouts, "payouts", nil, "what a share of each outcome pays, as `OUTCOME=N`, with commas between them")
 	c.Flags().BoolVar(void, "void", false, "give every holder the cost back; the results are neutral")
 }
 

@@ -31,6 +31,8 @@ func warned(e domain.Event) string {
 		if e.Unknown {
 			return fmt.Sprintf("NO SUCH FILL IS KNOWN: nothing was taken out of the books. One that comes later as %s will be ignored", e.FillID)
 		}
+	case *domain.PriceMarked:
+		return markedWords(e)
 	case *domain.MarketPaidOut:
 		if len(e.Holders) == 0 {
 			return e.Market + ": nobody holds it: nothing was paid"
@@ -47,6 +49,27 @@ func warned(e domain.Event) string {
 	return ""
 }
 
+// markedWords says which marks of a command price nothing, or nothing yet.
+func markedWords(e *domain.PriceMarked) string {
+	var said []string
+	for _, m := range e.Marks {
+		if m.Waits {
+			said = append(said, fmt.Sprintf("%s of %s WAITS: it is further from the mark in force than mark_collar, or the first of an asset, and prices nothing until it is confirmed", m.Price, markedThing(m)))
+		}
+	}
+	for _, r := range e.Refused {
+		said = append(said, fmt.Sprintf("mark %d was NOT taken: %s", r.Index+1, r.Message))
+	}
+	return strings.Join(said, "; ")
+}
+
+func markedThing(m domain.Mark) string {
+	if m.Asset != "" {
+		return m.Asset
+	}
+	return domain.Instrument{Market: m.Market, Outcome: m.Outcome}.String()
+}
+
 func flagged(flags []string) string {
 	if len(flags) == 0 {
 		return ""
@@ -58,7 +81,7 @@ func flagged(flags []string) string {
 // record them.
 var warnedTypes = map[string]string{
 	"record_fill": domain.FillRecordedType, "record_trade": domain.TradeClosedType,
-	"void_fill": domain.FillVoidedType, "settle_market": domain.MarketSettledType,
+	"void_fill": domain.FillVoidedType, "settle_market": domain.MarketSettledType, "mark_prices": domain.PriceMarkedType,
 }
 
 // insteadOf are the records that stand instead of these: a fill that had been voided lives again,
@@ -135,10 +158,10 @@ func (a *app) warnOfBatch(ctx context.Context, all map[int]done) (unchanged int,
 		}
 	}
 	if known.missed > 0 {
-		err = cmp.Or(err, a.warn("", fmt.Sprintf("not looked at: %d: how fills were flagged, and what was voided or settled, cannot be read: %v; see %s", known.missed, known.why, a.Typed("events"))))
+		err = cmp.Or(err, a.warn("", fmt.Sprintf("not looked at: %d: how fills were flagged, what was voided or settled, and which marks wait, cannot be read: %v; see %s", known.missed, known.why, a.Typed("events"))))
 	}
 	if known.before > 0 {
-		err = cmp.Or(err, a.warn("", fmt.Sprintf("not looked at: %d that were recorded before: how fills were flagged, and what was voided or settled, is in %s", known.before, a.Typed("events"))))
+		err = cmp.Or(err, a.warn("", fmt.Sprintf("not looked at: %d that were recorded before: how fills were flagged, what was voided or settled, and which marks wait, is in %s", known.before, a.Typed("events"))))
 	}
 	a.warnOfMoney(ctx, all)
 	said := map[string]bool{}

@@ -43,26 +43,26 @@ func Waiting(w projections.WaitingMark, after time.Duration) string {
 		name = cli.Instrument(w.Market, w.Outcome)
 	}
 	if w.InForce == nil {
-		return fmt.Sprintf("the first mark of %s, %s, prices nothing until another user marks it within the collar (since %s UTC)", name, cli.Money(w.Price), cli.Clock(w.Since))
+		return fmt.Sprintf("%s at %s, the first mark of it: it prices nothing until another user marks it within the collar", name, cli.Money(w.Price))
 	}
-	said := fmt.Sprintf("the mark %s of %s is further from the one in force, %s, than mark_collar. It waits since %s UTC, and takes force by %s UTC, unless a mark near the one in force comes first",
-		cli.Money(w.Price), name, cli.Money(*w.InForce), cli.Clock(w.Since), cli.Clock(w.Since.Add(after)))
-	if w.Market != "" {
-		said += "; permits that open in that market are denied (mark_unconfirmed)"
-	}
-	return said
+	return fmt.Sprintf("%s at %s, in force %s, until %s UTC", name, cli.Money(w.Price), cli.Money(*w.InForce), cli.Clock(w.Since.Add(after)))
 }
 
 // sayMarks prints marks that wait or are too old, and markets that are marked in parts.
 func sayMarks(p *cli.Printer, v *projections.State) {
+	beyond := false
 	for _, w := range v.WaitingMarks {
-		p.Line("MARK WAITS  %s", Waiting(w, v.Policy.ConfirmAfter()))
+		beyond = beyond || w.InForce != nil
+		p.Line("WAITS     %s", Waiting(w, v.Policy.ConfirmAfter()))
+	}
+	if beyond {
+		p.Say(10, "A mark beyond mark_collar prices nothing until then, or until another one is near it. One near the mark in force drops it. Permits that open in that market are denied (mark_unconfirmed).")
 	}
 	if old := Stale(v.Positions); old != "" {
 		p.Line("STALE     %s: no mark for longer than mark_max_age (%s)", old, v.Policy.MarkMaxAge)
 	}
 	if len(v.PartlyMarked) > 0 {
-		p.Line("MARKS     not all outcomes of %s were marked by one command, so they are valued at prices of different moments", some(v.PartlyMarked))
+		p.Line("MARKS     not all outcomes of %s were marked by one command: they are valued at prices of different moments", some(v.PartlyMarked))
 	}
 	if v.Unreconciled {
 		p.Line("SHORT     two reconciliations in a row found less %s on the chain than is recorded: nothing is opened until one finds no shortage", v.BaseAsset)
@@ -92,13 +92,13 @@ func some(names []string) string {
 }
 
 // sayEdition says by which rules a portfolio lives, and how it adopts the second edition.
-func sayEdition(a *cli.App, p *cli.Printer, v *projections.State) {
+func sayEdition(p *cli.Printer, v *projections.State) {
 	switch {
 	case v.Clock == domain.ClockImported:
 	case v.Policy.Second():
 		p.Line("rules     %d", v.Policy.Rules)
 	default:
-		p.Line("rules     1; what adopting the second edition changes: %s", a.Typed("limits", "adopt", "--reason", cli.Unsaid))
+		p.Line("rules     1, the first edition; the list of limits says how to adopt the second one")
 	}
 	if v.Asleep {
 		p.Line("ASLEEP    its equity has not reached min_capital (%s): no breaker of it is evaluated", v.Policy.MinCapital)

@@ -23,7 +23,7 @@ func PrintState(a *cli.App, v projections.State, b Extra) error {
 	p.Line("equity    %s %s   (realised %s)", cli.Money(v.Equity), v.BaseAsset, cli.Money(v.RealisedEquity))
 	p.Line("drawdown  %s from peak %s   (lifetime peak %s)", cli.Percent(v.Drawdown), cli.Money(v.Peak), cli.Money(v.LifetimePeak))
 	p.Line("day       %s opened at %s, loss %s", v.Day.Date, cli.Money(v.Day.Open), cli.Percent(v.Day.Loss))
-	sayEdition(a, p, &v)
+	sayEdition(p, &v)
 	SayStop(p, v.EmergencyStop, b.Stop)
 	if len(v.Doubts) > 0 || len(v.WaitingMarks) > 0 || v.Stale || len(v.PartlyMarked) > 0 || v.Unreconciled {
 		p.Line("")
