@@ -296,4 +296,3 @@ func (a *app) waited(ctx context.Context, r *paidRecord, bot, result string) dom
 	}
 	return sum
 }
-

@@ -103,9 +103,10 @@ func (a *app) postWarned(ctx context.Context, path string, body any, eventType, 
 	warning, what := "", ""
 	_, err := a.Posted(ctx, path, body, func(answer commands.Answer) string {
 		e, err := a.Recorded(ctx, answer, recordedAs(answer.Events, eventType))
-		failed = err
-		if e != nil {
+		if failed = err; e != nil {
 			warning = warned(e)
+		} else if len(answer.Flags) > 0 { // the answer has the flags, too
+			failed, warning = nil, flagged(answer.Flags)
 		}
 		what = say(e)
 		return what
@@ -158,10 +159,10 @@ func (a *app) warnOfBatch(ctx context.Context, all map[int]done) (unchanged int,
 		}
 	}
 	if known.missed > 0 {
-		err = cmp.Or(err, a.warn("", fmt.Sprintf("not looked at: %d: how fills were flagged, what was voided or settled, and which marks wait, cannot be read: %v; see %s", known.missed, known.why, a.Typed("events"))))
+		err = cmp.Or(err, a.warn("", fmt.Sprintf("not looked at: %d: how fills were flagged, and what was voided or settled, cannot be read: %v; see %s", known.missed, known.why, a.Typed("events"))))
 	}
 	if known.before > 0 {
-		err = cmp.Or(err, a.warn("", fmt.Sprintf("not looked at: %d that were recorded before: how fills were flagged, what was voided or settled, and which marks wait, is in %s", known.before, a.Typed("events"))))
+		err = cmp.Or(err, a.warn("", fmt.Sprintf("not looked at: %d that were recorded before: how fills were flagged, and what was voided or settled, is in %s", known.before, a.Typed("events"))))
 	}
 	a.warnOfMoney(ctx, all)
 	said := map[string]bool{}
