@@ -34,10 +34,10 @@ type State struct {
 	Bots           []Bot           `json:"bots"`
 	Breakers       []Breaker       `json:"breakers"`
 	Positions      []Position      `json:"positions"`
-	Policy         domain.Policy   `json:"policy"`
-	// Markets are what bots hold of exclusive markets as a whole: the positions alone do
-	// not add up to equity.
-	Markets []MarketHolding `json:"markets,omitempty"`
+	// Markets are the exclusive markets that bots hold, or may open: what all that a bot
+	// holds there pays together, is worth and risks. Its positions do not add up to it.
+	Markets []portfolio.MarketHolding `json:"markets,omitempty"`
+	Policy  domain.Policy             `json:"policy"`
 	// Asleep: the portfolio has less than min_capital, and its breakers are not evaluated.
 	Asleep bool `json:"asleep,omitempty"`
 	// Overrides are what two people decided together, oldest first.
@@ -209,9 +209,8 @@ func StateAt(s *portfolio.State, now time.Time) State {
 		Drawdown:      s.Refs.Drawdown(equity).Ratio(),
 		Day:           Day{Date: s.Day, Open: s.Refs.DayOpen, Loss: s.Refs.DailyLoss(equity).Ratio()},
 		EmergencyStop: EmergencyStopOf(s),
-		Bots:          make([]Bot, 0, len(s.Bots)), Breakers: BreakersOf(s), Positions: PositionsAt(s, now), Policy: s.Policy.Clone(),
-		Markets: MarketHoldingsOf(s), Asleep: asleep(s, &s.Refs, equity),
-		Overrides: OverridesOf(s), Doubts: DoubtsOf(s),
+		Bots:          make([]Bot, 0, len(s.Bots)), Breakers: BreakersOf(s), Positions: PositionsAt(s, now), Markets: s.MarketHoldings("", now), Policy: s.Policy.Clone(),
+		Asleep: asleep(s, &s.Refs, equity), Overrides: OverridesOf(s), Doubts: DoubtsOf(s),
 		WaitingMarks: WaitingMarksOf(s), Stale: s.StalePositions(now) > 0, PartlyMarked: s.PartlyMarked(), Unreconciled: s.Custody.Unreconciled(),
 	}
 	for _, id := range s.BotIDs() {

@@ -171,10 +171,6 @@ func stateView(l *looker) (*any, error) {
 		waitingList(&v.WaitingMarks), partlyList(&v.PartlyMarked), doubtList(&v.Doubts))
 }
 
-func marketList(all *[]projections.MarketHolding) list {
-	return listOf("markets", all, func(h *projections.MarketHolding) string { return joined(h.Market, h.Bot) })
-}
-
 func waitingList(all *[]projections.WaitingMark) list {
 	return listOf("waiting_marks", all, func(w *projections.WaitingMark) string { return joined(w.Market, w.Outcome, w.Asset) })
 }
@@ -202,6 +198,10 @@ func breakerList(all *[]projections.Breaker) list {
 
 func positionList(all *[]projections.Position) list {
 	return listOf("positions", all, func(p *projections.Position) string { return joined(p.Market, p.Outcome, p.Bot) })
+}
+
+func marketList(all *[]portfolio.MarketHolding) list {
+	return listOf("markets", all, func(m *portfolio.MarketHolding) string { return joined(m.Market, m.Bot) })
 }
 
 func statsView(l *looker) (*any, error) {
@@ -245,12 +245,12 @@ type positionsAnswer struct {
 	Positions []projections.Position `json:"positions"`
 	// Markets are what bots hold of exclusive markets as a whole: the positions alone do
 	// not add up to equity.
-	Markets []projections.MarketHolding `json:"markets,omitempty"`
+	Markets []portfolio.MarketHolding `json:"markets,omitempty"`
 	Pages
 }
 
 func positionsView(l *looker) (*positionsAnswer, error) {
-	v := &positionsAnswer{Head: l.head(), Positions: []projections.Position{}, Markets: projections.MarketHoldingsOfBot(l.state, l.bot)}
+	v := &positionsAnswer{Head: l.head(), Positions: []projections.Position{}, Markets: l.state.MarketHoldings(l.bot, l.at())}
 	for _, p := range projections.PositionsAt(l.state, l.at()) {
 		if l.bot == "" || p.Bot == l.bot {
 			v.Positions = append(v.Positions, p)

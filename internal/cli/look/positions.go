@@ -21,7 +21,7 @@ func (a *app) positionsCommand() *cobra.Command {
 				}
 				return a.showPositions(v)
 			}, func(s *portfolio.State) error {
-				return a.showPositions(holdings{projections.PositionsOf(s), projections.MarketHoldingsOf(s)})
+				return a.showPositions(holdings{projections.PositionsOf(s), s.MarketHoldings("", s.Time)})
 			})
 		},
 	}
@@ -32,7 +32,7 @@ func (a *app) positionsCommand() *cobra.Command {
 // holdings are positions, and what they are together in exclusive markets.
 type holdings struct {
 	Positions []projections.Position
-	Markets   []projections.MarketHolding
+	Markets   []portfolio.MarketHolding
 }
 
 // showPositions prints them. The JSON is the list of positions, as it always was; what they are

@@ -17,7 +17,7 @@ import (
 // whole, marks that wait, and what a halt leaves permitted.
 
 // printMarkets prints what bots hold of exclusive markets as a whole.
-func printMarkets(a *cli.App, all []projections.MarketHolding) error {
+func printMarkets(a *cli.App, all []portfolio.MarketHolding) error {
 	if len(all) == 0 {
 		return nil
 	}

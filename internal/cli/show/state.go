@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"pets/domain"
+	"pets/domain/portfolio"
 	"pets/domain/risk"
 	"pets/internal/cli"
 	"pets/projections"
@@ -52,7 +53,7 @@ type tables struct {
 	breakers  []projections.Breaker
 	bots      []projections.Bot
 	positions []projections.Position
-	markets   []projections.MarketHolding
+	markets   []portfolio.MarketHolding
 	permits   []projections.Permit
 }
 
@@ -228,7 +229,7 @@ func PermitRows(all []projections.Permit) [][]string {
 }
 
 // PrintPositions prints the open positions, and what they are worth together in exclusive markets.
-func PrintPositions(a *cli.App, v []projections.Position, markets []projections.MarketHolding) error {
+func PrintPositions(a *cli.App, v []projections.Position, markets []portfolio.MarketHolding) error {
 	if len(v) == 0 {
 		p := a.Printer()
 		p.Line("no open positions")
