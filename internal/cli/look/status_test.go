@@ -48,7 +48,7 @@ func TestStatusSaysWhatNeedsAPerson(t *testing.T) {
 	s.Ok("start", "alpha")
 	out := s.Ok("status")
 	require.Contains(t, out, "is up and ready, version ")
-	require.Contains(t, out, "main        paper, revision 4, 1 of 1 bot running")
+	require.Contains(t, out, "main        paper, revision 4, 1 of 1 bot running, rules ")
 	require.Contains(t, out, "nothing needs a person\n")
 
 	for _, n := range []string{"1", "2", "3"} {
@@ -483,6 +483,9 @@ func TestEveryLimitCanBeSet(t *testing.T) {
 	var pairs []string
 	for line := range strings.Lines(s.Ok("limits")) {
 		words := strings.Fields(line)
+		if len(words) < 2 && len(pairs) > 0 { // the limits end here
+			break
+		}
 		if len(words) < 2 || words[1] == "revision" {
 			continue
 		}
