@@ -2,6 +2,7 @@ package portfolio
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -129,4 +130,43 @@ func TestAVoidMarketGivesBackTheCost(t *testing.T) {
 	closed := lastOf[*domain.TradeClosed](h)
 	h.equal("-1", closed.PnL)
 	require.Equal(t, domain.Neutral, closed.TradeFigures.Result)
+}
+
+// "With two, `!YES` is read as `NO`": in the form with one outcome, too.
+func TestTheComplementOfOneOfTwoIsTheOther(t *testing.T) {
+	h := second(t, "1000", quietPolicy)
+	h.exclusive("rain", "YES", "NO")
+	h.fill("a", "rain", "!YES", buy, "100", "0.40")
+	h.settleOne("rain", "!YES", "1")
+	require.Equal(t, []string{"market.paid_out", "trade.closed"}, h.types())
+	require.Equal(t, "1060", h.equityOf("a"))
+}
+
+// "`state` shows, per bot and market, payoff min and max, value, exposure"; exposure has "the
+// worst case of live opening permits".
+func TestWhatStandsInAMarket(t *testing.T) {
+	h := second(t, "1000", quietPolicy)
+	h.deposit("1000")
+	h.bot("b", "1000")
+	h.exclusive("rain", "YES", "NO")
+	h.exclusive("hail", "YES", "NO")
+	h.fill("a", "rain", "YES", buy, "500", "0.30")
+	h.fill("a", "rain", "NO", buy, "300", "0.49")
+	h.fill("a", "apart", "NO", buy, "300", "0.49")
+	h.permit("a", "rain", "YES", buy, "10", "0.50")
+	h.permit("a", "rain", "NO", buy, "200", "0.50") // it reduces
+	h.permit("b", "hail", "YES", buy, "10", "0.40")
+	row := func(bot, market string, figures ...string) MarketHolding {
+		f := MarketFigures{Market: market}
+		for i, at := range []*domain.Decimal{&f.PayoffMin, &f.PayoffMax, &f.Value, &f.Cost, &f.Exposure} {
+			*at = dec(figures[i])
+		}
+		return MarketHolding{Bot: bot, MarketFigures: f}
+	}
+	rain, hail := row("a", "rain", "300", "500", "360", "297", "65"), row("b", "hail", "0", "0", "0", "0", "4")
+	require.Equal(t, []MarketHolding{hail, rain}, h.s.MarketHoldings("", h.now))
+	require.Equal(t, []MarketHolding{rain}, h.s.MarketHoldings("a", h.now))
+	h.after(31 * time.Second) // the permits have expired
+	rain.Exposure = dec("60")
+	require.Equal(t, []MarketHolding{rain}, h.s.MarketHoldings("", h.now))
 }

@@ -131,8 +131,10 @@ func (s *State) revalueMarket(market string, only string) {
 	if m == nil {
 		return
 	}
-	for _, bot := range s.holdersOf(m, market) {
-		if only == "" || only == bot {
+	if only != "" {
+		s.revalueHeld(m, market, only)
+	} else {
+		for _, bot := range s.holdersOf(m, market) {
 			s.revalueHeld(m, market, bot)
 		}
 	}
