@@ -161,7 +161,7 @@ func checkTokens(e *domain.MarketRegistered) error {
 // without it no order would close what is held of it.
 func complementOf(e *domain.MarketRegistered, name string) bool {
 	m := Market{Outcomes: e.Outcomes, Exclusive: e.Exclusive}
-	return strings.HasPrefix(name, payoff.Not) && m.has(name) && !slices.Contains(e.Outcomes, name)
+	return len(e.Outcomes) > 2 && strings.HasPrefix(name, payoff.Not) && m.has(name) && !slices.Contains(e.Outcomes, name)
 }
 
 // The lengths of a condition's id: 32 bytes, or 31 that tokens begin with, in hex.
