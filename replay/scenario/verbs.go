@@ -27,13 +27,13 @@ var verbs = map[string]verb{
 	"deposit":        {"AMOUNT [ASSET] [wallet=cold] [tx=TEXT] [leg=N]", depositVerb},
 	"withdraw":       {"AMOUNT [ASSET] [wallet=cold] [tx=TEXT] [leg=N]", withdrawVerb},
 	"fee":            {"AMOUNT [BOT] [kind=trading|gas|rebate] [asset=ASSET]", feeVerb},
-	"adjust":         {`ACCOUNT AMOUNT [asset=ASSET] reason="…"`, adjustVerb},
+	"adjust":         {`ACCOUNT AMOUNT [asset=ASSET] [corrects=REVISION] reason="…"`, adjustVerb},
 	"market":         {"MARKET kind=outcome|spot|perp [outcomes=A,B] [category=TEXT] [tokens=N,N]", marketVerb},
 	"bot":            {"BOT [capital=N] [start=no] [strategy=TEXT] [kind=TEXT] [inventory_cap=N]", botVerb},
 	"start":          {"BOT", startVerb},
 	"stop":           {`BOT [reason="…"] [full=yes]`, stopVerb},
 	"allocate":       {"BOT AMOUNT", allocateVerb},
-	"permit":         {"BOT buy|sell MARKET/OUTCOME QUANTITY @ LIMIT [fee=N] [kind=KIND] [reduce_only=yes] [ttl=30s] [intent=INTENT] [paper_fill=yes]", permitVerb},
+	"permit":         {"BOT buy|sell MARKET/OUTCOME QUANTITY @ LIMIT [fee=N] [kind=KIND] [reduce_only=yes] [ttl=30s] [intent=INTENT] [group=TEXT] [time_in_force=TEXT] [paper_fill=yes]", permitVerb},
 	"arbitrage":      {"BOT buy|sell MARKET/OUTCOME QUANTITY @ LIMIT [buy|sell …] [timeout=30s] [ttl=30s] [paper_fill=yes]", arbitrageVerb},
 	"overdue":        {"", func(*scenario, *args) []commands.Command { return one(commands.TimeOutLegs{}) }},
 	"place":          {"PERMIT|last [expires=TIME]", placeVerb},
@@ -268,9 +268,14 @@ func feeVerb(_ *scenario, a *args) []commands.Command {
 }
 
 func adjustVerb(_ *scenario, a *args) []commands.Command {
-	return one(commands.PostAdjustment{
+	c := commands.PostAdjustment{
 		Account: a.word("the account"), Amount: a.number("the amount"), Asset: a.option("asset"), Reason: a.option("reason"),
-	})
+	}
+	if of := a.integer("corrects", -1); of >= 0 {
+		revision := uint64(of)
+		c.Flow, c.Of = true, &revision
+	}
+	return one(c)
 }
 
 func marketVerb(_ *scenario, a *args) []commands.Command {
@@ -313,6 +318,7 @@ func permitVerb(_ *scenario, a *args) []commands.Command {
 		Bot: a.word("the bot"), Side: domain.Side(a.word("buy or sell")), Instrument: a.instrument(), Quantity: a.number("the quantity"),
 		LimitPrice: a.at(), Fee: a.amount("fee"), Kind: domain.MarketKind(a.option("kind")), ReduceOnly: a.yes("reduce_only", false),
 		TTL: a.durationOr("ttl"), Intent: domain.Intent(a.option("intent")), PaperFill: a.yes("paper_fill", false),
+		Group: a.option("group"), TimeInForce: domain.TimeInForce(a.option("time_in_force")),
 	}
 	return one(c)
 }

@@ -61,11 +61,14 @@ var warnedTypes = map[string]string{
 	"void_fill": domain.FillVoidedType, "settle_market": domain.MarketSettledType,
 }
 
-// recordedAs is the type of the record that an answer has of what was sent: a fill that had
-// been voided lives again.
+// insteadOf are the records that stand instead of these: a fill that had been voided lives again,
+// and under the second edition of the rules a market is settled as a whole.
+var insteadOf = map[string]string{domain.FillRecordedType: domain.FillReinstatedType, domain.MarketSettledType: domain.MarketPaidOutType}
+
+// recordedAs is the type of the record that an answer has of what was sent.
 func recordedAs(events []commands.EventRef, eventType string) string {
-	if eventType == domain.FillRecordedType && slices.ContainsFunc(events, func(e commands.EventRef) bool { return e.Type == domain.FillReinstatedType }) {
-		return domain.FillReinstatedType
+	if instead := insteadOf[eventType]; instead != "" && slices.ContainsFunc(events, func(e commands.EventRef) bool { return e.Type == instead }) {
+		return instead
 	}
 	return eventType
 }
