@@ -88,8 +88,8 @@ type Config struct {
 	PaperSlippageBPS        domain.Decimal   `env:"PAPER_SLIPPAGE_BPS" envDefault:"0" rule:"basis points (1/10,000) of the mark, at least 0 and below 10000" doc:"By how much the mark is worsened when a paper order is filled at it."`
 
 	MaxOrderUSD            domain.Decimal  `env:"MAX_ORDER_USD" envDefault:"0" rule:"an amount of the base asset, not negative; 0 is no limit" doc:"The most an order that opens exposure may cost at worst, without its fee."`
-	MaxPositionUSD         domain.Decimal  `env:"MAX_POSITION_USD" envDefault:"0" rule:"an amount of the base asset, not negative; 0 is no limit" doc:"The most exposure of one bot in one outcome, orders that are permitted included."`
-	MaxOpenPositions       int             `env:"MAX_OPEN_POSITIONS" envDefault:"0" rule:"a whole number, 0 to 100000; 0 is no limit" doc:"In how many outcomes a bot may have exposure at a time."`
+	MaxPositionUSD         domain.Decimal  `env:"MAX_POSITION_USD" envDefault:"0" rule:"an amount of the base asset, not negative; 0 is no limit" doc:"The most exposure of one bot in one market, orders that are permitted included."`
+	MaxOpenPositions       int             `env:"MAX_OPEN_POSITIONS" envDefault:"0" rule:"a whole number, 0 to 100000; 0 is no limit" doc:"In how many markets a bot may have exposure at a time."`
 	MaxBotCapitalPct       *domain.Decimal `env:"MAX_BOT_CAPITAL_PCT" envDefault:"" rule:"a fraction above 0 and below 1, such as 0.2 for 20 %, or nothing for no limit" doc:"The most exposure of one bot, as a fraction of the portfolio's equity."`
 	MaxCategoryExposurePct *domain.Decimal `env:"MAX_CATEGORY_EXPOSURE_PCT" envDefault:"" rule:"a fraction above 0 and below 1, such as 0.2 for 20 %, or nothing for no limit" doc:"The most exposure of all bots in the markets of one category, as a fraction of the portfolio's equity."`
 	MaxOrdersPerMinute     int             `env:"MAX_ORDERS_PER_MINUTE" envDefault:"0" rule:"a whole number, 0 to 10000; 0 is no limit" doc:"How many permits a bot may be granted in 60 seconds."`

@@ -18,6 +18,12 @@ import (
 // What a person has to know of a record beyond that it was made is said here, in the same words
 // for a command by itself and for one of a batch; with --json on standard error.
 
+// noted reports that a command changed nothing, as a movement of a transaction that is booked
+// already does under the second edition of the rules.
+func noted(events []commands.EventRef) bool {
+	return slices.ContainsFunc(events, func(e commands.EventRef) bool { return e.Type == domain.CommandNotedType })
+}
+
 // warned is what a record says that a person has to look at, "" for nothing.
 func warned(e domain.Event) string {
 	switch e := e.(type) {
@@ -61,14 +67,11 @@ var warnedTypes = map[string]string{
 	"void_fill": domain.FillVoidedType, "settle_market": domain.MarketSettledType,
 }
 
-// insteadOf are the records that stand instead of these: a fill that had been voided lives again,
-// and under the second edition of the rules a market is settled as a whole.
-var insteadOf = map[string]string{domain.FillRecordedType: domain.FillReinstatedType, domain.MarketSettledType: domain.MarketPaidOutType}
-
-// recordedAs is the type of the record that an answer has of what was sent.
+// recordedAs is the type of the record that an answer has of what was sent: a fill that had
+// been voided lives again.
 func recordedAs(events []commands.EventRef, eventType string) string {
-	if instead := insteadOf[eventType]; instead != "" && slices.ContainsFunc(events, func(e commands.EventRef) bool { return e.Type == instead }) {
-		return instead
+	if eventType == domain.FillRecordedType && slices.ContainsFunc(events, func(e commands.EventRef) bool { return e.Type == domain.FillReinstatedType }) {
+		return domain.FillReinstatedType
 	}
 	return eventType
 }
@@ -169,7 +172,7 @@ func (a *app) warnOfMoney(ctx context.Context, all map[int]done) {
 		default:
 			continue
 		}
-		if one.replayed || json.Unmarshal(one.command.Body, &body) != nil {
+		if one.replayed || noted(one.answer.Events) || json.Unmarshal(one.command.Body, &body) != nil {
 			continue
 		}
 		assets = append(assets, body.Asset)
