@@ -226,7 +226,9 @@ func tapeShell(t testing.TB) *petstest.Shell {
 		// Under the second edition the fill of a bot without a permit raises no value, so a
 		// tape of other people's trades would mark next to nothing.
 		petstest.FirstEdition(t, filepath.Join(dir, "store"), &commands.Import{At: time.UnixMilli(1778785046457).UTC(), Source: "polymarket-tape.csv.gz:2"})
-		petstest.Tape.Out = s.Ok("import", "--capital", tapeCapital, "--json", file)
+		r := s.Run("import", "--capital", tapeCapital, "--json", file) // no witness knows of the portfolio
+		require.Equal(t, 0, r.Code, r.Err)
+		petstest.Tape.Out = r.Out
 		petstest.Tape.Dir = dir
 	})
 	require.NotEmpty(t, petstest.Tape.Dir, "the import of the tape failed in another test")
