@@ -28,6 +28,9 @@ var lists = map[string]func(*scenario) []string{
 	"series":    (*scenario).seriesLines,
 }
 
+// leftOut are the fields of a state that it leaves out where there is nothing to say.
+var leftOut = map[string]string{"stale": "false", "unreconciled": "false", "waiting_marks": "none", "partly_marked": "none"}
+
 // show prints numbers as `pets state --json` and `pets stats --json` give them:
 // equity, day.loss, alpha.cash, stats.portfolio.win_rate, an account such as
 // hot:bot/alpha, or one of the lists.
@@ -93,6 +96,9 @@ func (s *scenario) lookup(path string) (string, error) {
 		return "", err
 	}
 	found, ok := descend(root, steps)
+	if none, may := leftOut[path]; !ok && may {
+		return none, nil
+	}
 	if !ok {
 		return "", fmt.Errorf("show does not know %q", path)
 	}
