@@ -167,7 +167,20 @@ func stateView(l *looker) (*any, error) {
 	v.EmergencyStop = l.emergencyStop()
 	l.stopped(v.Bots)
 	overrides := listOf("overrides", &v.Overrides, func(o *projections.Override) string { return o.Override })
-	return boxed(v), v.page(l.values, botList(&v.Bots), breakerList(&v.Breakers), positionList(&v.Positions), marketList(&v.Markets), overrides)
+	return boxed(v), v.page(l.values, botList(&v.Bots), breakerList(&v.Breakers), positionList(&v.Positions), overrides, marketList(&v.Markets),
+		waitingList(&v.WaitingMarks), partlyList(&v.PartlyMarked), doubtList(&v.Doubts))
+}
+
+func waitingList(all *[]projections.WaitingMark) list {
+	return listOf("waiting_marks", all, func(w *projections.WaitingMark) string { return joined(w.Market, w.Outcome, w.Asset) })
+}
+
+func partlyList(all *[]string) list {
+	return listOf("partly_marked", all, func(market *string) string { return *market })
+}
+
+func doubtList(all *[]projections.Doubt) list {
+	return listOf("doubts", all, func(d *projections.Doubt) string { return joined(d.Account, d.Asset) })
 }
 
 func botList(all *[]projections.Bot) list {
@@ -230,17 +243,20 @@ func balancesView(l *looker) (*balancesAnswer, error) {
 type positionsAnswer struct {
 	Head
 	Positions []projections.Position `json:"positions"`
+	// Markets are what bots hold of exclusive markets as a whole: the positions alone do
+	// not add up to equity.
+	Markets []portfolio.MarketHolding `json:"markets,omitempty"`
 	Pages
 }
 
 func positionsView(l *looker) (*positionsAnswer, error) {
-	v := &positionsAnswer{Head: l.head(), Positions: []projections.Position{}}
+	v := &positionsAnswer{Head: l.head(), Positions: []projections.Position{}, Markets: l.state.MarketHoldings(l.bot, l.at())}
 	for _, p := range projections.PositionsAt(l.state, l.at()) {
 		if l.bot == "" || p.Bot == l.bot {
 			v.Positions = append(v.Positions, p)
 		}
 	}
-	return v, v.page(l.values, positionList(&v.Positions))
+	return v, v.page(l.values, positionList(&v.Positions), marketList(&v.Markets))
 }
 
 type tradesAnswer struct {

@@ -91,6 +91,7 @@ var fieldWords = map[string]string{
 	"allowed":         "Whether the order may be placed",
 	"amount":          "How much of the asset",
 	"arbitrage":       "The id of the arbitrage",
+	"asleep":          "Whether its equity has not reached min_capital, so that none of its breakers is evaluated",
 	"asset":           "The asset, such as USDC",
 	"base_asset":      "The asset in which the portfolio is valued",
 	"body":            "The fields of the command",

@@ -39,7 +39,7 @@ var overrideKinds = map[string]func(pairs []string) (map[string]any, error){
 func aboutKinds() string {
 	var b strings.Builder
 	for _, k := range portfolio.OverrideKinds() {
-		fmt.Fprintf(&b, "  %-16s %s\n", k.Name, k.About)
+		fmt.Fprintf(&b, "  %-17s%s\n", k.Name, k.About)
 	}
 	return strings.TrimSuffix(b.String(), "\n")
 }
@@ -155,8 +155,12 @@ func (a *app) requestOverrideCommand() *cobra.Command {
 	var live, reason string
 	c := &cobra.Command{
 		Use: "request KIND [KEY=VALUE…]", Short: "Ask, as the first of two people, to set a rule aside", Args: cobra.MinimumNArgs(1),
-		Long:    "The kinds:\n" + aboutKinds(),
-		Example: "  pets override request go_live --for real --reason \"a month on paper\"\n  pets override request limits max_daily_loss_pct=0.10 --reason \"agreed on 3 March\"",
+		Long: "The kinds:\n" + aboutKinds(),
+		Example: "  pets override request go_live --for real --reason \"a month on paper\"\n" +
+			"  pets override request limits max_daily_loss_pct=0.10 --reason \"agreed on 3 March\"\n" +
+			"  pets override request payouts market=cup A=0.5 B=0.4 --reason \"the venue keeps the rest\"\n" +
+			"  pets override request settlement market=cup void=yes --reason cancelled\n" +
+			"  pets override request clock --reason \"the clock was an hour ahead\"",
 		RunE: func(c *cobra.Command, args []string) error {
 			kind := strings.ReplaceAll(args[0], "-", "_")
 			read := overrideKinds[kind]
