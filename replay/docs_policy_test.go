@@ -112,9 +112,7 @@ func newPolicies(t *testing.T) []map[string]json.RawMessage {
 		mode  domain.Mode
 		clock domain.Clock
 	}{{domain.ModeLive, domain.ClockWall}, {domain.ModePaper, domain.ClockWall}, {domain.ModePaper, domain.ClockImported}} {
-		p := domain.DefaultPolicy(of.mode)
-		p = p.Adopted(of.mode, of.clock, "USDC")
-		b, err := json.Marshal(p)
+		b, err := json.Marshal(domain.NewPolicy(of.mode, of.clock, "USDC"))
 		require.NoError(t, err)
 		values := map[string]json.RawMessage{}
 		require.NoError(t, json.Unmarshal(b, &values))

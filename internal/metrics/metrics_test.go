@@ -47,6 +47,9 @@ func some(t *testing.T) *portfolio.State {
 			return d.RegisterBot(&domain.BotRegistered{Bot: "alpha"}, domain.MustDecimal("400"), true)
 		},
 		func(d *portfolio.Decision) error {
+			return d.RegisterBot(&domain.BotRegistered{Bot: "idle"}, domain.Zero, false)
+		},
+		func(d *portfolio.Decision) error {
 			return d.RecordTrade(&domain.TradeClosed{
 				Bot: "alpha", Instrument: domain.Instrument{Market: "m"}, TradeFigures: domain.TradeFigures{PnL: domain.MustDecimal("-60")}, TradeID: "t",
 			})
@@ -103,6 +106,10 @@ func TestMetrics(t *testing.T) {
 		`pets_stale_positions{portfolio="main"} 1`,
 		`pets_waiting_marks{portfolio="main"} 0`,
 		`pets_partly_marked_markets{portfolio="main"} 0`,
+		`pets_rules_edition{portfolio="main"} 1`,
+		`pets_asleep{bot="",portfolio="main"} 0`,
+		`pets_asleep{bot="alpha",portfolio="main"} 0`,
+		`pets_asleep{bot="idle",portfolio="main"} 1`,
 		`pets_breaker_tripped{bot="",breaker="daily_loss",portfolio="main"} 1`,
 		`pets_breaker_tripped{bot="",breaker="portfolio_drawdown",portfolio="main"} 0`,
 		`pets_breaker_tripped{bot="alpha",breaker="consecutive_losses",portfolio="main"} 0`,

@@ -150,7 +150,7 @@ func openVerb(s *scenario, a *args) []commands.Command {
 	capital, gate := a.amountOr("capital", domain.Zero), a.option("gate")
 	c.Policy = domain.DefaultPolicy(c.Mode)
 	if s.options.New && a.options["rules"] != "1" {
-		c.Policy = c.Policy.Adopted(c.Mode, c.Clock, c.BaseAsset)
+		c.Policy = domain.NewPolicy(c.Mode, c.Clock, c.BaseAsset)
 	}
 	if err := domain.DecodeObject(policyPatch(a), &c.Policy); err != nil {
 		a.fail("%w", err)

@@ -465,7 +465,7 @@ func TestListsOfAFolder(t *testing.T) {
 	for _, l := range lists {
 		there[l] = s.Ok(strings.Fields(l)...)
 	}
-	require.Contains(t, there["market list"], "rain    outcome  YES,NO    weather        1")
+	require.Regexp(t, `rain    (outcome|exclusive)  YES,NO    weather        1`, there["market list"])
 	require.Contains(t, there["limits"], "blocked_zones               none")
 	require.NoError(t, p.Cmd.Process.Signal(syscall.SIGTERM))
 	require.NoError(t, p.Cmd.Wait())
