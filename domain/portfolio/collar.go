@@ -19,7 +19,9 @@ type Waiting struct {
 	Price domain.Decimal `json:"price"`
 	// Since is when the first of the waiting marks came; one that takes the place of
 	// another one goes on from there.
-	Since    time.Time `json:"since"`
+	Since time.Time `json:"since"`
+	// At is when this one came: its age counts from there, also once it is in force.
+	At       time.Time `json:"at,omitzero"`
 	Revision uint64    `json:"revision"`
 	Source   string    `json:"source"`
 	// User sent it. It is known of assets.
@@ -97,6 +99,9 @@ func (d *Decision) judgeMark(m domain.Mark) (*domain.Mark, error) {
 		return nil, err
 	}
 	if m.Asset != "" {
+		if d.caller.Role == domain.RoleBot {
+			return nil, domain.Errorf(domain.CodeDenied, "an asset is marked by a key of role feed or operator: a bot's word prices only its own holding")
+		}
 		return &m, nil
 	}
 	i := domain.Instrument{Market: m.Market, Outcome: m.Outcome}
@@ -218,11 +223,19 @@ func inCollar(price, of, collar domain.Decimal, kind domain.MarketKind) bool {
 
 // waitingAfter returns what waits after another mark beyond the collar.
 func waitingAfter(old *Waiting, at domain.Stamp, e *domain.PriceMarked, m domain.Mark) *Waiting {
-	w := &Waiting{Price: m.Price, Since: at.Time, Revision: at.Revision, Source: string(e.Source), User: e.User}
+	w := &Waiting{Price: m.Price, Since: at.Time, At: at.Time, Revision: at.Revision, Source: string(e.Source), User: e.User}
 	if old != nil {
 		w.Since = old.Since
 	}
 	return w
+}
+
+// orElse returns the mark that waits, or where none does one of a feed at a stamp.
+func (w *Waiting) orElse(at domain.Stamp) Waiting {
+	if w == nil {
+		return Waiting{At: at.Time, Revision: at.Revision, Source: string(domain.RoleFeed)}
+	}
+	return *w
 }
 
 // confirmMarks records the marks that have waited long enough, and evaluates what they
@@ -244,19 +257,41 @@ func (d *Decision) confirmMarks() {
 	}
 }
 
+// confirmedAtOnce limits how many marks one decision confirms. A command records no more
+// than fits an append, and a stop must never fail because a feed has sent too much: the
+// next decision confirms more, and the server makes one each second.
+const confirmedAtOnce = 1000
+
 // waited returns the marks that have waited long enough at a time, as they are to be
-// recorded: instruments by name, then assets by name.
+// recorded: instruments by name, then assets by name. Of too many it returns those that
+// have waited longest, and a market as a whole.
 func (s *State) waited(now time.Time) []*domain.MarkConfirmed {
-	var all []*domain.MarkConfirmed
+	type due struct {
+		since time.Time
+		*domain.MarkConfirmed
+	}
+	var all []due
 	s.eachWaiting(func(w *Waiting, e domain.MarkConfirmed) {
 		if now.Sub(w.Since) >= s.Policy.ConfirmAfter() {
-			all = append(all, &e)
+			all = append(all, due{w.Since, &e})
 		}
 	})
-	slices.SortFunc(all, func(a, b *domain.MarkConfirmed) int {
+	byName := func(a, b *domain.MarkConfirmed) int {
 		return cmp.Or(strings.Compare(a.Asset, b.Asset), strings.Compare(a.Market, b.Market), strings.Compare(a.Outcome, b.Outcome))
-	})
-	return all
+	}
+	if n := confirmedAtOnce; len(all) > n {
+		slices.SortFunc(all, func(a, b due) int { return cmp.Or(a.since.Compare(b.since), byName(a.MarkConfirmed, b.MarkConfirmed)) })
+		for n < len(all) && all[n].Market != "" && all[n].Market == all[n-1].Market {
+			n++
+		}
+		all = all[:n]
+	}
+	out := make([]*domain.MarkConfirmed, len(all))
+	for n := range all {
+		out[n] = all[n].MarkConfirmed
+	}
+	slices.SortFunc(out, byName)
+	return out
 }
 
 // eachWaiting calls do for each mark that is confirmed by time, in no order. The first
@@ -325,21 +360,18 @@ func (s *State) applyMarkConfirmed(at domain.Stamp, e *domain.MarkConfirmed) {
 	s.effects.Performed = true
 	if e.Asset != "" {
 		a := s.asset(e.Asset)
-		w := a.Waiting
+		w := a.Waiting.orElse(at)
 		s.setWaitingAsset(a, nil)
-		s.markAsset(at, domain.Mark{Asset: e.Asset, Price: e.Price})
-		if w != nil && w.Source == string(domain.RoleFeed) && w.User != "" {
-			a.markedBy(FeedMark{User: w.User, Price: e.Price, At: at.Time})
+		s.markAsset(domain.Stamp{Revision: w.Revision, Time: w.At}, domain.Mark{Asset: e.Asset, Price: e.Price})
+		if w.Source == string(domain.RoleFeed) && w.User != "" {
+			a.markedBy(FeedMark{User: w.User, Price: e.Price, At: w.At})
 		}
 		return
 	}
 	in := s.instrument(e.Instrument)
-	source := string(domain.RoleFeed)
-	if in.Waiting != nil {
-		source = in.Waiting.Source
-	}
+	w := in.Waiting.orElse(at)
 	s.setWaiting(in, nil)
-	in.Marks.push(MarkEntry{Price: e.Price, Revision: at.Revision, Time: at.Time, Source: source})
+	in.Marks.push(MarkEntry{Price: e.Price, Revision: w.Revision, Time: w.At, Source: w.Source})
 	in.Own = nil
 	s.revalue(in)
 }

@@ -1,6 +1,7 @@
 package portfolio
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -92,6 +93,85 @@ func TestAMarkIsConfirmedByTime(t *testing.T) {
 	h.mark("rain", "YES", "0.60")
 	h.at(h.now.Truncate(24 * time.Hour).Add(24 * time.Hour)).deposit("1")
 	require.Equal(t, []string{"day.opened", "mark.confirmed", "mark.confirmed"}, h.types()[:3])
+}
+
+// A mark that was confirmed by time is as old as it is: a server that stood still for an hour
+// knows no price that is younger. It overrides what bots said while it waited.
+func TestAConfirmedMarkKeepsItsAge(t *testing.T) {
+	h := second(t, "1000", quietPolicy, func(p *domain.Policy) {
+		p.MarkCollar, p.MarkMaxAge = dec("0.25"), domain.Duration(time.Minute)
+	})
+	h.exclusive("cup", "A", "B", "C")
+	h.as(domain.RoleFeed, "f").must(func(d *Decision) error {
+		return d.MarkPrices([]domain.Mark{{Market: "cup", Outcome: "A", Price: dec("0.40")}, {Market: "cup", Outcome: "B", Price: dec("0.30")}, {Market: "cup", Outcome: "C", Price: dec("0.30")}})
+	})
+	h.operator().fill("a", "cup", "A", buy, "100", "0.40")
+	at := h.after(2 * time.Minute).now
+	h.as(domain.RoleFeed, "f").must(func(d *Decision) error {
+		return d.MarkPrices([]domain.Mark{{Market: "cup", Outcome: "A", Price: dec("0.90")}, {Market: "cup", Outcome: "B", Price: dec("0.30")}, {Market: "cup", Outcome: "C", Price: dec("0.30")}})
+	})
+	h.as(domain.RoleBot, "a").after(time.Second).mark("cup", "A", "0.10")
+	require.Equal(t, "970", h.equityOf("a"), "the mark in force is 2 minutes old, so the bot's word counts")
+	h.operator().at(at.Add(time.Minute)).deposit("1")
+	require.Equal(t, []string{"mark.confirmed", "deposit.recorded"}, h.types())
+	require.Equal(t, "1050", h.equityOf("a"))
+	require.Empty(t, h.s.PartlyMarked(), "all three are of one command")
+	require.Equal(t, 0, h.s.StalePositions(at.Add(time.Minute)), "limit")
+	require.Equal(t, 1, h.s.StalePositions(at.Add(time.Minute+1)), "limit + 1")
+}
+
+// "A bot's word, fill or mark, prices only its own holding": an asset is nobody's own. A fee that
+// another bot owes in it would change that bot's equity.
+func TestABotMarksNoAsset(t *testing.T) {
+	h := second(t, "1000", quietPolicy, func(p *domain.Policy) { p.MarkCollar = dec("0.25") })
+	h.deposit("1000")
+	h.bot("b", "1000")
+	h.markAsset("ETH", "1000")
+	r := h.report("b", "m", "YES", buy, "10", "0.50")
+	r.Fee, r.FeeAsset = dec("0.01"), "ETH"
+	h.must(func(d *Decision) error { return d.RecordFill(r) })
+	require.Equal(t, "990", h.equityOf("b"))
+	h.as(domain.RoleBot, "a").refused(domain.CodeMarksRefused, func(d *Decision) error {
+		return d.MarkPrices([]domain.Mark{{Asset: "ETH", Price: dec("1100")}})
+	})
+	h.must(func(d *Decision) error {
+		return d.MarkPrices([]domain.Mark{{Asset: "ETH", Price: dec("1100")}, {Market: "m", Outcome: "NO", Price: dec("0.4")}})
+	})
+	require.Equal(t, domain.CodeDenied, lastOf[*domain.PriceMarked](h).Refused[0].Code)
+	require.Equal(t, "990", h.equityOf("b"))
+}
+
+// A stop never fails because a feed has sent too much: of many marks that have waited long enough
+// one decision confirms those that have waited longest, and the next ones the rest. A market is
+// confirmed as a whole.
+func TestManyMarksAreConfirmedInParts(t *testing.T) {
+	h := second(t, "1000", quietPolicy, func(p *domain.Policy) { p.MarkCollar = dec("0.25") })
+	mark := func(from, to int, price string) {
+		var all []domain.Mark
+		for n := from; n < to; n++ {
+			for _, outcome := range []string{"A", "B", "C"} {
+				all = append(all, domain.Mark{Market: fmt.Sprintf("m%03d", n), Outcome: outcome, Price: dec(price)})
+			}
+		}
+		h.must(func(d *Decision) error { return d.MarkPrices(all) })
+	}
+	mark(0, 200, "0.1")
+	mark(200, 400, "0.1")
+	mark(200, 400, "0.9")
+	h.after(time.Second)
+	mark(0, 200, "0.9")
+	require.Len(t, h.s.WaitingMarks(), 1200)
+	h.after(10 * time.Second)
+	require.Len(t, h.s.waited(h.now), 1002, "600 that have waited longer, 133 whole markets, and the rest of the one that begins within 1,000")
+	h.must(func(d *Decision) error { return d.EngageStop(domain.StopManual, "too much") })
+	require.Len(t, h.types(), 1003)
+	require.Equal(t, "emergency_stop.engaged", h.types()[1002])
+	require.Equal(t, "m134", h.s.WaitingMarks()[0].Market)
+	require.True(t, h.s.ClocksEnd(h.now, Jump{}, Standstill{}), "the server makes the next decision")
+	h.deposit("1")
+	require.Len(t, h.types(), 199)
+	require.Empty(t, h.s.WaitingMarks())
+	require.False(t, h.s.ClocksEnd(h.now, Jump{}, Standstill{}))
 }
 
 // "each mark is judged alone: good ones are taken, bad ones answered by index; all bad: 422"

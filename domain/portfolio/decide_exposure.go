@@ -323,3 +323,25 @@ func (d *Decision) inventory(o domain.Order) domain.Decimal {
 	}
 	return risk.Inventory(all, d.s.KindOf(o.Market) == domain.KindOutcome && len(known) >= minLegs)
 }
+
+// Exposures returns what all bots together can still lose with what they hold, in each
+// market in which that is anything.
+func (s *State) Exposures() map[string]domain.Decimal {
+	all := map[string]domain.Decimal{}
+	add := func(market string, exposure domain.Decimal) {
+		if !exposure.IsZero() {
+			all[market] = all[market].Add(exposure)
+		}
+	}
+	for i, in := range s.Instruments {
+		for _, h := range in.Holdings {
+			add(i.Market, s.exposureOf(in, h.Bot))
+		}
+	}
+	for name, m := range s.Markets {
+		for _, h := range m.Held {
+			add(name, s.exposureTogether(h.Bot, name))
+		}
+	}
+	return all
+}

@@ -91,6 +91,7 @@ var fieldWords = map[string]string{
 	"allowed":         "Whether the order may be placed",
 	"amount":          "How much of the asset",
 	"arbitrage":       "The id of the arbitrage",
+	"asleep":          "Whether its equity has not reached min_capital, so that none of its breakers is evaluated",
 	"asset":           "The asset, such as USDC",
 	"base_asset":      "The asset in which the portfolio is valued",
 	"body":            "The fields of the command",
@@ -136,6 +137,8 @@ var fieldWords = map[string]string{
 	"operator_may":    "What it leaves permitted to an operator for the bot",
 	"outcome":         "The outcome of the market that is traded",
 	"paper_fill":      "In a paper portfolio: let the engine fill the order",
+	"payoff_max":      "What the holdings in the market pay together in the best outcome",
+	"payoff_min":      "What the holdings in the market pay together in the worst outcome",
 	"payouts":         "What one share of each outcome pays, from 0 to 1",
 	"permit":          "The permit's id",
 	"permit_id":       "The permit's id, under which the order is placed",
@@ -191,6 +194,9 @@ var fieldWordsOf = map[string]string{
 	"ChangeSets.action":        "split: cash into sets; merge: sets into cash",
 	"ChangeSets.fee":           "The fee of the change, in the base asset",
 	"ChangeSets.quantity":      "How many complete sets",
+	"MarketHolding.cost":       "What the holdings in the market cost together",
+	"MarketHolding.exposure":   "What can be lost of them, and of what live permits may still open there, as the limits count it",
+	"MarketHolding.value":      "What the holdings in the market are worth together: positions alone do not add up to it",
 	"Reason.leg":               "The leg it is about, from 1",
 }
 

@@ -290,7 +290,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Correct an asset account by hand, with a reason
+         * Correct an asset account of a paper portfolio by hand, with a reason; in a live one two people do, by an override of kind adjustment
          * @description Roles: admin.
          */
         post: operations["post_adjustment"];
@@ -720,6 +720,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/portfolios/{portfolio}/funding": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Record what holding a position brought or cost
+         * @description Roles: bot, operator, admin.
+         */
+        post: operations["record_funding"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/portfolios/{portfolio}/import": {
         parameters: {
             query?: never;
@@ -770,7 +790,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Register a market: its kind, outcomes and category
+         * Register a market: its kind, outcomes and category, and the tokens that its orders are of
          * @description Roles: operator, admin.
          */
         post: operations["register_market"];
@@ -810,7 +830,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * The first of two people asks to override a rule: go_live, limits or the treasury policy of a live portfolio, what became of a transfer, the tokens of a market, the clock, or approvals by API key alone
+         * The first of two people asks for what takes two: go_live, limits, treasury_policy, transfer, adjustment, market_tokens, payouts, settlement, clock or signed_approvals
          * @description Roles: operator, approver, admin.
          */
         post: operations["request_override"];
@@ -964,6 +984,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/portfolios/{portfolio}/sets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * I split cash into complete sets of a market, or merged them
+         * @description Roles: bot, operator, admin.
+         */
+        post: operations["change_sets"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/portfolios/{portfolio}/settlements": {
         parameters: {
             query?: never;
@@ -974,10 +1014,30 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Pay out one outcome of a market to its holders
+         * Pay out a market to its holders: by the payouts of all outcomes, as void, or one outcome
          * @description Roles: feed, operator, admin.
          */
         post: operations["settle_market"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/portfolios/{portfolio}/settlements/correct": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Replace what a settled market paid; two people do it in a live portfolio, by an override
+         * @description Roles: operator, admin.
+         */
+        post: operations["correct_settlement"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1444,8 +1504,11 @@ export interface components {
             directives: components["schemas"]["Directive"][];
             /** @description What was recorded */
             events: components["schemas"]["EventRef"][];
+            /** @description What is remarkable about the fill, or the closed trade, that was reported */
+            flags?: string[];
             id?: string;
             permit?: components["schemas"]["PermitAnswer"];
+            refused?: components["schemas"]["RefusedMark"][];
             /**
              * Format: int64
              * @description The place in the portfolio's history
@@ -1536,6 +1599,7 @@ export interface components {
             /** Format: date-time */
             revoked_at: string | null;
             subject?: components["schemas"]["Subject"];
+            unsound?: string;
             /** @description The person */
             user: string;
             vouched_by?: string;
@@ -1751,6 +1815,7 @@ export interface components {
             wins: number;
         };
         BotStats: {
+            best_day?: components["schemas"]["StatsDay"];
             /** @description The bot's id */
             bot: string;
             closed_breakers: components["schemas"]["ClosedBreaker"][];
@@ -1774,14 +1839,19 @@ export interface components {
              * @example 12.5
              */
             gross_profit: string;
+            judged_by: components["schemas"]["StatsLimit"][];
             /** Format: int64 */
             longest_loss_streak: number;
+            longest_loss_streak_end?: components["schemas"]["StreakEnd"];
+            /** Format: int64 */
+            loss_streaks_at_limit: number;
             /**
              * Format: int64
              * @description How many lost
              */
             losses: number;
             max_drawdown: components["schemas"]["ClosedDrawdown"];
+            max_drawdown_abs: components["schemas"]["ClosedDrawdown"];
             max_drawdown_marked: components["schemas"]["Drawdown"];
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -1810,6 +1880,11 @@ export interface components {
             realised_pnl: string;
             /**
              * Format: int64
+             * @description The answers, in the order of the commands
+             */
+            results: number;
+            /**
+             * Format: int64
              * @description Closed trades
              */
             trades: number;
@@ -1823,6 +1898,7 @@ export interface components {
              * @description How many won
              */
             wins: number;
+            worst_day?: components["schemas"]["StatsDay"];
         };
         Breaker: {
             /** @description The bot's id */
@@ -1873,7 +1949,32 @@ export interface components {
             /** @description Why, for people and the record */
             reason: string;
         };
+        ChangeSets: {
+            /**
+             * @description split: cash into sets; merge: sets into cash
+             * @enum {string}
+             */
+            action: "split" | "merge";
+            /** @description The bot's id */
+            bot: string;
+            /**
+             * @description The fee of the change, in the base asset. An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            fee?: string;
+            /** @description The market's id */
+            market: string;
+            /**
+             * @description How many complete sets. An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            quantity: string;
+            /** @description The venue's or the chain's id of the change: reported twice it is recorded once */
+            set_id: string;
+        };
         Change_limits_body: {
+            /** @description Bring the portfolio under the second edition of the rules, for good, with its defaults for the keys that are not set */
+            adopt?: boolean;
             blocked_zones?: number[];
             breaker_stops?: string;
             /**
@@ -2002,6 +2103,7 @@ export interface components {
         ClosedBreaker: {
             /** @description The breaker's name */
             breaker: string;
+            limit: unknown;
             /**
              * Format: date-time
              * @description The time of it
@@ -2061,6 +2163,8 @@ export interface components {
              * @description The number of the leg at the venue
              */
             leg?: number;
+            /** @description The market's id */
+            market?: string;
             /** @description The venue, part of the identity of a fill */
             venue?: string;
         };
@@ -2076,6 +2180,20 @@ export interface components {
             /** @description The chain's id */
             chain: string;
             label: string;
+        };
+        CorrectSettlement: {
+            /** @description The market's id */
+            market: string;
+            /** @description What one share of each outcome pays, from 0 to 1 */
+            payouts?: {
+                [key: string]: string;
+            };
+            /** @description Why, for people and the record */
+            reason: string;
+            /** @description Measure from the equity after it */
+            rebase?: boolean;
+            /** @description The market is void: every holder gets the cost back */
+            void?: boolean;
         };
         Day: {
             date: string;
@@ -2099,6 +2217,7 @@ export interface components {
              */
             difference: string;
             place: string;
+            unsure?: string;
         };
         Directive: {
             /**
@@ -2260,6 +2379,11 @@ export interface components {
              * @description The place in the portfolio's history
              */
             revision: number;
+            /**
+             * Format: int64
+             * @description The place of the event in its record, from 0, where several events share one
+             */
+            row?: number;
             stored?: components["schemas"]["RawEvent"];
             /**
              * Format: date-time
@@ -2378,9 +2502,12 @@ export interface components {
              * @description Until when it is good
              */
             expires_at: string | null;
+            /** @description What is remarkable about it */
+            flags?: string[];
             id?: string;
             key: string;
             permit?: components["schemas"]["PermitAnswer"];
+            refused?: components["schemas"]["RefusedMark"][];
             /**
              * Format: int64
              * @description The place in the portfolio's history
@@ -2643,6 +2770,37 @@ export interface components {
         MarkPrices: {
             marks: components["schemas"]["Mark"][];
         };
+        MarketHolding: {
+            /** @description The bot's id */
+            bot: string;
+            /**
+             * @description What the holdings in the market cost together. An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            cost: string;
+            /**
+             * @description What can be lost of them, and of what live permits may still open there, as the limits count it. An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            exposure: string;
+            /** @description The market's id */
+            market: string;
+            /**
+             * @description What the holdings in the market pay together in the best outcome. An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            payoff_max: string;
+            /**
+             * @description What the holdings in the market pay together in the worst outcome. An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            payoff_min: string;
+            /**
+             * @description What the holdings in the market are worth together: positions alone do not add up to it. An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            value: string;
+        };
         Newcomers: {
             /** @description The bot's id */
             bot?: string;
@@ -2719,6 +2877,7 @@ export interface components {
             breakers: components["schemas"]["Breaker"][];
             clock: string;
             emergency_stop: components["schemas"]["EmergencyStop"];
+            markets?: components["schemas"]["MarketHolding"][];
             /**
              * @description paper or live
              * @enum {string}
@@ -2736,6 +2895,7 @@ export interface components {
              * @description The place in the portfolio's history
              */
             revision: number;
+            stale?: boolean;
             /**
              * Format: date-time
              * @description The time of it
@@ -3143,6 +3303,11 @@ export interface components {
              * @example 12.5
              */
             mark: string | null;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            mark_waiting?: string;
             /** @description The market's id */
             market: string;
             /**
@@ -3158,6 +3323,7 @@ export interface components {
              * @example 12.5
              */
             quantity: string;
+            stale?: boolean;
             /** @description The id of the trade */
             trade: string;
             /**
@@ -3194,6 +3360,12 @@ export interface components {
             amount: string;
             /** @description The asset, such as USDC */
             asset?: string;
+            flow?: boolean;
+            /**
+             * Format: int64
+             * @description The breaker, the bot's status, or the kind of the emergency stop
+             */
+            of?: number;
             /** @description Why, for people and the record */
             reason: string;
         };
@@ -3206,7 +3378,7 @@ export interface components {
             status: number;
             title: string;
             /** @enum {string} */
-            type: "urn:pets:problem:invalid" | "urn:pets:problem:unauthenticated" | "urn:pets:problem:key_expired" | "urn:pets:problem:denied" | "urn:pets:problem:not_found" | "urn:pets:problem:conflict" | "urn:pets:problem:would_retrip" | "urn:pets:problem:trade_id_conflict" | "urn:pets:problem:idempotency_mismatch" | "urn:pets:problem:payouts_sum" | "urn:pets:problem:not_held" | "urn:pets:problem:voided" | "urn:pets:problem:halted" | "urn:pets:problem:too_large" | "urn:pets:problem:rate_limited" | "urn:pets:problem:clock" | "urn:pets:problem:unavailable" | "urn:pets:problem:internal";
+            type: "urn:pets:problem:invalid" | "urn:pets:problem:unauthenticated" | "urn:pets:problem:key_expired" | "urn:pets:problem:denied" | "urn:pets:problem:not_found" | "urn:pets:problem:conflict" | "urn:pets:problem:would_retrip" | "urn:pets:problem:trade_id_conflict" | "urn:pets:problem:idempotency_mismatch" | "urn:pets:problem:payouts_sum" | "urn:pets:problem:marks_refused" | "urn:pets:problem:not_held" | "urn:pets:problem:voided" | "urn:pets:problem:halted" | "urn:pets:problem:too_large" | "urn:pets:problem:rate_limited" | "urn:pets:problem:clock" | "urn:pets:problem:unavailable" | "urn:pets:problem:internal";
         };
         Proposal: {
             /**
@@ -3345,6 +3517,11 @@ export interface components {
             amount: string;
             /** @description The asset, such as USDC */
             asset?: string;
+            /**
+             * Format: int64
+             * @description Tells apart movements of one asset in one transaction
+             */
+            leg?: number;
             tx?: string;
             /** @description The wallet's name */
             wallet: string;
@@ -3370,10 +3547,12 @@ export interface components {
              */
             effective_at?: string;
             /**
-             * @description The fee that was paid. More than the permit names is flagged permit_exceeded. An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The fee that was paid. More than the permit names is flagged: fee_exceeded, under rules 1 permit_exceeded. Negative is a rebate (rules 2). An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             fee?: string;
+            /** @description What the fee was paid in: the base asset by default, another asset, or shares of what was bought (rules 2) */
+            fee_asset?: string;
             /**
              * Format: int64
              * @description The number of the leg at the venue
@@ -3411,6 +3590,21 @@ export interface components {
             trade_id: string;
             /** @description The venue, part of the identity of a fill */
             venue?: string;
+        };
+        RecordFunding: {
+            /**
+             * @description What holding the position brought; negative is what it cost. An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            amount: string;
+            /** @description The bot's id */
+            bot: string;
+            /** @description The venue's id of the payment: reported twice it is recorded once */
+            funding_id: string;
+            /** @description The market's id */
+            market: string;
+            /** @description The outcome of the market that is traded */
+            outcome?: string;
         };
         RecordKeyBody: {
             /** @description The address on the chain */
@@ -3451,9 +3645,21 @@ export interface components {
             amount: string;
             /** @description The asset, such as USDC */
             asset?: string;
+            /**
+             * Format: int64
+             * @description Tells apart movements of one asset in one transaction
+             */
+            leg?: number;
             tx?: string;
             /** @description The wallet's name */
             wallet: string;
+        };
+        RefusedMark: {
+            code: string;
+            /** Format: int64 */
+            index: number;
+            /** @description For a person */
+            message: string;
         };
         RegisterApprover: {
             /** @description A note for people */
@@ -3481,6 +3687,7 @@ export interface components {
         };
         RegisterMarket: {
             category?: string;
+            condition?: string;
             exclusive?: boolean;
             /** @enum {string} */
             kind: "outcome" | "spot" | "perp";
@@ -3567,6 +3774,7 @@ export interface components {
             dry_run?: boolean;
             /** @description Why, for people and the record */
             reason?: string;
+            /** @description Measure from the equity after it */
             rebase?: boolean;
         };
         ResetPreview: {
@@ -3593,6 +3801,11 @@ export interface components {
             limit: string;
             /** Format: int64 */
             open_positions: number;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            rebases_to?: string;
             /**
              * Format: int64
              * @description The place in the portfolio's history
@@ -3637,6 +3850,7 @@ export interface components {
             to: string;
         };
         ScopeStats: {
+            best_day?: components["schemas"]["StatsDay"];
             closed_breakers: components["schemas"]["ClosedBreaker"][];
             /**
              * @description Fees paid. An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -3658,14 +3872,19 @@ export interface components {
              * @example 12.5
              */
             gross_profit: string;
+            judged_by: components["schemas"]["StatsLimit"][];
             /** Format: int64 */
             longest_loss_streak: number;
+            longest_loss_streak_end?: components["schemas"]["StreakEnd"];
+            /** Format: int64 */
+            loss_streaks_at_limit: number;
             /**
              * Format: int64
              * @description How many lost
              */
             losses: number;
             max_drawdown: components["schemas"]["ClosedDrawdown"];
+            max_drawdown_abs: components["schemas"]["ClosedDrawdown"];
             max_drawdown_marked: components["schemas"]["Drawdown"];
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -3694,6 +3913,11 @@ export interface components {
             realised_pnl: string;
             /**
              * Format: int64
+             * @description The answers, in the order of the commands
+             */
+            results: number;
+            /**
+             * Format: int64
              * @description Closed trades
              */
             trades: number;
@@ -3707,7 +3931,9 @@ export interface components {
              * @description How many won
              */
             wins: number;
+            worst_day?: components["schemas"]["StatsDay"];
         };
+        /** @description One outcome: market, outcome and payout, both required. Or the whole market: payouts, which name every outcome, or void, and neither of these. */
         SettleMarket: {
             /** @description The bot's id */
             bot?: string;
@@ -3719,10 +3945,12 @@ export interface components {
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
-            payout: string;
+            payout?: string;
+            /** @description What one share of each outcome pays, from 0 to 1 */
             payouts?: {
                 [key: string]: string;
             };
+            /** @description The market is void: every holder gets the cost back */
             void?: boolean;
         };
         ShrunkOrder: {
@@ -3795,11 +4023,19 @@ export interface components {
         };
         SignatureObstacle: {
             /** @enum {string} */
-            code: "emergency_stop" | "breaker_tripped" | "bot_stopped" | "permit_unknown" | "permit_used" | "wallet_unknown" | "wrong_signer" | "wrong_token" | "wrong_asset" | "wrong_side" | "quantity" | "price" | "fee" | "expiry" | "market_settled" | "position_gone" | "paper_portfolio";
+            code: "emergency_stop" | "breaker_tripped" | "bot_stopped" | "permit_unknown" | "permit_used" | "wallet_unknown" | "wrong_signer" | "wrong_token" | "wrong_asset" | "wrong_side" | "quantity" | "price" | "fee" | "expiry" | "market_settled" | "position_gone" | "unreconciled" | "paper_portfolio";
             limit?: string;
             /** @description For a person */
             message: string;
             value?: string;
+        };
+        Standing: {
+            cause?: string;
+            kind: string;
+            /** Format: date-time */
+            since: string;
+            subject?: string;
+            what: string;
         };
         StartBotBody: Record<string, never>;
         StateAnswer: {
@@ -3832,6 +4068,7 @@ export interface components {
              * @example 12.5
              */
             lifetime_peak: string;
+            markets?: components["schemas"]["MarketHolding"][];
             /**
              * @description paper or live
              * @enum {string}
@@ -3840,6 +4077,7 @@ export interface components {
             /** @description What to ask after for the next page */
             next?: string;
             overrides: components["schemas"]["Override"][];
+            partly_marked?: string[];
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
@@ -3860,11 +4098,14 @@ export interface components {
              * @description The place in the portfolio's history
              */
             revision: number;
+            stale?: boolean;
             /**
              * Format: date-time
              * @description The time of it
              */
             time: string;
+            unreconciled?: boolean;
+            waiting_marks?: components["schemas"]["WaitingMark"][];
         };
         StatsAnswer: {
             /** @description The bots */
@@ -3872,6 +4113,19 @@ export interface components {
             /** @description What to ask after for the next page */
             next?: string;
             portfolio: components["schemas"]["ScopeStats"];
+        };
+        StatsDay: {
+            date: string;
+            /**
+             * @description Profit or loss, net of fees. An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            pnl: string;
+        };
+        StatsLimit: {
+            /** @description The breaker's name */
+            breaker: string;
+            limit: unknown;
         };
         StopAllAnswer: {
             portfolios: components["schemas"]["Stopped"][];
@@ -3886,10 +4140,13 @@ export interface components {
             directives: components["schemas"]["Directive"][];
             /** @description What was recorded */
             events: components["schemas"]["EventRef"][];
+            /** @description What is remarkable about it */
+            flags?: string[];
             id?: string;
             kept?: boolean;
             permit?: components["schemas"]["PermitAnswer"];
             recorded: boolean;
+            refused?: components["schemas"]["RefusedMark"][];
             /**
              * Format: int64
              * @description The place in the portfolio's history
@@ -3915,6 +4172,18 @@ export interface components {
              */
             revision?: number;
         };
+        StreakEnd: {
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
+            time: string;
+            /**
+             * Format: int64
+             * @description The id of the trade
+             */
+            trade: number;
+        };
         Subject: {
             kind: string;
             ledger: string;
@@ -3925,6 +4194,13 @@ export interface components {
         TestRecoveryBody: {
             /** @description The address on the chain */
             address: string;
+        };
+        ToSign: {
+            not?: string;
+            /** @enum {string} */
+            way?: "wait" | "end" | "again" | "look";
+            /** @enum {string} */
+            what: "payment" | "cancellation";
         };
         Trade: {
             /** @description The bot's id */
@@ -3948,6 +4224,11 @@ export interface components {
              * @example 12.5
              */
             fee: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            funding?: string;
             /** @description The market's id */
             market: string;
             /** Format: int64 */
@@ -3967,6 +4248,7 @@ export interface components {
              */
             quantity: string;
             result: string;
+            result_id?: string;
             revised: boolean;
             /**
              * Format: int64
@@ -4009,6 +4291,7 @@ export interface components {
             /** @description The asset, such as USDC */
             asset: string;
             attempts: components["schemas"]["Attempt"][];
+            barred?: string;
             before_raises?: components["schemas"]["EarlierApproval"];
             /** Format: int64 */
             block?: number;
@@ -4028,6 +4311,12 @@ export interface components {
              * @example 12.5
              */
             fee?: string;
+            fee_lapsed?: boolean;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            fee_now?: string;
             first_approved_by?: string;
             first_signature?: components["schemas"]["ApprovalSignature"];
             from: string;
@@ -4050,6 +4339,10 @@ export interface components {
             /** @enum {string} */
             status: "requested" | "approved" | "rejected" | "expired" | "prepared" | "signed" | "broadcast" | "confirmed" | "failed";
             to: string;
+            to_name?: string;
+            to_sign?: components["schemas"]["ToSign"];
+            /** Format: date-time */
+            to_since?: string;
             /** @description The transfer's id */
             transfer: string;
             /** @description The transaction's hash on the chain */
@@ -4083,6 +4376,7 @@ export interface components {
             policy: components["schemas"]["TreasuryPolicy"];
             /** @description The portfolio's id */
             portfolio: string;
+            problems: components["schemas"]["Standing"][];
             proposal?: components["schemas"]["Proposal"];
             /** Format: date-time */
             reconciled_at: string | null;
@@ -4163,11 +4457,33 @@ export interface components {
              * @description The number of the leg at the venue
              */
             leg?: number;
+            /** @description The market's id */
+            market?: string;
             /** @description The venue, part of the identity of a fill */
             venue?: string;
         };
         VouchApproverBody: {
             signature: components["schemas"]["ApprovalSignature"];
+        };
+        WaitingMark: {
+            /** @description The asset, such as USDC */
+            asset?: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            in_force?: string;
+            /** @description The market's id */
+            market?: string;
+            /** @description The outcome of the market that is traded */
+            outcome?: string;
+            /**
+             * @description The price of one. An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            price: string;
+            /** Format: date-time */
+            since: string;
         };
         Wallet: {
             /** @description The address on the chain */
@@ -5927,6 +6243,47 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    record_funding: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A UUID that the client makes for the command, keeps, and sends again when it retries */
+                "Idempotency-Key": string;
+            };
+            path: {
+                /** @description The portfolio's id */
+                portfolio: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RecordFunding"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Answer"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
+        };
+    };
     import_rows: {
         parameters: {
             query?: never;
@@ -6471,6 +6828,47 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    change_sets: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A UUID that the client makes for the command, keeps, and sends again when it retries */
+                "Idempotency-Key": string;
+            };
+            path: {
+                /** @description The portfolio's id */
+                portfolio: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangeSets"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Answer"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
+        };
+    };
     settle_market: {
         parameters: {
             query?: never;
@@ -6487,6 +6885,47 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["SettleMarket"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Answer"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            421: components["responses"]["Misdirected"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    correct_settlement: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A UUID that the client makes for the command, keeps, and sends again when it retries */
+                "Idempotency-Key": string;
+            };
+            path: {
+                /** @description The portfolio's id */
+                portfolio: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CorrectSettlement"];
             };
         };
         responses: {
