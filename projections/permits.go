@@ -31,6 +31,10 @@ type Permit struct {
 	// PaperFill reports that the engine fills the order itself, once the mark
 	// reaches its limit.
 	PaperFill bool `json:"paper_fill,omitempty"`
+	// Group is the group of which the order counts as a part; an order that opens joins none.
+	// TimeInForce is "" for one that rests until it is cancelled.
+	Group       string             `json:"group,omitempty"`
+	TimeInForce domain.TimeInForce `json:"time_in_force,omitempty"`
 }
 
 // PermitsOf lists the live permits at a time, of one bot or ("") of all, in the
@@ -45,7 +49,7 @@ func PermitsOf(s *portfolio.State, bot string, now time.Time) []Permit {
 		v := Permit{
 			Permit: id, Bot: p.Bot, Market: p.Market, Outcome: p.Outcome, Side: p.Side, Quantity: p.Quantity, Left: p.Left,
 			LimitPrice: p.LimitPrice, Reserved: p.Reserved, Status: "granted", ExpiresAt: when(p.WallExpiry()),
-			Intent: p.Intent, Arbitrage: p.Arbitrage, PaperFill: p.PaperFill,
+			Intent: p.Intent, Arbitrage: p.Arbitrage, PaperFill: p.PaperFill, Group: p.Group, TimeInForce: p.TimeInForce,
 		}
 		if p.Working {
 			v.Status = "working"
