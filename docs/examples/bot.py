@@ -163,25 +163,25 @@ class Bot:
     def settle(self, permits, rest):
         """Brings orders to their end: placed, then filled, shrunk or cancelled. What is left of their permits is
         released. A permit without a status has ended."""
-        orders = [self.venue.orders[p] for p in permits if p in self.venue.orders]
-        for order in orders:
-            if permits[order["id"]] == "granted":
-                self.command(f"/permits/{order['id']}/placed", {})
-            self.report(order)
-        until = time.monotonic() + rest
-        while orders:
+        known = [p for p in permits if p in self.venue.orders]
+        for permit in [p for p in known if permits[p] == "granted"]:
+            self.command(f"/permits/{permit}/placed", {})
+        for permit in known:
+            self.report(self.venue.orders[permit])
+        until, resting = time.monotonic() + rest, lambda: [o for o in map(self.venue.orders.get, known) if o["rests"]]
+        while resting():
             self.wake.clear()
-            for order in orders:  # yours may have filled more of it meanwhile: report that first
+            for order in resting():  # yours may have filled more of it meanwhile: report that first
+                left = self.left.get(order["id"], order.get("left"))
                 if self.ends(order) or time.monotonic() >= until:
                     self.venue.cancel(order)
-                elif self.left.get(order["id"], order.get("left")) != order.get("left"):
-                    self.venue.shrink(order, self.left[order["id"]])
-            orders = [o for o in map(self.venue.orders.get, permits) if o and o["rests"]]
-            if orders:
+                elif left != order.get("left"):
+                    self.venue.shrink(order, left)
+            if resting():
                 self.wake.wait(max(0, until - time.monotonic()))
         for permit, status in permits.items():
             order = self.venue.orders.get(permit)
-            if status and (not order or order["filled"] != order["quantity"] and self.left.get(permit) != "0"):
+            if status and self.left.get(permit) != "0" and (not order or order["filled"] != order["quantity"]):
                 self.command(f"/permits/{permit}/release", {"reason": "cancelled" if order else "never placed"})
 
     def trade(self, *asks):
