@@ -11,7 +11,7 @@ import (
 
 // fieldWords describe fields by name if the Go type does not: a name has one
 // meaning in all bodies and answers.
-var fieldWords = map[string]string{
+var fieldWords = map[string]string{ //nolint:gosec // "secret" is a field, and its words are none
 	"abs":                    "The largest absolute fall, in base asset",
 	"account":                "The account in the double-entry books",
 	"accounts":               "The accounts that are not 0",
@@ -251,7 +251,7 @@ var fieldWords = map[string]string{
 	"rows":                   "The rows, in order",
 	"secret":                 "The API key itself, shown this once",
 	"sent":                   "Whether it was given to the chain",
-	"set_id":                 "The venue's or the chain's id of the change: the same again is noted, with other content it is a trade_id_conflict",
+	"set_id":                 "The venue's or the chain's id of the change: the same again is noted, with other content it is a conflict",
 	"shape":                  "The shape of the typed data",
 	"share":                  "The share of the hot wallet now",
 	"short":                  "Left out what made the answer too long",
@@ -305,7 +305,7 @@ var fieldWords = map[string]string{
 	"void":                   "The market is void: every holder gets the cost back, and the results are neutral",
 	"vouched_by":             "Who gave a word for it",
 	"waiting_marks":          "Marks that are beyond the collar, or the first of their assets, and price nothing yet",
-	"waits":                  "Set by the server: it is beyond the collar and prices nothing yet",
+	"waits":                  "Set by the server, and refused in a request: the mark is beyond the collar and prices nothing yet",
 	"wallet":                 "The wallet's name",
 	"wallets":                "The wallets",
 	"way":                    "What can be done about it",

@@ -2047,7 +2047,7 @@ export interface components {
              * @example 12.5
              */
             quantity: string;
-            /** @description The venue's or the chain's id of the change: the same again is noted, with other content it is a trade_id_conflict */
+            /** @description The venue's or the chain's id of the change: the same again is noted, with other content it is a conflict */
             set_id: string;
         };
         Change_limits_body: {
@@ -2976,7 +2976,7 @@ export interface components {
              * @example 12.5
              */
             price: string;
-            /** @description Set by the server: it is beyond the collar and prices nothing yet */
+            /** @description Set by the server, and refused in a request: the mark is beyond the collar and prices nothing yet */
             waits?: boolean;
         };
         MarkPrices: {

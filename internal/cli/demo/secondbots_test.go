@@ -163,9 +163,10 @@ func TestExampleBotsCloseLegs(t *testing.T) {
 		r.terminate(b)
 		var legs, closing []venueOrder
 		for _, o := range r.venue() {
-			if o.Side == "sell" {
+			switch o.Side {
+			case "sell":
 				closing = append(closing, o)
-			} else if o.Side == "buy" {
+			case "buy":
 				legs = append(legs, o)
 			}
 		}
