@@ -26,10 +26,14 @@ type scopeJSON struct {
 	GrossProfit                   string  `json:"gross_profit"`
 	GrossLoss                     string  `json:"gross_loss"`
 	Fees                          string
-	LongestLossStreak             int    `json:"longest_loss_streak"`
-	OpeningCapital                string `json:"opening_capital"`
-	FinalEquity                   string `json:"final_equity"`
-	MaxDrawdown                   struct {
+	LongestLossStreak             int `json:"longest_loss_streak"`
+	LongestLossStreakEnd          struct {
+		Trade int
+		Time  string
+	} `json:"longest_loss_streak_end"`
+	OpeningCapital string `json:"opening_capital"`
+	FinalEquity    string `json:"final_equity"`
+	MaxDrawdown    struct {
 		Abs, Ratio, Peak, Trough string
 		PeakTrade                int     `json:"peak_trade"`
 		PeakTime                 *string `json:"peak_time"`
@@ -269,6 +273,8 @@ func TestProofWalletStats(t *testing.T) {
 		petstest.Same(t, "0.234042553191", *got.WinRate)
 		// "longest loss streak 13, ends with closed trade 45 at 2026-01-17T20:43:10Z"
 		require.Equal(t, 13, got.LongestLossStreak)
+		require.Equal(t, 45, got.LongestLossStreakEnd.Trade)
+		require.Equal(t, "2026-01-17T20:43:10Z", got.LongestLossStreakEnd.Time)
 		// "opening capital 1,000: final equity 967.44"
 		petstest.Same(t, "1000", got.OpeningCapital)
 		petstest.Same(t, "967.44", got.FinalEquity)
