@@ -55,7 +55,7 @@ func (c ImportRow) Decide(d *portfolio.Decision) error {
 // name each of its outcomes, or each that is not settled. Otherwise the row settles its own.
 func (c ImportRow) settlement(s *portfolio.State, own SettleMarket) SettleMarket {
 	m := s.Markets[own.Market]
-	if m == nil || len(m.Outcomes) == 0 || !s.Policy.Second() {
+	if m == nil || len(m.Outcomes) == 0 || !s.Policy.Second() || own.Void {
 		return own
 	}
 	own.Outcome, own.Payout = outright(m, own.Outcome, own.Payout)

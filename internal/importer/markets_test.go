@@ -324,3 +324,18 @@ func requireEverything(t *testing.T, b *bench) {
 	require.Equal(t, "1407.79", s.Equity().String())
 	require.Len(t, b.paidOut(), 3)
 }
+
+// "`{market, void:true}` gives every holder his cost back", also those of one bot: the
+// payout of such a row is void, and its outcome empty.
+func TestAVoidMarket(t *testing.T) {
+	fills := fillHeader + at(1) + ",a,rain,YES,buy,10,0.4,0.5,1\n" + at(2) + ",a,rain,NO,buy,5,0.7,0,2\n"
+	b := newBench(t, marketHeader+at(0)+rain, fills, settleHeader+at(5)+",,rain,,void\n")
+	b.must()
+	require.Equal(t, "999.5", b.state().Equity().String(), "the fee stays paid")
+	require.Equal(t, 1, b.state().Bots["a"].Neutral)
+	requireAgain(t, b, 4)
+
+	b = newBench(t, fills, settleHeader+at(5)+",,rain,,void\n")
+	_, err := b.run(t.Context())
+	requireRow(t, err, domain.CodeInvalid, "f1.csv:2:23: market is not registered with its outcomes")
+}

@@ -42,7 +42,7 @@ func (r *run) commandOf(row *tradefile.Row) commands.Command {
 	case row.Settlement != nil:
 		s := row.Settlement
 		c.Bot, c.Payouts = s.Bot, s.Together
-		c.PortfolioCommand = commands.SettleMarket{Instrument: domain.Instrument{Market: s.Market, Outcome: s.Outcome}, Payout: s.Payout, Bot: s.Bot}
+		c.PortfolioCommand = commands.SettleMarket{Instrument: domain.Instrument{Market: s.Market, Outcome: s.Outcome}, Payout: s.Payout, Bot: s.Bot, Void: s.Void}
 	case row.Trade != nil:
 		t := row.Trade
 		c.Bot = t.Bot

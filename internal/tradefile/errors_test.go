@@ -86,6 +86,7 @@ var badRowTests = []struct{ name, header, row, want string }{
 	{"a merge for more", walletHeader, at + "merge,m,,,10,,10.01,x", `f1.csv:2:36: cash: "10.01" is not what a merge brings: the quantity, or less with a fee`},
 	{"a merge that costs", walletHeader, at + "merge,m,,,10,,-10,x", `f1.csv:2:36: cash: "-10" is not what a merge brings: the quantity, or less with a fee`},
 	{"sets without a quantity", walletHeader, at + "split,m,,,0,,0,x", `f1.csv:2:32: quantity: "0" is not above 0`},
+	{"a void outcome", "time,bot,market,outcome,payout\n", at + ",m,Yes,void", `f1.csv:2:25: outcome: "Yes" must be empty where the payout is void: all outcomes of the market are`},
 	{"sets of no kind", setsHeader, at + "a,m,convert,1,s1", `f1.csv:2:26: action: "convert" is not split or merge`},
 	{"sets below 0", setsHeader, at + "a,m,split,-1,s1", `f1.csv:2:32: quantity: "-1" is not above 0`},
 	{"sets without an id", setsHeader, at + "a,m,split,1,", `f1.csv:2:34: set_id: is missing`},

@@ -100,6 +100,9 @@ func dumpFact(r *Row) string {
 		return fmt.Sprintf("fee bot=%s kind=%s amount=%v", r.Fee.Bot, r.Fee.Kind, r.Fee.Amount)
 	case r.Settlement != nil:
 		text := fmt.Sprintf("settlement bot=%q market=%q outcome=%q payout=%v", r.Settlement.Bot, r.Settlement.Market, r.Settlement.Outcome, r.Settlement.Payout)
+		if r.Settlement.Void {
+			text += " void"
+		}
 		if r.Settlement.Together != nil {
 			text += fmt.Sprintf(" together=%v", r.Settlement.Together)
 		}

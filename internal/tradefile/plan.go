@@ -121,11 +121,12 @@ type Fee struct {
 	Amount    domain.Decimal // > 0
 }
 
-// Settlement is an outcome paid out.
+// Settlement is an outcome paid out, or a market that was void.
 type Settlement struct {
 	Bot             string // empty: every holder
 	Market, Outcome string
 	Payout          domain.Decimal // 0..1
+	Void            bool           // every holder of the market gets the cost back; there is no outcome
 	// Together are what the rows of this market (and bot) at this time say, by outcome.
 	// It is nil if no other row says more, or if two of them contradict each other. The
 	// rows share it.

@@ -95,6 +95,12 @@ func readSettlement(c *cells) Row {
 	if len(c.raw(colBot)) > 0 {
 		bot = c.bot(colBot)
 	}
+	if string(c.raw(colPayout)) == "void" {
+		if s := c.raw(colOutcome); len(s) > 0 {
+			c.refuse(colOutcome, "%s must be empty where the payout is void: all outcomes of the market are", shown(string(s)))
+		}
+		return Row{Time: c.time(), Settlement: &Settlement{Bot: bot, Market: c.market(), Void: true}}
+	}
 	return Row{Time: c.time(), Settlement: &Settlement{
 		Bot:     bot,
 		Market:  c.market(),

@@ -20,7 +20,7 @@ type settled struct{ bot, market string }
 // join completes a settlement, the n-th row of the plan.
 func (g *gatherer) join(n int, row *Row) {
 	s := row.Settlement
-	if s == nil {
+	if s == nil || s.Void {
 		return
 	}
 	if nanos := g.plan.places[n].nanos; g.rows == nil || g.nanos != nanos {
@@ -41,7 +41,7 @@ func (g *gatherer) gather(n int) {
 			continue
 		}
 		s := f.rowAt(at).Settlement
-		if s == nil { // --as-trades
+		if s == nil || s.Void { // nil with --as-trades
 			continue
 		}
 		of := settled{s.Bot, s.Market}
