@@ -46,9 +46,23 @@ func (c ImportRow) Decide(d *portfolio.Decision) error {
 		return err
 	}
 	if s, ok := as[SettleMarket](c.PortfolioCommand); ok {
-		return c.settlement(d.State(), s).Decide(d)
+		return c.settle(d, s)
 	}
 	return c.PortfolioCommand.Decide(d)
+}
+
+func (c ImportRow) settle(d *portfolio.Decision, own SettleMarket) error {
+	s := c.settlement(d.State(), own)
+	err := s.Decide(d)
+	if domain.CodeOf(err) != domain.CodePayoutsSum {
+		return err
+	}
+	sum := domain.Zero
+	for _, payout := range s.Payouts {
+		sum = sum.Add(payout)
+	}
+	return &domain.Error{Code: domain.CodePayoutsSum, Field: "payout", Message: fmt.Sprintf(
+		"and those of the other rows of %s at this time sum to %s, and those of an exclusive market to 1; correct the rows, or register the market with exclusive = false in a new portfolio", s.Market, sum)}
 }
 
 // settlement returns the settlement of the whole market, if it is registered and the rows

@@ -106,7 +106,7 @@ func TestRowsThatDoNotSumToOne(t *testing.T) {
 			require.Equal(t, "1001", b.state().Equity().String())
 			continue
 		}
-		requireRow(t, err, domain.CodePayoutsSum, "f2.csv:2")
+		requireRow(t, err, domain.CodePayoutsSum, "f2.csv:2:32: payout and those of the other rows of rain at this time sum to")
 		b.o.SetAside = skip
 		require.Equal(t, 2, b.must().SetAside, "NO alone would settle YES at the rest")
 		require.Empty(t, b.paidOut())
