@@ -80,7 +80,7 @@ func forged(t *testing.T, store eventstore.Store, change func(domain.Event) (lat
 		at := rec.Time.Add(change(e))
 		data, err := domain.Encode(e)
 		require.NoError(t, err)
-		_, err = copied.Append(t.Context(), rec.Stream, eventstore.Expected(int64(rec.Revision)-1), []eventstore.Proposed{{ //nolint:gosec // few
+		_, err = copied.Append(t.Context(), rec.Stream, eventstore.Expected(int64(rec.Revision)-1), []eventstore.Proposed{{
 			ID: rec.ID, Type: rec.Type, Time: at, Metadata: rec.Metadata, Data: data,
 		}})
 		return err
