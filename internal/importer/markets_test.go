@@ -2,6 +2,8 @@ package importer
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -338,4 +340,64 @@ func TestAVoidMarket(t *testing.T) {
 	b = newBench(t, fills, settleHeader+at(5)+",,rain,,void\n")
 	_, err := b.run(t.Context())
 	requireRow(t, err, domain.CodeInvalid, "f1.csv:2:23: market is not registered with its outcomes")
+}
+
+// "No order of settlements of one market changes the final state", and no distribution of
+// its rows over files.
+func TestNoOrderOfTheRowsMatters(t *testing.T) {
+	rows := []string{at(5) + ",,cup,A,0.25\n", at(5) + ",,cup,!B,1\n", at(5) + ",,cup,C,0.75\n", at(5) + ",,cup,B,0\n"}
+	fills := fillHeader + at(1) + ",a,cup,A,buy,10,0.5,0,1\n" + at(1) + ",a,cup,!B,buy,10,0.5,0,2\n" + at(2) + ",b,cup,B,buy,20,0.2,0.1,1\n" + at(2) + ",b,cup,C,sell,5,0.5,0,2\n"
+	var first []string
+	for n := range 24 {
+		left, files := slices.Clone(rows), []string{marketHeader + at(0) + ",cup,,A|B|C,\n", fills, settleHeader, settleHeader}
+		for i, k := 0, n; len(left) > 0; i++ {
+			at := k % len(left)
+			k /= len(left)
+			files[2+(n+i)%2] += left[at]
+			left = slices.Delete(left, at, at+1)
+		}
+		b := newBench(t, files...)
+		require.Equal(t, 9, b.must().Recorded)
+		require.Len(t, b.paidOut(), 1)
+		var all []string
+		for _, id := range b.state().BotIDs() {
+			bot := b.state().Bots[id]
+			all = append(all, fmt.Sprint(id, bot.Cash, bot.Trades, bot.Wins, bot.Losses, bot.Neutral))
+		}
+		if first == nil {
+			first = all
+		}
+		require.Equal(t, first, all, "order %d", n)
+		requireAgain(t, b, 9)
+	}
+}
+
+// "New portfolios use the new rules"; one that an earlier build imported keeps its edition.
+func TestAnEarlierImportKeepsItsEdition(t *testing.T) {
+	b := newBench(t, fillHeader+at(1)+",a,rain,YES,buy,10,0.5,0,1\n")
+	b.o.Policy.Rules, b.o.BotCapital = 1, amount("100")
+	b.must()
+	b.o.Policy.Rules = 0
+	b.file("more.csv", fillHeader+at(2)+",b,rain,YES,buy,10,0.6,0,1\n")
+	b.must()
+	require.False(t, b.state().Policy.Second())
+	require.Equal(t, "1001", b.state().Equity().String(), "a fill marks for all")
+
+	b = newBench(t, fillHeader+at(1)+",a,rain,YES,buy,10,0.5,0,1\n"+at(2)+",b,rain,YES,buy,10,0.6,0,1\n")
+	b.must()
+	require.True(t, b.state().Policy.Second())
+	require.Equal(t, "1000", b.state().Equity().String(), "a fill marks for its bot")
+}
+
+// "A fill whose notional ÷ quantity does not [lie in 0..1] marks nothing and is flagged
+// `price_off`": a wallet's cash may say so, where its price is for display.
+func TestACashAboveAShareMarksNothing(t *testing.T) {
+	for cash, flagged := range map[string]bool{"9.999999": false, "10": false, "10.000001": true} {
+		b := newBench(t, walletHeader+at(1)+",trade,rain,YES,buy,10,0.5,-5,x\n"+at(2)+",trade,rain,YES,buy,10,0.5,-"+cash+",x\n")
+		b.read.Bot = "w"
+		b.must()
+		price, ok := b.state().PriceOf(domain.Instrument{Market: "rain", Outcome: "YES"}, "w")
+		require.True(t, ok)
+		require.Equal(t, flagged, price == dec("0.5"), "%s: %s", cash, price)
+	}
 }
