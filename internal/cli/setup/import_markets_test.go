@@ -2,6 +2,7 @@ package setup_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"path/filepath"
 	"testing"
 
@@ -68,4 +69,36 @@ func TestStatisticsOfImportedMarkets(t *testing.T) {
 	p := v.Portfolio
 	require.Equal(t, []int{7, 4, 2, 1, 1, 1}, []int{p.Trades, p.Results, p.Wins, p.Losses, p.Neutral, p.LongestLossStreak})
 	require.Contains(t, s.Ok("verify"), "adds up")
+}
+
+// "Beyond 100 trades, what one command closes … stands in records of at most 250 rows …;
+// trips and warnings beyond 100 stand in such records too": an import counts and names each,
+// and what it wrote adds up.
+func TestAMarketWithManyHolders(t *testing.T) {
+	t.Parallel()
+	const bots = 130
+	s := petstest.New(t)
+	s.SetEnv("MAX_CONSECUTIVE_LOSSES", "1")
+	fills := []string{petstest.FillsHeader}
+	for n := range bots {
+		for _, outcome := range []string{"YES", "NO"} {
+			fills = append(fills, fmt.Sprintf("2026-03-01T10:00:00Z,bot%d,rain,%s,buy,10,0.51,0,%s", n, outcome, outcome))
+		}
+	}
+	var v petstest.SummaryJSON
+	s.JSON(&v, "import", "--capital", "13000", s.File("markets.csv", "time,market,kind,outcomes", "2026-03-01T09:00:00Z,rain,,YES|NO"), s.File("fills.csv", fills...),
+		s.File("won.csv", "time,bot,market,outcome,payout", "2026-03-02T10:00:00Z,,rain,NO,0", "2026-03-02T10:00:00Z,,rain,YES,1"))
+	require.Equal(t, 2*bots, v.Trades)
+	require.Len(t, v.Trips, bots, "10.2 for what pays 10")
+	types := map[string]int{}
+	for _, e := range s.Events() {
+		types[e.Type]++
+	}
+	require.Equal(t, []int{1, 2 * bots, bots}, []int{types["market.paid_out.v1"], types["trade.closed.v1"], types["breaker.tripped.v1"]}, "readers see single trades: %v", types)
+	require.Contains(t, s.Ok("verify"), "adds up")
+	var stats struct {
+		Portfolio struct{ Trades, Results, Losses int }
+	}
+	s.JSON(&stats, "stats")
+	require.Equal(t, []int{2 * bots, bots, bots}, []int{stats.Portfolio.Trades, stats.Portfolio.Results, stats.Portfolio.Losses})
 }
