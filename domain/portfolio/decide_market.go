@@ -41,6 +41,9 @@ func (d *Decision) Settle(e *domain.MarketSettled) error {
 		return nil
 	}
 	e.Finding = e.Finding || len(e.Holders) == 0
+	if d.s.strange(e.Instrument) {
+		e.Flags = []string{domain.FlagOutcomeUnknown}
+	}
 	e.PermitsReleased = d.s.permitIDs(func(p *risk.Permit) bool { return p.Instrument == e.Instrument })
 
 	effects := d.fact(e)
