@@ -73,13 +73,18 @@ func (c ImportRow) settlement(s *portfolio.State, own SettleMarket) SettleMarket
 		return own
 	}
 	own.Outcome, own.Payout = outright(m, own.Outcome, own.Payout)
+	if !slices.Contains(m.Outcomes, own.Outcome) {
+		return own // an outcome that the market does not have is settled by itself
+	}
 	payouts := map[string]domain.Decimal{own.Outcome: own.Payout}
 	for name, payout := range c.Payouts {
 		name, payout = outright(m, name, payout)
-		if said, twice := payouts[name]; twice && said != payout {
+		switch said, twice := payouts[name]; {
+		case twice && said != payout:
 			return own
+		case slices.Contains(m.Outcomes, name):
+			payouts[name] = payout
 		}
-		payouts[name] = payout
 	}
 	open := 0
 	for _, outcome := range m.Outcomes {

@@ -401,3 +401,16 @@ func TestACashAboveAShareMarksNothing(t *testing.T) {
 		require.Equal(t, flagged, price == dec("0.5"), "%s: %s", cash, price)
 	}
 }
+
+// "An outcome that a registered market does not have is … settled as elsewhere, by the form
+// with one outcome": beside the rows of the market, which are one settlement still.
+func TestAnOutcomeThatTheMarketDoesNotHave(t *testing.T) {
+	b := newBench(t, marketHeader+at(0)+",cup,,A|B|C,\n",
+		fillHeader+at(1)+",a,cup,A,buy,10,0.5,0,1\n"+at(1)+",a,cup,X,buy,10,0.5,0,2\n",
+		settleHeader+at(4)+",,cup,C,0\n"+at(5)+",,cup,X,1\n"+at(5)+",,cup,A,0.5\n"+at(5)+",,cup,B,0.5\n")
+	require.Equal(t, 7, b.must().Recorded)
+	require.Len(t, b.paidOut(), 2)
+	require.Equal(t, 1, b.count(domain.MarketSettledType))
+	require.Equal(t, "1005", b.state().Equity().String())
+	requireAgain(t, b, 7)
+}
