@@ -1,6 +1,8 @@
 package commands
 
 import (
+	"fmt"
+
 	"pets/domain"
 	"pets/domain/portfolio"
 )
@@ -45,6 +47,11 @@ func (MarkPrices) spec() *Spec { return markPrices }
 
 // Decide implements PortfolioCommand.
 func (c MarkPrices) Decide(d *portfolio.Decision) error {
+	for n, m := range c.Marks {
+		if m.Waits {
+			return domain.Invalid(fmt.Sprintf("marks[%d].waits", n), "is set by the server; leave it out")
+		}
+	}
 	return d.MarkPrices(c.Marks)
 }
 

@@ -31,9 +31,9 @@ type Permit struct {
 	// PaperFill reports that the engine fills the order itself, once the mark
 	// reaches its limit.
 	PaperFill bool `json:"paper_fill,omitempty"`
-	// Group is the name that reducing orders share of which one is to be filled.
-	Group string `json:"group,omitempty"`
-	// TimeInForce is gtd, ioc or fok; absent it is gtc.
+	// Group is the group of which the order counts as a part; an order that opens joins none.
+	// TimeInForce is "" for one that rests until it is cancelled.
+	Group       string             `json:"group,omitempty"`
 	TimeInForce domain.TimeInForce `json:"time_in_force,omitempty"`
 }
 

@@ -31,7 +31,10 @@ type Permit struct {
 	Directives []commands.Directive `json:"directives"`
 }
 
-// AskPermit asks: may I trade? A denial is an answer, not an error.
+// AskPermit asks: may I trade? A denial is an answer, not an error. While the server's clock
+// is behind (problem clock), what opens is asked again for as long as the client's patience
+// lasts, and what reduces is answered: a bot that does both in one goroutine gives the first a
+// context that ends soon.
 func (p *Portfolio) AskPermit(ctx context.Context, reference string, ask commands.AskPermit) (Permit, error) {
 	var answer Permit
 	err := p.Post(ctx, "/permits", reference, ask, &answer)
@@ -84,6 +87,12 @@ func fillBody(id domain.FillID, market string) any {
 // RecordFunding reports what holding a position brought or cost.
 func (p *Portfolio) RecordFunding(ctx context.Context, reference string, funding commands.RecordFunding) (commands.Answer, error) {
 	return p.do(ctx, "/funding", reference, funding)
+}
+
+// ChangeSets reports that cash was split into complete sets of a market, or that sets were
+// merged into cash.
+func (p *Portfolio) ChangeSets(ctx context.Context, reference string, change commands.ChangeSets) (commands.Answer, error) {
+	return p.do(ctx, "/sets", reference, change)
 }
 
 // RecordTrade reports a closed trade, for a bot that reports only results.

@@ -90,6 +90,32 @@ func TestRetries(t *testing.T) {
 	}
 }
 
+// Directives arrive with what they name: the orders to cancel, what may be left of a group, and
+// the legs to close. Answers carry the flags of a fill and the marks that were refused.
+func TestDirectivesNameOrders(t *testing.T) {
+	t.Parallel()
+	half := domain.MustDecimal("0.5")
+	want := []commands.Directive{
+		{Action: commands.ActionCancelOrders, Bots: []string{"a"}, Reason: "x", Permits: []string{"p1"}},
+		{Action: commands.ActionGroupShrunk, Bots: []string{"a"}, Reason: "x", Shrunk: []domain.ShrunkOrder{{Permit: "p2", Left: half}}},
+		{Action: commands.ActionCloseLegs, Bots: []string{"a"}, Reason: "x", Legs: []domain.OpenLeg{{Instrument: domain.Instrument{Market: "m", Outcome: "NO"}, Quantity: half}}},
+	}
+	sent := commands.Answer{Directives: want, Flags: []string{domain.FlagPriceOff}, Refused: []domain.RefusedMark{{Index: 1, Code: domain.CodeInvalid, Message: "y"}}}
+	var paths []string
+	a := &answers{reply: func(w http.ResponseWriter, r *http.Request, _ int) {
+		paths = append(paths, r.URL.Path)
+		_ = json.NewEncoder(w).Encode(sent)
+	}}
+	var told []commands.Directive
+	c := talk(t, a, Options{OnDirective: func(d commands.Directive) { told = append(told, d) }})
+	answer, err := c.Portfolio("main").ChangeSets(t.Context(), "set 1", commands.ChangeSets{Bot: "a", SetID: "s"})
+	require.NoError(t, err)
+	require.Equal(t, []string{"/v1/portfolios/main/sets"}, paths)
+	require.Equal(t, want, told)
+	require.Equal(t, sent.Flags, answer.Flags)
+	require.Equal(t, sent.Refused, answer.Refused)
+}
+
 // A request is not repeated before the server's Retry-After; if that is after the end of
 // the client's patience, it is not repeated at all.
 func TestRetryAfter(t *testing.T) {

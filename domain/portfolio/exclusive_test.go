@@ -216,3 +216,23 @@ func TestALateRegistrationCountsAComplementOnce(t *testing.T) {
 	h.payouts("rain", "0", "1")
 	require.Equal(t, "1020", h.equityOf("a"), "−60 − 20 + 100")
 }
+
+// "max_market_usd (sum of the bots' exposures)": what is open is listed by market, of all bots
+// together, and a market in which nothing can be lost is not there.
+func TestExposuresByMarket(t *testing.T) {
+	h := second(t, "10000", quietPolicy)
+	h.allocate("a", "-1000")
+	h.bot("b", "1000")
+	h.exclusive("rain", "YES", "NO")
+	h.exclusive("cup", "A", "B", "C")
+	h.fill("a", "rain", "YES", buy, "5000", "0.30")
+	h.fill("a", "rain", "NO", buy, "3000", "0.49")
+	h.fill("b", "rain", "YES", buy, "10", "0.30")
+	h.fill("a", "snow", "YES", buy, "10", "0.40")
+	for _, outcome := range []string{"A", "B", "C"} {
+		h.fill("b", "cup", outcome, buy, "10", "0.30")
+	}
+	require.Equal(t, map[string]domain.Decimal{"rain": dec("603"), "snow": dec("4")}, h.s.Exposures(), "600 and 3; a complete set risks nothing")
+	h.payouts("rain", "1", "0")
+	require.Equal(t, map[string]domain.Decimal{"snow": dec("4")}, h.s.Exposures())
+}

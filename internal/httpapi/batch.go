@@ -247,6 +247,7 @@ func (q *request) batched(r commands.Result) batchResult {
 		return failed(r.Err)
 	}
 	a := r.Answer
+	a.Directives = q.told(a.Directives)
 	v := batchResult{Status: http.StatusOK, Replayed: a.Replayed, Answer: &a}
 	if a.Permit != nil {
 		v.Answer = permitAnswerOf(&a)

@@ -83,6 +83,7 @@ func permitAnswerOf(a *commands.Answer) permitAnswered {
 // answer writes the answer of a command. A retry gets the first answer, and a
 // header that says so.
 func (q *request) answer(a *commands.Answer) {
+	a.Directives = q.told(a.Directives)
 	if a.Replayed {
 		q.w.Header().Set("Idempotency-Replayed", "true")
 	}

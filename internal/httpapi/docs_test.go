@@ -3,6 +3,7 @@ package httpapi
 import (
 	"net/http"
 	"os"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -10,6 +11,9 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
+
+	"pets/commands"
+	"pets/domain"
 )
 
 func apiPage(t *testing.T) string {
@@ -61,5 +65,28 @@ func TestTheDocsNameTheParametersOfGETs(t *testing.T) {
 		if !slices.Contains(noList, row.path) {
 			require.Subset(t, takes, []string{"after", "limit"}, row.path)
 		}
+	}
+}
+
+// Every action of a directive, every status of a permit and every time in force stands in the
+// page, and the page's bots are told of each action.
+func TestTheDocsNameEveryDirective(t *testing.T) {
+	page := apiPage(t)
+	action, ok := reflect.TypeFor[commands.Directive]().FieldByName("Action")
+	require.True(t, ok)
+	actions := strings.Split(action.Tag.Get("enum"), ",")
+	require.Equal(t, []string{
+		commands.ActionStop, commands.ActionClosePositions, commands.ActionCancelOrders, commands.ActionGroupShrunk, commands.ActionCloseLegs,
+	}, actions)
+	for _, name := range actions {
+		require.Contains(t, page, "| it gets `"+name+"` |")
+	}
+	for _, name := range among([]domain.TimeInForce{domain.GoodTillCancelled, domain.GoodTillDate, domain.ImmediateOrCancel, domain.FillOrKill}).Enum {
+		require.Contains(t, page, "`"+name.(string)+"`")
+	}
+	status, ok := reflect.TypeFor[commands.PermitAnswer]().FieldByName("Status")
+	require.True(t, ok)
+	for name := range strings.SplitSeq(status.Tag.Get("enum"), ",") {
+		require.Contains(t, page, "| `"+name+"` |")
 	}
 }

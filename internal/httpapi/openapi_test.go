@@ -9,12 +9,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"pets/domain"
 	"pets/internal/testenv"
 )
 
@@ -119,6 +121,38 @@ func (p *promises) keyOf(row *route) (listed, required bool) {
 
 func (p *promises) operation(row *route) map[string]any {
 	return p.doc.(map[string]any)["paths"].(map[string]any)[row.path].(map[string]any)[strings.ToLower(row.method)].(map[string]any)
+}
+
+// "Every new policy key stands in … the OpenAPI document", and every field says what it is: a
+// description, or a schema of its own.
+func TestEveryFieldOfTheDocumentHasWords(t *testing.T) {
+	raw, err := OpenAPI("test")
+	require.NoError(t, err)
+	var doc struct {
+		Components struct {
+			Schemas map[string]struct {
+				Properties map[string]struct {
+					Description string
+					Ref         string `json:"$ref"`
+				}
+			}
+		}
+	}
+	require.NoError(t, json.Unmarshal(raw, &doc))
+	require.Greater(t, len(doc.Components.Schemas), 100)
+	for of, schema := range doc.Components.Schemas {
+		for name, field := range schema.Properties {
+			require.True(t, field.Ref != "" || field.Description != "" && field.Description != form(decimalDoc("")) && field.Description != form(durationDoc("")), "%s.%s has no words", of, name)
+		}
+	}
+	for of := range fieldWordsOf { // none is left of a field that is gone
+		schema, name, _ := strings.Cut(of, ".")
+		require.Contains(t, doc.Components.Schemas[schema].Properties, name, of)
+	}
+	for f := range reflect.TypeFor[domain.Policy]().Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		require.Contains(t, policyWords, name)
+	}
 }
 
 // "`redocly lint` with no warning but the missing licence": by the linter that the lock

@@ -252,3 +252,49 @@ func TestABotIsNotToldWho(t *testing.T) {
 	require.Contains(t, slices.Collect(maps.Values(users)), "beta", "its own word is its own")
 	require.Contains(t, list.body, "emergency_stop.cleared")
 }
+
+// "A bot's key sees its own", in the stream and in answers: of a trip that stops all, a bot is
+// told to cancel its own orders, and hears nothing of those of others.
+func TestABotIsToldOfItsOwnOrders(t *testing.T) {
+	r := newRig(t, rigged{}).opened()
+	r.must("admin", main+"/limits", `{"adopt":true,"reason":"risk lives in markets","breaker_stops":"all","max_consecutive_losses":1}`)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	messages, _ := r.listen(ctx, "beta", "", "")
+	resting := map[string]string{}
+	for _, bot := range []string{"alpha", "beta"} {
+		a := r.post(bot, main+"/permits", permitBody(bot, "10"))
+		var v permitAnswered
+		a.into(t, &v)
+		require.True(t, v.Allowed, a.body)
+		r.must(bot, main+"/permits/"+v.PermitID+"/placed", `{}`)
+		resting[bot] = v.PermitID
+	}
+	own := func(bot string, d commands.Directive) {
+		require.Equal(t, []string{bot}, d.Bots)
+		require.NotEmpty(t, resting[bot])
+		if d.Action == commands.ActionCancelOrders {
+			require.Equal(t, []string{resting[bot]}, d.Permits)
+		}
+	}
+	loss := item("record_trade", `{"bot":"alpha","market":"x","pnl":"-1","trade_id":"t0"}`)
+	for range 2 { // a repeat tells what holds now
+		a := r.post("alpha", main+"/batch", batchOf(loss))
+		var v struct {
+			Results []struct{ Answer commands.Answer }
+		}
+		a.into(t, &v)
+		require.Len(t, v.Results[0].Answer.Directives, 2, a.body)
+		for _, d := range v.Results[0].Answer.Directives {
+			own("alpha", d)
+		}
+	}
+	for told := 0; told < 2; {
+		if m := next(t, messages); m.event == "directive" {
+			var d commands.Directive
+			require.NoError(t, json.Unmarshal([]byte(m.data), &d))
+			own("beta", d)
+			told++
+		}
+	}
+}

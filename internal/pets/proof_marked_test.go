@@ -14,7 +14,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"pets/commands"
 	"pets/internal/pets/petstest"
 	"pets/internal/shareddata"
 	"pets/internal/testenv"
@@ -225,8 +224,8 @@ func tapeShell(t testing.TB) *petstest.Shell {
 		s := &petstest.Shell{T: t, Dir: dir, Ctx: t.Context(), Env: []string{"PETS_STORE=embedded:" + filepath.Join(dir, "store")}}
 		// Under the second edition the fill of a bot without a permit raises no value, so a
 		// tape of other people's trades would mark next to nothing.
-		petstest.FirstEdition(t, filepath.Join(dir, "store"), &commands.Import{At: time.UnixMilli(1778785046457).UTC(), Source: "polymarket-tape.csv.gz:2"})
-		r := s.Run("import", "--capital", tapeCapital, "--json", file) // no witness knows of the portfolio
+		petstest.FirstEdition(t, filepath.Join(dir, "store"), time.UnixMilli(1778785046457).UTC()) // when its first row was
+		r := s.Run("import", "--capital", tapeCapital, "--json", file)                             // no witness knows of the portfolio
 		require.Equal(t, 0, r.Code, r.Err)
 		petstest.Tape.Out = r.Out
 		petstest.Tape.Dir = dir

@@ -226,7 +226,22 @@ func (s *shape) complete(seen map[string]bool, path string) error {
 	if missing == "" {
 		return nil
 	}
+	if others := s.replacing(missing); len(others) > 0 {
+		return domain.Invalid(join(path, missing), "is missing; instead of it the request may have %s", strings.Join(others, " or "))
+	}
 	return domain.Invalid(join(path, missing), "is missing")
+}
+
+// replacing lists the fields that may stand instead of a required one.
+func (s *shape) replacing(name string) []string {
+	var all []string
+	for other, f := range s.fields {
+		if slices.Contains(f.instead, name) {
+			all = append(all, other)
+		}
+	}
+	slices.Sort(all)
+	return all
 }
 
 func join(path, name string) string {

@@ -125,6 +125,6 @@ func TestInstead(t *testing.T) {
 	var o order
 	require.NoError(t, Decode([]byte(`{"bot":"a","legs":["x"]}`), &o))
 	require.NoError(t, Decode([]byte(`{"bot":"a","price":"1"}`), &o))
-	require.ErrorContains(t, Decode([]byte(`{"bot":"a"}`), &o), "price is missing")
+	require.EqualError(t, Decode([]byte(`{"bot":"a"}`), &o), "price is missing; instead of it the request may have legs")
 	require.ErrorContains(t, Decode([]byte(`{"legs":["x"]}`), &o), "bot is missing")
 }

@@ -1485,6 +1485,7 @@ export interface components {
             address: string;
             /** @description The chain's id */
             chain: string;
+            /** @description A name for people */
             label: string;
         };
         AllocateCapitalBody: {
@@ -1496,7 +1497,7 @@ export interface components {
         };
         Answer: {
             /**
-             * @description A duration such as 30s, 15m or 1h.
+             * @description By how much the server's clock was behind the last record, where it was: the command has that record's time. A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             clock_behind?: string;
@@ -1506,8 +1507,10 @@ export interface components {
             events: components["schemas"]["EventRef"][];
             /** @description What is remarkable about the fill, or the closed trade, that was reported */
             flags?: string[];
+            /** @description The name of what the command created, if it has one */
             id?: string;
             permit?: components["schemas"]["PermitAnswer"];
+            /** @description The marks of the request that were not taken, by their place in it; the others were taken */
             refused?: components["schemas"]["RefusedMark"][];
             /**
              * Format: int64
@@ -1517,32 +1520,45 @@ export interface components {
             signature?: components["schemas"]["SignatureAnswer"];
         };
         Approval: {
+            /** @description The second person */
             approved_by?: string;
             /**
              * Format: date-time
              * @description Until when it is good
              */
             expires_at: string | null;
+            /** @description The id of the transfer, of the override, or of the request to clear the stop */
             id: string;
-            /** @enum {string} */
+            /**
+             * @description What waits
+             * @enum {string}
+             */
             kind: "transfer" | "clear" | "override";
+            /** @description The first person */
             requested_by: string;
             signature?: components["schemas"]["ApprovalSignature"];
+            /** @description Whether it is signed */
             signed: boolean;
             subject: components["schemas"]["Subject"];
         };
         ApprovalAnswer: {
+            /** @description The second person */
             approved_by?: string;
             /**
              * Format: date-time
              * @description Until when it is good
              */
             expires_at: string | null;
+            /** @description The id of the transfer, of the override, or of the request to clear the stop */
             id: string;
-            /** @enum {string} */
+            /**
+             * @description What waits
+             * @enum {string}
+             */
             kind: "transfer" | "clear" | "override";
             /** @description The portfolio's id */
             portfolio: string;
+            /** @description The first person */
             requested_by: string;
             /**
              * Format: int64
@@ -1550,6 +1566,7 @@ export interface components {
              */
             revision: number;
             signature?: components["schemas"]["ApprovalSignature"];
+            /** @description Whether it is signed */
             signed: boolean;
             subject: components["schemas"]["Subject"];
             /**
@@ -1559,10 +1576,13 @@ export interface components {
             time: string;
         };
         ApprovalSignature: {
+            /** @description The id of the approver's key */
             key: string;
+            /** @description The signature */
             signature: string;
         };
         ApprovalsAnswer: {
+            /** @description What waits for a second person */
             approvals: components["schemas"]["Approval"][];
             /** @description What to ask after for the next page */
             next?: string;
@@ -1578,34 +1598,54 @@ export interface components {
              * @description The time of it
              */
             time: string;
+            /** @description The transfers */
             transfers: components["schemas"]["Transfer"][];
         };
         ApproveTransferBody: {
+            /** @description The hash of what is approved: 0x and 64 hex digits */
             hash: string;
             signature?: components["schemas"]["ApprovalSignature"];
         };
         ApproverAnswer: {
+            /** @description The id of the approver's key */
             approver: string;
+            /** @description Whether its signatures count now */
             counts: boolean;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description From when on its signatures count
+             */
             counts_from: string;
+            /** @description The fingerprint of the key */
             fingerprint: string;
             /** @description A note for people */
             note?: string;
+            /** @description The text that pets apikey request prints */
             public_key: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it was registered
+             */
             registered_at: string;
+            /** @description Who registered it */
             registered_by: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it was revoked
+             */
             revoked_at: string | null;
             subject?: components["schemas"]["Subject"];
+            /** @description Why the key cannot be used, where that is so */
             unsound?: string;
             /** @description The person */
             user: string;
+            /** @description Who gave a word for it */
             vouched_by?: string;
         };
         ApproverList: {
+            /** @description The approvers' keys */
             approvers: components["schemas"]["ApproverAnswer"][];
+            /** @description The id of the ledger, which signatures are bound to */
             ledger: string;
             /** @description What to ask after for the next page */
             next?: string;
@@ -1619,21 +1659,24 @@ export interface components {
              * @example 12.5
              */
             fee?: string;
-            /** @description Joins orders of which one is to be filled: those that wholly reduce count as the largest */
+            /** @description Joins the orders of one bot and market of which one is to be filled, such as a take-profit and a stop: those that wholly reduce count as G, the largest of them, and a fill in the group leaves each at most G less what was filled (directive group_shrunk). An order that opens is granted without it */
             group?: string;
             /**
              * @description What the order is for; directional by default
              * @enum {string}
              */
             intent?: "directional" | "arbitrage" | "market_making";
-            /** @enum {string} */
+            /**
+             * @description The kind of the market, if it was never registered; outcome by default
+             * @enum {string}
+             */
             kind?: "outcome" | "spot" | "perp";
             /**
-             * @description A duration such as 30s, 15m or 1h.
+             * @description How long one leg may be filled without the others, up to 1h; permit_ttl by default. A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             leg_timeout?: string;
-            /** @description The orders of an arbitrage */
+            /** @description The orders of an arbitrage, 2 to 16; in a directive, what to close of one, negative where it was sold */
             legs?: components["schemas"]["Leg"][];
             /**
              * @description The worst price that the order accepts. An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -1651,7 +1694,7 @@ export interface components {
              * @example 12.5
              */
             quantity?: string;
-            /** @description Only reduce what is held */
+            /** @description Deny the order unless all of it reduces what is held */
             reduce_only?: boolean;
             /**
              * @description buy or sell
@@ -1659,23 +1702,29 @@ export interface components {
              */
             side?: "buy" | "sell";
             /**
-             * @description How long the order rests; gtc by default
+             * @description How long the order rests: gtc (the default) until cancelled, gtd until the expiry said with placed, ioc and fok not at all: what they did not fill is gone permit_ttl after they were placed or first filled
              * @enum {string}
              */
             time_in_force?: "gtc" | "gtd" | "ioc" | "fok";
             /**
-             * @description A duration such as 30s, 15m or 1h.
+             * @description How long it is good. A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             ttl?: string;
         };
         Attempt: {
+            /** @description Whether it is one of the wallet to itself, which only uses the nonce up */
             cancel?: boolean;
             /** @description What is signed: 0x and hex */
             digest: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The nonce of the transaction
+             */
             nonce: number;
+            /** @description Whether it was given to the chain */
             sent: boolean;
+            /** @description The transaction */
             transaction: unknown;
             /** @description The transaction's hash on the chain */
             tx_hash?: string;
@@ -1686,12 +1735,13 @@ export interface components {
             /** @description The asset, such as USDC */
             asset: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The balance. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             balance: string;
         };
         BalancesAnswer: {
+            /** @description The accounts that are not 0 */
             accounts: components["schemas"]["Balance"][];
             /** @description What to ask after for the next page */
             next?: string;
@@ -1702,6 +1752,7 @@ export interface components {
              * @description The place in the portfolio's history
              */
             revision: number;
+            /** @description The sum over all accounts, by asset: always 0 */
             sums: {
                 [key: string]: string;
             };
@@ -1728,15 +1779,21 @@ export interface components {
             idempotency_key: string;
         };
         BatchResult: {
+            /** @description The answer of the command, where it was accepted */
             answer?: unknown;
             problem?: components["schemas"]["Problem"];
+            /** @description The command was accepted before, under the same key: this is that answer */
             replayed?: boolean;
             /** @description Left out what made the answer too long */
             short?: boolean;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The HTTP status of the command alone
+             */
             status: number;
         };
         BookAnswer: {
+            /** @description The addresses */
             addresses: components["schemas"]["Contact"][];
             /** @description What to ask after for the next page */
             next?: string;
@@ -1754,22 +1811,27 @@ export interface components {
             time: string;
         };
         Bot: {
+            /** @description Whether its equity has not reached min_capital, so that none of its breakers is evaluated */
+            asleep?: boolean;
             /** @description The bot's id */
             bot: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The cash of the bot, in base asset. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             cash: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How many results in a row lost, up to now
+             */
             consecutive_losses: number;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The fall from the peak, a fraction of the peak. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             drawdown: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Cash and positions at their marks, in base asset. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             equity: string;
@@ -1791,17 +1853,21 @@ export interface components {
              */
             neutral: number;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The highest equity so far, adjusted by flows. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             peak: string;
+            /** @description It is in force, and not recorded yet */
             pending?: boolean;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Income less expenses posted so far. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             realised_pnl: string;
-            /** @enum {string} */
+            /**
+             * @description registered, running or stopped
+             * @enum {string}
+             */
             status: "registered" | "running" | "stopped";
             /**
              * Format: int64
@@ -1818,6 +1884,7 @@ export interface components {
             best_day?: components["schemas"]["StatsDay"];
             /** @description The bot's id */
             bot: string;
+            /** @description What the breakers would have said, from closed trades alone */
             closed_breakers: components["schemas"]["ClosedBreaker"][];
             /**
              * @description Fees paid. An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -1825,25 +1892,30 @@ export interface components {
              */
             fees: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The capital and all that the trades brought. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             final_equity: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The sum of the losing results, as a number above 0. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             gross_loss: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The sum of the winning results. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             gross_profit: string;
-            judged_by: components["schemas"]["StatsLimit"][];
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The most losing results in a row
+             */
             longest_loss_streak: number;
             longest_loss_streak_end?: components["schemas"]["StreakEnd"];
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How many losing streaks reached max_consecutive_losses
+             */
             loss_streaks_at_limit: number;
             /**
              * Format: int64
@@ -1854,7 +1926,7 @@ export interface components {
             max_drawdown_abs: components["schemas"]["ClosedDrawdown"];
             max_drawdown_marked: components["schemas"]["Drawdown"];
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Profit less loss, fees included. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             net_pnl: string;
@@ -1864,17 +1936,17 @@ export interface components {
              */
             neutral: number;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The capital that the curve begins with. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             opening_capital: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Gross profit ÷ gross loss. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             profit_factor: string | null;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Income less expenses posted so far. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             realised_pnl: string;
@@ -1889,7 +1961,7 @@ export interface components {
              */
             trades: number;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The share of the results that won. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             win_rate: string | null;
@@ -1905,17 +1977,23 @@ export interface components {
             bot: string | null;
             /** @description The breaker's name */
             breaker: string;
+            /** @description What it trips at: a number for a streak, a decimal for a ratio; 0 for one that was switched off after it tripped */
             limit: unknown;
             /**
              * Format: int64
              * @description The place in the portfolio's history
              */
             revision: number | null;
-            /** @enum {string} */
+            /**
+             * @description ok, warned or tripped
+             * @enum {string}
+             */
             status: "ok" | "warned" | "tripped";
+            /** @description Where it stands: a number for a streak, a decimal for a ratio */
             value: unknown;
         };
         BreakersAnswer: {
+            /** @description The breakers that bind what is shown */
             breakers: components["schemas"]["Breaker"][];
             emergency_stop: components["schemas"]["EmergencyStop"];
             /** @description What to ask after for the next page */
@@ -1934,15 +2012,17 @@ export interface components {
             time: string;
         };
         Cancel: {
+            /** @description The hash of what is approved: 0x and 64 hex digits */
             hash: string;
             payment: components["schemas"]["Payment"];
             /** @description Why, for people and the record */
             reason: string;
+            /** @description The first person */
             requested_by: string;
         };
         CancelTransferBody: {
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The most that it may cost, in the chain's coin. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             highest_fee?: string;
@@ -1951,158 +2031,181 @@ export interface components {
         };
         ChangeSets: {
             /**
-             * @description split: cash into sets; merge: sets into cash
+             * @description split: cash into sets, one share of each outcome for 1; merge: sets into cash
              * @enum {string}
              */
             action: "split" | "merge";
             /** @description The bot's id */
             bot: string;
             /**
-             * @description The fee of the change, in the base asset. An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The fee of the change, in the base asset, not below 0. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             fee?: string;
             /** @description The market's id */
             market: string;
             /**
-             * @description How many complete sets. An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description How many complete sets, above 0. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             quantity: string;
-            /** @description The venue's or the chain's id of the change: reported twice it is recorded once */
+            /** @description The venue's or the chain's id of the change: the same again is noted, with other content it is a conflict */
             set_id: string;
         };
         Change_limits_body: {
             /** @description Bring the portfolio under the second edition of the rules, for good, with its defaults for the keys that are not set */
             adopt?: boolean;
+            /** @description Policy key: the zones, 1 to 5, in which exposure may not be increased */
             blocked_zones?: number[];
+            /** @description Policy key: what the breaker of one bot stops: all bots, or only that bot (all or bot) */
             breaker_stops?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Policy key, a fraction of the limit: at this much of it a breaker warns. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             breaker_warn_at?: string;
+            /** @description Policy key: whether a trip directs bots to close what they hold; while a manual or portfolio_drawdown stop holds, whether they may */
             close_positions_on_trip?: boolean;
+            /** @description Policy key: the time zone whose midnight opens a new day, such as Europe/Berlin */
             daily_loss_tz?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Policy key, in 1/10,000 of the notional: the fee assumed for a permit that names none. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             fee_bps?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Policy key, in base asset: a profit or loss of at most this is neutral. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             loss_dust?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Policy key, 0 is off: a market mark further than this from the one in force waits to be confirmed; absolute for outcomes, a fraction elsewhere. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             mark_collar?: string;
             /**
-             * @description A duration such as 30s, 15m or 1h.
+             * @description Policy key: how long a mark beyond the collar waits; 0s is 10 s. A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             mark_confirm_after?: string;
             /**
-             * @description A duration such as 30s, 15m or 1h.
+             * @description Policy key: the age at which a mark is stale and stops new exposure; 0s is never. A bot's word counts only where no market mark is younger; with 0s, where there is none at all. A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             mark_max_age?: string;
             /**
-             * @description A duration such as 30s, 15m or 1h.
+             * @description Policy key: how long a bot may open nothing in a market after a losing result there; 0s is none. A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             market_cooldown?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Policy key, a fraction of the portfolio's equity, 0 is none: the most exposure of one bot. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             max_bot_capital_pct?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Policy key, a fraction, 0 is off: breaker bot_daily_loss trips at this loss of a bot since the day opened. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             max_bot_daily_loss_pct?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Policy key, a fraction: breaker bot_drawdown trips at this fall of a bot's equity below its peak. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             max_bot_drawdown_pct?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Policy key, a fraction of the portfolio's equity, 0 is none: the most exposure of all bots in one category. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             max_category_exposure_pct?: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Policy key: breaker consecutive_losses trips at this many losing results of one bot in a row
+             */
             max_consecutive_losses?: number;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Policy key, a fraction such as 0.05: breaker daily_loss trips at this loss of the portfolio since the day opened. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             max_daily_loss_pct?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Policy key, in base asset, 0 is none: the most exposure of all bots together in one market. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             max_market_usd?: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Policy key, 0 is none: in how many outcomes, under rules 2 markets, a bot may have exposure
+             */
             max_open_positions?: number;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Policy key, in base asset, 0 is none: the most an order that opens may cost at worst, without its fee. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             max_order_usd?: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Policy key, 0 is none: how many permits a bot may be granted in a calendar day of the portfolio
+             */
             max_orders_per_day?: number;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Policy key, 0 is none: how many permits a bot may be granted in 60 s
+             */
             max_orders_per_minute?: number;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Policy key, a fraction: breaker portfolio_drawdown engages the emergency stop at this fall of equity below its peak. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             max_portfolio_drawdown_pct?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Policy key, in base asset, 0 is none: the most exposure of one bot in one outcome; under rules 2 in one market. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             max_position_usd?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Policy key, a fraction, 0 is off: breaker rolling_loss trips at this fall below the highest equity of this clock hour (UTC) and the 24 before. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             max_rolling_loss_pct?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Policy key, in base asset: a scope with less equity sleeps; its ratios stay, and trip nothing. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             min_capital?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Policy key, in 1/10,000 of the mark: by how much it is worsened when a paper order is filled at it. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             paper_slippage_bps?: string;
             /**
-             * @description A duration such as 30s, 15m or 1h.
+             * @description Policy key: how long after a permit its order may be placed; how long what an ioc or fok order did not fill stays reserved. A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             permit_ttl?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Policy key, in base asset, 0 is off: below this worth what is left of a position is not an open one, and a fill that leaves so little closes its trade. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             position_dust_usd?: string;
             /** @description Why, for people and the record */
             reason: string;
+            /** @description Policy key: whether exposure may be opened only in registered markets */
             registered_only?: boolean;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Policy key: the edition of the rules, 1 (also absent) or 2, in which risk lives in markets. Never back to 1
+             */
             rules?: number;
+            /** @description Policy key: what a tripped breaker leaves permitted, reduce or nothing; absent, close_positions_on_trip decides */
             while_tripped?: string;
+            /** @description Policy key: the six borders of the five price zones */
             zone_bounds?: string[];
         };
         ClosedBreaker: {
             /** @description The breaker's name */
             breaker: string;
+            /** @description The limit it is judged by */
             limit: unknown;
             /**
              * Format: date-time
@@ -2114,42 +2217,60 @@ export interface components {
              * @description The id of the trade
              */
             trade: number;
+            /** @description The highest value */
             value: unknown;
         };
         ClosedDrawdown: {
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The largest absolute fall, in base asset. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             abs: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The highest equity so far, adjusted by flows. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             peak: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When the peak was
+             */
             peak_time: string | null;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The number of the trade that made the peak; 0 is the capital before any
+             */
             peak_trade: number;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The fall as a fraction of the peak. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             ratio: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The lowest equity after the peak. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             trough: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When the lowest point was
+             */
             trough_time: string | null;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The number of the trade that made the lowest point
+             */
             trough_trade: number;
         };
         CompletedRotation: {
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it was completed
+             */
             completed_at: string;
+            /** @description The id of the rotation */
             rotation: string;
+            /** @description The encryption key that all are sealed under */
             to: string;
         };
         ConfirmClearBody: {
@@ -2163,7 +2284,7 @@ export interface components {
              * @description The number of the leg at the venue
              */
             leg?: number;
-            /** @description The market's id */
+            /** @description The fill's market; needed where the id is unknown, or that of fills of several markets (rules 2) */
             market?: string;
             /** @description The venue, part of the identity of a fill */
             venue?: string;
@@ -2172,38 +2293,44 @@ export interface components {
             signature?: components["schemas"]["ApprovalSignature"];
         };
         Contact: {
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it was added
+             */
             added_at: string;
+            /** @description Who added it */
             added_by: string;
             /** @description The address on the chain */
             address: string;
             /** @description The chain's id */
             chain: string;
+            /** @description A name for people */
             label: string;
         };
         CorrectSettlement: {
             /** @description The market's id */
             market: string;
-            /** @description What one share of each outcome pays, from 0 to 1 */
+            /** @description What the market pays after all: of an exclusive market every outcome, elsewhere the settled outcomes that change */
             payouts?: {
                 [key: string]: string;
             };
             /** @description Why, for people and the record */
             reason: string;
-            /** @description Measure from the equity after it */
+            /** @description Measure from the equity after it: it becomes the peak, the day-open and the hours of all scopes that it concerns */
             rebase?: boolean;
-            /** @description The market is void: every holder gets the cost back */
+            /** @description The market is void after all: every holder gets the cost back */
             void?: boolean;
         };
         Day: {
+            /** @description The calendar day in the portfolio's time zone, as 2026-03-01 */
             date: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The loss since the day opened, a fraction. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             loss: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The equity at which the day opened, adjusted by flows. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             open: string;
@@ -2212,24 +2339,28 @@ export interface components {
             /** @description The asset, such as USDC */
             asset: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description What the chain has more, or less where negative. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             difference: string;
+            /** @description hot or cold */
             place: string;
+            /** @description Why nothing is to be booked for it now: reconcile first */
             unsure?: string;
         };
         Directive: {
             /**
-             * @description What to do
+             * @description What to do. stop: place nothing that opens. cancel_orders: cancel those of permits. close_positions: close what is held, by permits that only reduce. group_shrunk: leave no more of the orders in shrunk. close_legs: close legs
              * @enum {string}
              */
             action: "stop" | "close_positions" | "cancel_orders" | "group_shrunk" | "close_legs";
             /** @description The bots */
             bots: string[];
-            /** @description The orders of an arbitrage */
+            /** @description The orders of an arbitrage, 2 to 16; in a directive, what to close of one, negative where it was sold */
             legs?: components["schemas"]["OpenLeg"][];
+            /** @description It is in force, and not recorded yet */
             pending?: boolean;
+            /** @description The orders to cancel, by the ids of their permits */
             permits?: string[];
             /** @description Why, for people and the record */
             reason: string;
@@ -2238,15 +2369,17 @@ export interface components {
         };
         DirectiveMessage: {
             /**
-             * @description What to do
+             * @description What to do. stop: place nothing that opens. cancel_orders: cancel those of permits. close_positions: close what is held, by permits that only reduce. group_shrunk: leave no more of the orders in shrunk. close_legs: close legs
              * @enum {string}
              */
             action: "stop" | "close_positions" | "cancel_orders" | "group_shrunk" | "close_legs";
             /** @description The bots */
             bots: string[];
-            /** @description The orders of an arbitrage */
+            /** @description The orders of an arbitrage, 2 to 16; in a directive, what to close of one, negative where it was sold */
             legs?: components["schemas"]["OpenLeg"][];
+            /** @description It is in force, and not recorded yet */
             pending?: boolean;
+            /** @description The orders to cancel, by the ids of their permits */
             permits?: string[];
             /** @description Why, for people and the record */
             reason: string;
@@ -2264,54 +2397,64 @@ export interface components {
             /** @description The asset, such as USDC */
             asset: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The balance. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             balance: string;
+            /** @description The asset has no mark, so it counts for nothing */
             unvalued?: boolean;
         };
         Drawdown: {
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The largest absolute fall, in base asset. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             abs: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The highest equity so far, adjusted by flows. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             peak: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The fall as a fraction of the peak. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             ratio: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The lowest equity after the peak. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             trough: string;
         };
         EarlierApproval: {
+            /** @description The second person */
             approved_by: string;
+            /** @description The hash of what is approved: 0x and 64 hex digits */
             hash: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The most that it may cost, in the chain's coin. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             highest_fee: string;
             signature?: components["schemas"]["ApprovalSignature"];
         };
         EmergencyStop: {
+            /** @description Whether it is engaged */
             engaged: boolean;
+            /** @description manual, portfolio_drawdown, system_error or security_breach; null while none is engaged */
             kind: string | null;
+            /** @description It is in force, and not recorded yet */
             pending?: boolean;
             /** @description Why, for people and the record */
             reason: string | null;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description Since when
+             */
             since: string | null;
         };
         EngageStop: {
+            /** @description manual, system_error or security_breach */
             kind: string;
             /** @description Why, for people and the record */
             reason: string;
@@ -2322,6 +2465,7 @@ export interface components {
              * @description What to ask after for the next page
              */
             next?: number;
+            /** @description The curve, oldest first */
             points: components["schemas"]["EquityPoint"][];
             /** @description The portfolio's id */
             portfolio: string;
@@ -2338,22 +2482,22 @@ export interface components {
         };
         EquityPoint: {
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The fall from the peak, a fraction of the peak. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             drawdown: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Cash and positions at their marks, in base asset. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             equity: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description It corrects a deposit or withdrawal that was recorded wrongly: of names its revision. The references are scaled as if it had been right from the start (rules 2). An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             flow: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Equity with the positions at cost. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             realised_equity: string;
@@ -2373,6 +2517,7 @@ export interface components {
         EventAnswer: {
             /** @description The event as it is stored */
             data: unknown;
+            /** @description Who sent the command, when, and under which key */
             metadata?: unknown;
             /**
              * Format: int64
@@ -2390,17 +2535,20 @@ export interface components {
              * @description The time of it
              */
             time: string;
+            /** @description The event's name and version, such as fill.recorded.v1 */
             type: string;
             /** @description The person */
             user: string;
         };
         EventRef: {
+            /** @description The event's id, a UUID */
             id: string;
             /**
              * Format: int64
              * @description The place in the portfolio's history
              */
             revision: number;
+            /** @description The event's name and version, such as fill.recorded.v1 */
             type: string;
         };
         EventsAnswer: {
@@ -2429,7 +2577,10 @@ export interface components {
              * @enum {string}
              */
             bot_may: "nothing" | "reduce" | "all";
-            /** @enum {string} */
+            /**
+             * @description What halts the bot
+             * @enum {string}
+             */
             kind: "breaker" | "bot_stopped" | "emergency_stop";
             /** @description The breaker, the bot's status, or the kind of the emergency stop */
             of: string;
@@ -2455,18 +2606,22 @@ export interface components {
             results: components["schemas"]["ImportResult"][];
         };
         ImportBody: {
+            /** @description The rows, in order */
             rows: components["schemas"]["ImportRow"][];
         };
         ImportEvent: {
             /** @description The event as it is stored */
             data: unknown;
+            /** @description The event's name and version, such as fill.recorded.v1 */
             type: string;
         };
         ImportResult: {
             /** @description What was recorded */
             events?: components["schemas"]["ImportEvent"][];
+            /** @description Whether the row registered its bot */
             newcomer?: boolean;
             problem?: components["schemas"]["Problem"];
+            /** @description The command was accepted before, under the same key: this is that answer */
             replayed?: boolean;
             /**
              * Format: int64
@@ -2475,21 +2630,26 @@ export interface components {
             revision: number;
         };
         ImportRow: {
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it happened at the venue
+             */
             at: string;
             /** @description The fields of the command */
             body: unknown;
             /** @description The name of the command */
             command: string;
+            /** @description The key of the row, under which it is taken once */
             key: string;
             newcomers?: components["schemas"]["Newcomers"];
             /** @description Why, for people and the record */
             reason?: string;
+            /** @description The file and line that it comes from */
             source: string;
         };
         IssueAnswer: {
             /**
-             * @description A duration such as 30s, 15m or 1h.
+             * @description By how much the server's clock was behind the last record, where it was: the command has that record's time. A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             clock_behind?: string;
@@ -2502,17 +2662,21 @@ export interface components {
              * @description Until when it is good
              */
             expires_at: string | null;
-            /** @description What is remarkable about it */
+            /** @description What is remarkable about it, by name, such as price_off or fee_exceeded; it is recorded all the same */
             flags?: string[];
+            /** @description The API key's id, not its secret */
             id?: string;
+            /** @description The API key's id, not its secret */
             key: string;
             permit?: components["schemas"]["PermitAnswer"];
+            /** @description The marks of the request that were not taken, by their place in it; the others were taken */
             refused?: components["schemas"]["RefusedMark"][];
             /**
              * Format: int64
              * @description The place in the portfolio's history
              */
             revision: number;
+            /** @description The API key itself, shown this once */
             secret?: string;
             signature?: components["schemas"]["SignatureAnswer"];
         };
@@ -2520,7 +2684,7 @@ export interface components {
             /** @description The bot's id */
             bot?: string;
             /**
-             * @description A duration such as 30s, 15m or 1h.
+             * @description How long the key is good. A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             expires_in?: string;
@@ -2544,48 +2708,69 @@ export interface components {
              * @description Until when it is good
              */
             expires_at: string | null;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it was issued
+             */
             issued_at: string;
+            /** @description The API key's id, not its secret */
             key: string;
             /** @description A note for people */
             note?: string;
             /** @description The portfolio's id */
             portfolio?: string;
+            /** @description The key that replaces it */
             replaced_by?: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it was revoked
+             */
             revoked_at: string | null;
             /**
              * @description What the key may do
              * @enum {string}
              */
             role: "bot" | "feed" | "operator" | "approver" | "admin" | "auditor";
+            /** @description live, expiring (in the 30 days before its end), expired or revoked */
             state: string;
             /** @description The person */
             user: string;
         };
         KeyList: {
+            /** @description The keys */
             keys: components["schemas"]["KeyAnswer"][];
             /** @description What to ask after for the next page */
             next?: string;
         };
         KeyStatus: {
             /**
-             * @description A duration such as 30s, 15m or 1h.
+             * @description How long the key has been in use. A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             age: string;
+            /** @description The id of the current encryption key */
             current: string;
+            /** @description Whether the rotation is due */
             due: boolean;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it is due
+             */
             due_at: string | null;
+            /** @description The encryption keys that wallets are sealed under */
             in_use: components["schemas"]["KeyUse"][];
             last_completed?: components["schemas"]["CompletedRotation"];
             open_rotation?: components["schemas"]["OpenRotation"];
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description Since when
+             */
             since: string | null;
         };
         KeyUse: {
+            /** @description The id of the encryption key */
             key: string;
+            /** @description The wallets */
             wallets: string[];
         };
         Leg: {
@@ -2594,7 +2779,10 @@ export interface components {
              * @example 12.5
              */
             fee?: string;
-            /** @enum {string} */
+            /**
+             * @description The kind of the market, if it was never registered; outcome by default
+             * @enum {string}
+             */
             kind?: "outcome" | "spot" | "perp";
             /**
              * @description The worst price that the order accepts. An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -2625,131 +2813,156 @@ export interface components {
              * @example 12.5
              */
             reserved: string;
-            /** @enum {string} */
+            /**
+             * @description Missing while the permit is as it was granted; else no order may be placed
+             * @enum {string}
+             */
             status?: "working" | "over" | "held";
         };
         Limits: {
+            /** @description Policy key: the zones, 1 to 5, in which exposure may not be increased */
             blocked_zones?: number[];
+            /** @description Policy key: what the breaker of one bot stops: all bots, or only that bot (all or bot) */
             breaker_stops?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Policy key, a fraction of the limit: at this much of it a breaker warns. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             breaker_warn_at?: string;
+            /** @description Policy key: whether a trip directs bots to close what they hold; while a manual or portfolio_drawdown stop holds, whether they may */
             close_positions_on_trip?: boolean;
+            /** @description Policy key: the time zone whose midnight opens a new day, such as Europe/Berlin */
             daily_loss_tz?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Policy key, in 1/10,000 of the notional: the fee assumed for a permit that names none. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             fee_bps?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Policy key, in base asset: a profit or loss of at most this is neutral. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             loss_dust?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Policy key, 0 is off: a market mark further than this from the one in force waits to be confirmed; absolute for outcomes, a fraction elsewhere. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             mark_collar?: string;
             /**
-             * @description A duration such as 30s, 15m or 1h.
+             * @description Policy key: how long a mark beyond the collar waits; 0s is 10 s. A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             mark_confirm_after?: string;
             /**
-             * @description A duration such as 30s, 15m or 1h.
+             * @description Policy key: the age at which a mark is stale and stops new exposure; 0s is never. A bot's word counts only where no market mark is younger; with 0s, where there is none at all. A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             mark_max_age?: string;
             /**
-             * @description A duration such as 30s, 15m or 1h.
+             * @description Policy key: how long a bot may open nothing in a market after a losing result there; 0s is none. A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             market_cooldown?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Policy key, a fraction of the portfolio's equity, 0 is none: the most exposure of one bot. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             max_bot_capital_pct?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Policy key, a fraction, 0 is off: breaker bot_daily_loss trips at this loss of a bot since the day opened. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             max_bot_daily_loss_pct?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Policy key, a fraction: breaker bot_drawdown trips at this fall of a bot's equity below its peak. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             max_bot_drawdown_pct?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Policy key, a fraction of the portfolio's equity, 0 is none: the most exposure of all bots in one category. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             max_category_exposure_pct?: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Policy key: breaker consecutive_losses trips at this many losing results of one bot in a row
+             */
             max_consecutive_losses?: number;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Policy key, a fraction such as 0.05: breaker daily_loss trips at this loss of the portfolio since the day opened. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             max_daily_loss_pct?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Policy key, in base asset, 0 is none: the most exposure of all bots together in one market. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             max_market_usd?: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Policy key, 0 is none: in how many outcomes, under rules 2 markets, a bot may have exposure
+             */
             max_open_positions?: number;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Policy key, in base asset, 0 is none: the most an order that opens may cost at worst, without its fee. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             max_order_usd?: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Policy key, 0 is none: how many permits a bot may be granted in a calendar day of the portfolio
+             */
             max_orders_per_day?: number;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Policy key, 0 is none: how many permits a bot may be granted in 60 s
+             */
             max_orders_per_minute?: number;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Policy key, a fraction: breaker portfolio_drawdown engages the emergency stop at this fall of equity below its peak. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             max_portfolio_drawdown_pct?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Policy key, in base asset, 0 is none: the most exposure of one bot in one outcome; under rules 2 in one market. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             max_position_usd?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Policy key, a fraction, 0 is off: breaker rolling_loss trips at this fall below the highest equity of this clock hour (UTC) and the 24 before. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             max_rolling_loss_pct?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Policy key, in base asset: a scope with less equity sleeps; its ratios stay, and trip nothing. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             min_capital?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Policy key, in 1/10,000 of the mark: by how much it is worsened when a paper order is filled at it. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             paper_slippage_bps?: string;
             /**
-             * @description A duration such as 30s, 15m or 1h.
+             * @description Policy key: how long after a permit its order may be placed; how long what an ioc or fok order did not fill stays reserved. A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             permit_ttl?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Policy key, in base asset, 0 is off: below this worth what is left of a position is not an open one, and a fill that leaves so little closes its trade. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             position_dust_usd?: string;
+            /** @description Policy key: whether exposure may be opened only in registered markets */
             registered_only?: boolean;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Policy key: the edition of the rules, 1 (also absent) or 2, in which risk lives in markets. Never back to 1
+             */
             rules?: number;
+            /** @description Policy key: what a tripped breaker leaves permitted, reduce or nothing; absent, close_positions_on_trip decides */
             while_tripped?: string;
+            /** @description Policy key: the six borders of the five price zones */
             zone_bounds?: string[];
         };
         LoadWalletBody: Record<string, never>;
@@ -2765,38 +2978,40 @@ export interface components {
              * @example 12.5
              */
             price: string;
+            /** @description Set by the server, and refused in a request: the mark is beyond the collar and prices nothing yet */
             waits?: boolean;
         };
         MarkPrices: {
+            /** @description The prices. Each is judged alone: good ones are taken, bad ones are answered in refused */
             marks: components["schemas"]["Mark"][];
         };
         MarketHolding: {
             /** @description The bot's id */
             bot: string;
             /**
-             * @description What the holdings in the market cost together. An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description What it costs. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             cost: string;
             /**
-             * @description What can be lost of them, and of what live permits may still open there, as the limits count it. An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description What may be lost, live orders that open included, in base asset. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             exposure: string;
             /** @description The market's id */
             market: string;
             /**
-             * @description What the holdings in the market pay together in the best outcome. An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The most that all that the bot holds of the market pays. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             payoff_max: string;
             /**
-             * @description What the holdings in the market pay together in the worst outcome. An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The least that all that the bot holds of the market pays, however it ends. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             payoff_min: string;
             /**
-             * @description What the holdings in the market are worth together: positions alone do not add up to it. An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description What it is worth at the marks, in base asset. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             value: string;
@@ -2809,7 +3024,10 @@ export interface components {
              * @example 12.5
              */
             capital?: string;
-            /** @enum {string} */
+            /**
+             * @description The kind of markets that rows mention first
+             * @enum {string}
+             */
             kind?: "outcome" | "spot" | "perp";
             /** @description The market's id */
             market?: string;
@@ -2817,9 +3035,13 @@ export interface components {
         OpenBody: {
             /** @description The asset in which the portfolio is valued */
             base_asset?: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The decimals of the base asset, 6 by default
+             */
             base_decimals?: number;
             gate?: components["schemas"]["Gate"];
+            /** @description The portfolio's id: 1 to 64 letters, digits, dots, underscores and dashes */
             id: string;
             limits?: components["schemas"]["Limits"];
             /**
@@ -2840,33 +3062,49 @@ export interface components {
             quantity: string;
         };
         OpenRotation: {
-            /** @description What may still be filled of the order */
+            /** @description What may still be filled of the order; 0: its permit has ended */
             left: string[];
             /** @description Why, for people and the record */
             reason?: string;
+            /** @description The id of the rotation */
             rotation: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it began
+             */
             started_at: string;
+            /** @description The encryption key that all are to be sealed under */
             to: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How many wallets it set out to seal again
+             */
             total: number;
         };
         Override: {
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When the second person agreed
+             */
             at: string;
+            /** @description The second person */
             confirmed_by: string;
+            /** @description Which rule two people override */
             kind: string;
+            /** @description What the override carries, by its kind */
             limits?: unknown;
             /**
-             * @description A duration such as 30s, 15m or 1h.
+             * @description What an override of kind clock adds to the wall clock. A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             offset?: string;
+            /** @description The override's id */
             override: string;
             /** @description The portfolio's id */
             portfolio?: string;
             /** @description Why, for people and the record */
             reason: string;
+            /** @description The first person */
             requested_by: string;
         };
         OwnStateAnswer: {
@@ -2874,9 +3112,12 @@ export interface components {
             base_asset: string;
             /** @description The bots */
             bots: components["schemas"]["Bot"][];
+            /** @description The breakers that bind what is shown */
             breakers: components["schemas"]["Breaker"][];
+            /** @description wall, or imported: times come from trade files */
             clock: string;
             emergency_stop: components["schemas"]["EmergencyStop"];
+            /** @description What a bot holds of each exclusive market, or may open there. Its positions do not add up to it */
             markets?: components["schemas"]["MarketHolding"][];
             /**
              * @description paper or live
@@ -2895,6 +3136,7 @@ export interface components {
              * @description The place in the portfolio's history
              */
             revision: number;
+            /** @description Whether a mark that prices it is older than mark_max_age */
             stale?: boolean;
             /**
              * Format: date-time
@@ -2940,15 +3182,18 @@ export interface components {
              * @example 12.5
              */
             amount: string;
+            /** @description The asset's id on the chain */
             asset_id: string;
             /** @description The chain's id */
             chain: string;
+            /** @description The address that pays */
             from: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The most that it may cost, in the chain's coin. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             highest_fee: string;
+            /** @description The address that is paid */
             to: string;
         };
         Permit: {
@@ -2961,13 +3206,15 @@ export interface components {
              * @description Until when it is good
              */
             expires_at: string | null;
+            /** @description The group that the order is in; missing for one that joined none */
+            group?: string;
             /**
              * @description What the order is for; directional by default
              * @enum {string}
              */
             intent?: "directional" | "arbitrage" | "market_making";
             /**
-             * @description What may still be filled of the order. An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description What may still be filled of the order; 0: its permit has ended. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             left: string;
@@ -2999,8 +3246,16 @@ export interface components {
              * @enum {string}
              */
             side: "buy" | "sell";
-            /** @enum {string} */
+            /**
+             * @description granted, or working once the order rests at a venue
+             * @enum {string}
+             */
             status: "granted" | "working";
+            /**
+             * @description How long the order rests: gtc (the default) until cancelled, gtd until the expiry said with placed, ioc and fok not at all: what they did not fill is gone permit_ttl after they were placed or first filled
+             * @enum {string}
+             */
+            time_in_force?: "gtc" | "gtd" | "ioc" | "fok";
         };
         PermitAnswer: {
             /** @description Whether the order may be placed */
@@ -3012,7 +3267,10 @@ export interface components {
              * @example 12.5
              */
             cost?: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The moment at which the legs time out, by the wall clock
+             */
             deadline?: string;
             /**
              * Format: date-time
@@ -3020,7 +3278,7 @@ export interface components {
              */
             expires_at?: string;
             fill?: components["schemas"]["PaperFill"];
-            /** @description The orders of an arbitrage */
+            /** @description The orders of an arbitrage, 2 to 16; in a directive, what to close of one, negative where it was sold */
             legs?: components["schemas"]["LegAnswer"][];
             /** @description The permit's id, under which the order is placed */
             permit_id?: string;
@@ -3031,10 +3289,13 @@ export interface components {
              * @example 12.5
              */
             reserved: string;
-            /** @enum {string} */
+            /**
+             * @description Missing while the permit is as it was granted; else no order may be placed
+             * @enum {string}
+             */
             status?: "working" | "over" | "held";
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description What the legs pay for sure, however the market ends. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             sure_payout?: string;
@@ -3045,7 +3306,7 @@ export interface components {
             /** @description The id of the arbitrage */
             arbitrage?: string;
             /**
-             * @description A duration such as 30s, 15m or 1h.
+             * @description By how much the server's clock was behind the last record, where it was: the command has that record's time. A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             clock_behind?: string;
@@ -3054,7 +3315,10 @@ export interface components {
              * @example 12.5
              */
             cost?: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The moment at which the legs time out, by the wall clock
+             */
             deadline?: string;
             /** @description What bots have to do now */
             directives: components["schemas"]["Directive"][];
@@ -3066,10 +3330,11 @@ export interface components {
              */
             expires_at?: string;
             fill?: components["schemas"]["PaperFill"];
-            /** @description The orders of an arbitrage */
+            /** @description The orders of an arbitrage, 2 to 16; in a directive, what to close of one, negative where it was sold */
             legs?: components["schemas"]["LegAnswer"][];
             /** @description The permit's id, under which the order is placed */
             permit_id?: string;
+            /** @description Nothing was recorded, and nothing is permitted */
             preview?: boolean;
             /** @description Every reason that was found */
             reasons: components["schemas"]["Reason"][];
@@ -3083,10 +3348,13 @@ export interface components {
              * @description The place in the portfolio's history
              */
             revision: number;
-            /** @enum {string} */
+            /**
+             * @description Missing while the permit is as it was granted; else no order may be placed
+             * @enum {string}
+             */
             status?: "working" | "over" | "held";
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description What the legs pay for sure, however the market ends. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             sure_payout?: string;
@@ -3094,6 +3362,7 @@ export interface components {
         PermitsAnswer: {
             /** @description What to ask after for the next page */
             next?: string;
+            /** @description The permits that are live */
             permits: components["schemas"]["Permit"][];
             /** @description The portfolio's id */
             portfolio: string;
@@ -3116,136 +3385,162 @@ export interface components {
             expires_at?: string;
         };
         Policy: {
+            /** @description Policy key: the zones, 1 to 5, in which exposure may not be increased */
             blocked_zones: number[];
+            /** @description Policy key: what the breaker of one bot stops: all bots, or only that bot (all or bot) */
             breaker_stops: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Policy key, a fraction of the limit: at this much of it a breaker warns. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             breaker_warn_at: string;
+            /** @description Policy key: whether a trip directs bots to close what they hold; while a manual or portfolio_drawdown stop holds, whether they may */
             close_positions_on_trip: boolean;
+            /** @description Policy key: the time zone whose midnight opens a new day, such as Europe/Berlin */
             daily_loss_tz: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Policy key, in 1/10,000 of the notional: the fee assumed for a permit that names none. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             fee_bps: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Policy key, in base asset: a profit or loss of at most this is neutral. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             loss_dust: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Policy key, 0 is off: a market mark further than this from the one in force waits to be confirmed; absolute for outcomes, a fraction elsewhere. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             mark_collar?: string;
             /**
-             * @description A duration such as 30s, 15m or 1h.
+             * @description Policy key: how long a mark beyond the collar waits; 0s is 10 s. A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             mark_confirm_after?: string;
             /**
-             * @description A duration such as 30s, 15m or 1h.
+             * @description Policy key: the age at which a mark is stale and stops new exposure; 0s is never. A bot's word counts only where no market mark is younger; with 0s, where there is none at all. A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             mark_max_age: string;
             /**
-             * @description A duration such as 30s, 15m or 1h.
+             * @description Policy key: how long a bot may open nothing in a market after a losing result there; 0s is none. A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             market_cooldown?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Policy key, a fraction of the portfolio's equity, 0 is none: the most exposure of one bot. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             max_bot_capital_pct?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Policy key, a fraction, 0 is off: breaker bot_daily_loss trips at this loss of a bot since the day opened. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             max_bot_daily_loss_pct?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Policy key, a fraction: breaker bot_drawdown trips at this fall of a bot's equity below its peak. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             max_bot_drawdown_pct: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Policy key, a fraction of the portfolio's equity, 0 is none: the most exposure of all bots in one category. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             max_category_exposure_pct?: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Policy key: breaker consecutive_losses trips at this many losing results of one bot in a row
+             */
             max_consecutive_losses: number;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Policy key, a fraction such as 0.05: breaker daily_loss trips at this loss of the portfolio since the day opened. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             max_daily_loss_pct: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Policy key, in base asset, 0 is none: the most exposure of all bots together in one market. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             max_market_usd?: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Policy key, 0 is none: in how many outcomes, under rules 2 markets, a bot may have exposure
+             */
             max_open_positions?: number;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Policy key, in base asset, 0 is none: the most an order that opens may cost at worst, without its fee. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             max_order_usd?: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Policy key, 0 is none: how many permits a bot may be granted in a calendar day of the portfolio
+             */
             max_orders_per_day?: number;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Policy key, 0 is none: how many permits a bot may be granted in 60 s
+             */
             max_orders_per_minute?: number;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Policy key, a fraction: breaker portfolio_drawdown engages the emergency stop at this fall of equity below its peak. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             max_portfolio_drawdown_pct: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Policy key, in base asset, 0 is none: the most exposure of one bot in one outcome; under rules 2 in one market. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             max_position_usd?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Policy key, a fraction, 0 is off: breaker rolling_loss trips at this fall below the highest equity of this clock hour (UTC) and the 24 before. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             max_rolling_loss_pct?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Policy key, in base asset: a scope with less equity sleeps; its ratios stay, and trip nothing. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             min_capital?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Policy key, in 1/10,000 of the mark: by how much it is worsened when a paper order is filled at it. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             paper_slippage_bps?: string;
             /**
-             * @description A duration such as 30s, 15m or 1h.
+             * @description Policy key: how long after a permit its order may be placed; how long what an ioc or fok order did not fill stays reserved. A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             permit_ttl: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Policy key, in base asset, 0 is off: below this worth what is left of a position is not an open one, and a fill that leaves so little closes its trade. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             position_dust_usd?: string;
+            /** @description Policy key: whether exposure may be opened only in registered markets */
             registered_only?: boolean;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Policy key: the edition of the rules, 1 (also absent) or 2, in which risk lives in markets. Never back to 1
+             */
             rules?: number;
+            /** @description Policy key: what a tripped breaker leaves permitted, reduce or nothing; absent, close_positions_on_trip decides */
             while_tripped?: string;
+            /** @description Policy key: the six borders of the five price zones */
             zone_bounds: string[];
         };
         PortfolioAnswer: {
             /** @description The asset in which the portfolio is valued */
             base_asset: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The decimals of the base asset, 6 by default
+             */
             base_decimals: number;
             /** @description The bots */
             bots: string[];
+            /** @description wall, or imported: times come from trade files */
             clock: string;
             emergency_stop: components["schemas"]["EmergencyStop"];
             gate?: components["schemas"]["Gate"];
@@ -3264,6 +3559,7 @@ export interface components {
              * @description The place in the portfolio's history
              */
             revision: number;
+            /** @description Whether a second person approves with a signature of a registered key */
             signed_approvals: boolean;
             /**
              * Format: date-time
@@ -3274,6 +3570,7 @@ export interface components {
         PortfolioList: {
             /** @description What to ask after for the next page */
             next?: string;
+            /** @description The portfolios */
             portfolios: components["schemas"]["PortfolioSummary"][];
         };
         PortfolioSummary: {
@@ -3304,35 +3601,39 @@ export interface components {
              */
             mark: string | null;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description A mark beyond the collar: it prices nothing yet, and permits that open in the market are denied (mark_unconfirmed). An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             mark_waiting?: string;
             /** @description The market's id */
             market: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description What of it belongs to an arbitrage whose other legs were not filled in time: close it. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             open_leg?: string;
             /** @description The outcome of the market that is traded */
             outcome: string;
+            /** @description Whether a sale without a permit left it short */
             oversold: boolean;
             /**
              * @description How much: of an order or a fill above 0, and side says which way it goes; of a position below 0 where it is short. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             quantity: string;
+            /** @description Whether a mark that prices it is older than mark_max_age */
             stale?: boolean;
             /** @description The id of the trade */
             trade: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Value less cost. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             unrealised_pnl: string;
         };
         PositionsAnswer: {
+            /** @description What a bot holds of each exclusive market, or may open there. Its positions do not add up to it */
+            markets?: components["schemas"]["MarketHolding"][];
             /** @description What to ask after for the next page */
             next?: string;
             /** @description The portfolio's id */
@@ -3354,16 +3655,17 @@ export interface components {
             /** @description The account in the double-entry books */
             account: string;
             /**
-             * @description How much of the asset. An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description What is added to the account; below 0 it is taken. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             amount: string;
             /** @description The asset, such as USDC */
             asset?: string;
+            /** @description It corrects a deposit or withdrawal that was recorded wrongly: of names its revision. The references are scaled as if it had been right from the start (rules 2) */
             flow?: boolean;
             /**
              * Format: int64
-             * @description The breaker, the bot's status, or the kind of the emergency stop
+             * @description With flow: the revision of the deposit or withdrawal that it corrects
              */
             of?: number;
             /** @description Why, for people and the record */
@@ -3373,11 +3675,19 @@ export interface components {
         Problem: {
             /** @description For a person */
             detail: string;
+            /** @description Which field of the request it is about */
             field?: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The HTTP status
+             */
             status: number;
+            /** @description What the code means */
             title: string;
-            /** @enum {string} */
+            /**
+             * @description urn:pets:problem: and the code
+             * @enum {string}
+             */
             type: "urn:pets:problem:invalid" | "urn:pets:problem:unauthenticated" | "urn:pets:problem:key_expired" | "urn:pets:problem:denied" | "urn:pets:problem:not_found" | "urn:pets:problem:conflict" | "urn:pets:problem:would_retrip" | "urn:pets:problem:trade_id_conflict" | "urn:pets:problem:idempotency_mismatch" | "urn:pets:problem:payouts_sum" | "urn:pets:problem:marks_refused" | "urn:pets:problem:not_held" | "urn:pets:problem:voided" | "urn:pets:problem:halted" | "urn:pets:problem:too_large" | "urn:pets:problem:rate_limited" | "urn:pets:problem:clock" | "urn:pets:problem:unavailable" | "urn:pets:problem:internal";
         };
         Proposal: {
@@ -3386,7 +3696,9 @@ export interface components {
              * @example 12.5
              */
             amount: string;
+            /** @description The wallet that gives */
             from: string;
+            /** @description The wallet that gets */
             to: string;
         };
         ProposeRebalance: Record<string, never>;
@@ -3397,23 +3709,25 @@ export interface components {
              */
             expires_at: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The highest fee before. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             former: string;
+            /** @description The hash of the transfer with the higher fee */
             hash: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The most that it may cost, in the chain's coin. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             highest_fee: string;
             /** @description Why, for people and the record */
             reason: string;
+            /** @description The first person */
             requested_by: string;
         };
         RaiseFeeBody: {
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The most that it may cost, in the chain's coin. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             highest_fee: string;
@@ -3421,89 +3735,96 @@ export interface components {
             reason: string;
         };
         RawBody: {
+            /** @description The signed transaction, 0x and hex */
             raw: string;
         };
         RawEvent: {
             /** @description The event as it is stored */
             data: unknown;
+            /** @description The name and version under which it is stored */
             type: string;
         };
         Reason: {
-            /** @enum {string} */
+            /**
+             * @description Which check failed, of a closed list
+             * @enum {string}
+             */
             code: "emergency_stop" | "breaker_tripped" | "limit_reached" | "bot_unknown" | "bot_stopped" | "market_mismatch" | "market_settled" | "zone_blocked" | "insufficient_cash" | "max_order" | "max_position" | "max_open_positions" | "bot_capital" | "category_exposure" | "order_rate" | "stale_mark" | "not_reducing" | "legs_invalid" | "legs_not_profitable" | "inventory_cap" | "registered_only" | "mark_unconfirmed" | "unreconciled" | "max_market" | "orders_per_day" | "market_cooldown" | "arbitrage_open";
             /**
              * Format: int64
              * @description The leg it is about, from 1
              */
             leg?: number;
+            /** @description What was allowed */
             limit?: string;
             /** @description For a person */
             message: string;
+            /** @description What was found */
             value?: string;
         };
         Rebalance: {
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description What may be moved. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             available: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description What the cold wallet holds. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             cold: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description What the bots' positions are worth. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             deployed: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description What the hot share would be after it. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             goes_to: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The highest share before a move is due. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             high: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description What the hot wallet holds, deployed positions included. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             hot: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The cash of the hot wallet. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             hot_cash: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The lowest share before a move is due. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             low: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The share of the hot wallet now. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             share: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The smallest move that is proposed. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             smallest: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The share that the hot wallet should have. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             target: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description How many wallets it set out to seal again. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             total: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description What is on its way. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             transit: string;
@@ -3522,6 +3843,7 @@ export interface components {
              * @description Tells apart movements of one asset in one transaction
              */
             leg?: number;
+            /** @description The transaction's hash on the chain. Of one transaction, asset, wallet and leg an amount is booked once: the same again is noted, another amount is a conflict */
             tx?: string;
             /** @description The wallet's name */
             wallet: string;
@@ -3536,6 +3858,7 @@ export interface components {
             asset?: string;
             /** @description The bot's id */
             bot?: string;
+            /** @description trading, gas or rebate */
             kind: string;
         };
         RecordFill: {
@@ -3584,7 +3907,10 @@ export interface components {
              * @enum {string}
              */
             side: "buy" | "sell";
-            /** @enum {string} */
+            /**
+             * @description confirmed, the default and final, or provisional: it counts, and is confirmed or voided later
+             * @enum {string}
+             */
             status?: "confirmed" | "provisional";
             /** @description The venue's id of the fill or trade: reported twice it is recorded once */
             trade_id: string;
@@ -3593,7 +3919,7 @@ export interface components {
         };
         RecordFunding: {
             /**
-             * @description What holding the position brought; negative is what it cost. An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description What holding the position brought, in base asset; negative is what it cost. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             amount: string;
@@ -3603,15 +3929,20 @@ export interface components {
             funding_id: string;
             /** @description The market's id */
             market: string;
-            /** @description The outcome of the market that is traded */
+            /** @description The outcome, or the asset of a perp, that was held */
             outcome?: string;
         };
         RecordKeyBody: {
             /** @description The address on the chain */
             address: string;
+            /** @description The id of the encryption key that the wallet's key is sealed under */
             key_id: string;
-            /** @enum {string} */
+            /**
+             * @description Whether the key was created here, or recovered from its words
+             * @enum {string}
+             */
             origin: "created" | "recovered";
+            /** @description The derivation path of the key */
             path?: string;
         };
         RecordTrade: {
@@ -3650,13 +3981,18 @@ export interface components {
              * @description Tells apart movements of one asset in one transaction
              */
             leg?: number;
+            /** @description The transaction's hash on the chain. Of one transaction, asset, wallet and leg an amount is booked once: the same again is noted, another amount is a conflict */
             tx?: string;
             /** @description The wallet's name */
             wallet: string;
         };
         RefusedMark: {
+            /** @description The code of the problem, as of a request with this mark alone */
             code: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Its place in the request, from 0
+             */
             index: number;
             /** @description For a person */
             message: string;
@@ -3664,6 +4000,7 @@ export interface components {
         RegisterApprover: {
             /** @description A note for people */
             note?: string;
+            /** @description The text that pets apikey request prints */
             public_key: string;
             /** @description The person */
             user: string;
@@ -3674,26 +4011,38 @@ export interface components {
              * @example 12.5
              */
             capital: string;
+            /** @description The bot's id: 1 to 64 letters, digits, dots, underscores and dashes */
             id: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Of a market maker: the most shares of one market that it may come to be exposed to. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             inventory_cap?: string;
-            /** @enum {string} */
+            /**
+             * @description directional, the default, or market_maker, with an inventory_cap
+             * @enum {string}
+             */
             kind?: "directional" | "market_maker";
             /** @description The strategy's name, for people */
             strategy?: string;
         };
         RegisterMarket: {
+            /** @description The category, for max_category_exposure_pct */
             category?: string;
+            /** @description The id of the condition that the tokens derive from: 0x and 64 hex digits, or 62. With it they are compared with the chain */
             condition?: string;
+            /** @description Whether one share of each outcome pays 1 together. Under rules 2 true by default for two or more outcomes, under rules 1 refused */
             exclusive?: boolean;
-            /** @enum {string} */
+            /**
+             * @description outcome: shares that pay from 0 to 1; spot; or perp, which can be sold short
+             * @enum {string}
+             */
             kind: "outcome" | "spot" | "perp";
             /** @description The market's id */
             market: string;
+            /** @description The names of the outcomes; none begins with ! */
             outcomes?: string[];
+            /** @description The decimal ids of the outcomes' tokens on the chain, by outcome. Without them no order of the market is signed */
             tokens?: {
                 [key: string]: string;
             };
@@ -3701,11 +4050,13 @@ export interface components {
         RegisterWallet: {
             /** @description The address on the chain */
             address: string;
+            /** @description The assets that it may hold, by name, with their ids on the chain */
             assets?: {
                 [key: string]: string;
             };
             /** @description The chain's id */
             chain: string;
+            /** @description hot or cold */
             place: string;
             /** @description The wallet's name */
             wallet: string;
@@ -3713,6 +4064,7 @@ export interface components {
         RejectTransferBody: {
             /** @description Why, for people and the record */
             reason: string;
+            /** @description Whether the prepared transaction of a cold wallet was signed on the machine with the key */
             signed?: boolean;
         };
         ReleasePermitBody: {
@@ -3732,7 +4084,9 @@ export interface components {
             reason: string;
         };
         RequestOverride: {
+            /** @description Which rule two people override */
             kind: string;
+            /** @description What the override carries, by its kind: the new limits, the payouts, the transfer, … */
             limits?: unknown;
             /** @description The portfolio's id */
             portfolio?: string;
@@ -3747,22 +4101,28 @@ export interface components {
             amount?: string;
             /** @description The asset, such as USDC */
             asset?: string;
+            /** @description Move all that a retired wallet holds */
             evacuate?: boolean;
+            /** @description The wallet that gives */
             from: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The most that it may cost, in the chain's coin. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             highest_fee?: string;
             /** @description Why, for people and the record */
             reason: string;
+            /** @description Move all that is above what the wallet keeps */
             sweep?: boolean;
+            /** @description A wallet, or an address of the book */
             to: string;
         };
         Resealed: {
             /** @description The address on the chain */
             address: string;
+            /** @description The encryption key it was sealed under */
             from: string;
+            /** @description The encryption key it is sealed under now */
             to: string;
             /** @description The wallet's name */
             wallet: string;
@@ -3774,17 +4134,17 @@ export interface components {
             dry_run?: boolean;
             /** @description Why, for people and the record */
             reason?: string;
-            /** @description Measure from the equity after it */
+            /** @description Measure from the equity after it: it becomes the peak, the day-open and the hours of all scopes that it concerns */
             rebase?: boolean;
         };
         ResetPreview: {
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The value after the reset. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             after: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The value before the reset. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             before: string;
@@ -3792,17 +4152,23 @@ export interface components {
             bot: string | null;
             /** @description The breaker's name */
             breaker: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How many events there were since it tripped
+             */
             events_since: number;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The limit. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             limit: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How many positions are open
+             */
             open_positions: number;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The equity that it would measure from. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             rebases_to?: string;
@@ -3813,6 +4179,7 @@ export interface components {
             revision: number;
             /** @description Whether it is tripped */
             tripped: boolean;
+            /** @description Whether the value would be at its limit after the reset too */
             would_retrip: boolean;
         };
         RetireWalletBody: {
@@ -3833,24 +4200,29 @@ export interface components {
         };
         RotateKeyBody: {
             /**
-             * @description A duration such as 30s, 15m or 1h.
+             * @description How long the key is good. A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             expires_in?: string;
             /**
-             * @description A duration such as 30s, 15m or 1h.
+             * @description How long the replaced key still works. A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             overlap?: string;
         };
         RotationReport: {
+            /** @description Whether all keys are sealed under the current encryption key */
             completed: boolean;
+            /** @description The wallets whose keys were sealed again */
             resealed: components["schemas"]["Resealed"][];
+            /** @description The id of the rotation */
             rotation?: string;
+            /** @description The encryption key that all are to be sealed under */
             to: string;
         };
         ScopeStats: {
             best_day?: components["schemas"]["StatsDay"];
+            /** @description What the breakers would have said, from closed trades alone */
             closed_breakers: components["schemas"]["ClosedBreaker"][];
             /**
              * @description Fees paid. An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -3858,25 +4230,30 @@ export interface components {
              */
             fees: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The capital and all that the trades brought. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             final_equity: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The sum of the losing results, as a number above 0. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             gross_loss: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The sum of the winning results. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             gross_profit: string;
-            judged_by: components["schemas"]["StatsLimit"][];
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The most losing results in a row
+             */
             longest_loss_streak: number;
             longest_loss_streak_end?: components["schemas"]["StreakEnd"];
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How many losing streaks reached max_consecutive_losses
+             */
             loss_streaks_at_limit: number;
             /**
              * Format: int64
@@ -3887,7 +4264,7 @@ export interface components {
             max_drawdown_abs: components["schemas"]["ClosedDrawdown"];
             max_drawdown_marked: components["schemas"]["Drawdown"];
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Profit less loss, fees included. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             net_pnl: string;
@@ -3897,17 +4274,17 @@ export interface components {
              */
             neutral: number;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The capital that the curve begins with. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             opening_capital: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Gross profit ÷ gross loss. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             profit_factor: string | null;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Income less expenses posted so far. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             realised_pnl: string;
@@ -3922,7 +4299,7 @@ export interface components {
              */
             trades: number;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The share of the results that won. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             win_rate: string | null;
@@ -3935,27 +4312,27 @@ export interface components {
         };
         /** @description One outcome: market, outcome and payout, both required. Or the whole market: payouts, which name every outcome, or void, and neither of these. */
         SettleMarket: {
-            /** @description The bot's id */
+            /** @description Only this holder: in imports, and in markets that are not exclusive */
             bot?: string;
             /** @description The market's id */
             market: string;
-            /** @description The outcome of the market that is traded */
+            /** @description With payout: the one outcome that is settled. In an exclusive market of two it settles both */
             outcome?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description What one share of the outcome pays, from 0 to 1; 0 or 1 in an exclusive market of more than two outcomes. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             payout?: string;
-            /** @description What one share of each outcome pays, from 0 to 1 */
+            /** @description What one share of each outcome pays, from 0 to 1, by outcome: every outcome of a registered market. In an exclusive market the sum is 1 */
             payouts?: {
                 [key: string]: string;
             };
-            /** @description The market is void: every holder gets the cost back */
+            /** @description The market is void: every holder gets the cost back, and the results are neutral */
             void?: boolean;
         };
         ShrunkOrder: {
             /**
-             * @description What may still be filled of the order. An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description What may still be filled of the order; 0: its permit has ended. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             left: string;
@@ -3966,7 +4343,7 @@ export interface components {
             /** @description The address on the chain */
             address?: string;
             /**
-             * @description A duration such as 30s, 15m or 1h.
+             * @description By how much the server's clock was behind the last record, where it was: the command has that record's time. A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             clock_behind?: string;
@@ -3976,8 +4353,12 @@ export interface components {
             events: components["schemas"]["EventRef"][];
             /** @description The permit's id */
             permit?: string;
-            /** @enum {string} */
+            /**
+             * @description What was signed
+             * @enum {string}
+             */
             purpose: "order" | "transfer";
+            /** @description The signed transaction, 0x and hex */
             raw?: string;
             /** @description Every reason that was found */
             reasons: components["schemas"]["SignatureObstacle"][];
@@ -3986,8 +4367,11 @@ export interface components {
              * @description The place in the portfolio's history
              */
             revision: number;
+            /** @description The shape of the typed data */
             shape?: string;
+            /** @description The signature */
             signature?: string;
+            /** @description Whether it is signed */
             signed: boolean;
             /** @description The transfer's id */
             transfer?: string;
@@ -4001,6 +4385,7 @@ export interface components {
             permit?: string;
             /** @description The transfer's id */
             transfer?: string;
+            /** @description The EIP-712 typed data to sign */
             typed_data?: unknown;
         };
         SignatureAnswer: {
@@ -4010,11 +4395,16 @@ export interface components {
             digest?: string;
             /** @description The permit's id */
             permit?: string;
-            /** @enum {string} */
+            /**
+             * @description What was signed
+             * @enum {string}
+             */
             purpose: "order" | "transfer";
             /** @description Every reason that was found */
             reasons: components["schemas"]["SignatureObstacle"][];
+            /** @description The shape of the typed data */
             shape?: string;
+            /** @description Whether it is signed */
             signed: boolean;
             /** @description The transfer's id */
             transfer?: string;
@@ -4022,52 +4412,70 @@ export interface components {
             wallet?: string;
         };
         SignatureObstacle: {
-            /** @enum {string} */
+            /**
+             * @description Which check failed, of a closed list
+             * @enum {string}
+             */
             code: "emergency_stop" | "breaker_tripped" | "bot_stopped" | "permit_unknown" | "permit_used" | "wallet_unknown" | "wrong_signer" | "wrong_token" | "wrong_asset" | "wrong_side" | "quantity" | "price" | "fee" | "expiry" | "market_settled" | "position_gone" | "unreconciled" | "paper_portfolio";
+            /** @description What was allowed */
             limit?: string;
             /** @description For a person */
             message: string;
+            /** @description What was found */
             value?: string;
         };
         Standing: {
+            /** @description What it comes from */
             cause?: string;
+            /** @description What is wrong */
             kind: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description Since when
+             */
             since: string;
+            /** @description What it is about */
             subject?: string;
+            /** @description What is wrong, for people */
             what: string;
         };
         StartBotBody: Record<string, never>;
         StateAnswer: {
+            /** @description Whether its equity has not reached min_capital, so that none of its breakers is evaluated */
+            asleep?: boolean;
             /** @description The asset in which the portfolio is valued */
             base_asset: string;
             /** @description The bots */
             bots: components["schemas"]["Bot"][];
+            /** @description The breakers that bind what is shown */
             breakers: components["schemas"]["Breaker"][];
+            /** @description wall, or imported: times come from trade files */
             clock: string;
             /**
-             * @description A duration such as 30s, 15m or 1h.
+             * @description What two people agreed to add to the wall clock. A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             clock_offset?: string;
             day: components["schemas"]["Day"];
+            /** @description Accounts of the treasury that can hardly be meant as they are */
             doubts?: components["schemas"]["Doubt"][];
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The fall from the peak, a fraction of the peak. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             drawdown: string;
             emergency_stop: components["schemas"]["EmergencyStop"];
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Cash and positions at their marks, in base asset. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             equity: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The highest equity ever, adjusted by flows. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             lifetime_peak: string;
+            /** @description What a bot holds of each exclusive market, or may open there. Its positions do not add up to it */
             markets?: components["schemas"]["MarketHolding"][];
             /**
              * @description paper or live
@@ -4076,10 +4484,12 @@ export interface components {
             mode: "paper" | "live";
             /** @description What to ask after for the next page */
             next?: string;
+            /** @description What two people decided together, oldest first */
             overrides: components["schemas"]["Override"][];
+            /** @description Exclusive markets of which a feed did not mark all outcomes in one command */
             partly_marked?: string[];
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The highest equity so far, adjusted by flows. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             peak: string;
@@ -4089,7 +4499,7 @@ export interface components {
             /** @description What is held */
             positions: components["schemas"]["Position"][];
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Equity with the positions at cost. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             realised_equity: string;
@@ -4098,13 +4508,16 @@ export interface components {
              * @description The place in the portfolio's history
              */
             revision: number;
+            /** @description Whether a mark that prices it is older than mark_max_age */
             stale?: boolean;
             /**
              * Format: date-time
              * @description The time of it
              */
             time: string;
+            /** @description Base asset is missing on the chain: nothing is opened until a reconciliation finds none missing */
             unreconciled?: boolean;
+            /** @description Marks that are beyond the collar, or the first of their assets, and price nothing yet */
             waiting_marks?: components["schemas"]["WaitingMark"][];
         };
         StatsAnswer: {
@@ -4115,6 +4528,7 @@ export interface components {
             portfolio: components["schemas"]["ScopeStats"];
         };
         StatsDay: {
+            /** @description The calendar day in the portfolio's time zone, as 2026-03-01 */
             date: string;
             /**
              * @description Profit or loss, net of fees. An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -4122,17 +4536,13 @@ export interface components {
              */
             pnl: string;
         };
-        StatsLimit: {
-            /** @description The breaker's name */
-            breaker: string;
-            limit: unknown;
-        };
         StopAllAnswer: {
+            /** @description The portfolios */
             portfolios: components["schemas"]["Stopped"][];
         };
         StopAnswer: {
             /**
-             * @description A duration such as 30s, 15m or 1h.
+             * @description By how much the server's clock was behind the last record, where it was: the command has that record's time. A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             clock_behind?: string;
@@ -4140,12 +4550,16 @@ export interface components {
             directives: components["schemas"]["Directive"][];
             /** @description What was recorded */
             events: components["schemas"]["EventRef"][];
-            /** @description What is remarkable about it */
+            /** @description What is remarkable about it, by name, such as price_off or fee_exceeded; it is recorded all the same */
             flags?: string[];
+            /** @description The name of what the command created, if it has one */
             id?: string;
+            /** @description Whether the stop survives a restart of the server although it is not recorded yet */
             kept?: boolean;
             permit?: components["schemas"]["PermitAnswer"];
+            /** @description false: it is in force and survives, and is recorded as soon as it can be */
             recorded: boolean;
+            /** @description The marks of the request that were not taken, by their place in it; the others were taken */
             refused?: components["schemas"]["RefusedMark"][];
             /**
              * Format: int64
@@ -4155,16 +4569,19 @@ export interface components {
             signature?: components["schemas"]["SignatureAnswer"];
         };
         StopBotBody: {
-            /** @description The bot may not even reduce what it holds */
+            /** @description The bot may not even reduce what it holds. An operator may for it */
             full?: boolean;
             /** @description Why, for people and the record */
             reason?: string;
         };
         Stopped: {
+            /** @description Whether the stop survives a restart of the server although it is not recorded yet */
             kept?: boolean;
             /** @description The portfolio's id */
             portfolio: string;
+            /** @description false: it is in force and survives, and is recorded as soon as it can be */
             recorded: boolean;
+            /** @description Why this portfolio could not be stopped */
             refused?: string;
             /**
              * Format: int64
@@ -4185,8 +4602,11 @@ export interface components {
             trade: number;
         };
         Subject: {
+            /** @description What is approved */
             kind: string;
+            /** @description The id of the ledger, which signatures are bound to */
             ledger: string;
+            /** @description What an approver reads and signs, line by line */
             lines: string[];
             /** @description The portfolio's id */
             portfolio: string;
@@ -4196,26 +4616,38 @@ export interface components {
             address: string;
         };
         ToSign: {
+            /** @description Why it is not to be signed */
             not?: string;
-            /** @enum {string} */
+            /**
+             * @description What can be done about it
+             * @enum {string}
+             */
             way?: "wait" | "end" | "again" | "look";
-            /** @enum {string} */
+            /**
+             * @description Whether it pays, or only uses the nonce up
+             * @enum {string}
+             */
             what: "payment" | "cancellation";
         };
         Trade: {
             /** @description The bot's id */
             bot: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it closed
+             */
             closed_at: string;
+            /** @description What closed it: fill, settlement, report or void */
             closed_by: string;
+            /** @description long or short */
             direction: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The cash that opening moved, without fees. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             entry_notional: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The cash that closing moved, without fees. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             exit_notional: string;
@@ -4225,15 +4657,21 @@ export interface components {
              */
             fee: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description What holding the position brought, negative where it cost. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             funding?: string;
             /** @description The market's id */
             market: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The number of the trade, from 1, in the order of closing
+             */
             number: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it opened
+             */
             opened_at: string | null;
             /** @description The outcome of the market that is traded */
             outcome: string;
@@ -4247,8 +4685,11 @@ export interface components {
              * @example 12.5
              */
             quantity: string;
+            /** @description win, loss or neutral */
             result: string;
+            /** @description The result that the trade is a part of, where one command closed several in one exclusive market: win, loss and streak count their sum once */
             result_id?: string;
+            /** @description Whether a void or a correction changed it after it closed */
             revised: boolean;
             /**
              * Format: int64
@@ -4282,24 +4723,41 @@ export interface components {
             trades: components["schemas"]["Trade"][];
         };
         Transfer: {
+            /** @description Why it needs a second person; empty where it needs none */
             approval_for: string[];
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How many people have to approve it, where it takes more than one
+             */
             approvals?: number;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How many people approved it, where it takes more than one
+             */
             approved?: number;
+            /** @description The second person */
             approved_by?: string;
             /** @description The asset, such as USDC */
             asset: string;
+            /** @description The transactions that were made for it, oldest first */
             attempts: components["schemas"]["Attempt"][];
+            /** @description Why nothing more of it is signed or sent, whatever else is cleared or reset */
             barred?: string;
             before_raises?: components["schemas"]["EarlierApproval"];
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The block that it is in
+             */
             block?: number;
             cancel?: components["schemas"]["Cancel"];
+            /** @description Why it failed */
             code?: string;
             /** @description For a person */
             detail?: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it ended
+             */
             ended_at: string | null;
             /**
              * Format: date-time
@@ -4311,18 +4769,26 @@ export interface components {
              * @example 12.5
              */
             fee?: string;
+            /** @description Its latest transaction was made under the approval of a higher fee that has lapsed: it is not signed any more */
             fee_lapsed?: boolean;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The most that it may cost now, where that is less than highest_fee. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             fee_now?: string;
+            /** @description Who approved it first */
             first_approved_by?: string;
             first_signature?: components["schemas"]["ApprovalSignature"];
+            /** @description hot or cold */
             from: string;
+            /** @description The asset that the chain's fee is paid in */
             gas_asset: string;
+            /** @description The hash of what is approved: 0x and 64 hex digits */
             hash: string;
-            /** @enum {string} */
+            /**
+             * @description What the transfer is for
+             * @enum {string}
+             */
             kind: "internal" | "rebalance" | "withdrawal" | "sweep" | "evacuation";
             payment: components["schemas"]["Payment"];
             raise?: components["schemas"]["Raise"];
@@ -4330,18 +4796,33 @@ export interface components {
             /** @description Why, for people and the record */
             reason: string;
             rebalance?: components["schemas"]["Rebalance"];
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How often its recorded end was taken back, because the chain did not have it
+             */
             reopened?: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it was asked for
+             */
             requested_at: string;
+            /** @description The first person */
             requested_by: string;
             signature?: components["schemas"]["ApprovalSignature"];
-            /** @enum {string} */
+            /**
+             * @description How far it has come
+             * @enum {string}
+             */
             status: "requested" | "approved" | "rejected" | "expired" | "prepared" | "signed" | "broadcast" | "confirmed" | "failed";
+            /** @description hot, cold or external */
             to: string;
+            /** @description The name of the recipient in the address book */
             to_name?: string;
             to_sign?: components["schemas"]["ToSign"];
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description Since when the recipient is in the address book
+             */
             to_since?: string;
             /** @description The transfer's id */
             transfer: string;
@@ -4365,20 +4846,30 @@ export interface components {
              * @description The time of it
              */
             time: string;
+            /** @description The transfers */
             transfers: components["schemas"]["Transfer"][];
         };
         TreasuryAnswer: {
+            /** @description What the last reconciliation found */
             differences: components["schemas"]["Difference"][];
             figures: components["schemas"]["Rebalance"];
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description Since when the hot wallet holds more than its share
+             */
             hot_above_since: string | null;
+            /** @description Whether permits that open are denied because of the treasury */
             increases_denied: boolean;
             policy: components["schemas"]["TreasuryPolicy"];
             /** @description The portfolio's id */
             portfolio: string;
+            /** @description What is wrong, with its cause */
             problems: components["schemas"]["Standing"][];
             proposal?: components["schemas"]["Proposal"];
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When the ledger was last reconciled with the chain
+             */
             reconciled_at: string | null;
             /**
              * Format: int64
@@ -4390,31 +4881,32 @@ export interface components {
              * @description The time of it
              */
             time: string;
+            /** @description Why */
             why?: string;
         };
         TreasuryBody: {
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Above it, alone or with those of 24 hours, a transfer needs a second person. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             approval_threshold_usd?: string;
             /**
-             * @description A duration such as 30s, 15m or 1h.
+             * @description How long a transfer waits to be approved and prepared. A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             approval_ttl?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The share of the total that the hot wallet should hold. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             hot_wallet_percentage?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The highest fee that a transfer may name. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             max_transfer_fee?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The smallest move between the wallets that is proposed. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             min_rebalance_usd?: string;
@@ -4423,27 +4915,27 @@ export interface components {
         };
         TreasuryPolicy: {
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Above it, alone or with those of 24 hours, a transfer needs a second person. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             approval_threshold_usd: string;
             /**
-             * @description A duration such as 30s, 15m or 1h.
+             * @description How long a transfer waits to be approved and prepared. A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             approval_ttl: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The share of the total that the hot wallet should hold. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             hot_wallet_percentage: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The highest fee that a transfer may name. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             max_transfer_fee: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The smallest move between the wallets that is proposed. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             min_rebalance_usd: string;
@@ -4457,7 +4949,7 @@ export interface components {
              * @description The number of the leg at the venue
              */
             leg?: number;
-            /** @description The market's id */
+            /** @description The fill's market; needed where the id is unknown, or that of fills of several markets (rules 2) */
             market?: string;
             /** @description The venue, part of the identity of a fill */
             venue?: string;
@@ -4469,7 +4961,7 @@ export interface components {
             /** @description The asset, such as USDC */
             asset?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The price in force meanwhile; missing if there is none. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             in_force?: string;
@@ -4482,26 +4974,47 @@ export interface components {
              * @example 12.5
              */
             price: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description Since when
+             */
             since: string;
         };
         Wallet: {
             /** @description The address on the chain */
             address: string;
+            /** @description The assets that it may hold */
             assets: components["schemas"]["WalletAsset"][];
             /** @description The chain's id */
             chain: string;
+            /** @description The id of the encryption key that the wallet's key is sealed under */
             key_id?: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it was last compared with the chain
+             */
             loaded_at: string | null;
+            /** @description Whether it is the wallet of its place that transfers use */
             main: boolean;
-            /** @enum {string} */
+            /**
+             * @description hot or cold
+             * @enum {string}
+             */
             place: "hot" | "cold";
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When the words of the wallet were last tested
+             */
             recovery_tested_at: string | null;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it was registered
+             */
             registered_at: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it was retired
+             */
             retired_at?: string;
             /** @description The wallet's name */
             wallet: string;
@@ -4509,9 +5022,14 @@ export interface components {
         WalletAsset: {
             /** @description The asset, such as USDC */
             asset: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The decimals of the asset on the chain
+             */
             decimals: number;
+            /** @description The asset's id on the chain */
             id: string;
+            /** @description Whether it is the chain's coin */
             native?: boolean;
         };
         WalletsAnswer: {
@@ -4529,6 +5047,7 @@ export interface components {
              * @description The time of it
              */
             time: string;
+            /** @description The wallets */
             wallets: components["schemas"]["Wallet"][];
         };
     };

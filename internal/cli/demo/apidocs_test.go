@@ -34,15 +34,12 @@ type apiShell struct {
 	out *bufio.Reader
 }
 
-// newAPIShell starts a server in this process, with a clock that stands still, and a shell.
-func newAPIShell(t *testing.T) *apiShell {
+// serveHere starts a server in this process, with a clock of the test's, and returns its address.
+func serveHere(t *testing.T, dir string, wall func() time.Time) string {
 	t.Helper()
-	testenv.Need(t, "bash", "curl", "python3")
-	dir := t.TempDir()
 	ctx, stop := context.WithCancel(t.Context())
-	noon := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	errs := &clitest.Buffer{}
-	a := &cli.App{Place: open.Place{Err: errs, Wall: func() time.Time { return noon }}, Out: io.Discard, Dir: dir, Environ: []string{
+	a := &cli.App{Place: open.Place{Err: errs, Wall: wall}, Out: io.Discard, Dir: dir, Environ: []string{
 		"PETS_ADMIN_KEY=" + petstest.AdminKey, "PETS_STORE=embedded:" + filepath.Join(dir, "store"),
 	}}
 	ended := make(chan int, 1)
@@ -52,12 +49,22 @@ func newAPIShell(t *testing.T) *apiShell {
 	t.Cleanup(func() { stop(); require.Zero(t, <-ended, errs.String()) })
 	address := regexp.MustCompile(`"address":"([^"]+)"`)
 	require.Eventually(t, func() bool { return address.MatchString(errs.String()) }, 10*time.Second, 5*time.Millisecond)
+	return address.FindStringSubmatch(errs.String())[1]
+}
+
+// newAPIShell starts a server in this process, with a clock that stands still, and a shell.
+func newAPIShell(t *testing.T) *apiShell {
+	t.Helper()
+	testenv.Need(t, "bash", "curl", "python3")
+	dir := t.TempDir()
+	noon := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	address := serveHere(t, dir, func() time.Time { return noon })
 
 	c := exec.Command("bash")
 	c.Dir = dir
 	examples, err := filepath.Abs(examplesFolder)
 	require.NoError(t, err)
-	c.Env = append(os.Environ(), "EXAMPLES="+examples, "PETS="+address.FindStringSubmatch(errs.String())[1], "ADMIN="+petstest.AdminKey)
+	c.Env = append(os.Environ(), "EXAMPLES="+examples, "PETS="+address, "ADMIN="+petstest.AdminKey)
 	in, err := c.StdinPipe()
 	require.NoError(t, err)
 	pipe, err := c.StdoutPipe()

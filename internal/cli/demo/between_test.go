@@ -30,7 +30,7 @@ type between struct {
 
 	mu    sync.Mutex // one command at a time, as the bot sends them
 	post  func(w http.ResponseWriter, q *http.Request, body []byte)
-	known map[string]bool // reported fills; a bot reports them again when it starts
+	known map[string]bool // reported fills and sets; a bot reports them again when it starts
 	// unanswered is the command during which the bot was killed, with its key: the bot's next life
 	// has to start with it.
 	unanswered string
@@ -122,15 +122,20 @@ func (b *between) killAt(t *testing.T, n int, when string) {
 			t.Errorf("the journal was to be sent again: %s, not %s", first, sent)
 		}
 		first = ""
-		var fill struct {
+		var fact struct {
 			TradeID string `json:"trade_id"`
+			SetID   string `json:"set_id"`
 		}
-		if strings.HasSuffix(q.URL.Path, "/fills") && json.Unmarshal(body, &fill) == nil && b.known[fill.TradeID] {
+		_ = json.Unmarshal(body, &fact)
+		id := fact.TradeID + fact.SetID
+		if b.known[id] {
 			b.forward(w, q, body)
 			return
 		}
 		if n--; n > 0 {
-			b.known[fill.TradeID] = true
+			if id != "" {
+				b.known[id] = true
+			}
 			b.forward(w, q, body)
 			return
 		}

@@ -137,8 +137,10 @@ func TestStateShowsWhatSleeps(t *testing.T) {
 // changes nothing, and nothing leads back.
 func TestTheSecondEditionIsAdopted(t *testing.T) {
 	t.Parallel()
-	s, _ := served(t)
-	s.Ok("portfolio", "open", "main", "--limit", "rules=1")
+	s := petstest.New(t)
+	petstest.FirstEdition(t, s.Store(), nil)
+	p := petstest.ServeFolder(t, s.Store())
+	s.Env = append(s.Env, "PETS_SERVER="+p.URL, "PETS_KEY="+petstest.AdminKey)
 	require.Contains(t, squeezed(s.Ok("limits")), `pets limits adopt --reason "…" -p main`)
 	require.Contains(t, s.Ok("state"), "rules     1, the first edition")
 	s.Fails(2, []string{"--reason is needed"}, "limits", "adopt")

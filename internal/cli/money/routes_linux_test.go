@@ -191,7 +191,6 @@ var steps = []step{
 	{route: "GET /v1/portfolios", who: "olga", line: "portfolio list"},
 	{route: "POST /v1/portfolios", who: "olga", line: "portfolio open second --limit max_daily_loss_pct=0.03"},
 	{route: "GET ", who: "olga", line: "-p second limits"},
-	{route: "POST /limits", who: "admin", line: "-p paper limits adopt --reason agreed --yes"},
 	{route: "POST /limits", who: "admin", line: "-p paper limits set fee_bps=1 blocked_zones=none --reason smaller"},
 	{route: "POST /v1/api-keys", who: "admin", line: "apikey issue --user carl --role auditor"},
 	{route: "GET /v1/api-keys", who: "admin", line: "apikey list"},

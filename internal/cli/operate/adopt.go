@@ -68,7 +68,7 @@ func (a *app) adopt(c *cobra.Command, reason string, yes bool) error {
 	case a.JSON:
 		return a.PrintJSON(v)
 	default:
-		p := a.Messages()
+		p := a.Printer()
 		p.Line("%s lives by the second edition of the rules, with every limit of it set: there is nothing to adopt", v.Portfolio)
 		return p.Err
 	}

@@ -34,6 +34,7 @@ func TestThePairsOfACorrection(t *testing.T) {
 	body, err = overrideKinds["settlement"]([]string{"market=rain", "YES=1", "NO=0", "rebase=yes"})
 	require.NoError(t, err)
 	require.Equal(t, map[string]any{"market": "rain", "payouts": map[string]string{"YES": "1", "NO": "0"}, "rebase": true}, body)
+	require.Equal(t, []string{"Smith, J.=1", "a=b=0", "NO=0", "x"}, payoutPairs([]string{"Smith, J.=1,a=b=0", "NO=0", "x"}))
 	body, err = tokensPatch([]string{"market=rain", "condition=0xab", "YES=1"})
 	require.NoError(t, err)
 	require.Equal(t, map[string]any{"market": "rain", "condition": "0xab", "tokens": map[string]string{"YES": "1"}}, body)

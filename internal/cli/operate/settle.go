@@ -55,14 +55,34 @@ func (a *app) settleCommand() *cobra.Command {
 }
 
 func payoutFlags(c *cobra.Command, payouts *[]string, void *bool) {
-	c.Flags().StringSliceVar(payouts, "payouts", nil, "what a share of each outcome pays, as `OUTCOME=N`, with commas between them")
+	c.Flags().StringArrayVar(payouts, "payouts", nil, "what a share of each outcome pays, as `OUTCOME=N`, with commas between them")
 	c.Flags().BoolVar(void, "void", false, "give every holder the cost back; the results are neutral")
+}
+
+// payoutPairs takes OUTCOME=N,… apart. The name of an outcome may have a comma in it: only what
+// has an = is a pair.
+func payoutPairs(texts []string) []string {
+	var pairs []string
+	for _, text := range texts {
+		pair := ""
+		for part := range strings.SplitSeq(text, ",") {
+			if pair += part; strings.Contains(part, "=") {
+				pairs, pair = append(pairs, pair), ""
+				continue
+			}
+			pair += ","
+		}
+		if pair = strings.TrimSuffix(pair, ","); pair != "" {
+			pairs = append(pairs, pair)
+		}
+	}
+	return pairs
 }
 
 // payoutsOf reads what the outcomes of a market pay. The name of an outcome may have an = in it.
 func payoutsOf(flag string, texts []string) (map[string]domain.Decimal, error) {
 	var payouts map[string]domain.Decimal
-	for _, text := range texts {
+	for _, text := range payoutPairs(texts) {
 		at := strings.LastIndex(text, "=")
 		if at <= 0 {
 			return nil, cli.Usage(domain.Invalid(flag+" "+cli.Quoted(text), "must be OUTCOME=N, such as YES=1"))
