@@ -1906,6 +1906,7 @@ export interface components {
              * @example 12.5
              */
             gross_profit: string;
+            /** @description The limits of the breakers that closed trades are judged by, also where nothing would have tripped */
             judged_by: components["schemas"]["StatsLimit"][];
             /**
              * Format: int64
@@ -4249,6 +4250,7 @@ export interface components {
              * @example 12.5
              */
             gross_profit: string;
+            /** @description The limits of the breakers that closed trades are judged by, also where nothing would have tripped */
             judged_by: components["schemas"]["StatsLimit"][];
             /**
              * Format: int64
@@ -4545,6 +4547,7 @@ export interface components {
         StatsLimit: {
             /** @description The breaker's name */
             breaker: string;
+            /** @description The limit that the series is judged by: a number for a streak, a decimal for a ratio */
             limit: unknown;
         };
         StopAllAnswer: {
