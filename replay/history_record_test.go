@@ -192,7 +192,7 @@ allocate idle -99.5
 allocate idle 50
 deposit 9000
 as admin ada
-adjust hot:treasury -8100 corrects=39 reason="typed 9000 for 900"
+adjust hot:treasury -8100 flow=yes of=39 reason="typed 9000 for 900"
 as operator olga
 # It holds NO shares of several outcomes, and is paid in parts.
 buy alpha cup/!A 100 @ 0.60

@@ -147,7 +147,7 @@ func (s *State) applySets(at domain.Stamp, e *domain.SetsChanged) {
 	}
 	s.moved(e.Bot)
 	for _, part := range e.Parts {
-		s.revalue(s.instrument(domain.Instrument{Market: e.Market, Outcome: part.Outcome}))
+		s.revalueFor(s.instrument(domain.Instrument{Market: e.Market, Outcome: part.Outcome}), e.Bot)
 	}
 }
 

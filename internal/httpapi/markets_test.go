@@ -13,9 +13,9 @@ import (
 	"pets/eventstore/memory"
 )
 
-// adopted opens a portfolio of the second edition with an exclusive market, of which alpha
+// paired opens a portfolio of the second edition with an exclusive market, of which alpha
 // holds 500 YES and 300 NO.
-func adopted(t *testing.T, o rigged) *rig {
+func paired(t *testing.T, o rigged) *rig {
 	t.Helper()
 	r := newRig(t, o).opened()
 	r.must("admin", main+"/limits", `{"adopt":true,"reason":"risk lives in markets","max_daily_loss_pct":"0.99","breaker_stops":"bot"}`)
@@ -37,7 +37,7 @@ type stateShown struct {
 // "`state` shows, per bot and market, payoff min and max, value, exposure (positions alone do
 // not add up to equity)": to people of all bots, to a bot of its own.
 func TestStateShowsMarkets(t *testing.T) {
-	r := adopted(t, rigged{})
+	r := paired(t, rigged{})
 	for who, rows := range map[string]int{"operator": 1, "alpha": 1, "beta": 0} {
 		var v stateShown
 		r.get(who, main+"/state").into(t, &v)
@@ -50,7 +50,7 @@ func TestStateShowsMarkets(t *testing.T) {
 
 // The table of halts in `state`, row by row, with what each leaves to a bot and to an operator.
 func TestStateShowsHalts(t *testing.T) {
-	r := adopted(t, rigged{})
+	r := paired(t, rigged{})
 	shown := func(who string) []portfolio.Halt {
 		var v stateShown
 		r.get(who, main+"/state").into(t, &v)
@@ -81,7 +81,7 @@ func TestStateShowsHalts(t *testing.T) {
 func TestAPendingStopIsAHalt(t *testing.T) {
 	t.Parallel()
 	down := &failing{Store: memory.New()}
-	r := adopted(t, rigged{store: down})
+	r := paired(t, rigged{store: down})
 	down.down.Store(true)
 	a := r.post("operator", main+"/bots/alpha/stop", `{}`)
 	require.Equal(t, http.StatusAccepted, a.status, a.body)
