@@ -144,6 +144,7 @@ var added = []string{
 	"best_day/date", "best_day/pnl", "worst_day/date", "worst_day/pnl", "closed_breakers/*/limit",
 	"max_drawdown_abs/abs", "max_drawdown_abs/ratio", "max_drawdown_abs/peak", "max_drawdown_abs/trough",
 	"max_drawdown_abs/peak_trade", "max_drawdown_abs/peak_time", "max_drawdown_abs/trough_trade", "max_drawdown_abs/trough_time",
+	"judged_by/", "judged_by/*/breaker", "judged_by/*/limit",
 }
 
 func init() {
