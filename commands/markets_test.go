@@ -77,6 +77,31 @@ func TestTheSecondEditionIsAdoptedForGood(t *testing.T) {
 	r.check()
 }
 
+// "Keys that neither the policy nor the request sets get the defaults": one that the request
+// sets to what switches it off stays off.
+func TestAdoptionKeepsWhatItIsTold(t *testing.T) {
+	r := newRig(t).opened("a")
+	r.must(alice, ChangeLimits{Limits: json.RawMessage(`{"min_capital":"0","position_dust_usd":"0"}`), Reason: "risk lives in markets", Adopt: true})
+	p := fold(t, r.store).Policy
+	require.Equal(t, []any{2, "0", "0"}, []any{p.Rules, p.MinCapital.String(), p.PositionDustUSD.String()})
+	r.check()
+}
+
+// "2 for new portfolios": a request names no earlier edition, and one that names keys of
+// the newest keeps what it says.
+func TestANewPortfolioLivesByTheNewestRules(t *testing.T) {
+	r := newRig(t)
+	open := OpenPortfolio{ID: "main", Mode: domain.ModePaper, BaseAsset: "USDC", BaseDecimals: 6, Defaults: domain.NewPolicy(domain.ModePaper, domain.ClockWall, "USDC")}
+	for _, back := range []string{`{"rules":1}`, `{"rules":0}`} {
+		open.Limits = json.RawMessage(back)
+		require.ErrorContains(t, r.refused(domain.CodeInvalid, olga, open), "limits.rules must be 2")
+	}
+	open.Limits = json.RawMessage(`{"min_capital":"0","while_tripped":"nothing","rules":2}`)
+	r.must(olga, open)
+	p := fold(t, r.store).Policy
+	require.Equal(t, []any{2, "0", domain.WhileNothing, "0.1"}, []any{p.Rules, p.MinCapital.String(), p.WhileTripped, p.PositionDustUSD.String()})
+}
+
 // "readers see single trades": a trip beyond the first 100 stops its bot by a directive
 // of its own, and the answer counts every trade.
 func TestAnswersSeeSingleRows(t *testing.T) {

@@ -62,7 +62,11 @@ func (c *OpenPortfolio) patched() (domain.Policy, error) {
 	if len(c.Limits) == 0 {
 		return c.Defaults, nil
 	}
-	return portfolio.Patched(c.Defaults, c.Limits)
+	p, err := portfolio.Patched(c.Defaults, c.Limits)
+	if err == nil && p.Rules < c.Defaults.Rules {
+		return p, domain.Invalid("limits.rules", "must be %d, or absent: a new portfolio lives by the newest edition of the rules", c.Defaults.Rules)
+	}
+	return p, err
 }
 
 // RegisterBot introduces a bot and gives it capital from hot:treasury.

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -155,6 +156,30 @@ func TestTheServerConfirmsAMarkThatWaits(t *testing.T) {
 	m.watch()
 	require.Len(t, m.records(), all, "once")
 	require.False(t, m.w.timed.Load())
+	m.check()
+}
+
+// "While Time stands still nothing is confirmed by time", on the server as well: until the clock is
+// right again.
+func TestTheServerConfirmsNothingWhileTimeStands(t *testing.T) {
+	m := newTwoClocks(t)
+	m.opened("a")
+	m.must(alice, ChangeLimits{Limits: []byte(`{"rules":2,"mark_collar":"0.25"}`), Reason: "second edition"})
+	for _, price := range []string{"0.40", "0.90"} {
+		m.must(olga, MarkPrices{Marks: []domain.Mark{{Market: "m", Outcome: "YES", Price: dec(price)}}})
+	}
+	confirmed := func() bool {
+		return slices.ContainsFunc(m.records(), func(r eventstore.Record) bool { return r.Type == domain.MarkConfirmedType })
+	}
+	m.clock.add(-time.Hour)
+	m.pass(time.Minute)
+	m.watch()
+	m.must(olga, deposit("1"))
+	m.watch()
+	require.False(t, confirmed())
+	m.clock.add(time.Hour)
+	m.watch()
+	require.True(t, confirmed())
 	m.check()
 }
 

@@ -175,7 +175,14 @@ const (
 	maxCooldown     = 30 * 24 * time.Hour
 )
 
-// DefaultPolicy returns the default policy of a portfolio of the given mode.
+// NewPolicy returns the policy that a new portfolio is opened with: the second edition of
+// the rules, with its defaults.
+func NewPolicy(mode Mode, clock Clock, baseAsset string) Policy {
+	return DefaultPolicy(mode).Adopted(mode, clock, baseAsset)
+}
+
+// DefaultPolicy returns the defaults of the first edition of the rules, on which those of
+// the second are built.
 func DefaultPolicy(mode Mode) Policy {
 	p := Policy{
 		MaxConsecutiveLosses:    3,

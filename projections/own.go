@@ -20,7 +20,9 @@ type OwnState struct {
 	Bots          []Bot         `json:"bots"`
 	Breakers      []Breaker     `json:"breakers"`
 	Positions     []Position    `json:"positions"`
-	Policy        domain.Policy `json:"policy"`
+	// Markets are the exclusive markets that the bot holds, or may open.
+	Markets []portfolio.MarketHolding `json:"markets,omitempty"`
+	Policy  domain.Policy             `json:"policy"`
 	// Stale reports that one of the positions has a mark that is older than mark_max_age.
 	Stale bool `json:"stale,omitempty"`
 }
@@ -30,7 +32,8 @@ type OwnState struct {
 func OwnStateOf(s *portfolio.State, bot string, now time.Time) OwnState {
 	v := OwnState{
 		Portfolio: s.Portfolio, Revision: lastRevision(s), Time: s.Time, Mode: s.Mode, Clock: s.Clock, BaseAsset: s.BaseAsset,
-		EmergencyStop: EmergencyStopOf(s), Bots: []Bot{}, Breakers: []Breaker{}, Positions: []Position{}, Policy: s.Policy.Clone(),
+		EmergencyStop: EmergencyStopOf(s), Bots: []Bot{}, Breakers: []Breaker{}, Positions: []Position{},
+		Markets: s.MarketHoldings(bot, now), Policy: s.Policy.Clone(),
 	}
 	if b := s.Bots[bot]; b != nil {
 		v.Bots = append(v.Bots, botOf(s, b))

@@ -34,7 +34,12 @@ type State struct {
 	Bots           []Bot           `json:"bots"`
 	Breakers       []Breaker       `json:"breakers"`
 	Positions      []Position      `json:"positions"`
-	Policy         domain.Policy   `json:"policy"`
+	// Markets are the exclusive markets that bots hold, or may open: what all that a bot
+	// holds there pays together, is worth and risks. Its positions do not add up to it.
+	Markets []portfolio.MarketHolding `json:"markets,omitempty"`
+	Policy  domain.Policy             `json:"policy"`
+	// Asleep: the portfolio has less than min_capital, and its breakers are not evaluated.
+	Asleep bool `json:"asleep,omitempty"`
 	// Overrides are what two people decided together, oldest first.
 	Overrides []Override `json:"overrides"`
 	// Doubts lists accounts of the treasury that can hardly be meant as they are.
@@ -171,6 +176,8 @@ type Bot struct {
 	Neutral           int            `json:"neutral"`
 	RealisedPnL       domain.Decimal `json:"realised_pnl"`
 	Fees              domain.Decimal `json:"fees"`
+	// Asleep: the bot has less than min_capital, and its breakers are not evaluated.
+	Asleep bool `json:"asleep,omitempty"`
 	// Halts are what keeps the bot from trading freely, with what each leaves permitted
 	// to it, and to an operator for it, under the second edition of the rules. Of several,
 	// the strictest holds.
@@ -202,8 +209,8 @@ func StateAt(s *portfolio.State, now time.Time) State {
 		Drawdown:      s.Refs.Drawdown(equity).Ratio(),
 		Day:           Day{Date: s.Day, Open: s.Refs.DayOpen, Loss: s.Refs.DailyLoss(equity).Ratio()},
 		EmergencyStop: EmergencyStopOf(s),
-		Bots:          make([]Bot, 0, len(s.Bots)), Breakers: BreakersOf(s), Positions: PositionsAt(s, now), Policy: s.Policy.Clone(),
-		Overrides: OverridesOf(s), Doubts: DoubtsOf(s),
+		Bots:          make([]Bot, 0, len(s.Bots)), Breakers: BreakersOf(s), Positions: PositionsAt(s, now), Markets: s.MarketHoldings("", now), Policy: s.Policy.Clone(),
+		Asleep: asleep(s, &s.Refs, equity), Overrides: OverridesOf(s), Doubts: DoubtsOf(s),
 		WaitingMarks: WaitingMarksOf(s), Stale: s.StalePositions(now) > 0, PartlyMarked: s.PartlyMarked(), Unreconciled: s.Custody.Unreconciled(),
 	}
 	for _, id := range s.BotIDs() {
@@ -244,7 +251,7 @@ func botOf(s *portfolio.State, b *portfolio.Bot) Bot {
 		Bot: b.ID, Status: b.Status, Cash: b.Cash, Equity: b.Equity(), Peak: b.Refs.Peak,
 		Drawdown: b.Refs.Drawdown(b.Equity()).Ratio(), ConsecutiveLosses: b.Streak.Losses,
 		Trades: b.Trades, Wins: b.Wins, Losses: b.Losses, Neutral: b.Neutral, RealisedPnL: realised, Fees: fees,
-		Halts: haltsOf(s, b.ID),
+		Asleep: asleep(s, &b.Refs, b.Equity()), Halts: haltsOf(s, b.ID),
 	}
 }
 

@@ -43,7 +43,7 @@ func Describe(event domain.Event) string {
 	case *domain.CommandNoted:
 		return e.Note
 	case *domain.MarketRegistered:
-		return fmt.Sprintf("market %s is of kind %s", e.Market, e.Kind)
+		return registered(e)
 	case *domain.BotRegistered:
 		return e.Bot + " registered"
 	case *domain.BotCapitalAllocated:
@@ -85,7 +85,7 @@ func describeTrading(event domain.Event) string {
 	case *domain.PriceMarked:
 		return fmt.Sprintf("%d marked by %s: %s%s", len(e.Marks), e.Source, marks(e.Marks), refusedMarks(e.Refused))
 	case *domain.TradeClosed:
-		return fmt.Sprintf("%s closed %s of %s: %s of %s, fee %s%s", e.Bot, e.Trade, Short(e.Instrument), e.Result, Signed(e.PnL), e.Fee, funded(e.Funding)+flags(e.Flags))
+		return fmt.Sprintf("%s closed %s of %s: %s of %s, fee %s%s", e.Bot, e.Trade, Short(e.Instrument), e.Result, Signed(e.PnL), e.Fee, funded(e.Funding)+partOf(e)+flags(e.Flags))
 	case *domain.TradeRevised:
 		return fmt.Sprintf("%s: trade %s of %s revised to %s", e.Bot, e.Trade, Signed(e.Before.PnL), revision(e))
 	default:

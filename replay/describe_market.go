@@ -126,3 +126,30 @@ func funded(amount domain.Decimal) string {
 	}
 	return ", funding " + Signed(amount)
 }
+
+// registered says what a market is, and what a late registration changes of equity.
+func registered(e *domain.MarketRegistered) string {
+	text := fmt.Sprintf("market %s is of kind %s", e.Market, e.Kind)
+	if e.Exclusive {
+		text += ", exclusive: one of " + strings.Join(e.Outcomes, ", ")
+	}
+	for i, c := range e.Changes {
+		separator := ", "
+		if i == 0 {
+			separator = "; valued together, that changes equity as a flow: "
+		}
+		text += separator + cmp.Or(c.Bot, "portfolio") + " " + Signed(c.Amount)
+	}
+	return text
+}
+
+// partOf names the result of a trade that is not a result of its own.
+func partOf(e *domain.TradeClosed) string {
+	switch {
+	case e.ResultID == "":
+		return ""
+	case e.Deferred:
+		return ", part of result " + e.ResultID + ", which waits for the next of the market"
+	}
+	return ", part of result " + e.ResultID
+}

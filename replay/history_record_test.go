@@ -45,7 +45,7 @@ func TestRecordHistory(t *testing.T) {
 	if *recordHistory != "" {
 		build, dir = *recordHistory, filepath.Join(historiesDir, *recordHistory)
 	}
-	stores := map[string]eventstore.Store{"every-event": everyEvent(t), "keys": systemStream(t), "seldom": seldom(t)}
+	stores := map[string]eventstore.Store{"every-event": everyEvent(t), "keys": systemStream(t), "seldom": seldom(t), "second": second(t), "crowd": crowd(t)}
 	files, err := filepath.Glob("testdata/*.txt")
 	require.NoError(t, err)
 	for _, file := range files {
@@ -135,6 +135,111 @@ permit alpha buy m/YES 10 @ 0.5
 	}})
 	require.NoError(t, err)
 	return store
+}
+
+// second has what the scenarios of the second edition leave out: each key of it, marks that
+// wait, are confirmed and are dropped, a bot's own word, groups, an order that is filled or
+// gone, a bot that sleeps, a flow that is corrected, a halt with its ways out, a market that
+// is settled in parts and corrected, and one that is registered late.
+func second(t *testing.T) eventstore.Store {
+	t.Helper()
+	return scenarioStore(t, "second", `
+open mode=live gate=paper capital=10000 rules=2 while_tripped=reduce mark_collar=0.25 mark_confirm_after=10s min_capital=1 registered_only=true position_dust_usd=0.1 max_market_usd=5000 max_orders_per_day=50 market_cooldown=1h max_rolling_loss_pct=0.3 max_bot_daily_loss_pct=0.6 max_bot_drawdown_pct=0.9 max_consecutive_losses=1 breaker_stops=bot
+bot alpha capital=2000
+bot beta capital=1000
+bot idle capital=0
+market rain kind=outcome outcomes=YES,NO
+market cup kind=outcome outcomes=A,B,C
+permit alpha buy fog/YES 10 @ 0.30
+as feed ticks
+mark rain/YES 0.30 rain/NO 0.70
+mark cup/A 0.30 cup/B 0.30 cup/C 0.40
+as operator olga
+permit alpha buy rain/YES 1000 @ 0.30
+buy alpha rain/YES 600 @ 0.30 permit=last
+release last
+# It waits, is dropped, waits again and is confirmed by time.
+as feed ticks
+mark rain/YES 0.90
+as operator olga
+permit beta buy rain/YES 10 @ 0.40
+as feed ticks
+mark rain/YES 0.32
+mark rain/YES 0.90
+wait 11s
+mark cup/A 0.31
+as operator olga
+# A take-profit and a stop of one group.
+permit alpha sell rain/YES 400 @ 0.95 group=exit
+permit alpha sell rain/YES 300 @ 0.20 group=exit
+sell alpha rain/YES 200 @ 0.90 permit=last
+permit beta buy rain/NO 20 @ 0.10 time_in_force=fok
+place last
+wait 45s
+mark rain/YES 0.85
+# A market that nobody marks lives by the word of its holders.
+market quiet kind=outcome outcomes=YES,NO
+permit beta buy quiet/YES 50 @ 0.40
+buy beta quiet/YES 50 @ 0.40 permit=last
+permit beta buy quiet/YES 50 @ 0.55
+buy beta quiet/YES 50 @ 0.55 permit=last
+# A bot sleeps, wakes and sleeps again.
+allocate idle 100
+allocate idle -99.5
+allocate idle 50
+deposit 9000
+as admin ada
+adjust hot:treasury -8100 corrects=39 reason="typed 9000 for 900"
+as operator olga
+# It holds NO shares of several outcomes, and is paid in parts.
+buy alpha cup/!A 100 @ 0.60
+buy alpha cup/B 100 @ 0.30
+sets alpha split cup 10 id=s1
+settle cup/A 0
+payouts cup B 0 C 1
+# A loss trips; the way out stays open.
+buy beta rain/NO 100 @ 0.30
+sell beta rain/NO 100 @ 0.10
+permit beta sell quiet/YES 100 @ 0.10
+sell beta quiet/YES 99.9 @ 0.50 permit=last
+reset consecutive_losses beta rebase=yes reason="looked at it"
+start beta
+stop beta full=yes reason="away"
+permit beta buy rain/YES 1 @ 0.30
+start beta
+permit beta buy rain/NO 10 @ 0.10
+# Registered after it was traded in.
+buy alpha late/YES 100 @ 0.40
+buy alpha late/NO 100 @ 0.50
+market late kind=outcome outcomes=YES,NO
+sets alpha merge late 40 fee=0.1 id=s2
+payouts late void
+wait 26h
+mark rain/YES 0.80
+payouts rain YES 1 NO 0
+`)
+}
+
+// crowd has what stands in a record of many: trades that one command closes or revises,
+// and the breakers that it warns of and trips, three of each bot.
+func crowd(t *testing.T) eventstore.Store {
+	t.Helper()
+	var text strings.Builder
+	text.WriteString("open capital=100000 rules=2 breaker_warn_at=0.5 breaker_stops=bot max_consecutive_losses=2 max_bot_drawdown_pct=0.6 max_bot_daily_loss_pct=0.6\n")
+	for _, market := range []string{"cup", "bowl"} {
+		fmt.Fprintf(&text, "market %s kind=outcome outcomes=A,B,C,D\n", market)
+		for bot := range 35 {
+			if market == "cup" {
+				fmt.Fprintf(&text, "bot b%d capital=10\n", bot)
+			}
+			for _, outcome := range []string{"A", "B", "C"} {
+				fmt.Fprintf(&text, "buy b%d %s/%s 4 @ 0.3\n", bot, market, outcome)
+			}
+		}
+		fmt.Fprintf(&text, "payouts %s A 0 B 0 C 0 D 1\n", market)
+	}
+	text.WriteString("correct bowl A 1 B 0 C 0 D 0 reason=wrong\n")
+	return scenarioStore(t, "crowd", text.String())
 }
 
 // everyEvent is the stream with every event type of portfolios that the domain keeps.

@@ -13,6 +13,7 @@ import (
 	"pets/commands/custody"
 	"pets/domain"
 	"pets/domain/treasury"
+	"pets/eventstore/memory"
 )
 
 // "A difference is an event, an alert, and stops outgoing transfers until explained by a
@@ -50,6 +51,49 @@ func TestADifferenceStopsTransfers(t *testing.T) {
 	require.Empty(t, s.state().Custody.Differences)
 	s.until(id, treasury.Confirmed)
 	s.agrees()
+}
+
+// "A shortage of the base asset on the chain beyond what live permits reserve, found by two
+// reconciliations in a row, denies increases and signatures of orders that open
+// (`unreconciled`) until one finds none": with a chain, up to the signature.
+func TestAShortageOpensNothing(t *testing.T) {
+	t.Parallel()
+	s := newWorld(t).serve(memory.New())
+	s.open(`{"rules":2}`)
+	placed := s.permit(domain.Buy, "10") // reserves 5 of what is missing
+	s.must(olga, commands.RecordDeposit{Wallet: domain.WalletHot, Amount: dec("5.000001")})
+	reconcile := func() {
+		t.Helper()
+		_, err := s.custody.Reconcile(s.ctx(), main, by(olga, commands.Reconcile{}))
+		require.NoError(t, err)
+	}
+	opens := func() []domain.ReasonCode {
+		t.Helper()
+		a := s.must(botA, commands.AskPermit{Bot: "a", Instrument: domain.Instrument{Market: "m", Outcome: "YES"}, Side: domain.Buy, Quantity: dec("1"), LimitPrice: dec("0.5")})
+		var codes []domain.ReasonCode
+		for _, r := range a.Permit.Reasons {
+			codes = append(codes, r.Code)
+		}
+		if a.Permit.Allowed {
+			s.must(botA, commands.ReleasePermit{Permit: a.Permit.PermitID})
+		}
+		return codes
+	}
+	reconcile()
+	require.Empty(t, opens(), "found once")
+	reconcile()
+	require.True(t, s.state().Custody.Unreconciled())
+	require.Equal(t, []domain.ReasonCode{domain.ReasonUnreconciled}, opens())
+	a, signature, err := s.sign(someKey(), placed, tenShares)
+	require.NoError(t, err)
+	require.Empty(t, signature)
+	require.Equal(t, domain.SignUnreconciled, a.Signature.Reasons[0].Code)
+
+	s.must(olga, commands.RecordWithdrawal{Wallet: domain.WalletHot, Amount: dec("5.000001")})
+	require.Equal(t, []domain.ReasonCode{domain.ReasonUnreconciled}, opens(), "until a reconciliation finds none")
+	reconcile()
+	require.Empty(t, opens())
+	s.signs(someKey(), placed, tenShares)
 }
 
 // A transfer under way is not a difference, whatever its status.

@@ -110,6 +110,12 @@ func (h Holding) Empty() bool {
 	return !slices.ContainsFunc(h.Shares, func(s Shares) bool { return !s.For.IsZero() || !s.Against.IsZero() })
 }
 
+// Uneven reports that it matters which outcome wins.
+func (h Holding) Uneven() bool {
+	p := h.Payoff()
+	return p.Min != p.Max
+}
+
 // few is the number of outcomes up to which nothing is allocated.
 const few = 8
 

@@ -22,7 +22,7 @@ func Payouts(live []string, named map[string]domain.Decimal) ([]Payout, error) {
 	for _, outcome := range live {
 		price, ok := named[outcome]
 		if !ok {
-			return nil, domain.Invalid("payouts", "do not name the outcome %q; name every outcome of the market that is not settled", outcome)
+			return nil, domain.Invalid("payouts", "do not name the outcome %q; name %s", outcome, list(live))
 		}
 		if err := checkPrice("payouts", outcome, price); err != nil {
 			return nil, err

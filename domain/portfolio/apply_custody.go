@@ -102,13 +102,14 @@ func (s *State) countShortage(at domain.Stamp, e *domain.BalanceReconciled) {
 	if !s.Policy.Second() {
 		return
 	}
-	short, compared := domain.Zero, false
+	short, compared, skipped := domain.Zero, false, false
 	for _, l := range e.Lines {
 		if l.Asset != s.BaseAsset {
 			continue
 		}
 		if l.Skipped != "" {
-			return
+			skipped = true
+			continue
 		}
 		compared = true
 		missing := l.Difference.Neg()
@@ -126,7 +127,7 @@ func (s *State) countShortage(at domain.Stamp, e *domain.BalanceReconciled) {
 	switch c := &s.Custody; {
 	case short.Sign() > 0:
 		c.Short, c.Shortage = min(c.Short+1, shortages), short
-	case compared:
+	case compared && !skipped:
 		c.Short, c.Shortage = 0, domain.Zero
 	}
 }

@@ -19,7 +19,9 @@ type Waiting struct {
 	Price domain.Decimal `json:"price"`
 	// Since is when the first of the waiting marks came; one that takes the place of
 	// another one goes on from there.
-	Since    time.Time `json:"since"`
+	Since time.Time `json:"since"`
+	// At is when this one came: its age counts from there, also once it is in force.
+	At       time.Time `json:"at,omitzero"`
 	Revision uint64    `json:"revision"`
 	Source   string    `json:"source"`
 	// User sent it. It is known of assets.
@@ -97,6 +99,9 @@ func (d *Decision) judgeMark(m domain.Mark) (*domain.Mark, error) {
 		return nil, err
 	}
 	if m.Asset != "" {
+		if d.caller.Role == domain.RoleBot {
+			return nil, domain.Errorf(domain.CodeDenied, "an asset is marked by a key of role feed or operator: a bot's word prices only its own holding")
+		}
 		return &m, nil
 	}
 	i := domain.Instrument{Market: m.Market, Outcome: m.Outcome}
@@ -218,11 +223,19 @@ func inCollar(price, of, collar domain.Decimal, kind domain.MarketKind) bool {
 
 // waitingAfter returns what waits after another mark beyond the collar.
 func waitingAfter(old *Waiting, at domain.Stamp, e *domain.PriceMarked, m domain.Mark) *Waiting {
-	w := &Waiting{Price: m.Price, Since: at.Time, Revision: at.Revision, Source: string(e.Source), User: e.User}
+	w := &Waiting{Price: m.Price, Since: at.Time, At: at.Time, Revision: at.Revision, Source: string(e.Source), User: e.User}
 	if old != nil {
 		w.Since = old.Since
 	}
 	return w
+}
+
+// orElse returns the mark that waits, or where none does one of a feed at a stamp.
+func (w *Waiting) orElse(at domain.Stamp) Waiting {
+	if w == nil {
+		return Waiting{At: at.Time, Revision: at.Revision, Source: string(domain.RoleFeed)}
+	}
+	return *w
 }
 
 // confirmMarks records the marks that have waited long enough, and evaluates what they
@@ -325,21 +338,18 @@ func (s *State) applyMarkConfirmed(at domain.Stamp, e *domain.MarkConfirmed) {
 	s.effects.Performed = true
 	if e.Asset != "" {
 		a := s.asset(e.Asset)
-		w := a.Waiting
+		w := a.Waiting.orElse(at)
 		s.setWaitingAsset(a, nil)
-		s.markAsset(at, domain.Mark{Asset: e.Asset, Price: e.Price})
-		if w != nil && w.Source == string(domain.RoleFeed) && w.User != "" {
-			a.markedBy(FeedMark{User: w.User, Price: e.Price, At: at.Time})
+		s.markAsset(domain.Stamp{Revision: w.Revision, Time: w.At}, domain.Mark{Asset: e.Asset, Price: e.Price})
+		if w.Source == string(domain.RoleFeed) && w.User != "" {
+			a.markedBy(FeedMark{User: w.User, Price: e.Price, At: w.At})
 		}
 		return
 	}
 	in := s.instrument(e.Instrument)
-	source := string(domain.RoleFeed)
-	if in.Waiting != nil {
-		source = in.Waiting.Source
-	}
+	w := in.Waiting.orElse(at)
 	s.setWaiting(in, nil)
-	in.Marks.push(MarkEntry{Price: e.Price, Revision: at.Revision, Time: at.Time, Source: source})
+	in.Marks.push(MarkEntry{Price: e.Price, Revision: w.Revision, Time: w.At, Source: w.Source})
 	in.Own = nil
 	s.revalue(in)
 }

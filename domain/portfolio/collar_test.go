@@ -94,6 +94,52 @@ func TestAMarkIsConfirmedByTime(t *testing.T) {
 	require.Equal(t, []string{"day.opened", "mark.confirmed", "mark.confirmed"}, h.types()[:3])
 }
 
+// A mark that was confirmed by time is as old as it is: a server that stood still for an hour
+// knows no price that is younger. It overrides what bots said while it waited.
+func TestAConfirmedMarkKeepsItsAge(t *testing.T) {
+	h := second(t, "1000", quietPolicy, func(p *domain.Policy) {
+		p.MarkCollar, p.MarkMaxAge = dec("0.25"), domain.Duration(time.Minute)
+	})
+	h.exclusive("cup", "A", "B", "C")
+	h.as(domain.RoleFeed, "f").must(func(d *Decision) error {
+		return d.MarkPrices([]domain.Mark{{Market: "cup", Outcome: "A", Price: dec("0.40")}, {Market: "cup", Outcome: "B", Price: dec("0.30")}, {Market: "cup", Outcome: "C", Price: dec("0.30")}})
+	})
+	h.operator().fill("a", "cup", "A", buy, "100", "0.40")
+	at := h.after(2 * time.Minute).now
+	h.as(domain.RoleFeed, "f").must(func(d *Decision) error {
+		return d.MarkPrices([]domain.Mark{{Market: "cup", Outcome: "A", Price: dec("0.90")}, {Market: "cup", Outcome: "B", Price: dec("0.30")}, {Market: "cup", Outcome: "C", Price: dec("0.30")}})
+	})
+	h.as(domain.RoleBot, "a").after(time.Second).mark("cup", "A", "0.10")
+	require.Equal(t, "970", h.equityOf("a"), "the mark in force is 2 minutes old, so the bot's word counts")
+	h.operator().at(at.Add(time.Minute)).deposit("1")
+	require.Equal(t, []string{"mark.confirmed", "deposit.recorded"}, h.types())
+	require.Equal(t, "1050", h.equityOf("a"))
+	require.Empty(t, h.s.PartlyMarked(), "all three are of one command")
+	require.Equal(t, 0, h.s.StalePositions(at.Add(time.Minute)), "limit")
+	require.Equal(t, 1, h.s.StalePositions(at.Add(time.Minute+1)), "limit + 1")
+}
+
+// "A bot's word, fill or mark, prices only its own holding": an asset is nobody's own. A fee that
+// another bot owes in it would change that bot's equity.
+func TestABotMarksNoAsset(t *testing.T) {
+	h := second(t, "1000", quietPolicy, func(p *domain.Policy) { p.MarkCollar = dec("0.25") })
+	h.deposit("1000")
+	h.bot("b", "1000")
+	h.markAsset("ETH", "1000")
+	r := h.report("b", "m", "YES", buy, "10", "0.50")
+	r.Fee, r.FeeAsset = dec("0.01"), "ETH"
+	h.must(func(d *Decision) error { return d.RecordFill(r) })
+	require.Equal(t, "990", h.equityOf("b"))
+	h.as(domain.RoleBot, "a").refused(domain.CodeMarksRefused, func(d *Decision) error {
+		return d.MarkPrices([]domain.Mark{{Asset: "ETH", Price: dec("1100")}})
+	})
+	h.must(func(d *Decision) error {
+		return d.MarkPrices([]domain.Mark{{Asset: "ETH", Price: dec("1100")}, {Market: "m", Outcome: "NO", Price: dec("0.4")}})
+	})
+	require.Equal(t, domain.CodeDenied, lastOf[*domain.PriceMarked](h).Refused[0].Code)
+	require.Equal(t, "990", h.equityOf("b"))
+}
+
 // "each mark is judged alone: good ones are taken, bad ones answered by index; all bad: 422"
 func TestEachMarkIsJudgedAlone(t *testing.T) {
 	h := second(t, "1000", quietPolicy)

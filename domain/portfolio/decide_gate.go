@@ -41,6 +41,9 @@ func (d *Decision) checkGate(e *domain.PortfolioOpened, ev *Evidence) error {
 		return &domain.Error{Code: domain.CodeDenied, Field: "gate", Message: "was confirmed without an approver's signature, by an older build; request the override again, and have it confirmed"}
 	}
 	def := domain.DefaultPolicy(domain.ModeLive)
+	if e.Policy.Second() {
+		def = domain.NewPolicy(domain.ModeLive, e.Clock, e.BaseAsset)
+	}
 	key := loosened(&def, &e.Policy)
 	if rules := domain.DefaultTreasuryPolicy(); key == "" && e.Treasury != nil {
 		key = loosenedTreasury(&rules, e.Treasury)

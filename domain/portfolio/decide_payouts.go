@@ -3,6 +3,7 @@ package portfolio
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"pets/domain"
 	"pets/domain/payoff"
@@ -31,6 +32,7 @@ func (d *Decision) SettleMarket(r Settlement) error {
 	if err := d.requireOpen(); err != nil {
 		return err
 	}
+	r.Outcome = d.s.Named(domain.Instrument{Market: r.Market, Outcome: r.Outcome}).Outcome
 	m := d.s.Markets[r.Market]
 	whole := len(r.Payouts) > 0 || r.Void
 	if !whole && (m == nil || !m.Exclusive || !m.has(r.Outcome)) {
@@ -129,15 +131,21 @@ func (s *State) named(live []string, m *Market, r *Settlement) []string {
 // it is known and nothing is left to pay.
 func (s *State) settledBefore(e *domain.MarketPaidOut) (again bool, err error) {
 	known, holds := true, false
+	var differs *Instrument // an outcome before a complement: that is what the request named
 	for _, in := range s.paidBy(e) {
 		payout := payoutOf(e, in.Outcome)
 		switch {
 		case in.Payout == nil:
 			known = false
 		case in.Refunded != e.Void || !e.Void && *in.Payout != payout:
-			return false, &domain.Error{Code: domain.CodeConflict, Field: "payouts", Message: "differ from what " + in.Outcome + " was settled at: " + in.settledAs() + "; two people, or an operator on paper, correct a settlement: POST …/settlements/correct"}
+			if differs == nil || strings.HasPrefix(differs.Outcome, payoff.Not) {
+				differs = in
+			}
 		}
 		holds = holds || in.mayHold(e.Bot)
+	}
+	if differs != nil {
+		return false, &domain.Error{Code: domain.CodeConflict, Field: "payouts", Message: "differ from what " + differs.Outcome + " was settled at: " + differs.settledAs() + "; two people, or an operator on paper, correct a settlement: POST …/settlements/correct"}
 	}
 	for outcome := range e.Payouts {
 		in := s.Instruments[domain.Instrument{Market: e.Market, Outcome: outcome}]

@@ -90,6 +90,9 @@ func (d *Decision) changeLimits(patch json.RawMessage, reason string, adopt bool
 			return domain.Invalid("rules", "must be 2, or absent, where the second edition is adopted")
 		}
 		p = p.Adopted(d.s.Mode, d.s.Clock, d.s.BaseAsset)
+		if p, err = patched(p, patch); err != nil { // a key that the request sets to 0 is not absent
+			return err
+		}
 	}
 	if err := d.checkPolicy(&p); err != nil {
 		return err

@@ -1,8 +1,10 @@
 package portfolio
 
 import (
+	"cmp"
 	"slices"
 	"strings"
+	"time"
 
 	"pets/domain"
 	"pets/domain/payoff"
@@ -241,6 +243,50 @@ func (s *State) Figures(bot, market string) (f MarketFigures, ok bool) {
 	}
 	f.Exposure = p.Exposure(f.Cost, f.Value)
 	return f, true
+}
+
+// MarketHolding is what a bot holds in an exclusive market, and may still open there.
+type MarketHolding struct {
+	Bot string `json:"bot"`
+	MarketFigures
+}
+
+// MarketHoldings lists what bots hold together in exclusive markets, by market and bot.
+// only limits it to one bot. As in the limits, the exposure includes the worst case of
+// the permits that are live at the given time and open, so a bot that holds nothing may
+// stand here.
+func (s *State) MarketHoldings(only string, now time.Time) []MarketHolding {
+	type place struct{ market, bot string }
+	opening := map[place]domain.Decimal{}
+	for _, p := range s.Permits {
+		if (only == "" || only == p.Bot) && p.Live(now) && s.together(p.Instrument) != nil {
+			if worst := s.pending(p); !worst.IsZero() {
+				at := place{p.Market, p.Bot}
+				opening[at] = opening[at].Add(worst)
+			}
+		}
+	}
+	held := map[place]bool{}
+	for market, m := range s.Markets {
+		for _, h := range m.Held {
+			if only == "" || only == h.Bot {
+				held[place{market, h.Bot}] = true
+			}
+		}
+	}
+	for at := range opening {
+		held[at] = true
+	}
+	all := make([]MarketHolding, 0, len(held))
+	for at := range held {
+		f, _ := s.Figures(at.bot, at.market)
+		f.Market, f.Exposure = at.market, f.Exposure.Add(opening[at])
+		all = append(all, MarketHolding{Bot: at.bot, MarketFigures: f})
+	}
+	slices.SortFunc(all, func(a, b MarketHolding) int {
+		return cmp.Or(strings.Compare(a.Market, b.Market), strings.Compare(a.Bot, b.Bot))
+	})
+	return all
 }
 
 // costIn returns what a bot's holdings in a market cost.

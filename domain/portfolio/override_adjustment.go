@@ -16,6 +16,15 @@ type Adjustment struct {
 	Account string         `json:"account"` // hot:treasury, cold:treasury or hot:bot/<id>
 	Asset   string         `json:"asset,omitempty"`
 	Amount  domain.Decimal `json:"amount"`
+	// Flow: it corrects the deposit or withdrawal that revision Of recorded, as in
+	// commands.PostAdjustment.
+	Flow bool    `json:"flow,omitempty"`
+	Of   *uint64 `json:"of,omitempty"`
+}
+
+// event returns the adjustment as it is posted.
+func (a *Adjustment) event(reason string) *domain.AdjustmentPosted {
+	return &domain.AdjustmentPosted{Account: a.Account, Asset: a.Asset, Amount: a.Amount, Flow: a.Flow, Of: a.Of, Reason: reason}
 }
 
 // Adjust corrects an asset account by hand. It may trip a breaker but never
@@ -95,7 +104,7 @@ func (d *Decision) adjustmentOf(portfolio string, raw json.RawMessage, reason st
 	case d.s.Mode != domain.ModeLive:
 		return nil, domain.Errorf(domain.CodeConflict, "the books of a paper portfolio can be corrected by one admin: POST …/adjustments")
 	}
-	e := &domain.AdjustmentPosted{Account: a.Account, Asset: a.Asset, Amount: a.Amount, Reason: reason}
+	e := a.event(reason)
 	if err := d.adjustable(e); err != nil {
 		return nil, within("limits", err)
 	}
@@ -128,7 +137,7 @@ func (d *Decision) checkAdjustment(e *domain.OverrideRequested) error {
 	if err != nil {
 		return err
 	}
-	if e.Limits, err = json.Marshal(Adjustment{Account: a.Account, Asset: a.Asset, Amount: a.Amount}); err != nil {
+	if e.Limits, err = json.Marshal(Adjustment{Account: a.Account, Asset: a.Asset, Amount: a.Amount, Flow: a.Flow, Of: a.Of}); err != nil {
 		return domain.Errorf(domain.CodeInternal, "the adjustment cannot be written: %v", err)
 	}
 	e.Difference = d.s.differenceAt(a)
@@ -181,6 +190,9 @@ func adjustmentLines(_ *State, o *Override) []string {
 	if a.Amount.Sign() < 0 {
 		does = fmt.Sprintf("takes %s %s from %s", a.Amount.Neg(), a.Asset, a.Account)
 	}
+	if a.Flow && a.Of != nil {
+		does += fmt.Sprintf(", as a correction of the deposit or withdrawal of revision %d, which is no profit or loss", *a.Of)
+	}
 	return []string{
 		quoted("account", a.Account), quoted("asset", a.Asset), line("amount", a.Amount), quoted("in words", does),
 	}
@@ -201,7 +213,8 @@ func (o *Override) Adjusts(e *domain.AdjustmentPosted) bool {
 		return false
 	}
 	return o.Kind == domain.OverrideAdjustment && o.ConfirmedBy != "" && o.Reason == e.Reason &&
-		a == Adjustment{Account: e.Account, Asset: e.Asset, Amount: e.Amount}
+		a.Account == e.Account && a.Asset == e.Asset && a.Amount == e.Amount &&
+		a.Flow == e.Flow && (a.Of == nil) == (e.Of == nil) && (a.Of == nil || *a.Of == *e.Of)
 }
 
 // otherAccounts reports whether two adjustments are of different accounts or assets.

@@ -2,6 +2,7 @@ package portfolio
 
 import (
 	"encoding/json"
+	"fmt"
 	"testing"
 	"time"
 
@@ -48,6 +49,47 @@ func TestTwoPeopleCorrectALivePortfolio(t *testing.T) {
 	h.must(confirming(o.Override))
 	require.Equal(t, []string{"command.noted"}, h.types(), "again it corrects nothing")
 	h.equal("1499.63", h.s.Treasury(domain.WalletHot))
+}
+
+// "An adjustment with flow:true names the record of the deposit or withdrawal it corrects, all
+// such together at most its amount": in a live portfolio by two people, with the worked number
+// 100 ÷ 9,100.
+func TestTwoPeopleCorrectAFlow(t *testing.T) {
+	h := newHarness(t).open(domain.ModeLive, quietPolicy, func(p *domain.Policy) { p.Rules = domain.SecondRules })
+	h.deposit("10000")
+	h.withdraw("9000")
+	of, next := h.s.Next-1, h.s.Next
+	h.fee("", "100")
+	ask := func(a Adjustment) string {
+		t.Helper()
+		h.as(domain.RoleAdmin, "ada").must(askToAdjust(a))
+		return lastOf[*domain.OverrideRequested](h).Override
+	}
+	refused := func(code domain.Code, a Adjustment, says string) {
+		t.Helper()
+		require.ErrorContains(t, h.as(domain.RoleAdmin, "ada").refused(code, askToAdjust(a)), says)
+	}
+	back := Adjustment{Account: "hot:treasury", Amount: dec("8100"), Flow: true, Of: &of}
+	refused(domain.CodeInvalid, Adjustment{Account: back.Account, Amount: back.Amount, Flow: true}, "limits.of names the record")
+	refused(domain.CodeInvalid, Adjustment{Account: back.Account, Amount: back.Amount, Of: &of}, "limits.of names the record")
+	refused(domain.CodeNotFound, Adjustment{Account: back.Account, Amount: back.Amount, Flow: true, Of: &next}, "limits.of is no deposit or withdrawal")
+	refused(domain.CodeInvalid, Adjustment{Account: back.Account, Amount: dec("9000.000001"), Flow: true, Of: &of}, "limits.amount must take back a part of the recorded -9000")
+	ask(Adjustment{Account: back.Account, Amount: dec("9000"), Flow: true, Of: &of})
+
+	id := ask(back) // takes the place of the open one
+	require.Contains(t, h.s.overrideLines(h.s.Overrides[id]), fmt.Sprintf(`in words: "adds 8100 USDC to hot:treasury, as a correction of the deposit or withdrawal of revision %d, which is no profit or loss"`, of))
+	h.as(domain.RoleApprover, "paul").must(confirming(id))
+	require.Equal(t, []string{"override.recorded", "adjustment.posted"}, h.types())
+	e := lastOf[*domain.AdjustmentPosted](h)
+	require.Equal(t, &domain.AdjustmentPosted{Account: "hot:treasury", Asset: "USDC", Amount: dec("8100"), Flow: true, Of: &of, Reason: "test", Override: id}, e)
+	require.True(t, h.s.Overrides[id].Adjusts(e))
+	require.False(t, h.s.Overrides[id].Adjusts(&domain.AdjustmentPosted{Account: "hot:treasury", Asset: "USDC", Amount: dec("8100"), Reason: "test", Override: id}), "not as a profit")
+	require.Equal(t, dec("100").Div(dec("9100")).Ratio(), h.drawdown().Ratio())
+	h.equal("9100", h.s.Refs.Peak)
+
+	late := ask(Adjustment{Account: back.Account, Amount: dec("900"), Flow: true, Of: &of})
+	h.operator().withdraw("9000")
+	h.as(domain.RoleApprover, "paul").refused(domain.CodeNotFound, confirming(late)) // decided twice: it slept, and its references begin anew
 }
 
 // "Paper portfolios keep one admin."

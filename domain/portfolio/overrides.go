@@ -74,7 +74,7 @@ func OverrideKinds() []OverrideKind {
 			confirm: (*Decision).confirmSettlement, subject: (*State).settledLines,
 		},
 		{
-			Name: domain.OverrideAdjustment, About: "corrects the books of a live portfolio: account= asset= amount=", Content: reflect.TypeFor[Adjustment](),
+			Name: domain.OverrideAdjustment, About: "corrects the books of a live portfolio: account= asset= amount= [of=REVISION of a deposit or withdrawal]", Content: reflect.TypeFor[Adjustment](),
 			check: (*Decision).checkAdjustment, confirm: (*Decision).confirmAdjustment, content: adjustmentLines, apart: otherAccounts,
 			requested: func(s *State) { s.CorrectedByTwo = true },
 		},

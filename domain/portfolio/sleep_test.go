@@ -287,6 +287,27 @@ func TestUnreconciled(t *testing.T) {
 	require.Nil(t, h.signs(opens, h.typed(buy, "100", "50")))
 }
 
+// A place that was not compared neither finds a shortage nor ends one, and hides none of the other
+// place: one base asset that pays fees, too, is skipped while a transfer is under way.
+func TestAShortageBesideASkippedPlace(t *testing.T) {
+	h := signing(t, func(p *domain.Policy) { p.Rules = domain.SecondRules })
+	found := func(hot, cold string) bool {
+		line := func(place, difference string) domain.ReconciliationLine {
+			if difference == "" {
+				return domain.ReconciliationLine{Place: place, Asset: "USDC", Skipped: "a transfer is under way"}
+			}
+			return domain.ReconciliationLine{Place: place, Asset: "USDC", Difference: dec(difference)}
+		}
+		h.s.countShortage(domain.Stamp{Revision: h.s.Next, Time: h.now}, &domain.BalanceReconciled{Lines: []domain.ReconciliationLine{line("hot", hot), line("cold", cold)}})
+		return h.s.Custody.Unreconciled()
+	}
+	require.False(t, found("", "-0.000001"))
+	require.True(t, found("", "-0.000001"), "two in a row")
+	require.True(t, found("", "0"), "not ended: hot was not compared")
+	require.True(t, found("", ""))
+	require.False(t, found("0", "0"))
+}
+
 // A fictitious deposit of one operator does not switch the loss breakers off for long.
 func TestAFictitiousDepositOpensNothing(t *testing.T) {
 	h := signing(t, func(p *domain.Policy) { p.Rules = domain.SecondRules })

@@ -41,8 +41,8 @@ func goldenHistory(t *testing.T) []recorded {
 // hash here.
 func TestGoldenHistory(t *testing.T) {
 	const (
-		version = 12
-		hash    = "31978546d1bede411e7a7b0fc0f7477c9f200e4587d2ef13e6e5df8d547d4852"
+		version = 13
+		hash    = "2c63793c677338568f4b2dc836305f87f619db3af9edda6d215c2cf698ef5184"
 	)
 	s := New()
 	for _, r := range goldenHistory(t) {

@@ -49,7 +49,7 @@ func (a *App) Sends(c *cobra.Command) *cobra.Command {
 // where nobody knows: sent again under an old key it might undo a stop.
 func (a *App) Looks(c *cobra.Command) *cobra.Command {
 	run := c.RunE
-	c.RunE = func(c *cobra.Command, args []string) error { return a.looked(c, run(c, args)) }
+	c.RunE = func(c *cobra.Command, args []string) error { return a.looked(c, a.byCommand(run(c, args))) }
 	return c
 }
 
@@ -154,11 +154,19 @@ func onFlags(c *cobra.Command, err error) error {
 // requests.
 func (a *App) byCommand(err error) error {
 	var p *client.Problem
-	if !errors.As(err, &p) || !strings.Contains(p.Detail, "POST …/overrides") {
+	if !errors.As(err, &p) || !strings.Contains(p.Detail, "POST …/") && !strings.Contains(p.Detail, "an override of kind ") {
 		return err
 	}
+	correct := a.Typed("correct", "MARKET", "--payouts", "OUTCOME=N", "--reason", "TEXT")
 	said := *p
 	said.Detail = strings.NewReplacer(
+		"POST …/overrides of kind settlement", correct,
+		"POST …/settlements/correct", correct,
+		"POST …/settlements", a.Typed("settle", "MARKET", "--payouts", "OUTCOME=N"),
+		"an override of kind payouts", a.Typed("override", "request", "payouts", "market=MARKET", "OUTCOME=N", "--reason", "TEXT"),
+		"an override of kind settlement", correct,
+		"an override of kind market_tokens", a.Typed("override", "request", "market_tokens", "market=MARKET", "OUTCOME=TOKEN", "--reason", "TEXT"),
+		"an override of kind clock", a.Typed("override", "request", "clock", "--reason", "TEXT"),
 		"POST …/overrides in the paper portfolio", a.AdviseElsewhere("PAPER", "override", "request", "go_live", "--for", "NAME", "--reason", "TEXT").String(),
 		"POST …/overrides with kind adjustment", a.Typed("adjust", "ACCOUNT", "--add", "N", "--reason", "TEXT"),
 		"POST …/overrides with kind treasury_policy", a.Typed("override", "request", "treasury_policy", "KEY=VALUE", "--reason", "TEXT"),

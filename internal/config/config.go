@@ -88,22 +88,22 @@ type Config struct {
 	PaperSlippageBPS        domain.Decimal   `env:"PAPER_SLIPPAGE_BPS" envDefault:"0" rule:"basis points (1/10,000) of the mark, at least 0 and below 10000" doc:"By how much the mark is worsened when a paper order is filled at it."`
 
 	MaxOrderUSD            domain.Decimal  `env:"MAX_ORDER_USD" envDefault:"0" rule:"an amount of the base asset, not negative; 0 is no limit" doc:"The most an order that opens exposure may cost at worst, without its fee."`
-	MaxPositionUSD         domain.Decimal  `env:"MAX_POSITION_USD" envDefault:"0" rule:"an amount of the base asset, not negative; 0 is no limit" doc:"The most exposure of one bot in one outcome, orders that are permitted included."`
-	MaxOpenPositions       int             `env:"MAX_OPEN_POSITIONS" envDefault:"0" rule:"a whole number, 0 to 100000; 0 is no limit" doc:"In how many outcomes a bot may have exposure at a time."`
+	MaxPositionUSD         domain.Decimal  `env:"MAX_POSITION_USD" envDefault:"0" rule:"an amount of the base asset, not negative; 0 is no limit" doc:"The most exposure of one bot in one market, orders that are permitted included."`
+	MaxOpenPositions       int             `env:"MAX_OPEN_POSITIONS" envDefault:"0" rule:"a whole number, 0 to 100000; 0 is no limit" doc:"In how many markets a bot may have exposure at a time."`
 	MaxBotCapitalPct       *domain.Decimal `env:"MAX_BOT_CAPITAL_PCT" envDefault:"" rule:"a fraction above 0 and below 1, such as 0.2 for 20 %, or nothing for no limit" doc:"The most exposure of one bot, as a fraction of the portfolio's equity."`
 	MaxCategoryExposurePct *domain.Decimal `env:"MAX_CATEGORY_EXPOSURE_PCT" envDefault:"" rule:"a fraction above 0 and below 1, such as 0.2 for 20 %, or nothing for no limit" doc:"The most exposure of all bots in the markets of one category, as a fraction of the portfolio's equity."`
 	MaxOrdersPerMinute     int             `env:"MAX_ORDERS_PER_MINUTE" envDefault:"0" rule:"a whole number, 0 to 10000; 0 is no limit" doc:"How many permits a bot may be granted in 60 seconds."`
 
-	Rules            int             `env:"RULES" envDefault:"0" rule:"1 or 2" doc:"The edition of the rules that a new portfolio lives by. In the second, risk lives in markets."`
-	MaxMarketUSD     domain.Decimal  `env:"MAX_MARKET_USD" envDefault:"0" rule:"an amount of the base asset, not negative; 0 is no limit" doc:"The most exposure of all bots in one market."`
-	MaxOrdersPerDay  int             `env:"MAX_ORDERS_PER_DAY" envDefault:"0" rule:"a whole number, 0 to 1000000; 0 is no limit" doc:"How many permits a bot may be granted in one calendar day."`
-	MarketCooldown   domain.Duration `env:"MARKET_COOLDOWN" envDefault:"0s" rule:"a duration up to 720h, or 0s for none" doc:"How long a bot may open nothing in a market after a losing result there."`
-	PositionDustUSD  *domain.Decimal `env:"POSITION_DUST_USD" envDefault:"" rule:"an amount of the base asset, not negative" doc:"What is left of a position below this worth is not an open one."`
-	WhileTripped     string          `env:"WHILE_TRIPPED" envDefault:"" rule:"reduce or nothing" doc:"What a bot may do while a breaker is tripped."`
-	MarkCollar       *domain.Decimal `env:"MARK_COLLAR" envDefault:"" rule:"at least 0, which is off, and below 1" doc:"A market mark further than this from the one in force waits to be confirmed: absolute for outcomes, a fraction elsewhere."`
-	MarkConfirmAfter domain.Duration `env:"MARK_CONFIRM_AFTER" envDefault:"0s" rule:"a duration from 1s to 1h, or 0s for 10s" doc:"How long a mark beyond the collar waits."`
-	MinCapital       *domain.Decimal `env:"MIN_CAPITAL" envDefault:"" rule:"an amount of the base asset, not negative" doc:"A scope with less equity sleeps: its ratios stay, and trip nothing."`
-	RegisteredOnly   *bool           `env:"REGISTERED_ONLY" envDefault:"" rule:"true or false" doc:"Whether exposure may be opened only in registered markets."`
+	Rules            int              `env:"RULES" envDefault:"2" rule:"2, for a new portfolio" doc:"The edition of the rules that a new portfolio lives by: the second, in which risk lives in markets. Portfolios of earlier builds keep the first until pets limits adopt."`
+	MaxMarketUSD     domain.Decimal   `env:"MAX_MARKET_USD" envDefault:"0" rule:"an amount of the base asset, not negative; 0 is no limit" doc:"The most exposure of all bots in one market, orders that are permitted included."`
+	MaxOrdersPerDay  int              `env:"MAX_ORDERS_PER_DAY" envDefault:"0" rule:"a whole number, 0 to 1000000; 0 is no limit" doc:"How many permits a bot may be granted in one calendar day of DAILY_LOSS_TZ."`
+	MarketCooldown   domain.Duration  `env:"MARKET_COOLDOWN" envDefault:"0s" rule:"a duration up to 720h, or 0s for none" doc:"How long a bot may open nothing in a market after a losing result there. Shorter is looser."`
+	PositionDustUSD  *domain.Decimal  `env:"POSITION_DUST_USD" envDefault:"" rule:"an amount of the base asset, not negative, or nothing for the default of the portfolio" doc:"What a fill leaves of a position below this worth closes the trade, and is no open position. Higher is looser. Left empty: 0.10, and 0 for imports."`
+	WhileTripped     string           `env:"WHILE_TRIPPED" envDefault:"" rule:"reduce or nothing" doc:"What bots may do while a breaker is tripped: orders that only reduce, or nothing. The first is looser. Left empty: reduce."`
+	MarkCollar       *domain.Decimal  `env:"MARK_COLLAR" envDefault:"" rule:"at least 0, which is off, and below 1" doc:"A mark of a feed or an operator further than this from the one in force waits to be confirmed: absolute for outcomes, a fraction elsewhere. Higher, and 0, is looser. Left empty: 0.25 for live portfolios, off for paper ones."`
+	MarkConfirmAfter *domain.Duration `env:"MARK_CONFIRM_AFTER" envDefault:"" rule:"a duration from 1s to 1h, or 0s for 10s" doc:"How long a mark beyond the collar waits before time confirms it. Shorter is looser. Left empty: 10s."`
+	MinCapital       *domain.Decimal  `env:"MIN_CAPITAL" envDefault:"" rule:"an amount of the base asset, not negative" doc:"A bot or portfolio that never had this equity, or that a flow leaves below it, sleeps: its ratios stay, and trip nothing. In a live portfolio every change of it counts as looser. Left empty: 1 where the base asset is a dollar, else 0."`
+	RegisteredOnly   *bool            `env:"REGISTERED_ONLY" envDefault:"" rule:"true or false" doc:"Whether exposure may be opened in registered markets only; false is looser. Left empty: true for live portfolios, false for paper ones."`
 
 	// EnvFile is the .env file that was read, or "". It holds secrets, so a live
 	// server refuses one that others can read.
@@ -381,14 +381,17 @@ func (c Config) validate() error {
 	if _, err := c.Treasury(); err != nil {
 		return err
 	}
-	_, err := c.Policy(domain.ModeLive)
+	_, err := c.Policy(domain.ModeLive, domain.ClockWall, "USDC")
 	return err
 }
 
-// Policy returns the policy a new portfolio of the mode is opened with. Its
-// errors name the environment variable.
-func (c Config) Policy(mode domain.Mode) (domain.Policy, error) {
-	p := domain.DefaultPolicy(mode)
+// Policy returns the policy a new portfolio is opened with. Its errors name the
+// environment variable.
+func (c Config) Policy(mode domain.Mode, clock domain.Clock, baseAsset string) (domain.Policy, error) {
+	p := domain.NewPolicy(mode, clock, baseAsset)
+	if c.Rules != p.Rules {
+		return domain.Policy{}, domain.Invalid("RULES", "must be %s", lookup("Rules").rule)
+	}
 	p.MaxConsecutiveLosses = c.MaxConsecutiveLosses
 	p.MaxDailyLossPct = c.MaxDailyLossPct
 	p.MaxBotDrawdownPct = c.MaxBotDrawdownPct
@@ -401,24 +404,18 @@ func (c Config) Policy(mode domain.Mode) (domain.Policy, error) {
 	p.ZoneBounds = slices.Clone(c.ZoneBounds)
 	p.BlockedZones = slices.Clone(c.BlockedZones)
 	p.PermitTTL = c.PermitTTL
-	if c.MarkMaxAge != nil {
-		p.MarkMaxAge = *c.MarkMaxAge
-	}
+	setIf(&p.MarkMaxAge, c.MarkMaxAge)
 	p.FeeBPS = c.FeeBPS
 	p.PaperSlippageBPS = c.PaperSlippageBPS
 	p.MaxOrderUSD, p.MaxPositionUSD = c.MaxOrderUSD, c.MaxPositionUSD
 	p.MaxOpenPositions, p.MaxOrdersPerMinute = c.MaxOpenPositions, c.MaxOrdersPerMinute
-	p.Rules, p.MaxMarketUSD, p.MaxOrdersPerDay = c.Rules, c.MaxMarketUSD, c.MaxOrdersPerDay
-	p.MarketCooldown, p.MarkConfirmAfter = c.MarketCooldown, c.MarkConfirmAfter
-	if c.WhileTripped != "" {
-		p.WhileTripped = c.WhileTripped
-	}
-	if c.RegisteredOnly != nil {
-		p.RegisteredOnly = *c.RegisteredOnly
-	}
+	p.MaxMarketUSD, p.MaxOrdersPerDay, p.MarketCooldown = c.MaxMarketUSD, c.MaxOrdersPerDay, c.MarketCooldown
+	p.WhileTripped = cmp.Or(c.WhileTripped, p.WhileTripped)
 	setIf(&p.PositionDustUSD, c.PositionDustUSD)
 	setIf(&p.MarkCollar, c.MarkCollar)
+	setIf(&p.MarkConfirmAfter, c.MarkConfirmAfter)
 	setIf(&p.MinCapital, c.MinCapital)
+	setIf(&p.RegisteredOnly, c.RegisteredOnly)
 	setIf(&p.MaxBotDailyLossPct, c.MaxBotDailyLossPct)
 	setIf(&p.MaxRollingLossPct, c.MaxRollingLossPct)
 	setIf(&p.MaxBotCapitalPct, c.MaxBotCapitalPct)
@@ -430,7 +427,7 @@ func (c Config) Policy(mode domain.Mode) (domain.Policy, error) {
 }
 
 // setIf leaves an optional limit that is not set unchanged.
-func setIf(limit, value *domain.Decimal) {
+func setIf[T any](limit, value *T) {
 	if value != nil {
 		*limit = *value
 	}

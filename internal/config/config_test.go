@@ -39,9 +39,14 @@ func TestDefaultsAreTheDomains(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, c.Warnings)
 	for _, mode := range []domain.Mode{domain.ModePaper, domain.ModeLive} {
-		got, err := c.Policy(mode)
-		require.NoError(t, err)
-		require.Equal(t, domain.DefaultPolicy(mode), got)
+		for _, clock := range []domain.Clock{domain.ClockWall, domain.ClockImported} {
+			for _, asset := range []string{"USDC", "ETH"} {
+				got, err := c.Policy(mode, clock, asset)
+				require.NoError(t, err)
+				require.Equal(t, domain.NewPolicy(mode, clock, asset), got)
+				require.True(t, got.Second())
+			}
+		}
 	}
 	rules, err := c.Treasury()
 	require.NoError(t, err)
@@ -88,7 +93,7 @@ func TestEveryVariableReachesThePolicy(t *testing.T) {
 		environ = append(environ, name+"="+value)
 	}
 	c := mustLoad(t, "", environ...)
-	got, err := c.Policy(domain.ModePaper)
+	got, err := c.Policy(domain.ModePaper, domain.ClockWall, "USDC")
 	require.NoError(t, err)
 	d := domain.MustDecimal
 	want := domain.Policy{
@@ -113,6 +118,27 @@ func TestEveryVariableReachesThePolicy(t *testing.T) {
 	require.Equal(t, want, got)
 }
 
+// "an explicit policy … keeps what it says": a key of the second edition that is set to
+// what switches it off is no absent one, and has no default put in its place.
+func TestWhatIsSwitchedOffStaysOff(t *testing.T) {
+	c := mustLoad(t, "", "MARK_COLLAR=0", "MIN_CAPITAL=0", "POSITION_DUST_USD=0", "REGISTERED_ONLY=false", "WHILE_TRIPPED=nothing", "MARK_CONFIRM_AFTER=0s")
+	got, err := c.Policy(domain.ModeLive, domain.ClockWall, "USDC")
+	require.NoError(t, err)
+	want := domain.DefaultPolicy(domain.ModeLive)
+	want.Rules, want.WhileTripped = domain.SecondRules, domain.WhileNothing
+	require.Equal(t, want, got)
+}
+
+// A new portfolio lives by the second edition, whatever the environment says.
+func TestTheFirstEditionIsNotForNewPortfolios(t *testing.T) {
+	for _, value := range []string{"0", "1", "3"} {
+		_, err := load(t, "", "RULES="+value)
+		require.Equal(t, domain.CodeInvalid, domain.CodeOf(err), value)
+		require.ErrorContains(t, err, "RULES must be 2", value)
+	}
+	require.Equal(t, domain.SecondRules, mustLoad(t, "", "RULES=").Rules)
+}
+
 // "(live 15 m, paper off)", and what is set is for both.
 func TestMarkMaxAge(t *testing.T) {
 	for _, tc := range []struct{ value, live, paper string }{
@@ -121,9 +147,9 @@ func TestMarkMaxAge(t *testing.T) {
 		{"1h", "1h0m0s", "1h0m0s"},
 	} {
 		c := mustLoad(t, "", "MARK_MAX_AGE="+tc.value)
-		live, err := c.Policy(domain.ModeLive)
+		live, err := c.Policy(domain.ModeLive, domain.ClockWall, "USDC")
 		require.NoError(t, err)
-		paper, err := c.Policy(domain.ModePaper)
+		paper, err := c.Policy(domain.ModePaper, domain.ClockWall, "USDC")
 		require.NoError(t, err)
 		require.Equal(t, tc.live, live.MarkMaxAge.String())
 		require.Equal(t, tc.paper, paper.MarkMaxAge.String())

@@ -82,8 +82,9 @@ type Config struct {
 	// Treasury holds the rules of the treasury that a new portfolio is opened
 	// with; nil means the defaults.
 	Treasury *domain.TreasuryPolicy
-	// Defaults returns the policy a new portfolio of a mode starts from.
-	Defaults func(domain.Mode) (domain.Policy, error)
+	// Defaults returns the policy a new portfolio of a mode, a clock and a base asset
+	// starts from.
+	Defaults func(domain.Mode, domain.Clock, string) (domain.Policy, error)
 	// Live follows the portfolios. It is required, with nothing opened yet. Its
 	// creator closes it, after the API.
 	Live *live.Followers

@@ -161,13 +161,26 @@ func stateView(l *looker) (*any, error) {
 		v := &ownStateAnswer{OwnState: projections.OwnStateOf(l.state, l.bot, l.at())}
 		v.EmergencyStop = l.emergencyStop()
 		l.stopped(v.Bots)
-		return boxed(v), v.page(l.values, botList(&v.Bots), breakerList(&v.Breakers), positionList(&v.Positions))
+		return boxed(v), v.page(l.values, botList(&v.Bots), breakerList(&v.Breakers), positionList(&v.Positions), marketList(&v.Markets))
 	}
 	v := &stateAnswer{State: projections.StateAt(l.state, l.at())}
 	v.EmergencyStop = l.emergencyStop()
 	l.stopped(v.Bots)
 	overrides := listOf("overrides", &v.Overrides, func(o *projections.Override) string { return o.Override })
-	return boxed(v), v.page(l.values, botList(&v.Bots), breakerList(&v.Breakers), positionList(&v.Positions), overrides)
+	return boxed(v), v.page(l.values, botList(&v.Bots), breakerList(&v.Breakers), positionList(&v.Positions), overrides, marketList(&v.Markets),
+		waitingList(&v.WaitingMarks), partlyList(&v.PartlyMarked), doubtList(&v.Doubts))
+}
+
+func waitingList(all *[]projections.WaitingMark) list {
+	return listOf("waiting_marks", all, func(w *projections.WaitingMark) string { return joined(w.Market, w.Outcome, w.Asset) })
+}
+
+func partlyList(all *[]string) list {
+	return listOf("partly_marked", all, func(market *string) string { return *market })
+}
+
+func doubtList(all *[]projections.Doubt) list {
+	return listOf("doubts", all, func(d *projections.Doubt) string { return joined(d.Account, d.Asset) })
 }
 
 func botList(all *[]projections.Bot) list {
@@ -185,6 +198,10 @@ func breakerList(all *[]projections.Breaker) list {
 
 func positionList(all *[]projections.Position) list {
 	return listOf("positions", all, func(p *projections.Position) string { return joined(p.Market, p.Outcome, p.Bot) })
+}
+
+func marketList(all *[]portfolio.MarketHolding) list {
+	return listOf("markets", all, func(m *portfolio.MarketHolding) string { return joined(m.Market, m.Bot) })
 }
 
 func statsView(l *looker) (*any, error) {
@@ -226,17 +243,20 @@ func balancesView(l *looker) (*balancesAnswer, error) {
 type positionsAnswer struct {
 	Head
 	Positions []projections.Position `json:"positions"`
+	// Markets are what bots hold of exclusive markets as a whole: the positions alone do
+	// not add up to equity.
+	Markets []portfolio.MarketHolding `json:"markets,omitempty"`
 	Pages
 }
 
 func positionsView(l *looker) (*positionsAnswer, error) {
-	v := &positionsAnswer{Head: l.head(), Positions: []projections.Position{}}
+	v := &positionsAnswer{Head: l.head(), Positions: []projections.Position{}, Markets: l.state.MarketHoldings(l.bot, l.at())}
 	for _, p := range projections.PositionsAt(l.state, l.at()) {
 		if l.bot == "" || p.Bot == l.bot {
 			v.Positions = append(v.Positions, p)
 		}
 	}
-	return v, v.page(l.values, positionList(&v.Positions))
+	return v, v.page(l.values, positionList(&v.Positions), marketList(&v.Markets))
 }
 
 type tradesAnswer struct {

@@ -73,7 +73,9 @@ func newRig(t testing.TB, o rigged) *rig {
 	r.live = live.New(o.store, live.Options{Prefix: commands.Stream("")})
 	r.api = New(Config{
 		Engine: &watched{Engine: r.engine, t: t}, Store: o.store, Live: r.live, Keys: r.ring, Rate: o.rate, Burst: max(o.burst, 10), BytesPerDay: o.perDay, Now: o.now,
-		Defaults: func(m domain.Mode) (domain.Policy, error) { return domain.DefaultPolicy(m), nil },
+		Defaults: func(m domain.Mode, clock domain.Clock, asset string) (domain.Policy, error) {
+			return domain.NewPolicy(m, clock, asset), nil
+		},
 	})
 	require.NoError(t, r.engine.Load(ctx, nil))
 	if r.keys == nil && !o.noKeys {

@@ -35,13 +35,34 @@ func (l *looker) stopPending(bot string) bool {
 }
 
 // stopped shows the current state of bots: a bot whose stop is in force does not
-// run.
+// run, and nothing is permitted to it until the stop is recorded.
 func (l *looker) stopped(bots []projections.Bot) {
 	for i := range bots {
-		if b := &bots[i]; b.Status == portfolio.Running && l.stopPending(b.Bot) {
+		b := &bots[i]
+		if l.state.Policy.Second() {
+			b.Halts = append(l.pendingHalts(b.Bot), b.Halts...)
+		}
+		if b.Status == portfolio.Running && l.stopPending(b.Bot) {
 			b.Status, b.Pending = portfolio.Stopped, true
 		}
 	}
+}
+
+// pendingHalts lists the stops in force that halt a bot and are not recorded yet.
+func (l *looker) pendingHalts(bot string) []portfolio.Halt {
+	var halts []portfolio.Halt
+	for i := range l.pending {
+		p := &l.pending[i]
+		if !p.Concerns(bot) {
+			continue
+		}
+		h := portfolio.Halt{Kind: portfolio.HaltBot, Of: string(portfolio.Stopped), Bot: portfolio.LeaveNothing, Operator: portfolio.LeaveNothing}
+		if p.Emergency() {
+			h.Kind, h.Of = portfolio.HaltEmergency, p.Kind
+		}
+		halts = append(halts, h)
+	}
+	return halts
 }
 
 // usable removes the permits under which nothing may be placed any more, because

@@ -102,7 +102,11 @@ func TestAStopThatIsNotRecordedIsSeenEverywhere(t *testing.T) {
 	fresh, _ := r.listen(t.Context(), "beta", "", "")
 	var h hello
 	require.NoError(t, json.Unmarshal([]byte(next(t, fresh).data), &h))
-	require.Equal(t, []commands.Directive{{Action: "stop", Bots: []string{"beta"}, Reason: "emergency stop: manual (not recorded yet)", Pending: true}}, h.Directives)
+	const manual = "emergency stop: manual (not recorded yet)"
+	require.Equal(t, []commands.Directive{
+		{Action: "stop", Bots: []string{"beta"}, Reason: manual, Pending: true},
+		{Action: "cancel_orders", Bots: []string{"beta"}, Reason: manual, Permits: []string{working.PermitID}, Pending: true}, // "the opening ones that rest, by permit"
+	}, h.Directives)
 	past := r.get("operator", main+"/state?at=3")
 	require.Equal(t, http.StatusOK, past.status)
 	require.Contains(t, past.body, `"engaged":false`, "the past stays")

@@ -87,7 +87,7 @@ func (q *request) opening(b *openBody) (commands.Command, error) {
 	if b.Mode == domain.ModeLive && q.api.config.Payable != nil {
 		c.Unpayable = q.api.config.Payable(c.BaseAsset)
 	}
-	defaults, err := q.api.config.Defaults(b.Mode)
+	defaults, err := q.api.config.Defaults(b.Mode, domain.ClockWall, c.BaseAsset)
 	if err != nil {
 		return nil, err
 	}

@@ -90,7 +90,9 @@ func TestStopsDuringStartUp(t *testing.T) {
 	go func() { _ = ring.Run(ctx) }()
 	follow := live.New(slow, live.Options{Prefix: commands.Stream("")})
 	defer follow.Close()
-	api := New(Config{Engine: engine, Store: slow, Live: follow, Keys: ring, Defaults: func(m domain.Mode) (domain.Policy, error) { return domain.DefaultPolicy(m), nil }})
+	api := New(Config{Engine: engine, Store: slow, Live: follow, Keys: ring, Defaults: func(m domain.Mode, clock domain.Clock, asset string) (domain.Policy, error) {
+		return domain.NewPolicy(m, clock, asset), nil
+	}})
 	engine.api = api
 	defer api.Close(ctx)
 	server := httptest.NewServer(api)

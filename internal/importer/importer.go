@@ -48,9 +48,9 @@ type Options struct {
 	Chunk int
 }
 
-// Base asset of imported portfolios.
+// BaseAsset is that of imported portfolios, with its decimals.
 const (
-	baseAsset    = "USDC"
+	BaseAsset    = "USDC"
 	baseDecimals = 6
 )
 
@@ -218,7 +218,7 @@ func (r *run) open(first *tradefile.Row, capital domain.Decimal) {
 	if r.o.Existing == nil {
 		r.push("open", first, commands.OpenPortfolio{
 			ID: r.o.Portfolio, Mode: domain.ModePaper, Clock: domain.ClockImported,
-			BaseAsset: baseAsset, BaseDecimals: baseDecimals, Policy: r.o.Policy,
+			BaseAsset: BaseAsset, BaseDecimals: baseDecimals, Policy: r.o.Policy,
 		})
 	}
 	if capital.Sign() > 0 && (r.o.Existing == nil || unfunded(r.o.Existing)) {

@@ -139,6 +139,8 @@ var (
 	stale     = desc("stale_positions", "Open positions whose mark is older than mark_max_age now.", "portfolio")
 	waiting   = desc("waiting_marks", "Marks beyond the collar that wait to be confirmed.", "portfolio")
 	partly    = desc("partly_marked_markets", "Exclusive markets of which the feed did not mark all outcomes in one command.", "portfolio")
+	rules     = desc("rules_edition", "Edition of the rules that the portfolio lives by.", "portfolio")
+	asleep    = desc("asleep", "1 while there is too little capital for a ratio to mean anything, so that none trips.", "portfolio", "bot")
 	permits   = desc("permits", "Permits that are remembered as granted or working.", "portfolio")
 
 	value   = desc("breaker_value", "What the breaker is at: losses in a row, or a ratio.", "portfolio", "bot", "breaker")
@@ -148,7 +150,7 @@ var (
 )
 
 var all = []*prometheus.Desc{
-	ready, revision, recorded, equity, realised, drawdown, dailyLoss, stopped, streak, running, positions, stale, waiting, partly, permits, value, limit, tripped, warned,
+	ready, revision, recorded, equity, realised, drawdown, dailyLoss, stopped, streak, running, positions, stale, waiting, partly, rules, asleep, permits, value, limit, tripped, warned,
 }
 
 // Describe implements prometheus.Collector.
@@ -184,12 +186,15 @@ func ofState(s *portfolio.State, wall time.Time) []prometheus.Metric {
 		metric(stale, float64(s.StalePositions(now)), p),
 		metric(waiting, float64(len(s.WaitingMarks())), p),
 		metric(partly, float64(len(s.PartlyMarked())), p),
+		metric(rules, float64(max(s.Policy.Rules, 1)), p),
+		metric(asleep, truth(!s.Refs.Evaluated(whole)), p, ""),
 	}
 	for _, id := range s.BotIDs() {
 		b := s.Bots[id]
 		out = append(out,
 			metric(equity, b.Equity().Float(), p, id),
 			metric(drawdown, b.Refs.Drawdown(b.Equity()).Float(), p, id),
+			metric(asleep, truth(!b.Refs.Evaluated(b.Equity())), p, id),
 			metric(streak, float64(b.Streak.Losses), p, id),
 			metric(running, truth(b.Status == portfolio.Running), p, id),
 			metric(positions, float64(b.Positions), p, id),

@@ -3,7 +3,11 @@ package metrics
 import (
 	"bytes"
 	"net/http/httptest"
+	"os"
 	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -41,6 +45,9 @@ func some(t *testing.T) *portfolio.State {
 		},
 		func(d *portfolio.Decision) error {
 			return d.RegisterBot(&domain.BotRegistered{Bot: "alpha"}, domain.MustDecimal("400"), true)
+		},
+		func(d *portfolio.Decision) error {
+			return d.RegisterBot(&domain.BotRegistered{Bot: "idle"}, domain.Zero, false)
 		},
 		func(d *portfolio.Decision) error {
 			return d.RecordTrade(&domain.TradeClosed{
@@ -99,6 +106,10 @@ func TestMetrics(t *testing.T) {
 		`pets_stale_positions{portfolio="main"} 1`,
 		`pets_waiting_marks{portfolio="main"} 0`,
 		`pets_partly_marked_markets{portfolio="main"} 0`,
+		`pets_rules_edition{portfolio="main"} 1`,
+		`pets_asleep{bot="",portfolio="main"} 0`,
+		`pets_asleep{bot="alpha",portfolio="main"} 0`,
+		`pets_asleep{bot="idle",portfolio="main"} 1`,
 		`pets_breaker_tripped{bot="",breaker="daily_loss",portfolio="main"} 1`,
 		`pets_breaker_tripped{bot="",breaker="portfolio_drawdown",portfolio="main"} 0`,
 		`pets_breaker_tripped{bot="alpha",breaker="consecutive_losses",portfolio="main"} 0`,
@@ -125,4 +136,29 @@ func TestPromtoolAgrees(t *testing.T) {
 	out, err := c.CombinedOutput()
 	require.NoError(t, err, string(out))
 	require.Empty(t, string(out))
+}
+
+// Every alert of the example is about a series that a server shows, and its conditions hold at
+// the moments that the unit tests beside it name.
+func TestAlerts(t *testing.T) {
+	const rules = "../../docs/examples/prometheus/alerts.yml"
+	text, err := os.ReadFile(rules)
+	require.NoError(t, err)
+	var shown strings.Builder
+	shown.WriteString(scrape(t))
+	for _, d := range slices.Concat(all, custodySeries) { // those of wallets, too, which the portfolio of the test has none of
+		shown.WriteString(d.String())
+	}
+	exprs := regexp.MustCompile(`(?m)^ *expr: (.*)$`).FindAllStringSubmatch(string(text), -1)
+	require.NotEmpty(t, exprs)
+	for _, expr := range exprs {
+		for _, name := range regexp.MustCompile(`pets_[a-z_]+`).FindAllString(expr[1], -1) {
+			require.Regexp(t, `\b`+name+`\b`, shown.String())
+		}
+	}
+	tool := testenv.Need(t, "promtool")
+	for _, args := range [][]string{{"check", "rules", rules}, {"test", "rules", "testdata/alerts_test.yml"}} {
+		out, err := exec.Command(tool, args...).CombinedOutput()
+		require.NoError(t, err, string(out))
+	}
 }

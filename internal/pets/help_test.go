@@ -103,7 +103,7 @@ func TestOneWayToAskForAYes(t *testing.T) {
 		}
 	})
 	slices.Sort(asking)
-	require.Equal(t, []string{"approve", "cold evacuate", "wallet retire", "wallet sweep"}, asking)
+	require.Equal(t, []string{"approve", "cold evacuate", "limits adopt", "wallet retire", "wallet sweep"}, asking)
 	kernel, err := filepath.Glob("../cli/*.go")
 	require.NoError(t, err)
 	rooms, err := filepath.Glob("../cli/*/*.go")

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"pets/commands"
 	"pets/domain"
 	"pets/domain/ledger"
 	"pets/projections"
@@ -18,11 +19,17 @@ import (
 var lists = map[string]func(*scenario) []string{
 	"balances":  (*scenario).balanceLines,
 	"breakers":  (*scenario).breakerLines,
+	"halts":     (*scenario).haltLines,
+	"markets":   (*scenario).marketLines,
+	"told":      (*scenario).toldLines,
 	"positions": (*scenario).positionLines,
 	"trades":    (*scenario).tradeLines,
 	"permits":   (*scenario).permitLines,
 	"series":    (*scenario).seriesLines,
 }
+
+// leftOut are the fields of a state that it leaves out where there is nothing to say.
+var leftOut = map[string]string{"stale": "false", "unreconciled": "false", "waiting_marks": "none", "partly_marked": "none"}
 
 // show prints numbers as `pets state --json` and `pets stats --json` give them:
 // equity, day.loss, alpha.cash, stats.portfolio.win_rate, an account such as
@@ -89,6 +96,9 @@ func (s *scenario) lookup(path string) (string, error) {
 		return "", err
 	}
 	found, ok := descend(root, steps)
+	if none, may := leftOut[path]; !ok && may {
+		return none, nil
+	}
 	if !ok {
 		return "", fmt.Errorf("show does not know %q", path)
 	}
@@ -192,6 +202,42 @@ func (s *scenario) positionLines() []string {
 		if !p.OpenLeg.IsZero() {
 			out[i] += ", open leg " + p.OpenLeg.String()
 		}
+	}
+	return out
+}
+
+// haltLines show what each halt leaves to a bot, and to an operator for it.
+func (s *scenario) haltLines() []string {
+	var out []string
+	for _, b := range projections.StateOf(s.state).Bots {
+		for _, h := range b.Halts {
+			out = append(out, fmt.Sprintf("%s: %s %s: leaves the bot %s, an operator %s", b.Bot, h.Kind, h.Of, h.Bot, h.Operator))
+		}
+	}
+	return out
+}
+
+func (s *scenario) marketLines() []string {
+	all := projections.StateAt(s.state, s.now).Markets
+	out := make([]string, len(all))
+	for i, m := range all {
+		out[i] = fmt.Sprintf("%s %s: pays %s to %s, value %s, cost %s, exposure %s", m.Bot, m.Market, m.PayoffMin, m.PayoffMax, m.Value, m.Cost, m.Exposure)
+	}
+	return out
+}
+
+// toldLines show the directives in force.
+func (s *scenario) toldLines() []string {
+	var out []string
+	for _, d := range commands.Standing(s.state, nil) {
+		text := fmt.Sprintf("%s: %s: %s", strings.Join(d.Bots, ", "), d.Action, d.Reason)
+		if len(d.Permits) > 0 {
+			text += ": " + strings.Join(d.Permits, ", ")
+		}
+		for _, l := range d.Legs {
+			text += ": " + l.Quantity.String() + " × " + replay.Short(l.Instrument)
+		}
+		out = append(out, text)
 	}
 	return out
 }

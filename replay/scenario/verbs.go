@@ -13,6 +13,7 @@ import (
 
 	"pets/commands"
 	"pets/domain"
+	"pets/domain/portfolio"
 )
 
 // verb is one kind of line that becomes commands.
@@ -27,13 +28,13 @@ var verbs = map[string]verb{
 	"deposit":        {"AMOUNT [ASSET] [wallet=cold] [tx=TEXT] [leg=N]", depositVerb},
 	"withdraw":       {"AMOUNT [ASSET] [wallet=cold] [tx=TEXT] [leg=N]", withdrawVerb},
 	"fee":            {"AMOUNT [BOT] [kind=trading|gas|rebate] [asset=ASSET]", feeVerb},
-	"adjust":         {`ACCOUNT AMOUNT [asset=ASSET] reason="…"`, adjustVerb},
-	"market":         {"MARKET kind=outcome|spot|perp [outcomes=A,B] [category=TEXT] [tokens=N,N]", marketVerb},
+	"adjust":         {`ACCOUNT AMOUNT [asset=ASSET] [flow=yes of=REVISION] reason="…"`, adjustVerb},
+	"market":         {"MARKET kind=outcome|spot|perp [outcomes=A,B] [exclusive=yes|no] [category=TEXT] [tokens=N,N]", marketVerb},
 	"bot":            {"BOT [capital=N] [start=no] [strategy=TEXT] [kind=TEXT] [inventory_cap=N]", botVerb},
 	"start":          {"BOT", startVerb},
 	"stop":           {`BOT [reason="…"] [full=yes]`, stopVerb},
 	"allocate":       {"BOT AMOUNT", allocateVerb},
-	"permit":         {"BOT buy|sell MARKET/OUTCOME QUANTITY @ LIMIT [fee=N] [kind=KIND] [reduce_only=yes] [ttl=30s] [intent=INTENT] [paper_fill=yes]", permitVerb},
+	"permit":         {"BOT buy|sell MARKET/OUTCOME QUANTITY @ LIMIT [fee=N] [kind=KIND] [reduce_only=yes] [ttl=30s] [intent=INTENT] [group=TEXT] [time_in_force=gtc|gtd|ioc|fok] [paper_fill=yes]", permitVerb},
 	"arbitrage":      {"BOT buy|sell MARKET/OUTCOME QUANTITY @ LIMIT [buy|sell …] [timeout=30s] [ttl=30s] [paper_fill=yes]", arbitrageVerb},
 	"overdue":        {"", func(*scenario, *args) []commands.Command { return one(commands.TimeOutLegs{}) }},
 	"place":          {"PERMIT|last [expires=TIME]", placeVerb},
@@ -57,7 +58,7 @@ var verbs = map[string]verb{
 	"confirm-clear":  {"REQUEST|last", confirmClearVerb},
 	"aside":          {"ROW_KEY", asideVerb},
 	"limits":         {`POLICY_KEY=VALUE … reason="…"`, limitsVerb},
-	"override":       {`go_live portfolio=ID | clock | limits|treasury_policy|transfer KEY=VALUE … reason="…"`, overrideVerb},
+	"override":       {`go_live portfolio=ID | clock | payouts|settlement MARKET void|OUTCOME PAYOUT … [rebase=yes] | limits|treasury_policy|transfer KEY=VALUE … reason="…"`, overrideVerb},
 	"agree":          {"OVERRIDE|last", agreeVerb},
 	"wallet":         {"WALLET hot|cold ADDRESS", walletVerb},
 	"key":            {"WALLET created|recovered", keyVerb},
@@ -268,15 +269,24 @@ func feeVerb(_ *scenario, a *args) []commands.Command {
 }
 
 func adjustVerb(_ *scenario, a *args) []commands.Command {
-	return one(commands.PostAdjustment{
-		Account: a.word("the account"), Amount: a.number("the amount"), Asset: a.option("asset"), Reason: a.option("reason"),
-	})
+	c := commands.PostAdjustment{
+		Account: a.word("the account"), Amount: a.number("the amount"), Asset: a.option("asset"), Reason: a.option("reason"), Flow: a.yes("flow", false),
+	}
+	if of := a.integer("of", -1); of >= 0 {
+		revision := uint64(of)
+		c.Of = &revision
+	}
+	return one(c)
 }
 
 func marketVerb(_ *scenario, a *args) []commands.Command {
 	c := commands.RegisterMarket{Market: a.word("the market"), Kind: domain.MarketKind(a.option("kind")), Category: a.option("category")}
 	if list := a.option("outcomes"); list != "" {
 		c.Outcomes = strings.Split(list, ",")
+	}
+	if _, says := a.options["exclusive"]; says {
+		exclusive := a.yes("exclusive", true)
+		c.Exclusive = &exclusive
 	}
 	if list := a.option("tokens"); list != "" {
 		c.Tokens = map[string]string{}
@@ -312,7 +322,8 @@ func permitVerb(_ *scenario, a *args) []commands.Command {
 	c := commands.AskPermit{
 		Bot: a.word("the bot"), Side: domain.Side(a.word("buy or sell")), Instrument: a.instrument(), Quantity: a.number("the quantity"),
 		LimitPrice: a.at(), Fee: a.amount("fee"), Kind: domain.MarketKind(a.option("kind")), ReduceOnly: a.yes("reduce_only", false),
-		TTL: a.durationOr("ttl"), Intent: domain.Intent(a.option("intent")), PaperFill: a.yes("paper_fill", false),
+		TTL: a.durationOr("ttl"), Intent: domain.Intent(a.option("intent")), Group: a.option("group"), TimeInForce: domain.TimeInForce(a.option("time_in_force")),
+		PaperFill: a.yes("paper_fill", false),
 	}
 	return one(c)
 }
@@ -487,7 +498,13 @@ func limitsVerb(_ *scenario, a *args) []commands.Command {
 // overrideVerb requests an override; agreeVerb confirms it as a second person.
 func overrideVerb(_ *scenario, a *args) []commands.Command {
 	c := commands.RequestOverride{Kind: a.word("the kind"), Portfolio: a.option("portfolio"), Reason: a.option("reason")}
-	if c.Kind != domain.OverrideGoLive && c.Kind != domain.OverrideClock {
+	switch c.Kind {
+	case domain.OverrideGoLive, domain.OverrideClock:
+	case domain.OverridePayouts, domain.OverrideSettlement:
+		paid := portfolio.Correction{Market: a.word("the market"), Rebase: a.yes("rebase", false)}
+		paid.Payouts, paid.Void = outcomePayouts(a)
+		c.Limits = quoted(a, paid)
+	default:
 		c.Limits = policyPatch(a)
 	}
 	return one(c)

@@ -1811,6 +1811,8 @@ export interface components {
             time: string;
         };
         Bot: {
+            /** @description Whether its equity has not reached min_capital, so that none of its breakers is evaluated */
+            asleep?: boolean;
             /** @description The bot's id */
             bot: string;
             /**
@@ -2983,6 +2985,37 @@ export interface components {
             /** @description The prices. Each is judged alone: good ones are taken, bad ones are answered in refused */
             marks: components["schemas"]["Mark"][];
         };
+        MarketHolding: {
+            /** @description The bot's id */
+            bot: string;
+            /**
+             * @description What the holdings in the market cost together. An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            cost: string;
+            /**
+             * @description What can be lost of them, and of what live permits may still open there, as the limits count it. An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            exposure: string;
+            /** @description The market's id */
+            market: string;
+            /**
+             * @description The most that all that the bot holds of the market pays. An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            payoff_max: string;
+            /**
+             * @description The least that all that the bot holds of the market pays, however it ends. An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            payoff_min: string;
+            /**
+             * @description What the holdings in the market are worth together: positions alone do not add up to it. An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            value: string;
+        };
         Newcomers: {
             /** @description The bot's id */
             bot?: string;
@@ -3084,6 +3117,8 @@ export interface components {
             /** @description wall, or imported: times come from trade files */
             clock: string;
             emergency_stop: components["schemas"]["EmergencyStop"];
+            /** @description What a bot holds of each exclusive market, or may open there. Its positions do not add up to it */
+            markets?: components["schemas"]["MarketHolding"][];
             /**
              * @description paper or live
              * @enum {string}
@@ -3597,6 +3632,8 @@ export interface components {
             unrealised_pnl: string;
         };
         PositionsAnswer: {
+            /** @description What a bot holds of each exclusive market, or may open there. Its positions do not add up to it */
+            markets?: components["schemas"]["MarketHolding"][];
             /** @description What to ask after for the next page */
             next?: string;
             /** @description The portfolio's id */
@@ -4404,6 +4441,8 @@ export interface components {
         };
         StartBotBody: Record<string, never>;
         StateAnswer: {
+            /** @description Whether its equity has not reached min_capital, so that none of its breakers is evaluated */
+            asleep?: boolean;
             /** @description The asset in which the portfolio is valued */
             base_asset: string;
             /** @description The bots */
@@ -4436,6 +4475,8 @@ export interface components {
              * @example 12.5
              */
             lifetime_peak: string;
+            /** @description What a bot holds of each exclusive market, or may open there. Its positions do not add up to it */
+            markets?: components["schemas"]["MarketHolding"][];
             /**
              * @description paper or live
              * @enum {string}

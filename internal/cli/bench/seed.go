@@ -81,7 +81,7 @@ func (s *seeder) request(c commands.Command) commands.Request {
 // open opens a paper portfolio with running bots.
 func (s *seeder) open(ctx context.Context, id string, bots ...string) error {
 	requests := []commands.Request{
-		s.request(commands.OpenPortfolio{ID: id, Mode: domain.ModePaper, BaseAsset: "USDC", BaseDecimals: 6, Policy: domain.DefaultPolicy(domain.ModePaper)}),
+		s.request(commands.OpenPortfolio{ID: id, Mode: domain.ModePaper, BaseAsset: "USDC", BaseDecimals: 6, Policy: domain.NewPolicy(domain.ModePaper, domain.ClockWall, "USDC")}),
 		s.request(commands.RecordDeposit{Wallet: domain.WalletHot, Amount: domain.MustDecimal("1000000000")}),
 	}
 	for _, bot := range bots {

@@ -36,6 +36,7 @@ const (
 	demoCapital    = "10000"
 	demoBotCapital = "3000"
 	demoPortfolio  = "demo"
+	demoCollar     = "0.25" // as in live portfolios
 )
 
 var demoBots = []string{"breakout", "steady", "value"}
@@ -93,7 +94,7 @@ func Play(ctx context.Context, a *cli.App) error {
 		return errors.Join(err, s.Discard())
 	}
 	return s.Run(ctx, func(ctx context.Context) error {
-		d := &demoPlay{app: a, ctx: ctx, server: s, clock: clock, shift: weeks, p: a.Printer(), fills: map[domain.Instrument]domain.Decimal{}}
+		d := &demoPlay{app: a, ctx: ctx, server: s, clock: clock, shift: weeks, p: a.Printer(), fills: map[domain.Instrument]domain.Decimal{}, outcomes: map[string][]string{}}
 		err := d.play(script, admin)
 		clock.played.Store(nil)
 		if err == nil {
@@ -126,6 +127,7 @@ type demoPlay struct {
 	tripped                uint64
 	missed                 map[domain.Instrument][]domain.Order
 	fills                  map[domain.Instrument]domain.Decimal
+	outcomes               map[string][]string // of the markets that are registered
 }
 
 func (d *demoPlay) at(t time.Time) { d.clock.played.Store(&t) }
@@ -203,7 +205,7 @@ func (d *demoPlay) open(admin string) error {
 		}
 		d.callers[k.User], d.keys[k.User] = c.Portfolio(demoPortfolio), issued.Secret
 		if k.Role == domain.RoleOperator {
-			opening := map[string]any{"id": demoPortfolio, "mode": domain.ModePaper}
+			opening := map[string]any{"id": demoPortfolio, "mode": domain.ModePaper, "limits": map[string]any{"mark_collar": demoCollar}}
 			if err := c.Send(d.ctx, http.MethodPost, "/v1/portfolios", "open", opening, nil); err != nil {
 				return err
 			}
@@ -232,8 +234,11 @@ func (d *demoPlay) step(step scriptStep) error {
 	switch {
 	case step.order != nil:
 		return d.ask(*step.order)
-	case step.mark != nil:
-		return d.send("feed", "/marks", commands.MarkPrices{Marks: []domain.Mark{*step.mark}})
+	case step.market != nil:
+		d.outcomes[step.market.Market] = step.market.Outcomes
+		return d.send("operator", "/markets", *step.market)
+	case step.marks != nil:
+		return d.send("feed", "/marks", commands.MarkPrices{Marks: step.marks})
 	default:
 		return d.settle(*step.settle)
 	}
@@ -258,6 +263,9 @@ func (d *demoPlay) ask(o domain.Order) error {
 		return nil
 	}
 	d.allowed++
+	if d.tripped > 0 {
+		d.p.Line("%s  <<<  a way out: %s may %s %s × %s", d.clock.now().Format("15:04:05"), o.Bot, o.Side, o.Quantity, o.Instrument)
+	}
 	d.at(d.clock.now().Add(2 * time.Second))
 	d.fills[o.Instrument] = o.Quantity
 	return d.send(o.Bot, "/fills", commands.RecordFill{
@@ -281,13 +289,22 @@ func (d *demoPlay) settle(s settlement) error {
 	for _, o := range d.missed[s.Instrument] {
 		d.saved = d.saved.Add(s.payout.Sub(o.LimitPrice).Mul(o.Quantity)).Sub(o.Fee)
 	}
-	if d.fills[s.Instrument].IsZero() {
-		return nil
+	outcomes, registered := d.outcomes[s.Market]
+	if !registered {
+		if d.fills[s.Instrument].IsZero() {
+			return nil
+		}
+		return d.send("feed", "/settlements", commands.SettleMarket{Instrument: s.Instrument, Payout: s.payout})
 	}
-	return d.send("feed", "/settlements", commands.SettleMarket{Instrument: s.Instrument, Payout: s.payout})
+	payouts := map[string]domain.Decimal{}
+	for _, o := range outcomes {
+		payouts[o] = domain.Zero
+	}
+	payouts[s.Outcome] = s.payout
+	return d.send("feed", "/settlements", map[string]any{"market": s.Market, "payouts": payouts})
 }
 
-// watch counts closed trades and prints trips.
+// watch counts closed trades, and prints trips and prices that wait.
 func (d *demoPlay) watch(events []commands.EventRef) error {
 	for _, ref := range events {
 		switch ref.Type {
@@ -300,6 +317,29 @@ func (d *demoPlay) watch(events []commands.EventRef) error {
 				return err
 			}
 			d.p.Line("%s  >>>  %s", d.clock.now().Format("15:04:05"), replay.Describe(e))
+		case domain.PriceMarkedType:
+			if err := d.waiting(ref.Revision); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// waiting prints the price that was not believed at once.
+func (d *demoPlay) waiting(revision uint64) error {
+	e, err := d.event(revision)
+	if err != nil {
+		return err
+	}
+	marked, ok := e.(*domain.PriceMarked)
+	if !ok {
+		return domain.Errorf(domain.CodeInternal, "revision %d is no mark", revision)
+	}
+	for _, m := range marked.Marks {
+		if m.Waits {
+			d.p.Line("%s  ---  %s of %s/%s waits: too far from the price in force", d.clock.now().Format("15:04:05"), m.Price, m.Market, m.Outcome)
+			break
 		}
 	}
 	return nil

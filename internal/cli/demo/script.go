@@ -6,19 +6,23 @@ import (
 	"encoding/csv"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
+	"pets/commands"
 	"pets/domain"
 )
 
 //go:embed week/*.csv
 var demoFiles embed.FS
 
-// scriptStep is one step of the demo week: an order that a bot wants to place, a price, or a payout.
+// scriptStep is one step of the demo week: a market that is registered, an order that a bot
+// wants to place, prices of one moment, or a payout.
 type scriptStep struct {
 	at     time.Time
+	market *commands.RegisterMarket
 	order  *domain.Order
-	mark   *domain.Mark
+	marks  []domain.Mark
 	settle *settlement
 }
 
@@ -34,6 +38,7 @@ func demoScript() ([]scriptStep, error) {
 		file  string
 		parse func(cells []string) (scriptStep, error)
 	}{
+		{"week/markets.csv", parseMarket},
 		{"week/orders.csv", parseOrder},
 		{"week/marks.csv", parseMark},
 		{"week/settlements.csv", parseSettlement},
@@ -58,7 +63,24 @@ func demoScript() ([]scriptStep, error) {
 		}
 	}
 	slices.SortStableFunc(steps, func(a, b scriptStep) int { return a.at.Compare(b.at) })
-	return steps, nil
+	return together(steps), nil
+}
+
+// together joins the prices of one moment, as a feed sends them.
+func together(steps []scriptStep) []scriptStep {
+	var out []scriptStep
+	for _, s := range steps {
+		if n := len(out) - 1; n >= 0 && s.marks != nil && out[n].marks != nil && s.at.Equal(out[n].at) {
+			out[n].marks = append(out[n].marks, s.marks...)
+			continue
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+func parseMarket(c []string) (scriptStep, error) {
+	return scriptStep{market: &commands.RegisterMarket{Market: c[1], Kind: domain.KindOutcome, Outcomes: strings.Fields(c[2])}}, nil
 }
 
 func parseOrder(c []string) (scriptStep, error) {
@@ -74,7 +96,7 @@ func parseOrder(c []string) (scriptStep, error) {
 
 func parseMark(c []string) (scriptStep, error) {
 	price, err := domain.ParseDecimal(c[3])
-	return scriptStep{mark: &domain.Mark{Market: c[1], Outcome: c[2], Price: price}}, err
+	return scriptStep{marks: []domain.Mark{{Market: c[1], Outcome: c[2], Price: price}}}, err
 }
 
 func parseSettlement(c []string) (scriptStep, error) {

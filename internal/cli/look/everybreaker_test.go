@@ -90,7 +90,7 @@ func strangers(t *testing.T, r *risk.Rule) []string {
 
 	c, err := config.Load(t.TempDir(), []string{strings.ToUpper(r.Key) + "=" + limitText(r, "")})
 	require.NoError(t, err)
-	policy, err := c.Policy(domain.ModePaper)
+	policy, err := c.Policy(domain.ModePaper, domain.ClockWall, "USDC")
 	require.NoError(t, err)
 	known(toEnvironment, r.Limit(&policy) == domain.MustDecimal(limitText(r, "")))
 

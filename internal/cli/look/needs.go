@@ -27,10 +27,12 @@ type portfolioStatus struct {
 	Revision  uint64       `json:"revision"`
 	Running   int          `json:"bots_running"`
 	Bots      int          `json:"bots"`
+	// Rules is the edition of the rules that it lives by.
+	Rules int `json:"rules"`
 }
 
 func (s *portfolioStatus) describe() string {
-	text := fmt.Sprintf("%s, revision %d, %d of %s running", s.Mode, s.Revision, s.Running, howMany(s.Bots, "bot", "bots"))
+	text := fmt.Sprintf("%s, revision %d, %d of %s running, rules %d", s.Mode, s.Revision, s.Running, howMany(s.Bots, "bot", "bots"), s.Rules)
 	if s.Clock == domain.ClockImported {
 		text += "; imported: it shows what would have happened"
 	}
@@ -47,6 +49,9 @@ type watched struct {
 	Positions     []projections.Position    `json:"positions"`
 	BaseAsset     string                    `json:"base_asset"`
 	Doubts        []projections.Doubt       `json:"doubts"`
+	WaitingMarks  []projections.WaitingMark `json:"waiting_marks"`
+	Unreconciled  bool                      `json:"unreconciled"`
+	Policy        domain.Policy             `json:"policy"`
 }
 
 // lookAfter looks for what needs a person in the configured portfolio. An imported portfolio
@@ -56,7 +61,7 @@ func (a *app) lookAfter(ctx context.Context, s *status, one show.ListedPortfolio
 	if err := a.View(ctx, "", "/state", nil, &v); err != nil {
 		return err
 	}
-	about := portfolioStatus{Portfolio: one.Portfolio, Mode: v.Mode, Clock: v.Clock, Revision: one.Revision, Bots: len(v.Bots)}
+	about := portfolioStatus{Portfolio: one.Portfolio, Mode: v.Mode, Clock: v.Clock, Revision: one.Revision, Bots: len(v.Bots), Rules: max(v.Policy.Rules, 1)}
 	for _, b := range v.Bots {
 		if b.Status == portfolio.Running {
 			about.Running++
@@ -117,6 +122,7 @@ func (a *app) needsOfState(ctx context.Context, v *watched) ([]attention, error)
 	for _, d := range v.Doubts {
 		out = append(out, attention{What: show.InDoubt(a.App, d, v.BaseAsset), Next: a.Advise("balances")})
 	}
+	out = append(out, a.needsOfMarks(v)...)
 	for _, p := range v.Positions {
 		if !p.OpenLeg.IsZero() {
 			out = append(out, attention{What: fmt.Sprintf("%s holds %s %s/%s of an arbitrage whose other legs were not filled", p.Bot, p.OpenLeg, p.Market, p.Outcome), Next: a.Advise("positions")})
@@ -129,6 +135,26 @@ func (a *app) needsOfState(ctx context.Context, v *watched) ([]attention, error)
 		out = append(out, attention{What: fmt.Sprintf("%s asked to clear the emergency stop; another person confirms, as an approver", open.User), Next: a.Advise("clear", "--confirm", open.ID)})
 	}
 	return out, err
+}
+
+// needsOfMarks lists prices that a person should look at: marks that are too old, and those that
+// still wait although their time is over, because nothing is recorded, or because the first mark of
+// an asset needs another user.
+func (a *app) needsOfMarks(v *watched) []attention {
+	var out []attention
+	if old := show.Stale(v.Positions); old != "" {
+		out = append(out, attention{What: fmt.Sprintf("what is held of %s has had no mark for longer than mark_max_age (%s)", old, v.Policy.MarkMaxAge), Next: a.Advise("positions")})
+	}
+	after := v.Policy.ConfirmAfter()
+	for _, w := range v.WaitingMarks {
+		if w.InForce == nil || a.Clock()().Sub(w.Since) > after+time.Minute {
+			out = append(out, attention{What: "a mark waits: " + show.Waiting(w, after), Next: a.Advise("state")})
+		}
+	}
+	if v.Unreconciled {
+		out = append(out, attention{What: fmt.Sprintf("two reconciliations in a row found less %s on the chain than is recorded, and nothing is opened: find what is missing, correct the books, and reconcile", v.BaseAsset), Next: a.Advise("treasury")})
+	}
+	return out
 }
 
 // needsOfPermits lists placed orders that may still be filled although nothing is to be traded,

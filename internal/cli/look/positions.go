@@ -15,21 +15,31 @@ func (a *app) positionsCommand() *cobra.Command {
 		Use: "positions", Short: "Open positions with cost, mark and unrealised P&L", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.LookEither(c.Context(), moment, nil, func() error {
-				var v struct{ Positions []projections.Position }
+				var v holdings
 				if err := a.View(c.Context(), moment, "/positions", nil, &v); err != nil {
 					return err
 				}
-				return a.showPositions(v.Positions)
-			}, func(s *portfolio.State) error { return a.showPositions(projections.PositionsOf(s)) })
+				return a.showPositions(v)
+			}, func(s *portfolio.State) error {
+				return a.showPositions(holdings{projections.PositionsOf(s), s.MarketHoldings("", s.Time)})
+			})
 		},
 	}
 	cli.AtFlag(c, &moment)
 	return c
 }
 
-func (a *app) showPositions(v []projections.Position) error {
+// holdings are positions, and what they are together in exclusive markets.
+type holdings struct {
+	Positions []projections.Position
+	Markets   []portfolio.MarketHolding
+}
+
+// showPositions prints them. The JSON is the list of positions, as it always was; what they are
+// together is in that of the state.
+func (a *app) showPositions(v holdings) error {
 	if a.JSON {
-		return a.PrintJSON(v)
+		return a.PrintJSON(v.Positions)
 	}
-	return show.PrintPositions(a.App, v)
+	return show.PrintPositions(a.App, v.Positions, v.Markets)
 }

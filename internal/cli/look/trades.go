@@ -76,6 +76,9 @@ func tradeRows(all []projections.Trade) [][]string {
 	rows := [][]string{{"#", "CLOSED", "BOT", "MARKET", "QUANTITY", "P&L", "RESULT"}}
 	for _, t := range all {
 		result := string(t.Result)
+		if t.ResultID != "" { // several trades are one result
+			result += " (" + t.ResultID + ")"
+		}
 		if t.Revised {
 			result += " (revised)"
 		}

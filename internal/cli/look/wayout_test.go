@@ -38,13 +38,13 @@ func TestWhatToDoNextLeadsOut(t *testing.T) {
 		}
 		for _, c := range []struct {
 			deposit, pnl string
-			nothing      bool // nothing is left of the portfolio
+			nothing      risk.Scope // of whom nothing is left: "`reset` with `rebase` is possible whenever the scope has equity ≠ 0"
 		}{
-			{"2000", "-700", false},  // some equity is left
-			{"9000", "-1000", false}, // nothing is left of the bot, and the treasury pays
-			{"9000", "-5400", false}, // the bot has a debt
-			{"1000", "-1000", true},  // nothing is left at all
-			{"2000", "-5400", true},  // the portfolio has a debt
+			{"2000", "-700", ""},                // some equity is left
+			{"9000", "-1000", risk.OfBot},       // nothing is left of the bot, and the treasury pays
+			{"9000", "-5400", ""},               // the bot has a debt
+			{"1000", "-1000", risk.OfPortfolio}, // nothing is left at all
+			{"2000", "-5400", ""},               // the portfolio has a debt
 		} {
 			n++
 			id := "p" + strconv.Itoa(n)
@@ -63,7 +63,7 @@ func TestWhatToDoNextLeadsOut(t *testing.T) {
 
 			text := w.Ok(w.Olga, "state", "-p", id)
 			require.Contains(t, text, "WHAT TO DO NEXT", about...)
-			if r.Rebase != nil && (c.nothing || r.Scope == risk.OfBot && c.pnl != "-700") {
+			if r.Rebase != nil && (c.nothing == risk.OfPortfolio || c.nothing == risk.OfBot && r.Scope == risk.OfBot) {
 				require.Contains(t, strings.Join(printedCommands(text), "\n"), "pets deposit", about...)
 				moneyHasKeys(t, text)
 			}
@@ -115,17 +115,26 @@ func printedCommands(text string) []string {
 // The refusal and the dry run name the same way out: a rebase alone does not help.
 func TestARefusedResetSaysTheWayOut(t *testing.T) {
 	t.Parallel()
+	for pnl, all := range map[string]map[string][]string{ // "`reset` with `rebase` is possible whenever the scope has equity ≠ 0"
+		"-500": {"bot_drawdown --bot alpha": {"the bot's equity is 0", "Allocate more than 0 to it (POST /v1/portfolios/main/bots/alpha/allocate", "POST /v1/portfolios/main/deposits"}},
+		"-1000": {
+			"daily_loss":         {"the portfolio's equity is 0", "Record a deposit of more than 0 once it has arrived (POST /v1/portfolios/main/deposits)"},
+			"portfolio_drawdown": {"the portfolio's equity is 0", "Record a deposit of more than 0"},
+		},
+	} {
+		refusedReset(t, pnl, all)
+	}
+}
+
+func refusedReset(t *testing.T, pnl string, all map[string][]string) {
+	t.Helper()
 	folder := filepath.Join(t.TempDir(), "store")
 	p := petstest.ServeFolder(t, folder)
 	w := p.TwoPeople(folder)
 	main := p.Client(w.Olga).Portfolio("main")
-	require.NoError(t, main.Post(t.Context(), "/trades", "t", map[string]any{"bot": "alpha", "market": "m", "pnl": "-5400", "trade_id": "t1"}, nil))
+	require.NoError(t, main.Post(t.Context(), "/trades", "t", map[string]any{"bot": "alpha", "market": "m", "pnl": pnl, "trade_id": "t1"}, nil))
 	for _, rebase := range [][]string{nil, {"--rebase"}} {
-		for breaker, words := range map[string][]string{
-			"bot_drawdown --bot alpha": {"the bot's equity is -4900", "Allocate more than 4900 to it (POST /v1/portfolios/main/bots/alpha/allocate", "POST /v1/portfolios/main/deposits"},
-			"daily_loss":               {"the portfolio's equity is -4400", "Record a deposit of more than 4400 once it has arrived (POST /v1/portfolios/main/deposits)"},
-			"portfolio_drawdown":       {"the portfolio's equity is -4400", "Record a deposit of more than 4400"},
-		} {
+		for breaker, words := range all {
 			reset := append(append([]string{"reset"}, strings.Fields(breaker)...), rebase...)
 			r := p.Pets(folder, w.Olga, append(reset, "--reason", "x")...)
 			require.NotEqual(t, 0, r.Code)
@@ -135,7 +144,7 @@ func TestARefusedResetSaysTheWayOut(t *testing.T) {
 			}
 			for _, where := range [][]string{{}, {"--store=embedded:" + folder}} {
 				dry := w.Ok(w.Olga, append(append(where, reset...), "--dry-run")...)
-				require.Contains(t, dry, "    pets deposit 4")
+				require.Contains(t, dry, "    pets deposit 1")
 				require.Contains(t, dry, "pets reset "+breaker+" --rebase")
 				require.Contains(t, strings.Join(strings.Fields(dry), " "), "with --rebase and without")
 			}

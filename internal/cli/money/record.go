@@ -141,7 +141,7 @@ func (a *app) feeCommand() *cobra.Command {
 // that of the other one would be recorded as a denial. It is also refused while the clock is
 // behind, and to the repeat of a correction on paper, whose key was used for that.
 func (a *app) adjust(ctx context.Context, body commands.PostAdjustment, what string) error {
-	limits, err := json.Marshal(portfolio.Adjustment{Account: body.Account, Asset: body.Asset, Amount: body.Amount})
+	limits, err := json.Marshal(portfolio.Adjustment{Account: body.Account, Asset: body.Asset, Amount: body.Amount, Flow: body.Flow, Of: body.Of})
 	if err != nil {
 		return err
 	}
@@ -169,12 +169,16 @@ func (a *app) adjust(ctx context.Context, body commands.PostAdjustment, what str
 func (a *app) adjustCommand() *cobra.Command {
 	body := commands.PostAdjustment{}
 	var add, take cli.DecimalFlag
+	var of uint64
 	c := &cobra.Command{
 		Use: "adjust ACCOUNT --add N | --take N", Short: "Correct an account of the books by hand (an admin)", Args: cobra.ExactArgs(1),
 		Long: "Corrects what the books say of hot:treasury, cold:treasury or hot:bot/NAME where they are wrong:\n" +
 			"pets balances shows them. It is for mistakes; money that moved is a deposit, a withdrawal or a fee.\n" +
-			"In a live portfolio it takes two people: this asks for it, and an approver confirms it.",
-		Example: "  pets adjust hot:treasury --take 0.37 --reason \"deposit of 3 March was 9999.63\"",
+			"In a live portfolio it takes two people: this asks for it, and an approver confirms it.\n" +
+			"--flow --of REVISION takes back a part of one deposit or withdrawal, as if it had been typed right: then it\n" +
+			"is neither a profit nor a loss. pets events --type deposit,withdrawal has the revisions.",
+		Example: "  pets adjust hot:treasury --take 0.37 --reason \"deposit of 3 March was 9999.63\"\n" +
+			"  pets adjust hot:treasury --add 8100 --flow --of 57 --reason \"9,000 typed for 900\"",
 		RunE: func(c *cobra.Command, args []string) error {
 			body.Account = args[0]
 			switch {
@@ -182,6 +186,12 @@ func (a *app) adjustCommand() *cobra.Command {
 				return cli.Usage(domain.Invalid("--add", "or --take is needed, one of the two"))
 			case add.Sign() < 0 || take.Sign() < 0:
 				return cli.Usage(domain.Invalid("--add", "and --take must be above 0"))
+			}
+			if c.Flags().Changed("of") {
+				body.Of = &of
+			}
+			if body.Flow != (body.Of != nil) {
+				return cli.Usage(domain.Invalid("--flow", "and --of REVISION go together: the record of the deposit or withdrawal that it corrects; %s lists them", a.Typed("events", "--type", "deposit,withdrawal")))
 			}
 			if err := cli.ReasonNeeded(body.Reason); err != nil {
 				return err
@@ -191,11 +201,16 @@ func (a *app) adjustCommand() *cobra.Command {
 			if body.Amount.Sign() < 0 {
 				what = fmt.Sprintf("%s has %s%s less", body.Account, body.Amount.Abs(), ofAsset(body.Asset))
 			}
+			if body.Flow {
+				what += fmt.Sprintf(", which corrects revision %d and is no profit or loss", of)
+			}
 			return a.adjust(c.Context(), body, what)
 		},
 	}
 	c.Flags().Var(&add, "add", "how much more it is to have")
 	c.Flags().Var(&take, "take", "how much less it is to have")
+	c.Flags().BoolVar(&body.Flow, "flow", false, "it corrects a deposit or withdrawal, and counts as a flow")
+	c.Flags().Uint64Var(&of, "of", 0, "with --flow: the `REVISION` of that deposit or withdrawal")
 	c.Flags().StringVar(&body.Asset, "asset", "", "its name in the ledger (the base asset by default)")
 	c.Flags().StringVar(&body.Reason, "reason", "", "why; it is kept with the record")
 	return c

@@ -186,7 +186,9 @@ func (w *stormWorld) start() {
 	})
 	p.api = httpapi.New(httpapi.Config{
 		Engine: p.engine, Store: w.store, Live: p.live, Keys: p.keys, Custody: p.custody, Nudge: func() {}, Now: w.now,
-		Defaults: func(m domain.Mode) (domain.Policy, error) { return domain.DefaultPolicy(m), nil },
+		Defaults: func(m domain.Mode, clock domain.Clock, asset string) (domain.Policy, error) {
+			return domain.NewPolicy(m, clock, asset), nil
+		},
 	})
 	require.NoError(w.t, p.engine.Load(ctx, nil))
 	if head, any, err := p.engine.SystemHead(ctx); err == nil && any {
@@ -288,7 +290,7 @@ func (w *stormWorld) must(c domain.Caller, cmd commands.Command) commands.Answer
 // goLive opens a live portfolio in which every wallet's balance is a deposit.
 func (w *stormWorld) goLive() {
 	w.t.Helper()
-	paper := commands.OpenPortfolio{ID: "paper", Mode: domain.ModePaper, BaseAsset: stormPlain, BaseDecimals: 6, Defaults: domain.DefaultPolicy(domain.ModePaper)}
+	paper := commands.OpenPortfolio{ID: "paper", Mode: domain.ModePaper, BaseAsset: stormPlain, BaseDecimals: 6, Defaults: domain.NewPolicy(domain.ModePaper, domain.ClockWall, stormPlain)}
 	of := func(id string, c domain.Caller, cmd commands.Command) commands.Answer {
 		a, err := w.doIn(id, c, cmd)
 		require.NoError(w.t, err)
@@ -300,7 +302,7 @@ func (w *stormWorld) goLive() {
 	evidence, err := commands.ReadEvidence(w.ctx(), w.store, gate)
 	require.NoError(w.t, err)
 	real := paper
-	real.ID, real.Mode, real.Gate, real.Evidence, real.Defaults = stormMain, domain.ModeLive, &gate, evidence, domain.DefaultPolicy(domain.ModeLive)
+	real.ID, real.Mode, real.Gate, real.Evidence, real.Defaults = stormMain, domain.ModeLive, &gate, evidence, domain.NewPolicy(domain.ModeLive, domain.ClockWall, stormPlain)
 	w.must(stormOlga, real)
 	for _, name := range []string{"hot-2", "hot-1", "cold-2", "cold-1"} {
 		w.must(stormAdmin, commands.RegisterWallet{Wallet: name, Place: placeOf(name), Chain: stormChain, Address: w.wallets[name].Hex()})

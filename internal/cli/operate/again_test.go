@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"pets/domain"
 	"pets/internal/cli"
 	"pets/internal/pets/petstest"
 )
@@ -22,10 +23,26 @@ import (
 // traded is a server with a portfolio that has a bot.
 func traded(t *testing.T) (*petstest.Shell, *petstest.Process) {
 	t.Helper()
+	return tradedIn(t, func(s *petstest.Shell) { s.Ok("portfolio", "open", "main", "--limit", "blocked_zones=none") })
+}
+
+// tradedBefore is traded in a portfolio of the first edition of the rules.
+func tradedBefore(t *testing.T) (*petstest.Shell, *petstest.Process) {
+	t.Helper()
+	return tradedIn(t, nil)
+}
+
+func tradedIn(t *testing.T, opened func(*petstest.Shell)) (*petstest.Shell, *petstest.Process) {
+	t.Helper()
 	s := petstest.New(t)
+	if opened == nil {
+		petstest.FirstEdition(t, s.Store(), nil, func(p *domain.Policy) { p.BlockedZones = nil })
+	}
 	p := petstest.ServeFolder(t, s.Store())
 	s.Env = append(s.Env, "PETS_SERVER="+p.URL, "PETS_KEY="+petstest.AdminKey)
-	s.Ok("portfolio", "open", "main", "--limit", "blocked_zones=none")
+	if opened != nil {
+		opened(s)
+	}
 	s.Ok("deposit", "10000")
 	s.Ok("bot", "add", "alpha", "--capital", "1000")
 	return s, p

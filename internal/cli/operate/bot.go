@@ -120,11 +120,14 @@ func (a *app) addMarketCommand() *cobra.Command {
 	body := commands.RegisterMarket{}
 	var kind string
 	var tokens []string
+	var exclusive bool
 	c := &cobra.Command{
-		Use: "add NAME", Short: "Register a market: its kind, outcomes and category", Args: cobra.ExactArgs(1),
+		Use: "add NAME", Aliases: []string{"register"}, Short: "Register a market: its kind, outcomes and category", Args: cobra.ExactArgs(1),
 		Long: "A market of outcome shares need not be registered to be traded; one of kind spot or perp has to be.\n" +
-			"Arbitrage needs all outcomes, a limit by category the category, a signature the tokens.",
-		Example: "  pets market add rain-tomorrow --outcomes YES,NO --category weather\n  pets market add ETH-USDC --kind spot --outcomes ETH",
+			"Arbitrage needs all outcomes, a limit by category the category, a signature the tokens.\n" +
+			"Under the second edition of the rules a market of two outcomes or more is exclusive, unless it says\n" +
+			"--exclusive=false: one share of each pays 1 together, so what a bot holds there is valued as a whole.",
+		Example: "  pets market add rain-tomorrow --outcomes YES,NO --category weather\n  pets market add who-scores --outcomes ANN,BOB --exclusive=false\n  pets market add ETH-USDC --kind spot --outcomes ETH",
 		RunE: func(c *cobra.Command, args []string) error {
 			body.Market, body.Kind = args[0], domain.MarketKind(kind)
 			for i, outcome := range body.Outcomes {
@@ -134,27 +137,61 @@ func (a *app) addMarketCommand() *cobra.Command {
 			if body.Tokens, err = cli.NamedPairs("--token", "OUTCOME=ID", tokens); err != nil {
 				return err
 			}
-			answer, err := a.Posted(c.Context(), "/markets", body, func(commands.Answer) string {
-				return fmt.Sprintf("market %s is registered, kind %s", body.Market, body.Kind)
-			})
-			if err != nil || a.JSON || len(body.Tokens) == 0 {
-				return err
+			if c.Flags().Changed("exclusive") {
+				body.Exclusive = &exclusive
 			}
-			e, err := a.Recorded(c.Context(), answer, domain.MarketRegisteredType)
-			if m, is := e.(*domain.MarketRegistered); is {
-				p := a.Printer()
-				p.Say(0, "its tokens: %s", portfolio.TokensSaid(m.Checked))
-				return p.Err
-			}
-			return err
+			return a.registerMarket(c.Context(), body)
 		},
 	}
 	c.Flags().StringVar(&kind, "kind", string(domain.KindOutcome), "outcome, spot or perp")
 	c.Flags().StringSliceVar(&body.Outcomes, "outcomes", nil, "all of its outcomes, or the asset of a spot or perp")
+	c.Flags().BoolVar(&exclusive, "exclusive", true, "of its outcomes exactly one comes: one share of each pays 1 together")
 	c.Flags().StringVar(&body.Category, "category", "", "a name; the markets of a category share a limit")
 	c.Flags().StringVar(&body.Condition, "condition", "", "the id of its condition on the chain, which the tokens are compared with")
 	c.Flags().StringArrayVar(&tokens, "token", nil, "the token of an outcome on the chain, as `OUTCOME=ID`; may be given again")
 	return c
+}
+
+// registerMarket registers a market, and says what its registration means.
+func (a *app) registerMarket(ctx context.Context, body commands.RegisterMarket) error {
+	var failed error
+	var m *domain.MarketRegistered
+	what := ""
+	_, err := a.Posted(ctx, "/markets", body, func(answer commands.Answer) string {
+		what = fmt.Sprintf("market %s is registered, kind %s", body.Market, body.Kind)
+		e, err := a.Recorded(ctx, answer, domain.MarketRegisteredType)
+		if failed = err; e != nil {
+			m, _ = e.(*domain.MarketRegistered)
+		}
+		if m != nil && m.Exclusive {
+			what += ", exclusive: one share of each outcome pays 1 together"
+		}
+		return what
+	})
+	if err != nil || a.JSON {
+		return err
+	}
+	p := a.Printer()
+	switch {
+	case failed != nil:
+		p.Say(2, "how it was registered cannot be read: %v", failed)
+	case m != nil:
+		sayRegistered(p, m, len(body.Tokens) > 0)
+	}
+	return cli.Told(what, p.Err)
+}
+
+func sayRegistered(p *cli.Printer, m *domain.MarketRegistered, tokens bool) {
+	if tokens {
+		p.Say(0, "its tokens: %s", portfolio.TokensSaid(m.Checked))
+	}
+	for _, change := range m.Changes {
+		of := change.Bot
+		if of == "" {
+			of = "the portfolio"
+		}
+		p.Say(2, "what is held there is valued as a whole from now on: the equity of %s changes by %s, which counts as a flow and trips nothing", of, change.Amount)
+	}
 }
 
 // listedMarket is a registered market, with how far its tokens were checked.
@@ -175,7 +212,7 @@ func (a *app) listMarketsCommand() *cobra.Command {
 			}, func(s *portfolio.State) error {
 				for id, m := range s.Markets {
 					all = append(all, listedMarket{commands.RegisterMarket{
-						Market: id, Kind: m.Kind, Outcomes: m.Outcomes, Category: m.Category, Tokens: m.Tokens, Condition: m.Condition,
+						Market: id, Kind: m.Kind, Outcomes: m.Outcomes, Category: m.Category, Tokens: m.Tokens, Condition: m.Condition, Exclusive: ifSo(m.Exclusive),
 					}, m.Checked})
 				}
 				return nil
@@ -197,13 +234,25 @@ func (a *app) listMarketsCommand() *cobra.Command {
 				if len(m.Tokens) > 0 {
 					tokens, checked = fmt.Sprint(len(m.Tokens)), portfolio.TokensSaid(m.Checked)
 				}
-				rows = append(rows, []string{m.Market, string(m.Kind), cli.Cut(strings.Join(m.Outcomes, ","), 40), m.Category, tokens, checked})
+				kind := string(m.Kind)
+				if m.Exclusive != nil {
+					kind = "exclusive"
+				}
+				rows = append(rows, []string{m.Market, kind, cli.Cut(strings.Join(m.Outcomes, ","), 40), m.Category, tokens, checked})
 			}
 			return a.Table(rows)
 		},
 	}
 	cli.AtFlag(c, &moment)
 	return c
+}
+
+// ifSo points to true, or is nil: a market that is not exclusive does not say so.
+func ifSo(is bool) *bool {
+	if !is {
+		return nil
+	}
+	return &is
 }
 
 // askMarkets reads the markets from the history, because no view of a server lists them.
@@ -213,7 +262,7 @@ func (a *app) askMarkets(ctx context.Context, moment string) ([]listedMarket, er
 		e, err := domain.Decode(line.Type, line.Data)
 		if m, is := e.(*domain.MarketRegistered); is {
 			last[m.Market] = listedMarket{commands.RegisterMarket{
-				Market: m.Market, Kind: m.Kind, Outcomes: m.Outcomes, Category: m.Category, Tokens: m.Tokens, Condition: m.Condition,
+				Market: m.Market, Kind: m.Kind, Outcomes: m.Outcomes, Category: m.Category, Tokens: m.Tokens, Condition: m.Condition, Exclusive: ifSo(m.Exclusive),
 			}, m.Checked}
 		}
 		return err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/url"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -198,50 +197,14 @@ func (a *app) markCommand() *cobra.Command {
 			default:
 				return cli.Usage(fmt.Errorf("name MARKET OUTCOME PRICE, or --asset NAME PRICE; see %s --help", c.CommandPath()))
 			}
-			return a.Post(c.Context(), "/marks", commands.MarkPrices{Marks: []domain.Mark{mark}}, fmt.Sprintf("%s is marked at %s", what, price))
+			return a.postWarned(c.Context(), "/marks", commands.MarkPrices{Marks: []domain.Mark{mark}}, domain.PriceMarkedType, "whether the mark waits", func(e domain.Event) string {
+				if marked, is := e.(*domain.PriceMarked); is && markedWords(marked) != "" {
+					return fmt.Sprintf("a mark of %s is recorded", what)
+				}
+				return fmt.Sprintf("%s is marked at %s", what, price)
+			})
 		},
 	}
 	c.Flags().StringVar(&asset, "asset", "", "an asset of the ledger, instead of an outcome")
 	return c
-}
-
-func (a *app) settleCommand() *cobra.Command {
-	body := commands.SettleMarket{}
-	c := &cobra.Command{
-		Use: "settle MARKET OUTCOME PAYOUT", Short: "Pay out one outcome of a market to its holders", Args: cobra.ExactArgs(3),
-		Long:    "PAYOUT is for each share: 1 for the outcome that came, 0 for the others. Each outcome is settled by\nitself.",
-		Example: "  pets settle rain-tomorrow YES 1\n  pets settle rain-tomorrow NO 0",
-		RunE: func(c *cobra.Command, args []string) (err error) {
-			body.Instrument = domain.Instrument{Market: args[0], Outcome: args[1]}
-			if body.Payout, err = cli.AmountArg("PAYOUT", args[2]); err != nil {
-				return err
-			}
-			return a.postWarned(c.Context(), "/settlements", body, domain.MarketSettledType, "who was paid", func(e domain.Event) string {
-				settled, _ := e.(*domain.MarketSettled)
-				return settledWords(body, settled)
-			})
-		},
-	}
-	c.Flags().StringVar(&body.Bot, "bot", "", "pay only this holder; the payout is settled for everybody all the same")
-	return c
-}
-
-// settledWords says who was paid how much; settled is nil where that cannot be read.
-func settledWords(body commands.SettleMarket, settled *domain.MarketSettled) string {
-	fixed := fmt.Sprintf("the outcome is settled at %s a share from now on, for everybody", body.Payout)
-	if settled == nil || len(settled.Holders) == 0 {
-		return fmt.Sprintf("%s: %s", body.Instrument, fixed)
-	}
-	paid := make([]string, len(settled.Holders))
-	for i, h := range settled.Holders {
-		paid[i] = fmt.Sprintf("%s got %s for %s", h.Bot, h.Quantity.Mul(settled.Payout), h.Quantity)
-		if h.Quantity.Sign() < 0 { // it was sold without being held
-			paid[i] = fmt.Sprintf("%s paid %s for the %s that it had sold and not held", h.Bot, h.Quantity.Mul(settled.Payout).Abs(), h.Quantity.Abs())
-		}
-	}
-	only := ""
-	if body.Bot != "" {
-		only = " (no other holder)"
-	}
-	return fmt.Sprintf("%s: %s%s; %s", body.Instrument, strings.Join(paid, ", "), only, fixed)
 }

@@ -43,11 +43,16 @@ func (a *app) limitsCommand() *cobra.Command {
 			for _, l := range limitsOf(&v.Policy) {
 				p.Line("%-28s%s", l[0], l[1])
 			}
+			if !v.Policy.Second() {
+				p.Line("")
+				p.Say(0, "This portfolio lives by the first edition of the rules. What adopting the second one changes is shown before it asks:")
+				a.Command(p, "limits", "adopt", "--reason", cli.Unsaid)
+			}
 			return p.Err
 		},
 	}
 	cli.AtFlag(c, &moment)
-	c.AddCommand(a.Sends(a.setLimitsCommand()))
+	c.AddCommand(a.Sends(a.setLimitsCommand()), a.Sends(a.adoptCommand()))
 	return c
 }
 
@@ -68,11 +73,29 @@ func limitsOf(p *domain.Policy) [][2]string {
 			}
 		}
 		if strings.Contains(f.Tag.Get("json"), "omitzero") && value.FieldByIndex(f.Index).IsZero() {
-			text += " (off)"
+			text = absent(p, limitKey(f), text)
 		}
 		out = append(out, [2]string{limitKey(f), text})
 	}
 	return out
+}
+
+// unset is how a limit is written that is a word, and has none.
+const unset = "unset"
+
+// absent says what a limit means that is not set.
+func absent(p *domain.Policy, key, text string) string {
+	switch {
+	case key == "rules":
+		return "1"
+	case key == "while_tripped" && p.ClosePositionsOnTrip:
+		return unset + " (a tripped breaker leaves bots reducing, by close_positions_on_trip)"
+	case key == "while_tripped":
+		return unset + " (a tripped breaker leaves bots nothing)"
+	case key == "mark_confirm_after" && !p.MarkCollar.IsZero():
+		return fmt.Sprintf("%s (%s)", text, p.ConfirmAfter())
+	}
+	return text + " (off)"
 }
 
 // limitKey returns the key of a limit in the policy's JSON.
@@ -86,7 +109,8 @@ func (a *app) setLimitsCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "set KEY=VALUE…", Short: "Change limits, for a reason (an admin)", Args: cobra.MinimumNArgs(1),
 		Long: "Changes limits of the portfolio; every breaker is evaluated against the new ones at once. In a live\n" +
-			"portfolio, a limit looser than its default takes two people: see pets override request --help.",
+			"portfolio it takes two people to loosen any limit that is set, and under the first edition of the rules to\n" +
+			"loosen one beyond its default: see pets override request --help.",
 		Example: "  pets limits set max_daily_loss_pct=0.03 --reason \"smaller bets in August\"\n  pets limits set blocked_zones=none fee_bps=10 --reason \"a venue with fees\"",
 		RunE: func(c *cobra.Command, args []string) error {
 			body, err := limitsPatch("", args)
@@ -159,6 +183,8 @@ func limitValue(key string, t reflect.Type, text string) (any, error) {
 		return nil, errors.New("must be true or false")
 	case kind == reflect.Bool:
 		return text == "true", nil
+	case kind == reflect.String && text == unset:
+		return "", nil
 	case kind == reflect.String:
 		return text, nil
 	case kind == reflect.Int:

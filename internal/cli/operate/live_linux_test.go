@@ -45,6 +45,27 @@ func TestALivePortfolioCountsInWhatOrdersArePaidIn(t *testing.T) {
 	require.Contains(t, r.Err, "holds 0 pUSD in the books")
 	r = p.Pets(folder, w.Olga, "-p", "real", "adjust", "hot:treasury", "--add", "1", "--reason", "x")
 	require.Equal(t, 1, r.Code, "an admin asks")
+
+	// "An adjustment with flow:true names the record of the deposit or withdrawal it corrects": in a
+	// live portfolio two people make it, and the second one reads what it corrects.
+	w.Ok(petstest.AdminKey, "-p", "real", "limits", "set", "rules=2", "--reason", "adopted")
+	said = w.Ok(w.Olga, "-p", "real", "deposit", "9000")
+	deposit := regexp.MustCompile(`revision (\d+)`).FindStringSubmatch(said)[1]
+	said = w.Ok(petstest.AdminKey, "-p", "real", "adjust", "hot:treasury", "--take", "8100", "--flow", "--of", deposit, "--reason", "9,000 typed for 900")
+	require.Regexp(t, `hot:treasury has 8100 less, which\s+corrects revision `+deposit+` and\s+is\s+no\s+profit\s+or\s+loss`, said)
+	require.Contains(t, w.Ok(w.Bob, "-p", "real", "events", "--type", "override", "--json"), `"flow":true,"of":`+deposit)
+
+	// "Correction: … (operator; live: two people)": it prints what the second one types.
+	w.Ok(w.Olga, "-p", "real", "bot", "add", "alpha", "--capital", "500")
+	w.Ok(w.Olga, "-p", "real", "market", "add", "rain", "--outcomes", "YES,NO")
+	w.Ok(w.Olga, "-p", "real", "fill", "--bot", "alpha", "--market", "rain", "--outcome", "YES", "--side", "buy", "--quantity", "10", "--price", "0.4", "--trade-id", "v-1")
+	w.Ok(w.Olga, "-p", "real", "settle", "rain", "--payouts", "YES=1,NO=0")
+	said = w.Ok(w.Olga, "-p", "real", "correct", "rain", "--payouts", "YES=0,NO=1", "--rebase", "--reason", "the venue changed its answer")
+	id = overrideID.FindString(said)
+	require.Contains(t, said, id+": override settlement is asked for; it waits for 24 h")
+	require.Contains(t, said, "pets override confirm "+id+" -p real\n")
+	require.NotContains(t, w.Ok(w.Bob, "-p", "real", "events", "--json"), "market.corrected", "nobody has confirmed it")
+	require.Contains(t, w.Ok(w.Bob, "-p", "real", "events", "--json"), `{"market":"rain","payouts":{"NO":"1","YES":"0"},"rebase":true}`)
 }
 
 // "Tokens of one market on a second one are refused; a mapping is mended by two people."

@@ -32,16 +32,14 @@ var overrideKinds = map[string]func(pairs []string) (map[string]any, error){
 	domain.OverridePayouts:    func(pairs []string) (map[string]any, error) { return payoutsPatch(pairs) },
 	domain.OverrideSettlement: func(pairs []string) (map[string]any, error) { return payoutsPatch(pairs, "void", "rebase") },
 
-	domain.OverrideAdjustment: func(pairs []string) (map[string]any, error) {
-		return cli.PairsOf([]string{"account", "asset", "amount"}, pairs)
-	},
+	domain.OverrideAdjustment: adjustmentPatch,
 }
 
 // aboutKinds lists the kinds for the help.
 func aboutKinds() string {
 	var b strings.Builder
 	for _, k := range portfolio.OverrideKinds() {
-		fmt.Fprintf(&b, "  %-16s %s\n", k.Name, k.About)
+		fmt.Fprintf(&b, "  %-17s%s\n", k.Name, k.About)
 	}
 	return strings.TrimSuffix(b.String(), "\n")
 }
@@ -60,6 +58,19 @@ func settlementPatch(pairs []string) (map[string]any, error) {
 		if body["block"], err = strconv.ParseUint(block, 10, 64); err != nil {
 			return nil, cli.Usage(domain.Invalid("block", "must be a whole number"))
 		}
+	}
+	return body, err
+}
+
+// adjustmentPatch reads a correction of the books; of=REVISION makes it one of a deposit or a
+// withdrawal.
+func adjustmentPatch(pairs []string) (map[string]any, error) {
+	body, err := cli.PairsOf([]string{"account", "asset", "amount", "of"}, pairs)
+	if of, is := body["of"].(string); is && err == nil {
+		if body["of"], err = strconv.ParseUint(of, 10, 64); err != nil {
+			return nil, cli.Usage(domain.Invalid("of", "must be the revision of a deposit or withdrawal, a whole number"))
+		}
+		body["flow"] = true
 	}
 	return body, err
 }
@@ -144,8 +155,12 @@ func (a *app) requestOverrideCommand() *cobra.Command {
 	var live, reason string
 	c := &cobra.Command{
 		Use: "request KIND [KEY=VALUE…]", Short: "Ask, as the first of two people, to set a rule aside", Args: cobra.MinimumNArgs(1),
-		Long:    "The kinds:\n" + aboutKinds(),
-		Example: "  pets override request go_live --for real --reason \"a month on paper\"\n  pets override request limits max_daily_loss_pct=0.10 --reason \"agreed on 3 March\"",
+		Long: "The kinds:\n" + aboutKinds(),
+		Example: "  pets override request go_live --for real --reason \"a month on paper\"\n" +
+			"  pets override request limits max_daily_loss_pct=0.10 --reason \"agreed on 3 March\"\n" +
+			"  pets override request payouts market=cup A=0.5 B=0.4 --reason \"the venue keeps the rest\"\n" +
+			"  pets override request settlement market=cup void=yes --reason cancelled\n" +
+			"  pets override request clock --reason \"the clock was an hour ahead\"",
 		RunE: func(c *cobra.Command, args []string) error {
 			kind := strings.ReplaceAll(args[0], "-", "_")
 			read := overrideKinds[kind]

@@ -42,7 +42,7 @@ func (f *orderFlags) String() string {
 func (a *app) askPermitCommand() *cobra.Command {
 	body := commands.AskPermit{}
 	var f orderFlags
-	var kind, intent, ttl, legTimeout string
+	var kind, intent, ttl, legTimeout, inForce string
 	var legs []string
 	var preview bool
 	c := &cobra.Command{
@@ -50,6 +50,7 @@ func (a *app) askPermitCommand() *cobra.Command {
 		Long: "Asks for the permit of one order, or with --leg of the orders of an arbitrage, all or none. A denial\n" +
 			"is printed with every reason, and exits with 1. --preview records nothing.",
 		Example: "  pets permit ask --bot alpha --market rain --outcome YES --side buy --quantity 100 --limit-price 0.40 --fee 0.10\n" +
+			"  pets permit ask --bot alpha --market rain --outcome YES --side sell --quantity 100 --limit-price 0.60 --reduce-only --group exit\n" +
 			"  pets permit ask --bot alpha --leg \"buy 100 rain YES 0.48\" --leg \"buy 100 rain NO 0.49\" --leg-timeout 20s",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := cli.Needed(c, "bot"); err != nil {
@@ -76,7 +77,7 @@ func (a *app) askPermitCommand() *cobra.Command {
 			}
 			body.Instrument, body.Side = domain.Instrument{Market: f.market, Outcome: f.outcome}, domain.Side(f.side)
 			body.Quantity, body.LimitPrice, body.Fee = f.quantity.Decimal, f.price.Decimal, f.fee.Given(c, "fee")
-			body.Kind, body.Intent = domain.MarketKind(kind), domain.Intent(intent)
+			body.Kind, body.Intent, body.TimeInForce = domain.MarketKind(kind), domain.Intent(intent), domain.TimeInForce(inForce)
 			return a.askPermit(c, body, preview)
 		},
 	}
@@ -86,6 +87,8 @@ func (a *app) askPermitCommand() *cobra.Command {
 	c.Flags().StringVar(&ttl, "ttl", "", "how long until it is placed, such as 10s (permit_ttl of the limits at most)")
 	c.Flags().StringVar(&kind, "kind", "", "outcome, spot or perp, to have it compared with the market")
 	c.Flags().StringVar(&intent, "intent", "", "market_making or arbitrage; nothing for a directional order")
+	c.Flags().StringVar(&body.Group, "group", "", "a name that reducing orders share of which one is to be filled, such as take-profit and stop")
+	c.Flags().StringVar(&inForce, "time-in-force", "", "gtc (the default), gtd, ioc or fok: what of an ioc or fok is not filled is gone after permit_ttl")
 	c.Flags().BoolVar(&body.PaperFill, "paper-fill", false, "of a paper portfolio: the engine fills it at the mark")
 	c.Flags().StringArrayVar(&legs, "leg", nil, "an order of an arbitrage: `\"buy 100 MARKET OUTCOME 0.48 [FEE]\"`; 2 to 16 of them")
 	c.Flags().StringVar(&legTimeout, "leg-timeout", "", "how long until all legs are to be filled, such as 20s")

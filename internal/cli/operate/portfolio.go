@@ -1,6 +1,7 @@
 package operate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -100,8 +101,9 @@ func (a *app) sayLimits(ctx context.Context, body portfolioBody) error {
 		a.Tell("warning: its limits cannot be read: %v", err)
 		return nil
 	}
-	is, usual := limitsOf(&v.Policy), domain.DefaultPolicy(body.Mode)
-	meant, err := a.Config.Policy(body.Mode)
+	asset := cmp.Or(body.BaseAsset, "USDC")
+	is, usual := limitsOf(&v.Policy), domain.NewPolicy(body.Mode, domain.ClockWall, asset)
+	meant, err := a.Config.Policy(body.Mode, domain.ClockWall, asset)
 	if err != nil { // the server did not ask for it
 		meant = usual
 	}

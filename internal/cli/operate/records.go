@@ -98,7 +98,7 @@ func (w sought) in(lines []cli.EventLine) (domain.Event, error) {
 		if line.Revision <= w.after {
 			break
 		}
-		if name := domain.EventName(line.Type); name == domain.EventName(w.eventType) || name == domain.EventName(domain.CommandNotedType) {
+		if name := domain.EventName(line.Type); name == domain.EventName(w.eventType) || name == domain.EventName(domain.CommandNotedType) || name == domain.EventName(insteadOf[w.eventType]) {
 			return domain.Decode(line.Type, line.Data)
 		}
 	}
@@ -117,6 +117,9 @@ func (a *app) readFor(ctx context.Context, wanted []sought) (lines []cli.EventLi
 	names := []string{domain.EventName(domain.CommandNotedType)}
 	for _, t := range warnedTypes {
 		names = append(names, domain.EventName(t))
+		if instead := insteadOf[t]; instead != "" {
+			names = append(names, domain.EventName(instead))
+		}
 	}
 	slices.Sort(names)
 	err = a.EachEvent(ctx, cli.EventQuery{After: int64(first), Types: names}, func(line cli.EventLine) error { //nolint:gosec // no stream is that long

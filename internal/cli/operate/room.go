@@ -19,6 +19,6 @@ type app struct{ *cli.App }
 func Commands(c *cli.App) []*cobra.Command {
 	a := &app{c}
 	return cli.Under(cli.Operate, a.Looks(a.startCommand()), a.stopCommand(), a.Looks(a.resetCommand()), a.Sends(a.clearCommand()),
-		a.portfolioCommand(), cli.Views(a.limitsCommand()), a.overrideCommand(), a.botCommand(), a.marketCommand(), a.Sends(a.markCommand()), a.Sends(a.settleCommand()),
+		a.portfolioCommand(), cli.Views(a.limitsCommand()), a.overrideCommand(), a.botCommand(), a.marketCommand(), a.Sends(a.markCommand()), a.Sends(a.settleCommand()), a.Sends(a.correctCommand()), a.setsCommand(),
 		a.permitCommand(), a.fillCommand(), a.Sends(a.fundingCommand()), a.Sends(a.tradeCommand()), a.Sends(a.signCommand()), a.Sends(a.batchCommand()))
 }

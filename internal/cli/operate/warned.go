@@ -18,6 +18,12 @@ import (
 // What a person has to know of a record beyond that it was made is said here, in the same words
 // for a command by itself and for one of a batch; with --json on standard error.
 
+// noted reports that a command changed nothing, as a movement of a transaction that is booked
+// already does under the second edition of the rules.
+func noted(events []commands.EventRef) bool {
+	return slices.ContainsFunc(events, func(e commands.EventRef) bool { return e.Type == domain.CommandNotedType })
+}
+
 // warned is what a record says that a person has to look at, "" for nothing.
 func warned(e domain.Event) string {
 	switch e := e.(type) {
@@ -31,6 +37,8 @@ func warned(e domain.Event) string {
 		if e.Unknown {
 			return fmt.Sprintf("NO SUCH FILL IS KNOWN: nothing was taken out of the books. One that comes later as %s will be ignored", e.FillID)
 		}
+	case *domain.PriceMarked:
+		return markedWords(e)
 	case *domain.MarketPaidOut:
 		if len(e.Holders) == 0 {
 			return e.Market + ": nobody holds it: nothing was paid"
@@ -47,6 +55,27 @@ func warned(e domain.Event) string {
 	return ""
 }
 
+// markedWords says which marks of a command price nothing, or nothing yet.
+func markedWords(e *domain.PriceMarked) string {
+	var said []string
+	for _, m := range e.Marks {
+		if m.Waits {
+			said = append(said, fmt.Sprintf("%s of %s WAITS: it is further from the mark in force than mark_collar, or the first of an asset, and prices nothing until it is confirmed", m.Price, markedThing(m)))
+		}
+	}
+	for _, r := range e.Refused {
+		said = append(said, fmt.Sprintf("mark %d was NOT taken: %s", r.Index+1, r.Message))
+	}
+	return strings.Join(said, "; ")
+}
+
+func markedThing(m domain.Mark) string {
+	if m.Asset != "" {
+		return m.Asset
+	}
+	return domain.Instrument{Market: m.Market, Outcome: m.Outcome}.String()
+}
+
 func flagged(flags []string) string {
 	if len(flags) == 0 {
 		return ""
@@ -58,14 +87,17 @@ func flagged(flags []string) string {
 // record them.
 var warnedTypes = map[string]string{
 	"record_fill": domain.FillRecordedType, "record_trade": domain.TradeClosedType,
-	"void_fill": domain.FillVoidedType, "settle_market": domain.MarketSettledType,
+	"void_fill": domain.FillVoidedType, "settle_market": domain.MarketSettledType, "mark_prices": domain.PriceMarkedType,
 }
 
-// recordedAs is the type of the record that an answer has of what was sent: a fill that had
-// been voided lives again.
+// insteadOf are the records that stand instead of these: a fill that had been voided lives again,
+// and under the second edition of the rules a market is settled as a whole.
+var insteadOf = map[string]string{domain.FillRecordedType: domain.FillReinstatedType, domain.MarketSettledType: domain.MarketPaidOutType}
+
+// recordedAs is the type of the record that an answer has of what was sent.
 func recordedAs(events []commands.EventRef, eventType string) string {
-	if eventType == domain.FillRecordedType && slices.ContainsFunc(events, func(e commands.EventRef) bool { return e.Type == domain.FillReinstatedType }) {
-		return domain.FillReinstatedType
+	if instead := insteadOf[eventType]; instead != "" && slices.ContainsFunc(events, func(e commands.EventRef) bool { return e.Type == instead }) {
+		return instead
 	}
 	return eventType
 }
@@ -77,9 +109,10 @@ func (a *app) postWarned(ctx context.Context, path string, body any, eventType, 
 	warning, what := "", ""
 	_, err := a.Posted(ctx, path, body, func(answer commands.Answer) string {
 		e, err := a.Recorded(ctx, answer, recordedAs(answer.Events, eventType))
-		failed = err
-		if e != nil {
+		if failed = err; e != nil {
 			warning = warned(e)
+		} else if len(answer.Flags) > 0 { // the answer has the flags, too
+			failed, warning = nil, flagged(answer.Flags)
 		}
 		what = say(e)
 		return what
@@ -166,7 +199,7 @@ func (a *app) warnOfMoney(ctx context.Context, all map[int]done) {
 		default:
 			continue
 		}
-		if one.replayed || json.Unmarshal(one.command.Body, &body) != nil {
+		if one.replayed || noted(one.answer.Events) || json.Unmarshal(one.command.Body, &body) != nil {
 			continue
 		}
 		assets = append(assets, body.Asset)

@@ -75,7 +75,7 @@ func shorten(results []map[string]any) {
 }
 
 const (
-	voids   = `{"command":"void_fill","body":{"bot":"alpha","trade_id":"typo-1"}}`
+	voids   = `{"command":"void_fill","body":{"bot":"alpha","market":"m","trade_id":"typo-1"}}`
 	settles = `{"command":"settle_market","body":{"market":"rian","outcome":"YES","payout":"1"}}`
 	fills   = `{"command":"record_fill","body":{"bot":"alpha","market":"m","outcome":"NO","side":"sell","quantity":"10","price":"0.5","trade_id":"v-1"}}`
 	trades  = `{"command":"record_trade","body":{"bot":"alpha","market":"m","pnl":"-900","trade_id":"t-1"}}`

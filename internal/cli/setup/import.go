@@ -196,7 +196,7 @@ func needsCapital(portfolioID string) error {
 }
 
 func (a *app) importOptions(f importFlags) (importer.Options, error) {
-	policy, err := a.Config.Policy(domain.ModePaper)
+	policy, err := a.Config.Policy(domain.ModePaper, domain.ClockImported, importer.BaseAsset)
 	if err != nil {
 		return importer.Options{}, err
 	}

@@ -106,6 +106,8 @@ type nextSteps struct {
 	day      string // of the state
 	live     bool
 	permits  []projections.Permit
+	// positions are what the bots hold.
+	positions []projections.Position
 	// second means that the portfolio lives by the second edition of the rules.
 	second bool
 }
@@ -158,6 +160,7 @@ func sayWayOut(a *cli.App, p *cli.Printer, n nextSteps) {
 		sayHeld(a, p)
 		return
 	}
+	sayWaysToFlat(a, p, n)
 	sayResets(a, p, n, tripped)
 	if n.imported {
 		p.Say(2, "This portfolio shows what would have happened: its bots are not started again, and its emergency stop is not cleared.")

@@ -7,8 +7,10 @@ package show
 
 import (
 	"fmt"
+	"slices"
 
 	"pets/domain"
+	"pets/domain/portfolio"
 	"pets/domain/risk"
 	"pets/internal/cli"
 	"pets/projections"
@@ -22,10 +24,12 @@ func PrintState(a *cli.App, v projections.State, b Extra) error {
 	p.Line("equity    %s %s   (realised %s)", cli.Money(v.Equity), v.BaseAsset, cli.Money(v.RealisedEquity))
 	p.Line("drawdown  %s from peak %s   (lifetime peak %s)", cli.Percent(v.Drawdown), cli.Money(v.Peak), cli.Money(v.LifetimePeak))
 	p.Line("day       %s opened at %s, loss %s", v.Day.Date, cli.Money(v.Day.Open), cli.Percent(v.Day.Loss))
+	sayEdition(p, &v)
 	SayStop(p, v.EmergencyStop, b.Stop)
-	if len(v.Doubts) > 0 {
+	if len(v.Doubts) > 0 || len(v.WaitingMarks) > 0 || v.Stale || len(v.PartlyMarked) > 0 || v.Unreconciled {
 		p.Line("")
 	}
+	sayMarks(p, &v)
 	for _, d := range v.Doubts {
 		p.Line("IN DOUBT  %s", InDoubt(a, d, v.BaseAsset))
 	}
@@ -33,7 +37,7 @@ func PrintState(a *cli.App, v projections.State, b Extra) error {
 	if p.Err != nil {
 		return p.Err
 	}
-	if err := printTables(a, p, v.Breakers, v.Bots, v.Positions, b.Permits); err != nil {
+	if err := printTables(a, p, tables{v.Breakers, v.Bots, v.Positions, v.Markets, b.Permits}); err != nil {
 		return err
 	}
 	if !b.Past {
@@ -44,21 +48,32 @@ func PrintState(a *cli.App, v projections.State, b Extra) error {
 	return p.Err
 }
 
-func printTables(a *cli.App, p *cli.Printer, breakers []projections.Breaker, bots []projections.Bot, positions []projections.Position, permits []projections.Permit) error {
-	if err := a.Table(BreakerRows(breakers)); err != nil {
+// tables are what a state shows as tables.
+type tables struct {
+	breakers  []projections.Breaker
+	bots      []projections.Bot
+	positions []projections.Position
+	markets   []portfolio.MarketHolding
+	permits   []projections.Permit
+}
+
+func printTables(a *cli.App, p *cli.Printer, v tables) error {
+	if err := a.Table(BreakerRows(v.breakers)); err != nil {
 		return err
 	}
 	p.Line("")
-	if err := a.Table(BotRows(bots)); err != nil {
+	if err := a.Table(BotRows(v.bots)); err != nil {
 		return err
 	}
+	sayHalts(p, v.bots)
 	p.Line("")
 	if p.Err != nil {
 		return p.Err
 	}
-	if err := PrintPositions(a, positions); err != nil {
+	if err := PrintPositions(a, v.positions, v.markets); err != nil {
 		return err
 	}
+	permits := v.permits
 	if len(permits) == 0 {
 		p.Line("no live orders")
 		return p.Err
@@ -79,7 +94,7 @@ func PrintOwnState(a *cli.App, v projections.OwnState, permits []projections.Per
 	if p.Err != nil {
 		return p.Err
 	}
-	return printTables(a, p, v.Breakers, v.Bots, v.Positions, permits)
+	return printTables(a, p, tables{v.Breakers, v.Bots, v.Positions, v.Markets, permits})
 }
 
 // SayStop prints the emergency stop, where one is engaged.
@@ -152,16 +167,26 @@ func Plain(v any) string {
 
 // BotRows returns bots as the rows of a table.
 func BotRows(all []projections.Bot) [][]string {
+	halted := slices.ContainsFunc(all, func(b projections.Bot) bool { return isHalted(&b) })
 	rows := [][]string{{"BOT", "STATUS", "EQUITY", "CASH", "DRAWDOWN", "STREAK", "W/L/N", "REALISED"}}
+	if halted {
+		rows[0] = append(rows[0], "MAY")
+	}
 	for _, b := range all {
 		status := string(b.Status)
 		if b.Pending {
 			status += ", not recorded yet"
 		}
+		if b.Asleep {
+			status += ", asleep"
+		}
 		rows = append(rows, []string{
 			b.Bot, status, cli.Money(b.Equity), cli.Money(b.Cash), cli.Percent(b.Drawdown), fmt.Sprint(b.ConsecutiveLosses),
 			fmt.Sprintf("%d/%d/%d", b.Wins, b.Losses, b.Neutral), cli.Money(b.RealisedPnL),
 		})
+		if last := len(rows) - 1; halted {
+			rows[last] = append(rows[last], may(b.Halts))
+		}
 	}
 	return rows
 }
@@ -169,18 +194,12 @@ func BotRows(all []projections.Bot) [][]string {
 func positionRows(all []projections.Position) [][]string {
 	rows := [][]string{{"BOT", "MARKET", "QUANTITY", "COST", "MARK", "UNREALISED", ""}}
 	for _, p := range all {
-		mark, note := "-", ""
+		mark := "-"
 		if p.Mark != nil {
 			mark = cli.Money(*p.Mark)
 		}
-		switch {
-		case p.Oversold:
-			note = "oversold"
-		case !p.OpenLeg.IsZero():
-			note = "open leg " + cli.Money(p.OpenLeg)
-		}
 		rows = append(rows, []string{
-			cli.Cut(p.Bot, 12), cli.Instrument(p.Market, p.Outcome), cli.Money(p.Quantity), cli.Money(p.Cost), mark, cli.Money(p.UnrealisedPnL), note,
+			cli.Cut(p.Bot, 12), cli.Instrument(p.Market, p.Outcome), cli.Money(p.Quantity), cli.Money(p.Cost), mark, cli.Money(p.UnrealisedPnL), notes(&p),
 		})
 	}
 	return rows
@@ -188,7 +207,11 @@ func positionRows(all []projections.Position) [][]string {
 
 // PermitRows returns live orders as the rows of a table.
 func PermitRows(all []projections.Permit) [][]string {
+	special := slices.ContainsFunc(all, func(p projections.Permit) bool { return terms(&p) != "" })
 	rows := [][]string{{"PERMIT", "BOT", "MARKET", "SIDE", "QUANTITY", "LEFT", "LIMIT", "RESERVED", "STATUS", "EXPIRES"}}
+	if special {
+		rows[0] = append(rows[0], "TERMS")
+	}
 	for _, p := range all {
 		expires := "-"
 		if p.ExpiresAt != nil {
@@ -198,16 +221,22 @@ func PermitRows(all []projections.Permit) [][]string {
 			p.Permit, cli.Cut(p.Bot, 12), cli.Instrument(p.Market, p.Outcome), string(p.Side), cli.Money(p.Quantity), cli.Money(p.Left),
 			cli.Money(p.LimitPrice), cli.Money(p.Reserved), p.Status, expires,
 		})
+		if last := len(rows) - 1; special {
+			rows[last] = append(rows[last], terms(&p))
+		}
 	}
 	return rows
 }
 
-// PrintPositions prints the open positions.
-func PrintPositions(a *cli.App, v []projections.Position) error {
+// PrintPositions prints the open positions, and what they are worth together in exclusive markets.
+func PrintPositions(a *cli.App, v []projections.Position, markets []portfolio.MarketHolding) error {
 	if len(v) == 0 {
 		p := a.Printer()
 		p.Line("no open positions")
 		return p.Err
 	}
-	return a.Table(positionRows(v))
+	if err := a.Table(positionRows(v)); err != nil {
+		return err
+	}
+	return printMarkets(a, markets)
 }

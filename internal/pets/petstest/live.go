@@ -27,13 +27,13 @@ func LiveStore(t *testing.T, dir string) {
 		require.NoError(t, err)
 		return a
 	}
-	opening := commands.OpenPortfolio{ID: "main", Mode: domain.ModePaper, BaseAsset: "USDC", BaseDecimals: 6, Defaults: domain.DefaultPolicy(domain.ModePaper)}
+	opening := commands.OpenPortfolio{ID: "main", Mode: domain.ModePaper, BaseAsset: "USDC", BaseDecimals: 6, Defaults: domain.NewPolicy(domain.ModePaper, domain.ClockWall, "USDC")}
 	do("olga", domain.RoleOperator, "main", opening)
 	asked := do("olga", domain.RoleOperator, "main", commands.RequestOverride{Kind: domain.OverrideGoLive, Portfolio: "real", Reason: "a month on paper"})
 	agreed := do("bob", domain.RoleApprover, "main", commands.ConfirmOverride{Override: asked.ID})
 	gate := domain.Gate{Portfolio: "main", Revision: agreed.Revision}
 	evidence, err := commands.ReadEvidence(t.Context(), store, gate)
 	require.NoError(t, err)
-	opening.ID, opening.Mode, opening.Gate, opening.Evidence, opening.Defaults = "real", domain.ModeLive, &gate, evidence, domain.DefaultPolicy(domain.ModeLive)
+	opening.ID, opening.Mode, opening.Gate, opening.Evidence, opening.Defaults = "real", domain.ModeLive, &gate, evidence, domain.NewPolicy(domain.ModeLive, domain.ClockWall, "USDC")
 	do("olga", domain.RoleOperator, "real", opening)
 }

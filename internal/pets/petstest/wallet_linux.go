@@ -39,7 +39,7 @@ func LiveShell(t testing.TB) *Shell {
 	store, e, err := open.FreshEngine(s.Store())
 	require.NoError(t, err)
 	signing.Register(t, e, store, "bob")
-	paper, live := domain.DefaultPolicy(domain.ModePaper), domain.DefaultPolicy(domain.ModeLive)
+	paper, live := domain.NewPolicy(domain.ModePaper, domain.ClockWall, "USDC"), domain.NewPolicy(domain.ModeLive, domain.ClockWall, "USDC")
 	s.do(e, "paper", "olga", domain.RoleOperator, commands.OpenPortfolio{ID: "paper", Mode: domain.ModePaper, BaseAsset: "USDC", BaseDecimals: 6, Policy: paper})
 	asked := s.do(e, "paper", "olga", domain.RoleOperator, commands.RequestOverride{Kind: domain.OverrideGoLive, Portfolio: "main", Reason: "a month on paper"})
 	passed := s.do(e, "paper", "bob", domain.RoleApprover, signing.Signed(t, store, "paper", "bob", commands.ConfirmOverride{Override: asked.ID}))

@@ -1,0 +1,160 @@
+package look_test
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"pets/internal/cli"
+	"pets/internal/pets/petstest"
+)
+
+// secondEdition is a served portfolio of the second edition: alpha holds 500 YES and 300 NO of
+// rain, and 30 of spot market ETH-USDC.
+func secondEdition(t *testing.T, limits ...string) (*petstest.Shell, *petstest.Process) {
+	t.Helper()
+	s, p := served(t)
+	s.Env = append(s.Env, "COLUMNS=120")
+	open := []string{"portfolio", "open", "main", "--limit", "blocked_zones=none", "--limit", "rules=2"}
+	for _, l := range limits {
+		open = append(open, "--limit", l)
+	}
+	s.Ok(open...)
+	s.Ok("deposit", "10000")
+	s.Ok("bot", "add", "alpha", "--capital", "1000")
+	s.Ok("start", "alpha")
+	s.Ok("market", "add", "rain", "--outcomes", "YES,NO")
+	for _, f := range [][]string{{"YES", "500", "0.4", "v-1"}, {"NO", "300", "0.5", "v-2"}} {
+		s.Ok("fill", "--bot", "alpha", "--market", "rain", "--outcome", f[0], "--side", "buy", "--quantity", f[1], "--price", f[2], "--trade-id", f[3])
+	}
+	return s, p
+}
+
+func squeezed(text string) string { return strings.Join(strings.Fields(text), " ") }
+
+// "state shows, per bot and market, payoff min and max, value, exposure (positions alone do not
+// add up to equity)"; a folder shows what its server does.
+func TestStateShowsMarketsAsAWhole(t *testing.T) {
+	t.Parallel()
+	s, p := secondEdition(t)
+	s.Ok("mark", "rain", "YES", "0.6")
+	const whole = "BOT MARKET COST VALUE PAYS AT LEAST AT MOST EXPOSURE alpha rain 350 420 300 500 120"
+	state, positions := s.Ok("state"), s.Ok("positions")
+	for _, out := range []string{state, positions} {
+		require.Contains(t, squeezed(out), whole, "300 + 200 × .6")
+		require.Contains(t, squeezed(out), "the positions alone do not add up to equity")
+	}
+	require.Contains(t, state, "rules     2\n")
+	var v struct {
+		Markets []struct {
+			Bot, Market string
+			PayoffMin   string `json:"payoff_min"`
+		}
+	}
+	s.JSON(&v, "state")
+	require.Len(t, v.Markets, 1)
+	require.Equal(t, "300", v.Markets[0].PayoffMin)
+	require.NoError(t, p.Cmd.Process.Signal(os.Interrupt))
+	require.NoError(t, p.Cmd.Wait())
+	s.SetEnv("PETS_SERVER", "")
+	require.Equal(t, positions, s.Ok("positions"))
+	require.Contains(t, squeezed(s.Ok("state")), whole)
+}
+
+// "Equity, peaks, day-open, flows and breakers go on with the price in force; state shows both":
+// the mark that waits, the one in force, and until when.
+func TestStateShowsMarksThatWait(t *testing.T) {
+	t.Parallel()
+	s, _ := secondEdition(t, "mark_collar=0.25", "mark_confirm_after=1h")
+	require.Contains(t, squeezed(s.Ok("mark", "rain", "YES", "0.5")), "rain / YES is marked at 0.5")
+	require.Contains(t, squeezed(s.Ok("mark", "rain", "YES", "0.75")), "is marked at 0.75", "at the collar")
+	out := squeezed(s.Ok("mark", "rain", "YES", "0.49"))
+	require.Contains(t, out, "a mark of rain / YES is recorded")
+	require.Contains(t, out, "0.49 of rain / YES WAITS: it is further from the mark in force than mark_collar")
+	state := s.Ok("state")
+	require.Regexp(t, `WAITS     rain/YES at 0\.49, in force 0\.75, until \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC`, state)
+	require.Contains(t, squeezed(state), "denied (mark_unconfirmed)")
+	require.Regexp(t, `alpha +rain/YES +500 +200 +0\.75 +175 +0\.49 waits`, s.Ok("positions"))
+	require.NotContains(t, s.Run("status").Out, "a mark waits", "its time is not over")
+}
+
+// "Stale is a field of state and positions".
+func TestStateShowsStaleMarks(t *testing.T) {
+	t.Parallel()
+	s, _ := secondEdition(t, "mark_max_age=1ms")
+	require.Contains(t, s.Ok("state"), "STALE     rain/YES: no mark for longer than mark_max_age (1ms)")
+	require.Regexp(t, `rain/YES .* stale\n`, s.Ok("positions"))
+	require.Contains(t, squeezed(s.Run("status").Out), "main: what is held of rain/YES has had no mark for longer than mark_max_age (1ms)")
+}
+
+// "Several rows the strictest holds": what a halt leaves to a bot and to an operator for it is
+// shown, and what an operator types to get to flat is printed, and is permitted as it is printed.
+func TestStateShowsTheWayToFlat(t *testing.T) {
+	t.Parallel()
+	s, _ := secondEdition(t, "while_tripped=nothing")
+	s.SetEnv("COLUMNS", "200") // each command in one line
+	require.NotContains(t, s.Ok("state"), "HALTED")
+	s.Ok("stop", "alpha", "--full", "--reason", "odd")
+	out := squeezed(s.Ok("state"))
+	require.Contains(t, out, "HALTED alpha: the bot is stopped. The bot may do nothing; an operator may still reduce what it holds")
+	require.Regexp(t, `alpha stopped .* nothing \(operator: reduce\)`, squeezed(s.Ok("bot", "list")))
+	s.Ok("stop", "--emergency", "--kind", "manual", "--reason", "drill")
+	state := s.Ok("state")
+	require.Contains(t, squeezed(state), "HALTED alpha: emergency stop (manual), the bot is stopped. The bot may do nothing; an operator may still reduce what it holds")
+	require.Contains(t, state, "To close what a halted bot holds")
+	operator := petstest.SecretPattern.FindString(s.Ok("apikey", "issue", "--user", "olga", "--role", "operator"))
+	s.SetEnv("PETS_KEY", operator)
+	typed := regexp.MustCompile(`(?m)^ +pets (permit ask .*)$`).FindAllStringSubmatch(state, -1)
+	require.Len(t, typed, 2, state)
+	for _, line := range typed {
+		require.Contains(t, line[1], " -p main")
+		s.Ok(strings.Fields(strings.Replace(line[1], "PRICE", "0.3", 1))...)
+	}
+	s.Ok("stop", "--emergency", "--kind", "security_breach", "--reason", "a key leaked")
+	state = s.Ok("state")
+	require.Contains(t, squeezed(state), "Nothing is permitted to the bot, nor to an operator for it")
+	require.NotContains(t, state, "permit ask")
+}
+
+// "A scope sleeps until its equity first reaches min_capital": it is said of a bot, and of the
+// portfolio.
+func TestStateShowsWhatSleeps(t *testing.T) {
+	t.Parallel()
+	s, _ := served(t)
+	s.Ok("portfolio", "open", "main", "--limit", "rules=2", "--limit", "min_capital=100")
+	s.Ok("deposit", "99")
+	s.Ok("bot", "add", "alpha", "--capital", "50")
+	require.Contains(t, squeezed(s.Ok("state")), "ASLEEP its equity has not reached min_capital (100): no breaker of it is evaluated")
+	require.Contains(t, s.Ok("bot", "list"), "registered, asleep")
+	s.Ok("deposit", "1")
+	require.NotContains(t, s.Ok("state"), "ASLEEP", "at the limit it is awake")
+}
+
+// The edition is said, and how the second one is adopted: what changes is shown first, a no
+// changes nothing, and nothing leads back.
+func TestTheSecondEditionIsAdopted(t *testing.T) {
+	t.Parallel()
+	s, _ := served(t)
+	s.Ok("portfolio", "open", "main", "--limit", "rules=1")
+	require.Contains(t, squeezed(s.Ok("limits")), `pets limits adopt --reason "…" -p main`)
+	require.Contains(t, s.Ok("state"), "rules     1, the first edition")
+	s.Fails(2, []string{"--reason is needed"}, "limits", "adopt")
+	r := s.Run("limits", "adopt", "--reason", "x")
+	require.Equal(t, 2, r.Code)
+	require.Contains(t, r.Err, "there is no terminal to ask at: add --yes")
+	r = s.RunWith(func(a *cli.App) { a.Ask = func(string) (bool, bool) { return false, true } }, "limits", "adopt", "--reason", "x")
+	require.Equal(t, 1, r.Code)
+	require.Contains(t, r.Err, "not agreed to; nothing was sent")
+	require.Contains(t, s.Ok("limits"), "rules                       1\n")
+	out := squeezed(s.Ok("limits", "adopt", "--reason", "agreed", "--yes"))
+	for _, want := range []string{"rules 1 → 2", "while_tripped unset (a tripped breaker leaves bots nothing) → reduce", "min_capital 0 (off) → 1", "Nothing leads back", "main lives by the second edition of the rules from here on (revision 1)"} {
+		require.Contains(t, out, want)
+	}
+	require.NotContains(t, out, "mark_max_age", "what does not change is not listed")
+	require.Contains(t, squeezed(s.Ok("limits", "adopt", "--reason", "again", "--yes")), "there is nothing to adopt")
+	s.Fails(1, []string{"never go back"}, "limits", "set", "rules=1", "--reason", "x")
+	require.NotContains(t, s.Ok("limits"), "adopt")
+}

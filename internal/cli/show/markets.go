@@ -1,0 +1,247 @@
+package show
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"pets/domain"
+	"pets/domain/portfolio"
+	"pets/internal/cli"
+	"pets/projections"
+)
+
+// What the second edition of the rules adds to what is shown: what bots hold of markets as a
+// whole, marks that wait, and what a halt leaves permitted.
+
+// printMarkets prints what bots hold of exclusive markets as a whole.
+func printMarkets(a *cli.App, all []portfolio.MarketHolding) error {
+	if len(all) == 0 {
+		return nil
+	}
+	p := a.Printer()
+	p.Line("")
+	p.Say(0, "As a whole, where one share of each outcome pays 1 together (the positions alone do not add up to equity):")
+	if p.Err != nil {
+		return p.Err
+	}
+	rows := [][]string{{"BOT", "MARKET", "COST", "VALUE", "PAYS AT LEAST", "AT MOST", "EXPOSURE"}}
+	for _, h := range all {
+		rows = append(rows, []string{
+			cli.Cut(h.Bot, 12), h.Market, cli.Money(h.Cost), cli.Money(h.Value), cli.Money(h.PayoffMin), cli.Money(h.PayoffMax), cli.Money(h.Exposure),
+		})
+	}
+	return a.Table(rows)
+}
+
+// Waiting says of a mark that waits what it would price, what is in force, and until when.
+func Waiting(w projections.WaitingMark, after time.Duration) string {
+	name := w.Asset
+	if name == "" {
+		name = cli.Instrument(w.Market, w.Outcome)
+	}
+	if w.InForce == nil {
+		return fmt.Sprintf("%s at %s, the first mark of it: it prices nothing until another user marks it within the collar", name, cli.Money(w.Price))
+	}
+	return fmt.Sprintf("%s at %s, in force %s, until %s UTC", name, cli.Money(w.Price), cli.Money(*w.InForce), cli.Clock(w.Since.Add(after)))
+}
+
+// sayMarks prints marks that wait or are too old, and markets that are marked in parts.
+func sayMarks(p *cli.Printer, v *projections.State) {
+	beyond := false
+	for _, w := range v.WaitingMarks {
+		beyond = beyond || w.InForce != nil
+		p.Line("WAITS     %s", Waiting(w, v.Policy.ConfirmAfter()))
+	}
+	if beyond {
+		p.Say(10, "A mark beyond mark_collar prices nothing until then, or until another one is near it. One near the mark in force drops it. Permits that open in that market are denied (mark_unconfirmed).")
+	}
+	if old := Stale(v.Positions); old != "" {
+		p.Line("STALE     %s: no mark for longer than mark_max_age (%s)", old, v.Policy.MarkMaxAge)
+	}
+	if len(v.PartlyMarked) > 0 {
+		p.Line("MARKS     not all outcomes of %s were marked by one command: they are valued at prices of different moments", some(v.PartlyMarked))
+	}
+	if v.Unreconciled {
+		p.Line("SHORT     two reconciliations in a row found less %s on the chain than is recorded: nothing is opened until one finds no shortage", v.BaseAsset)
+	}
+}
+
+// Stale names the instruments of positions whose marks are too old, "" for none.
+func Stale(all []projections.Position) string {
+	var names []string
+	for _, p := range all {
+		if name := cli.Instrument(p.Market, p.Outcome); p.Stale && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return some(names)
+}
+
+// some names the first of many.
+func some(names []string) string {
+	if len(names) > MostPrinted {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:MostPrinted], ", "), len(names)-MostPrinted)
+	}
+	return strings.Join(names, ", ")
+}
+
+// sayEdition says by which rules a portfolio lives, and how it adopts the second edition.
+func sayEdition(p *cli.Printer, v *projections.State) {
+	switch {
+	case v.Clock == domain.ClockImported:
+	case v.Policy.Second():
+		p.Line("rules     %d", v.Policy.Rules)
+	default:
+		p.Line("rules     1, the first edition; the list of limits says how to adopt the second one")
+	}
+	if v.Asleep {
+		p.Line("ASLEEP    its equity has not reached min_capital (%s): no breaker of it is evaluated", v.Policy.MinCapital)
+	}
+}
+
+// May is what a bot may do, and what an operator may for it, where something halts it: of
+// several halts the strictest holds.
+func May(halts []portfolio.Halt) (bot, operator portfolio.Leave) {
+	bot, operator = portfolio.LeaveAll, portfolio.LeaveAll
+	for _, h := range halts {
+		bot, operator = stricter(bot, h.Bot), stricter(operator, h.Operator)
+	}
+	return bot, operator
+}
+
+func stricter(a, b portfolio.Leave) portfolio.Leave {
+	order := []portfolio.Leave{portfolio.LeaveNothing, portfolio.LeaveReduce, portfolio.LeaveAll}
+	return order[min(slices.Index(order, a), slices.Index(order, b))]
+}
+
+// isHalted reports whether something halts a bot beside that it was never started.
+func isHalted(b *projections.Bot) bool {
+	return slices.ContainsFunc(b.Halts, func(h portfolio.Halt) bool { return h.Of != string(portfolio.Registered) })
+}
+
+// may says it in a word or two.
+func may(halts []portfolio.Halt) string {
+	bot, operator := May(halts)
+	if bot == operator {
+		return string(bot)
+	}
+	return fmt.Sprintf("%s (operator: %s)", bot, operator)
+}
+
+// sayHalts says what halts bots, and what that leaves permitted. Bots that are halted alike share
+// a line.
+func sayHalts(p *cli.Printer, bots []projections.Bot) {
+	alike := map[string][]string{}
+	var order []string
+	for _, b := range bots {
+		if !isHalted(&b) {
+			continue
+		}
+		text := haltWords(b.Halts)
+		if alike[text] == nil {
+			order = append(order, text)
+		}
+		alike[text] = append(alike[text], b.Bot)
+	}
+	for _, text := range order {
+		p.Line("HALTED    %s: %s", some(alike[text]), text)
+	}
+}
+
+func haltWords(halts []portfolio.Halt) string {
+	var of []string
+	for _, h := range halts {
+		switch h.Kind {
+		case portfolio.HaltEmergency:
+			of = append(of, "emergency stop ("+h.Of+")")
+		case portfolio.HaltBreaker:
+			of = append(of, "breaker "+h.Of+" tripped")
+		default:
+			of = append(of, "the bot is "+h.Of)
+		}
+	}
+	bot, operator := May(halts)
+	text := strings.Join(of, ", ") + ". "
+	switch {
+	case bot == portfolio.LeaveReduce && operator == portfolio.LeaveReduce:
+		return text + "The bot, and an operator for it, may still reduce what it holds"
+	case operator == portfolio.LeaveReduce:
+		return text + "The bot may do nothing; an operator may still reduce what it holds"
+	case bot == portfolio.LeaveNothing && operator == portfolio.LeaveNothing:
+		return text + "Nothing is permitted to the bot, nor to an operator for it"
+	}
+	return text + fmt.Sprintf("The bot may: %s; an operator for it: %s", bot, operator)
+}
+
+// sayWaysToFlat prints how an operator reduces what halted bots hold, where that is permitted.
+func sayWaysToFlat(a *cli.App, p *cli.Printer, n nextSteps) {
+	var open []projections.Position
+	for _, b := range n.bots {
+		if _, operator := May(b.Halts); len(b.Halts) == 0 || operator == portfolio.LeaveNothing {
+			continue
+		}
+		for _, h := range n.positions {
+			if h.Bot == b.Bot {
+				open = append(open, h)
+			}
+		}
+	}
+	if len(open) == 0 || n.imported {
+		return
+	}
+	p.Say(2, "To close what a halted bot holds, an operator asks for the permit, places the order, and reports its fill:")
+	if len(open) > MostPrinted {
+		a.Command(p, "positions")
+		open = open[:1]
+	}
+	for _, h := range open {
+		a.Command(p, wayToFlat(h)...)
+	}
+}
+
+func wayToFlat(h projections.Position) []string {
+	side := domain.Sell
+	if h.Quantity.Sign() < 0 {
+		side = domain.Buy
+	}
+	return []string{
+		"permit", "ask", "--bot", h.Bot, "--market", h.Market, "--outcome", h.Outcome, "--side", string(side),
+		"--quantity", h.Quantity.Abs().String(), "--limit-price", "PRICE", "--reduce-only",
+	}
+}
+
+// notes are what has to be known of a position beside its figures.
+func notes(p *projections.Position) string {
+	var said []string
+	switch {
+	case p.Oversold:
+		said = append(said, "oversold")
+	case !p.OpenLeg.IsZero():
+		said = append(said, "open leg "+cli.Money(p.OpenLeg))
+	}
+	if p.MarkWaiting != nil {
+		said = append(said, cli.Money(*p.MarkWaiting)+" waits")
+	}
+	if p.Stale {
+		said = append(said, "stale")
+	}
+	return strings.Join(said, ", ")
+}
+
+// terms are what a live order was asked for with beside its figures.
+func terms(p *projections.Permit) string {
+	var said []string
+	if p.Group != "" {
+		said = append(said, "group "+p.Group)
+	}
+	if t := cmp.Or(p.TimeInForce, domain.GoodTillCancelled); t != domain.GoodTillCancelled {
+		said = append(said, string(t))
+	}
+	return strings.Join(said, ", ")
+}
