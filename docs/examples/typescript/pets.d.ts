@@ -1906,8 +1906,6 @@ export interface components {
              * @example 12.5
              */
             gross_profit: string;
-            /** @description The limits of the breakers that closed trades are judged by, also where nothing would have tripped */
-            judged_by: components["schemas"]["StatsLimit"][];
             /**
              * Format: int64
              * @description The most losing results in a row
@@ -2644,10 +2642,6 @@ export interface components {
             /** @description The key of the row, under which it is taken once */
             key: string;
             newcomers?: components["schemas"]["Newcomers"];
-            /** @description What one share of each outcome pays, from 0 to 1, by outcome: every outcome of a registered market. In an exclusive market the sum is 1 */
-            payouts?: {
-                [key: string]: string;
-            };
             /** @description Why, for people and the record */
             reason?: string;
             /** @description The file and line that it comes from */
@@ -2995,12 +2989,12 @@ export interface components {
             /** @description The bot's id */
             bot: string;
             /**
-             * @description What it costs. An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description What the holdings in the market cost together. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             cost: string;
             /**
-             * @description What may be lost, live orders that open included, in base asset. An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description What can be lost of them, and of what live permits may still open there, as the limits count it. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             exposure: string;
@@ -3017,7 +3011,7 @@ export interface components {
              */
             payoff_min: string;
             /**
-             * @description What it is worth at the marks, in base asset. An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description What the holdings in the market are worth together: positions alone do not add up to it. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             value: string;
@@ -4250,8 +4244,6 @@ export interface components {
              * @example 12.5
              */
             gross_profit: string;
-            /** @description The limits of the breakers that closed trades are judged by, also where nothing would have tripped */
-            judged_by: components["schemas"]["StatsLimit"][];
             /**
              * Format: int64
              * @description The most losing results in a row
@@ -4543,12 +4535,6 @@ export interface components {
              * @example 12.5
              */
             pnl: string;
-        };
-        StatsLimit: {
-            /** @description The breaker's name */
-            breaker: string;
-            /** @description The limit that the series is judged by: a number for a streak, a decimal for a ratio */
-            limit: unknown;
         };
         StopAllAnswer: {
             /** @description The portfolios */

@@ -77,6 +77,9 @@ type botRig struct {
 func newBotRig(t *testing.T, command []string, limits map[string]any) *botRig {
 	t.Helper()
 	r := &botRig{t: t, command: command, folder: filepath.Join(t.TempDir(), "store"), dir: t.TempDir()}
+	if limits["rules"] == 1 {
+		petstest.FirstEdition(t, r.folder, nil, func(p *domain.Policy) { p.ClosePositionsOnTrip = limits["close_positions_on_trip"] == true })
+	}
 	r.server = petstest.ServeFolder(t, r.folder)
 	r.opened(r.server.Client(petstest.AdminKey), limits)
 	return r
@@ -87,13 +90,12 @@ func (r *botRig) opened(admin *client.Client, limits map[string]any) {
 	t := r.t
 	t.Helper()
 	r.main = admin.Portfolio("main")
-	all := map[string]any{"rules": 2, "while_tripped": "reduce"}
-	maps.Copy(all, limits)
-	if all["rules"] == 1 {
-		delete(all, "while_tripped")
+	if limits["rules"] != 1 { // of the first edition it is there: no request opens one
+		all := map[string]any{"rules": 2, "while_tripped": "reduce"}
+		maps.Copy(all, limits)
+		opening := map[string]any{"id": "main", "mode": "paper", "limits": all}
+		require.NoError(t, admin.Send(t.Context(), http.MethodPost, "/v1/portfolios", "open", opening, nil))
 	}
-	opening := map[string]any{"id": "main", "mode": "paper", "limits": all}
-	require.NoError(t, admin.Send(t.Context(), http.MethodPost, "/v1/portfolios", "open", opening, nil))
 	r.post("/deposits", map[string]any{"wallet": "hot", "amount": "10000"})
 	r.post("/bots", map[string]any{"id": "alpha", "capital": "2000"})
 	r.post("/bots/alpha/start", struct{}{})
