@@ -25,7 +25,8 @@ type Answer struct {
 	// ID is the name of what the command created, if it has one: a request to clear an
 	// emergency stop, an override, an API key, an approver's key, a transfer, a key rotation.
 	ID string `json:"id,omitempty"`
-	// Flags say what is remarkable about the fill, or the closed trade, that was reported.
+	// Flags say what is remarkable about the fill, the closed trade or the settlement that was
+	// reported.
 	Flags []string `json:"flags,omitempty"`
 	// Permit is set for permit requests.
 	Permit *PermitAnswer `json:"permit,omitempty"`
@@ -212,6 +213,8 @@ func (a *Answer) add(event domain.Event) {
 	case *domain.FillRecorded:
 		a.addPaperFill(e)
 		a.addFlags(e)
+	case *domain.MarketSettled:
+		a.Flags = e.Flags
 	case *domain.PriceMarked:
 		a.Refused = e.Refused
 	case *domain.FillReinstated:

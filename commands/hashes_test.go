@@ -30,7 +30,7 @@ func TestHashesAreForEver(t *testing.T) {
 		line(name, &Request{Caller: olga, Key: "k", Command: tt.command})
 		if p, ok := tt.command.(PortfolioCommand); ok {
 			line(name+" of a row", &Request{Caller: olga, Key: "k", Command: p, Import: row})
-			line(name+" of a row with a bot", &Request{Caller: olga, Key: "k", Import: row, Command: ImportRow{p, Newcomers{Bot: "b", Market: "m"}}})
+			line(name+" of a row with a bot", &Request{Caller: olga, Key: "k", Import: row, Command: ImportRow{PortfolioCommand: p, Newcomers: Newcomers{Bot: "b", Market: "m"}}})
 		}
 	}
 	if *rewriteBodies {

@@ -3,8 +3,11 @@ package commands
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 
 	"pets/domain"
+	"pets/domain/payoff"
 	"pets/domain/portfolio"
 )
 
@@ -14,6 +17,10 @@ import (
 type ImportRow struct {
 	PortfolioCommand
 	Newcomers
+	// Payouts are what the rows of the same market at the same time say together, by
+	// outcome. The first of them settles a registered market as a whole, and the others
+	// find that done.
+	Payouts map[string]domain.Decimal
 }
 
 // Newcomers are the bot and the market that a row registers if they are not known yet.
@@ -38,7 +45,66 @@ func (c ImportRow) Decide(d *portfolio.Decision) error {
 	if err := c.registerBot(d); err != nil {
 		return err
 	}
+	if s, ok := as[SettleMarket](c.PortfolioCommand); ok {
+		return c.settle(d, s)
+	}
 	return c.PortfolioCommand.Decide(d)
+}
+
+func (c ImportRow) settle(d *portfolio.Decision, own SettleMarket) error {
+	s := c.settlement(d.State(), own)
+	err := s.Decide(d)
+	if domain.CodeOf(err) != domain.CodePayoutsSum {
+		return err
+	}
+	sum := domain.Zero
+	for _, payout := range s.Payouts {
+		sum = sum.Add(payout)
+	}
+	return &domain.Error{Code: domain.CodePayoutsSum, Field: "payout", Message: fmt.Sprintf(
+		"and those of the other rows of %s at this time sum to %s, and those of an exclusive market to 1; correct the rows, or register the market with exclusive = false in a new portfolio", s.Market, sum)}
+}
+
+// settlement returns the settlement of the whole market, if it is registered and the rows
+// name each of its outcomes, or each that is not settled. Otherwise the row settles its own.
+func (c ImportRow) settlement(s *portfolio.State, own SettleMarket) SettleMarket {
+	m := s.Markets[own.Market]
+	if m == nil || len(m.Outcomes) == 0 || !s.Policy.Second() || own.Void {
+		return own
+	}
+	own.Outcome, own.Payout = outright(m, own.Outcome, own.Payout)
+	payouts := map[string]domain.Decimal{own.Outcome: own.Payout}
+	for name, payout := range c.Payouts {
+		name, payout = outright(m, name, payout)
+		if said, twice := payouts[name]; twice && said != payout {
+			return own
+		}
+		payouts[name] = payout
+	}
+	open := 0
+	for _, outcome := range m.Outcomes {
+		_, named := payouts[outcome]
+		in := s.Instruments[domain.Instrument{Market: own.Market, Outcome: outcome}]
+		settled := in != nil && in.Payout != nil
+		if !settled {
+			open++
+		}
+		if !named && !settled {
+			return own
+		}
+	}
+	if len(payouts) != open && len(payouts) != len(m.Outcomes) {
+		return own
+	}
+	return SettleMarket{Instrument: domain.Instrument{Market: own.Market}, Payouts: payouts, Bot: own.Bot}
+}
+
+// outright returns the payout of a registered outcome instead of that of its complement.
+func outright(m *portfolio.Market, outcome string, payout domain.Decimal) (string, domain.Decimal) {
+	if name, is := strings.CutPrefix(outcome, payoff.Not); is && m.Exclusive && slices.Contains(m.Outcomes, name) {
+		return name, domain.One.Sub(payout)
+	}
+	return outcome, payout
 }
 
 // registerMarket compares the kind that the row states with the known one. A market that

@@ -72,11 +72,11 @@ var (
 
 // Markets: markets.go.
 var (
-	registerMarket    = command(Spec{Name: "register_market", Blank: RegisterMarket{}, Roles: operators, Batch: true, anyClock: true})
+	registerMarket    = command(Spec{Name: "register_market", Blank: RegisterMarket{}, Roles: operators, Batch: true, Import: true, anyClock: true})
 	markPrices        = command(Spec{Name: "mark_prices", Blank: MarkPrices{}, Roles: []domain.Role{domain.RoleBot, domain.RoleFeed, domain.RoleOperator, domain.RoleAdmin}, Class: ClassFact, Batch: true})
 	settleMarket      = command(Spec{Name: "settle_market", Blank: SettleMarket{}, Roles: []domain.Role{domain.RoleFeed, domain.RoleOperator, domain.RoleAdmin}, Class: ClassFact, Batch: true, Import: true})
 	correctSettlement = command(Spec{Name: "correct_settlement", Blank: CorrectSettlement{}, Roles: operators, Class: ClassFact})
-	changeSets        = command(Spec{Name: "change_sets", Blank: ChangeSets{}, Roles: traders, Class: ClassFact, Batch: true, own: true, bot: of(func(c ChangeSets) string { return c.Bot })})
+	changeSets        = command(Spec{Name: "change_sets", Blank: ChangeSets{}, Roles: traders, Class: ClassFact, Batch: true, Import: true, own: true, bot: of(func(c ChangeSets) string { return c.Bot })})
 	redeemPosition    = command(Spec{Name: "redeem_position", Blank: RedeemPosition{}, Roles: operators, Class: ClassFact, Import: true})
 )
 

@@ -76,7 +76,7 @@ func TestColumnsOfTheTable(t *testing.T) {
 			vouch_approver`},
 		"batch": {func(s Spec) bool { return s.Batch }, `allocate_capital ask_permit change_sets confirm_fill mark_prices place_permit post_adjustment record_deposit
 			record_fee record_fill record_funding record_trade record_withdrawal register_market release_permit settle_market start_bot stop_bot void_fill`},
-		"import":          {func(s Spec) bool { return s.Import }, "open_portfolio record_deposit record_fee record_fill record_funding record_trade record_withdrawal redeem_position set_row_aside settle_market"},
+		"import":          {func(s Spec) bool { return s.Import }, "change_sets open_portfolio record_deposit record_fee record_fill record_funding record_trade record_withdrawal redeem_position register_market set_row_aside settle_market"},
 		"goes on":         {func(s Spec) bool { return s.GoesOn }, "confirm_clear confirm_override reset_breaker start_bot"},
 		"waits for stops": {func(s Spec) bool { return s.waitsForStops }, "ask_permit broadcast_transfer sign_order sign_transfer start_bot"},
 		"any clock":       {func(s Spec) bool { return s.anyClock }, "load_wallet miss_key post_adjustment record_key register_market remove_address set_row_aside test_recovery use_key"},
@@ -101,7 +101,7 @@ func TestColumnsReadTheCommand(t *testing.T) {
 	}
 	require.Empty(t, about(StopBot{Bot: "a"}))
 	require.Empty(t, actor(StartBot{Bot: "b"}), "no bot sends it")
-	require.Equal(t, "f", actor(ImportRow{RecordTrade{Bot: "f"}, Newcomers{Bot: "g"}}))
+	require.Equal(t, "f", actor(ImportRow{PortfolioCommand: RecordTrade{Bot: "f"}, Newcomers: Newcomers{Bot: "g"}}))
 	require.Equal(t, "p7", confirmClear.confirms(ConfirmClear{Request: "p7"}))
 }
 
@@ -130,7 +130,7 @@ func TestAPointerIsTheCommand(t *testing.T) {
 		require.Equal(t, want, about(c))
 	}
 	for want, c := range map[string]Command{
-		"a": &AskPermit{Bot: "a"}, "b": ImportRow{&RecordTrade{Bot: "b"}, Newcomers{}}, "c": &ImportRow{RecordFee{Bot: "c"}, Newcomers{}},
+		"a": &AskPermit{Bot: "a"}, "b": ImportRow{PortfolioCommand: &RecordTrade{Bot: "b"}}, "c": &ImportRow{PortfolioCommand: RecordFee{Bot: "c"}},
 	} {
 		require.Equal(t, want, actor(c))
 	}

@@ -108,6 +108,9 @@ type MarketSettled struct {
 	// Finding is set if no bot held the outcome, or if the reported quantities
 	// differ from the held ones. Reconciliation has to explain it.
 	Finding bool `json:"finding,omitempty"`
+	// Flags say that the registered market has no such outcome, under the second edition of
+	// the rules.
+	Flags []string `json:"flags,omitempty"`
 }
 
 // Holder is the share of one bot in a settlement.

@@ -51,6 +51,8 @@ func PositionsAt(s *portfolio.State, now time.Time) []Position {
 			}
 			if price, ok := s.PriceOf(in.Instrument, h.Bot); ok {
 				p.Mark = &price
+				// A complement has no mark of its own to be valued at.
+				p.UnrealisedPnL = h.Quantity.Mul(price).Sub(h.Cost)
 			}
 			p.MarkWaiting = s.WaitingFor(in.Instrument)
 			_, p.Stale = s.Stale(in.Instrument, h.Bot, now)

@@ -282,7 +282,8 @@ func TestNothingTraded(t *testing.T) {
 		"loss_streaks_at_limit":0,"opening_capital":"0","final_equity":"0",
 		"max_drawdown":{"abs":"0","ratio":"0","peak":"0","trough":"0","peak_trade":0,"peak_time":null,"trough_trade":0,"trough_time":null},
 		"max_drawdown_abs":{"abs":"0","ratio":"0","peak":"0","trough":"0","peak_trade":0,"peak_time":null,"trough_trade":0,"trough_time":null},
-		"max_drawdown_marked":{"abs":"0","ratio":"0","peak":"0","trough":"0"},"closed_breakers":[]}`, string(b))
+		"max_drawdown_marked":{"abs":"0","ratio":"0","peak":"0","trough":"0"},"closed_breakers":[],
+		"judged_by":[{"breaker":"consecutive_losses","limit":3},{"breaker":"daily_loss","limit":"0.05"},{"breaker":"bot_drawdown","limit":"0.25"}]}`, string(b))
 	m := h.end()
 	require.Empty(t, m.trades.List(""))
 	require.NotNil(t, m.trades.List("nobody"))

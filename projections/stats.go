@@ -55,6 +55,14 @@ type ScopeStats struct {
 	MaxDrawdownAbs    ClosedDrawdown  `json:"max_drawdown_abs"`
 	MaxDrawdownMarked risk.Drawdown   `json:"max_drawdown_marked"`
 	ClosedBreakers    []ClosedBreaker `json:"closed_breakers"`
+	// JudgedBy are the limits of the breakers, also of those that would not have tripped.
+	JudgedBy []StatsLimit `json:"judged_by"`
+}
+
+// StatsLimit is the limit of a breaker that closed trades are judged by.
+type StatsLimit struct {
+	Breaker string `json:"breaker"`
+	Limit   any    `json:"limit"`
 }
 
 // StreakEnd is the last trade of a streak of losses.
@@ -151,10 +159,11 @@ func (f *StatsFold) View(s *portfolio.State, limits tradestats.Limits) (Stats, e
 	}
 	merged := tradestats.LimitsFor(&s.Policy)
 	maps.Copy(merged, limits)
-	v := Stats{Portfolio: scopeOf(tradestats.Compute(f.series(s, ""), merged, zone), s.Refs.Max), Bots: make([]BotStats, 0, len(s.Bots))}
+	v := Stats{Portfolio: scopeOf(tradestats.Compute(f.series(s, ""), merged, zone), s.Refs.Max, merged), Bots: make([]BotStats, 0, len(s.Bots))}
 	for _, id := range s.BotIDs() {
-		stats := tradestats.Compute(f.series(s, id), tradestats.LimitsOf(&s.Policy), zone)
-		v.Bots = append(v.Bots, BotStats{Bot: id, ScopeStats: scopeOf(stats, s.Bots[id].Refs.Max)})
+		own := tradestats.LimitsOf(&s.Policy)
+		stats := tradestats.Compute(f.series(s, id), own, zone)
+		v.Bots = append(v.Bots, BotStats{Bot: id, ScopeStats: scopeOf(stats, s.Bots[id].Refs.Max, own)})
 	}
 	return v, nil
 }
@@ -199,7 +208,7 @@ func (f *StatsFold) series(s *portfolio.State, bot string) []tradestats.Step {
 	return out
 }
 
-func scopeOf(s tradestats.Stats, marked risk.Drawdown) ScopeStats {
+func scopeOf(s tradestats.Stats, marked risk.Drawdown, limits tradestats.Limits) ScopeStats {
 	marked.Ratio = marked.Ratio.Ratio()
 	v := ScopeStats{
 		Trades: s.Trades, Results: s.Results, Wins: s.Wins, Losses: s.Losses, Neutral: s.Neutral,
@@ -208,6 +217,12 @@ func scopeOf(s tradestats.Stats, marked risk.Drawdown) ScopeStats {
 		LongestLossStreak: s.LongestLossStreak, OpeningCapital: s.Capital, FinalEquity: s.Equity,
 		MaxDrawdown: drawdownOf(s.MaxDrawdown), MaxDrawdownAbs: drawdownOf(s.DeepestDrawdown),
 		MaxDrawdownMarked: marked, StreaksAtLimit: s.StreaksAtLimit, BestDay: dayOf(s.Best), WorstDay: dayOf(s.Worst), ClosedBreakers: []ClosedBreaker{},
+		JudgedBy: []StatsLimit{},
+	}
+	for r := range risk.Rules() {
+		if limit, on := limits[r.Name]; on {
+			v.JudgedBy = append(v.JudgedBy, StatsLimit{r.Name, shown(r, limit)})
+		}
 	}
 	if s.LongestLossStreak > 0 {
 		v.LossStreakEnd = &StreakEnd{s.StreakEnd.Trade, s.StreakEnd.Time}

@@ -81,7 +81,7 @@ func describeTrading(event domain.Event) string {
 		}
 		return "fill " + e.FillID.String() + inMarket(e.Market) + " voided"
 	case *domain.MarketSettled:
-		return fmt.Sprintf("%s settled at %s for %s%s", Short(e.Instrument), e.Payout, holders(e), list("; released ", e.PermitsReleased))
+		return fmt.Sprintf("%s settled at %s for %s%s", Short(e.Instrument), e.Payout, holders(e), list("; released ", e.PermitsReleased)+flags(e.Flags))
 	case *domain.PriceMarked:
 		return fmt.Sprintf("%d marked by %s: %s%s", len(e.Marks), e.Source, marks(e.Marks), refusedMarks(e.Refused))
 	case *domain.TradeClosed:

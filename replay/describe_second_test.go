@@ -25,7 +25,30 @@ func TestDescriptionsOfTheSecondEdition(t *testing.T) {
 			Account: "hot:treasury", Amount: half, Asset: "USDC", Reason: "mistyped", Flow: true, Of: &of,
 		},
 		"daily_loss reset (0.5 → 0), measured from 740: looked at it": &domain.BreakerReset{Breaker: "daily_loss", Before: half, Reason: "looked at it", RebasedTo: &to},
+		"market cup is of kind outcome, exclusive: one of A, B, C": &domain.MarketRegistered{
+			Market: "cup", Kind: domain.KindOutcome, Outcomes: []string{"A", "B", "C"}, Exclusive: true,
+		},
+		"market rain is of kind outcome, exclusive: one of YES, NO; valued together, that changes equity as a flow: alpha +0.5, portfolio +0.5": &domain.MarketRegistered{
+			Market: "rain", Kind: domain.KindOutcome, Outcomes: []string{"YES", "NO"}, Exclusive: true,
+			Changes: []domain.ScopeChange{{Bot: "alpha", Amount: half}, {Amount: half}},
+		},
+		"alpha closed t9 of rain/YES: loss of -0.5, fee 0, part of result r17": &domain.TradeClosed{
+			Bot: "alpha", Trade: "t9", Instrument: rain, TradeFigures: domain.TradeFigures{PnL: half.Neg(), Result: domain.Loss}, ResultID: "r17",
+		},
+		"alpha closed t9 of rain/YES: loss of -0.5, fee 0, part of result r17, which waits for the next of the market": &domain.TradeClosed{
+			Bot: "alpha", Trade: "t9", Instrument: rain, TradeFigures: domain.TradeFigures{PnL: half.Neg(), Result: domain.Loss}, ResultID: "r17", Deferred: true,
+		},
+		"rain pays NO 0.5, YES 0.5 for a 10 × YES": &domain.MarketPaidOut{
+			Market: "rain", Payouts: map[string]domain.Decimal{"YES": half, "NO": half},
+			Holders: []domain.OutcomeHolder{{Bot: "a", Outcome: "YES", Quantity: domain.FromInt(10)}},
+		},
+		"rain is void: every holder gets the cost back for no bot": &domain.MarketPaidOut{Market: "rain", Void: true},
+		"rain corrected: pays NO 0.5: wrong":                       &domain.MarketCorrected{Market: "rain", Payouts: map[string]domain.Decimal{"NO": half}, Reason: "wrong"},
+		"a split 10 into sets of rain, fee 0.5":                    &domain.SetsChanged{Bot: "a", Market: "rain", Action: domain.SplitSets, Quantity: domain.FromInt(10), Fee: half},
+		"a merged 10 sets of rain, fee 0":                          &domain.SetsChanged{Bot: "a", Market: "rain", Action: domain.MergeSets, Quantity: domain.FromInt(10)},
+		"a funding -0.5 of rain/YES":                               &domain.FundingRecorded{Bot: "a", Instrument: rain, Amount: half.Neg()},
 	} {
 		require.Equal(t, want, Describe(event))
+		require.NotContains(t, Describe(event), "\n")
 	}
 }

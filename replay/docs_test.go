@@ -71,7 +71,7 @@ func runExamples(t *testing.T, name, page string) (got string, blocks int) {
 			block, first = []string{}, i+2
 		case block != nil && text == "```":
 			var got strings.Builder
-			o := scenario.Options{Name: name, First: first}
+			o := scenario.Options{Name: name, First: first, New: true}
 			require.NoError(t, scenario.Run(t.Context(), o, strings.NewReader(strings.Join(block, "\n")+"\n"), &got))
 			out = append(append(out, strings.Split(strings.TrimSuffix(got.String(), "\n"), "\n")...), text)
 			block = nil

@@ -143,7 +143,10 @@ permit alpha buy m/YES 10 @ 0.5
 // is settled in parts and corrected, and one that is registered late.
 func second(t *testing.T) eventstore.Store {
 	t.Helper()
-	return scenarioStore(t, "second", `
+	return scenarioStore(t, "second", secondText)
+}
+
+const secondText = `
 open mode=live gate=paper capital=10000 rules=2 while_tripped=reduce mark_collar=0.25 mark_confirm_after=10s min_capital=1 registered_only=true position_dust_usd=0.1 max_market_usd=5000 max_orders_per_day=50 market_cooldown=1h max_rolling_loss_pct=0.3 max_bot_daily_loss_pct=0.6 max_bot_drawdown_pct=0.9 max_consecutive_losses=1 breaker_stops=bot
 bot alpha capital=2000
 bot beta capital=1000
@@ -217,8 +220,7 @@ payouts late void
 wait 26h
 mark rain/YES 0.80
 payouts rain YES 1 NO 0
-`)
-}
+`
 
 // crowd has what stands in a record of many: trades that one command closes or revises,
 // and the breakers that it warns of and trips, three of each bot.
@@ -238,7 +240,7 @@ func crowd(t *testing.T) eventstore.Store {
 		}
 		fmt.Fprintf(&text, "payouts %s A 0 B 0 C 0 D 1\n", market)
 	}
-	text.WriteString("correct bowl A 1 B 0 C 0 D 0 reason=wrong\n")
+	text.WriteString("correct bowl A 0.4 B 0.3 C 0.3 D 0 reason=wrong\n")
 	return scenarioStore(t, "crowd", text.String())
 }
 

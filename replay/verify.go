@@ -43,7 +43,8 @@ var errEnough = errors.New("enough problems found")
 // that it decodes, that time does not go back, that the postings sum to zero, and
 // that every ended position episode became a trade with the same figures, and that
 // every approval of a portfolio with signed approvals is signed, and that two people
-// agreed to the corrections of a live one. At the
+// agreed to the corrections of a live one, and that what is recorded of a market as a whole
+// is what the fold gives. At the
 // end it checks that the books, the trades and the open positions agree. It uses
 // no snapshot. An error means that the stream could not be read to its end;
 // problems are in the report.
@@ -85,6 +86,7 @@ type verifier struct {
 	pending   []portfolio.ClosedEpisode
 	report    Verified
 	rev       uint64
+	markets   markets
 	// correction is the override of which the adjustment has to be the next event.
 	correction string
 }
@@ -121,12 +123,16 @@ func (v *verifier) step(ctx context.Context, rec eventstore.Record) error {
 	v.checkSigned(ctx, rec, meta, e)
 	v.checkTransfer(rec, e)
 	v.checkCorrection(e)
+	v.checkMarket(rec.Time, e)
 	v.state.Apply(domain.Stamp{Revision: rec.Revision, Time: rec.Time}, e)
 	v.trades.Apply(rec, e, v.state)
 	for asset, left := range ledger.Sum(v.state.Effects().Postings) {
 		v.problem("postings of %s do not sum to zero: %s is left", asset, left)
 	}
 	v.checkClosed(e)
+	if v.markets.after != nil {
+		v.markets.after()
+	}
 	if len(v.report.Problems) >= maxProblems {
 		return errEnough
 	}

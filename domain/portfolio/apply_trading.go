@@ -51,7 +51,11 @@ func (s *State) applyFill(at domain.Stamp, e *domain.FillRecorded) {
 		}
 	}
 	s.moved(e.Bot)
-	s.revalue(in)
+	if s.Policy.Second() {
+		s.revalueFor(in, e.Bot) // a fill prices nobody else's holding
+	} else {
+		s.revalue(in)
+	}
 	s.tidyArbitrages(e.Bot)
 }
 
@@ -151,24 +155,40 @@ func permits(o *domain.Order, e *domain.FillRecorded) bool {
 func (s *State) revalue(in *Instrument) {
 	together := s.together(in.Instrument) != nil
 	for n := 0; n < len(in.Holdings); {
-		h := in.Holdings[n]
-		b := s.bot(h.Bot)
-		if value := in.worth(h); value != h.Value {
-			delta := value.Sub(h.Value)
-			h.Value = value
-			if !together {
-				s.revalued(b, delta)
-			}
-		}
-		if h.IsFlat() && !h.Voidable() {
-			in.leave(h)
-		} else {
+		if h := in.Holdings[n]; !s.revalueHolding(in, h, together) {
 			n++
 		}
-		s.countPositions(b, h)
 	}
 	s.bound(s.Value)
 	s.revalueMarket(in.Market, "")
+}
+
+// revalueFor is revalue for one bot, where nothing changed what the instrument is worth to
+// others.
+func (s *State) revalueFor(in *Instrument, bot string) {
+	if h := in.Holding(bot); h != nil {
+		s.revalueHolding(in, h, s.together(in.Instrument) != nil)
+	}
+	s.bound(s.Value)
+	s.revalueMarket(in.Market, bot)
+}
+
+// revalueHolding values one holding, and reports whether it was forgotten.
+func (s *State) revalueHolding(in *Instrument, h *Holding, together bool) (forgotten bool) {
+	b := s.bot(h.Bot)
+	if value := in.worth(h); value != h.Value {
+		delta := value.Sub(h.Value)
+		h.Value = value
+		if !together {
+			s.revalued(b, delta)
+		}
+	}
+	if h.IsFlat() && !h.Voidable() {
+		in.leave(h)
+		forgotten = true
+	}
+	s.countPositions(b, h)
+	return forgotten
 }
 
 // countPositions keeps Bot.Positions in step with one holding.

@@ -257,19 +257,41 @@ func (d *Decision) confirmMarks() {
 	}
 }
 
+// confirmedAtOnce limits how many marks one decision confirms. A command records no more
+// than fits an append, and a stop must never fail because a feed has sent too much: the
+// next decision confirms more, and the server makes one each second.
+const confirmedAtOnce = 1000
+
 // waited returns the marks that have waited long enough at a time, as they are to be
-// recorded: instruments by name, then assets by name.
+// recorded: instruments by name, then assets by name. Of too many it returns those that
+// have waited longest, and a market as a whole.
 func (s *State) waited(now time.Time) []*domain.MarkConfirmed {
-	var all []*domain.MarkConfirmed
+	type due struct {
+		since time.Time
+		*domain.MarkConfirmed
+	}
+	var all []due
 	s.eachWaiting(func(w *Waiting, e domain.MarkConfirmed) {
 		if now.Sub(w.Since) >= s.Policy.ConfirmAfter() {
-			all = append(all, &e)
+			all = append(all, due{w.Since, &e})
 		}
 	})
-	slices.SortFunc(all, func(a, b *domain.MarkConfirmed) int {
+	byName := func(a, b *domain.MarkConfirmed) int {
 		return cmp.Or(strings.Compare(a.Asset, b.Asset), strings.Compare(a.Market, b.Market), strings.Compare(a.Outcome, b.Outcome))
-	})
-	return all
+	}
+	if n := confirmedAtOnce; len(all) > n {
+		slices.SortFunc(all, func(a, b due) int { return cmp.Or(a.since.Compare(b.since), byName(a.MarkConfirmed, b.MarkConfirmed)) })
+		for n < len(all) && all[n].Market != "" && all[n].Market == all[n-1].Market {
+			n++
+		}
+		all = all[:n]
+	}
+	out := make([]*domain.MarkConfirmed, len(all))
+	for n := range all {
+		out[n] = all[n].MarkConfirmed
+	}
+	slices.SortFunc(out, byName)
+	return out
 }
 
 // eachWaiting calls do for each mark that is confirmed by time, in no order. The first

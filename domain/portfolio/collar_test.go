@@ -1,6 +1,7 @@
 package portfolio
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -138,6 +139,39 @@ func TestABotMarksNoAsset(t *testing.T) {
 	})
 	require.Equal(t, domain.CodeDenied, lastOf[*domain.PriceMarked](h).Refused[0].Code)
 	require.Equal(t, "990", h.equityOf("b"))
+}
+
+// A stop never fails because a feed has sent too much: of many marks that have waited long enough
+// one decision confirms those that have waited longest, and the next ones the rest. A market is
+// confirmed as a whole.
+func TestManyMarksAreConfirmedInParts(t *testing.T) {
+	h := second(t, "1000", quietPolicy, func(p *domain.Policy) { p.MarkCollar = dec("0.25") })
+	mark := func(from, to int, price string) {
+		var all []domain.Mark
+		for n := from; n < to; n++ {
+			for _, outcome := range []string{"A", "B", "C"} {
+				all = append(all, domain.Mark{Market: fmt.Sprintf("m%03d", n), Outcome: outcome, Price: dec(price)})
+			}
+		}
+		h.must(func(d *Decision) error { return d.MarkPrices(all) })
+	}
+	mark(0, 200, "0.1")
+	mark(200, 400, "0.1")
+	mark(200, 400, "0.9")
+	h.after(time.Second)
+	mark(0, 200, "0.9")
+	require.Len(t, h.s.WaitingMarks(), 1200)
+	h.after(10 * time.Second)
+	require.Len(t, h.s.waited(h.now), 1002, "600 that have waited longer, 133 whole markets, and the rest of the one that begins within 1,000")
+	h.must(func(d *Decision) error { return d.EngageStop(domain.StopManual, "too much") })
+	require.Len(t, h.types(), 1003)
+	require.Equal(t, "emergency_stop.engaged", h.types()[1002])
+	require.Equal(t, "m134", h.s.WaitingMarks()[0].Market)
+	require.True(t, h.s.ClocksEnd(h.now, Jump{}, Standstill{}), "the server makes the next decision")
+	h.deposit("1")
+	require.Len(t, h.types(), 199)
+	require.Empty(t, h.s.WaitingMarks())
+	require.False(t, h.s.ClocksEnd(h.now, Jump{}, Standstill{}))
 }
 
 // "each mark is judged alone: good ones are taken, bad ones answered by index; all bad: 422"

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -437,4 +438,44 @@ func TestAReducingPermitWhosePositionIsGone(t *testing.T) {
 	h.fill("a", "rain", "YES", sell, "50", "0.5")
 	require.Equal(t, []domain.SignatureCode{domain.SignPositionGone}, h.signs(id, h.typed(sell, "11", "5.5")))
 	require.Empty(t, h.signs(id, h.typed(sell, "10", "5")), "what may open, may")
+}
+
+// "`!A` is an instrument of its own …: (the venue's NO share of A)", so it has a token of its
+// own: without one, no order would ever close what a live bot holds of it.
+func TestComplementsHaveTokens(t *testing.T) {
+	named := func(names ...string) map[string]string {
+		tokens := map[string]string{}
+		for i, name := range names {
+			tokens[name] = strconv.Itoa(81 + i)
+		}
+		return tokens
+	}
+	h := signing(t, func(p *domain.Policy) { p.Rules = domain.SecondRules })
+	register := func(e domain.MarketRegistered) func(*Decision) error {
+		return func(d *Decision) error { again := e; return d.RegisterMarket(&again) }
+	}
+	cup := domain.MarketRegistered{Market: "cup", Kind: domain.KindOutcome, Outcomes: []string{"A", "B", "C"}, Exclusive: true}
+	for name, change := range map[string]func(*domain.MarketRegistered){
+		"of no outcome":                 func(e *domain.MarketRegistered) { e.Tokens = named("A", "!D") },
+		"of a market not exclusive":     func(e *domain.MarketRegistered) { e.Tokens, e.Exclusive = named("A", "!A"), false },
+		"of two outcomes":               func(e *domain.MarketRegistered) { e.Tokens, e.Outcomes = named("A", "!A"), []string{"A", "B"} },
+		"twice":                         func(e *domain.MarketRegistered) { e.Tokens = named("A", "!!A") },
+		"derived from a condition":      func(e *domain.MarketRegistered) { e.Tokens, e.Condition = named("A", "!A"), condition },
+		"the token of an outcome again": func(e *domain.MarketRegistered) { e.Tokens = map[string]string{"A": "81", "!A": "81"} },
+	} {
+		e := cup
+		change(&e)
+		t.Run(name, func(*testing.T) { h.refused(domain.CodeInvalid, register(e)) })
+	}
+	cup.Tokens = named("A", "B", "C", "!A")
+	h.must(register(cup))
+	require.Equal(t, "no condition id is registered for the market", h.s.Markets["cup"].Checked.Unchecked)
+
+	h.fill("a", "cup", "!A", buy, "50", "0.5")
+	h.ask(order("a", "cup", "!A", sell, "50", "0.5"))
+	id := stepOf[*domain.PermitGranted](h)[0].Permit
+	o := h.typed(sell, "50", "25")
+	require.Equal(t, []domain.SignatureCode{domain.SignWrongToken}, h.signs(id, o))
+	o.Token = "84"
+	require.Empty(t, h.signs(id, o))
 }

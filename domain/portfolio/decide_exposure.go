@@ -29,7 +29,7 @@ func (d *Decision) checkOptional(c *orderCheck, b *Bot) {
 	}
 	if limit := p.MaxPositionUSD; !limit.IsZero() {
 		if all := d.exposureIn(b.ID, c.order.Instrument).Add(order); limit.Less(all) {
-			c.fail(domain.ReasonMaxPosition, all.String(), limit.String(), "%s would be above max_position_usd", d.where(c))
+			c.fail(domain.ReasonMaxPosition, all.String(), limit.String(), "%s would be above max_position_usd", d.where())
 		}
 	}
 	if limit := p.MaxOpenPositions; limit > 0 {
@@ -80,19 +80,23 @@ func (s *State) pending(p *risk.Permit) domain.Decimal {
 	return opening(p.Order, p.Left.Sub(p.ReducingLeft), s.KindOf(p.Market), p.Mark)
 }
 
-// exposureIn returns the exposure of a bot where an order would open: in the whole of
-// an exclusive market, else in the one outcome. Live permits that open count at their
-// worst case.
+// exposureIn returns the exposure of a bot where an order would open: in the market under
+// the second edition, in the one outcome under the first. Live permits that open count at
+// their worst case.
 func (d *Decision) exposureIn(bot string, i domain.Instrument) domain.Decimal {
-	together := d.s.together(i) != nil
+	markets := d.s.Policy.Second()
 	sum := domain.Zero
-	if together {
+	switch {
+	case markets:
 		sum = d.s.exposureTogether(bot, i.Market)
-	} else if in := d.s.Instruments[i]; in != nil {
-		sum = d.s.exposureOf(in, bot)
+		for _, in := range d.s.instrumentsOf(i.Market) {
+			sum = sum.Add(d.s.exposureOf(in, bot))
+		}
+	case d.s.Instruments[i] != nil:
+		sum = d.s.exposureOf(d.s.Instruments[i], bot)
 	}
 	for p := range d.livePermits(bot) {
-		if p.Instrument == i || together && p.Market == i.Market && d.s.together(p.Instrument) != nil {
+		if p.Instrument == i || markets && p.Market == i.Market {
 			sum = sum.Add(d.s.pending(p))
 		}
 	}
@@ -322,4 +326,26 @@ func (d *Decision) inventory(o domain.Order) domain.Decimal {
 		all = append(all, r)
 	}
 	return risk.Inventory(all, d.s.KindOf(o.Market) == domain.KindOutcome && len(known) >= minLegs)
+}
+
+// Exposures returns what all bots together can still lose with what they hold, in each
+// market in which that is anything.
+func (s *State) Exposures() map[string]domain.Decimal {
+	all := map[string]domain.Decimal{}
+	add := func(market string, exposure domain.Decimal) {
+		if !exposure.IsZero() {
+			all[market] = all[market].Add(exposure)
+		}
+	}
+	for i, in := range s.Instruments {
+		for _, h := range in.Holdings {
+			add(i.Market, s.exposureOf(in, h.Bot))
+		}
+	}
+	for name, m := range s.Markets {
+		for _, h := range m.Held {
+			add(name, s.exposureTogether(h.Bot, name))
+		}
+	}
+	return all
 }

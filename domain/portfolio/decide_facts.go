@@ -1,6 +1,8 @@
 package portfolio
 
 import (
+	"strings"
+
 	"pets/domain"
 	"pets/domain/ledger"
 )
@@ -37,7 +39,13 @@ func (d *Decision) checkFillFee(r *FillReport) error {
 			return domain.Invalid("fee", "in shares must be at least 0 and below the quantity")
 		}
 	default:
-		return checkAsset("fee_asset", r.FeeAsset)
+		if err := checkAsset("fee_asset", r.FeeAsset); err != nil || d.imported() {
+			return err
+		}
+		if strings.EqualFold(r.FeeAsset, domain.FeeShares) {
+			return domain.Invalid("fee_asset", "is written %s if it means what was bought", domain.FeeShares)
+		}
+		return d.s.checkNewName("fee_asset", r.FeeAsset) // in a look-alike the fee would be owed and never paid
 	}
 	return nil
 }

@@ -167,9 +167,16 @@ func (d *Decision) flagFill(e *domain.FillRecorded, fact ledger.Fact) {
 	if in != nil && in.Payout != nil {
 		e.Flags = append(e.Flags, domain.FlagMarketSettled)
 	}
-	if m := s.Markets[e.Market]; m != nil && s.Policy.Second() && len(m.Outcomes) > 0 && !m.has(e.Outcome) {
+	if s.strange(e.Instrument) {
 		e.Flags = append(e.Flags, domain.FlagOutcomeUnknown)
 	}
+}
+
+// strange reports that a registered market does not have an outcome that a fact names. The
+// first edition does not ask.
+func (s *State) strange(i domain.Instrument) bool {
+	m := s.Markets[i.Market]
+	return m != nil && s.Policy.Second() && len(m.Outcomes) > 0 && !m.has(i.Outcome)
 }
 
 // haltedFill reports that a halt forbids a fill: one within a permit that only reduces is

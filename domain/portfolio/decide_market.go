@@ -41,6 +41,9 @@ func (d *Decision) Settle(e *domain.MarketSettled) error {
 		return nil
 	}
 	e.Finding = e.Finding || len(e.Holders) == 0
+	if d.s.strange(e.Instrument) {
+		e.Flags = []string{domain.FlagOutcomeUnknown}
+	}
 	e.PermitsReleased = d.s.permitIDs(func(p *risk.Permit) bool { return p.Instrument == e.Instrument })
 
 	effects := d.fact(e)
@@ -76,9 +79,9 @@ func (i *Instrument) mayHold(only string) bool {
 
 // Redeem settles the one open outcome that a bot holds of a market, as a wallet's
 // ledger reports it: by quantity and cash, without naming the outcome. All of it
-// is settled, at cash ÷ quantity; in an exclusive market of two outcomes the other is
-// settled with it, and of both the one whose quantity is the cash has won. A quantity other than what is held is a
-// finding, because the cash that moved then differs from what is booked. A market
+// is settled, at cash ÷ quantity. In an exclusive market what is held of several outcomes
+// is settled by the one payout that brings the cash. A quantity other than what is held is
+// a finding, because the cash that moved then differs from what is booked. A market
 // in which nothing is held is noted and ignored; found reports which it was.
 func (d *Decision) Redeem(bot, market string, quantity, cash domain.Decimal) (found bool, err error) {
 	if _, err := d.requireBot(bot); err != nil {
@@ -97,23 +100,22 @@ func (d *Decision) Redeem(bot, market string, quantity, cash domain.Decimal) (fo
 			return false, domain.Invalid("market", "is held short (%s): there is no long holding to redeem", held)
 		}
 	}
-	payout := domain.Zero
+	r := Settlement{Market: market, Outcome: open[0].Outcome, Bot: bot}
+	held := open[0].Holding(bot).Quantity
 	switch {
 	case len(open) > 1:
-		winner := d.winnerOf(open, bot, cash)
-		if winner == nil {
-			return false, domain.Invalid("market", "has two open outcomes; the row does not say which is redeemed")
+		payouts, err := d.s.redeemed(open, bot, cash)
+		if err != nil {
+			return false, err
 		}
-		payout, open = domain.One, []*Instrument{winner}
+		r.Outcome, r.Payouts, held = "", payouts, cash
 	case quantity.Sign() > 0:
-		payout = cash.Div(quantity)
+		r.Payout = cash.Div(quantity)
 	case cash.Sign() > 0:
 		return false, domain.Invalid("quantity", "is 0, but cash is not")
 	}
-	return true, d.SettleMarket(Settlement{
-		Market: market, Outcome: open[0].Outcome, Payout: payout, Bot: bot,
-		Finding: quantity.Sign() > 0 && quantity != open[0].Holding(bot).Quantity,
-	})
+	r.Finding = quantity.Sign() > 0 && quantity != held
+	return true, d.SettleMarket(r)
 }
 
 // openIn returns the instruments of a market that a bot holds something of.
@@ -127,21 +129,33 @@ func (s *State) openIn(bot, market string) []*Instrument {
 	return open
 }
 
-// winnerOf returns the outcome that paid the cash of both sides of an exclusive market of
-// two outcomes, or nil if the cash does not tell them apart.
-func (d *Decision) winnerOf(open []*Instrument, bot string, cash domain.Decimal) *Instrument {
-	m := d.s.exclusive(open[0].Market)
-	if m == nil || len(m.Outcomes) != 2 || len(open) != 2 || !m.has(open[0].Outcome) || !m.has(open[1].Outcome) {
-		return nil
+// redeemed returns what the outcomes of an exclusive market paid, if that is the only way
+// in which what a bot holds of several brings the cash: one of them won, or both of two
+// paid a half.
+func (s *State) redeemed(open []*Instrument, bot string, cash domain.Decimal) (map[string]domain.Decimal, error) {
+	m := s.exclusive(open[0].Market)
+	if m == nil || slices.ContainsFunc(open, func(in *Instrument) bool { return !m.has(in.Outcome) }) {
+		return nil, domain.Invalid("market", "has two open outcomes; the row does not say which is redeemed")
 	}
-	first, second := open[0].Holding(bot).Quantity, open[1].Holding(bot).Quantity
+	h := s.held(m, open[0].Market, bot)
+	payouts, won, total := map[string]domain.Decimal{}, 0, domain.Zero
+	for n, pays := range h.Payoffs(nil) {
+		payouts[h.Outcomes[n]] = domain.Zero
+		total = total.Add(pays)
+		if pays == cash {
+			payouts[h.Outcomes[n]] = domain.One
+			won++
+		}
+	}
+	two := domain.FromInt(2)
 	switch {
-	case first == second:
-		return nil
-	case cash == first:
-		return open[0]
-	case cash == second:
-		return open[1]
+	case won == 1:
+		return payouts, nil
+	case won == 0 && len(m.Outcomes) == 2 && cash.Mul(two) == total:
+		for outcome := range payouts {
+			payouts[outcome] = domain.One.Div(two)
+		}
+		return payouts, nil
 	}
-	return nil
+	return nil, domain.Invalid("cash", "of %s does not tell which outcome of the market won: the bot holds several; write settlements that name the outcomes", cash)
 }

@@ -9,8 +9,8 @@ import (
 // The checks of an order that opens which came with the second edition of the rules.
 
 // where names the scope of max_position_usd.
-func (d *Decision) where(c *orderCheck) string {
-	if d.s.together(c.order.Instrument) != nil {
+func (d *Decision) where() string {
+	if d.s.Policy.Second() {
 		return "the bot's exposure in the market"
 	}
 	return "the bot's exposure in the outcome"

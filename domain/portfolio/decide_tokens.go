@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"pets/domain"
+	"pets/domain/payoff"
 )
 
 // MarketTokens are the tokens that a market is to have. None at all frees those
@@ -141,8 +142,10 @@ func checkTokens(e *domain.MarketRegistered) error {
 	for outcome, token := range e.Tokens {
 		n, ok := new(big.Int).SetString(token, 10)
 		switch {
-		case !slices.Contains(e.Outcomes, outcome):
+		case !slices.Contains(e.Outcomes, outcome) && !complementOf(e, outcome):
 			return domain.Invalid("tokens", "names an outcome that the market does not have")
+		case complementOf(e, outcome) && e.Condition != "":
+			return domain.Invalid("condition", "derives no tokens of what pays unless an outcome wins (%s); register them without a condition", outcome)
 		case !ok || n.Sign() <= 0 || n.BitLen() > 256 || n.String() != token:
 			return domain.Invalid("tokens", "must be decimal numbers of at most 256 bits")
 		case seen[token]:
@@ -151,6 +154,14 @@ func checkTokens(e *domain.MarketRegistered) error {
 		seen[token] = true
 	}
 	return checkCondition(e)
+}
+
+// complementOf reports whether a name is that of a complement in an exclusive market of more
+// than two outcomes: the venue's NO share of an outcome has a token of its own there, and
+// without it no order would close what is held of it.
+func complementOf(e *domain.MarketRegistered, name string) bool {
+	m := Market{Outcomes: e.Outcomes, Exclusive: e.Exclusive}
+	return len(e.Outcomes) > 2 && strings.HasPrefix(name, payoff.Not) && m.has(name) && !slices.Contains(e.Outcomes, name)
 }
 
 // The lengths of a condition's id: 32 bytes, or 31 that tokens begin with, in hex.
@@ -227,7 +238,7 @@ func slotOf(e *domain.MarketRegistered, outcome string) int {
 
 // of returns the token of a slot, "" if there is none.
 func (f *TokenForm) of(slot int) string {
-	if slot >= len(f.Tokens) {
+	if slot < 0 || slot >= len(f.Tokens) {
 		return ""
 	}
 	return f.Tokens[slot]

@@ -2,6 +2,7 @@ package portfolio
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -129,4 +130,109 @@ func TestAVoidMarketGivesBackTheCost(t *testing.T) {
 	closed := lastOf[*domain.TradeClosed](h)
 	h.equal("-1", closed.PnL)
 	require.Equal(t, domain.Neutral, closed.TradeFigures.Result)
+}
+
+// "With two, `!YES` is read as `NO`": in the form with one outcome, too.
+func TestTheComplementOfOneOfTwoIsTheOther(t *testing.T) {
+	h := second(t, "1000", quietPolicy)
+	h.exclusive("rain", "YES", "NO")
+	h.fill("a", "rain", "!YES", buy, "100", "0.40")
+	h.settleOne("rain", "!YES", "1")
+	require.Equal(t, []string{"market.paid_out", "trade.closed"}, h.types())
+	require.Equal(t, "1060", h.equityOf("a"))
+}
+
+// "`state` shows, per bot and market, payoff min and max, value, exposure"; exposure has "the
+// worst case of live opening permits".
+func TestWhatStandsInAMarket(t *testing.T) {
+	h := second(t, "1000", quietPolicy)
+	h.deposit("1000")
+	h.bot("b", "1000")
+	h.exclusive("rain", "YES", "NO")
+	h.exclusive("hail", "YES", "NO")
+	h.fill("a", "rain", "YES", buy, "500", "0.30")
+	h.fill("a", "rain", "NO", buy, "300", "0.49")
+	h.fill("a", "apart", "NO", buy, "300", "0.49")
+	h.permit("a", "rain", "YES", buy, "10", "0.50")
+	h.permit("a", "rain", "NO", buy, "200", "0.50") // it reduces
+	h.permit("b", "hail", "YES", buy, "10", "0.40")
+	row := func(bot, market string, figures ...string) MarketHolding {
+		f := MarketFigures{Market: market}
+		for i, at := range []*domain.Decimal{&f.PayoffMin, &f.PayoffMax, &f.Value, &f.Cost, &f.Exposure} {
+			*at = dec(figures[i])
+		}
+		return MarketHolding{Bot: bot, MarketFigures: f}
+	}
+	rain, hail := row("a", "rain", "300", "500", "360", "297", "65"), row("b", "hail", "0", "0", "0", "0", "4")
+	require.Equal(t, []MarketHolding{hail, rain}, h.s.MarketHoldings("", h.now))
+	require.Equal(t, []MarketHolding{rain}, h.s.MarketHoldings("a", h.now))
+	h.after(31 * time.Second) // the permits have expired
+	rain.Exposure = dec("60")
+	require.Equal(t, []MarketHolding{rain}, h.s.MarketHoldings("", h.now))
+}
+
+// "An outcome without a mark has 1 − that of its complement": also where the complement was
+// marked and traded before the market was registered, so that a registration earns nothing.
+func TestALateRegistrationKeepsTheMarksOfComplements(t *testing.T) {
+	h := second(t, "1000", quietPolicy)
+	h.deposit("1000")
+	h.bot("b", "1000")
+	h.fill("a", "cup", "!A", buy, "100", "0.50")
+	h.mark("cup", "!A", "0.6")
+	h.fill("b", "cup", "!B", buy, "100", "0.80") // only b's own word
+	h.exclusive("cup", "A", "B", "C")
+	require.Empty(t, lastOf[*domain.MarketRegistered](h).Changes, "it was worth 60 and 80, and is")
+	require.Equal(t, []string{"1010", "1000"}, []string{h.equityOf("a"), h.equityOf("b")})
+	h.mark("cup", "C", "0.3")
+	require.Equal(t, []string{"1010", "1000"}, []string{h.equityOf("a"), h.equityOf("b")}, "A is still .4, and !B .8 to b")
+	h.mark("cup", "!A", "0.7")
+	require.Equal(t, "1020", h.equityOf("a"))
+
+	// An outcome with a mark of its own keeps it.
+	h.fill("a", "four", "!A", buy, "100", "0.50")
+	h.mark("four", "!A", "0.6")
+	h.mark("four", "A", "0.3")
+	h.exclusive("four", "A", "B", "C", "D")
+	h.equal("10", lastOf[*domain.MarketRegistered](h).Changes[0].Amount) // from 60 to 70
+	require.Equal(t, "1040", h.equityOf("a"))
+}
+
+// The same with two outcomes, where `!YES` is NO: what was traded under the other name is
+// counted once.
+func TestALateRegistrationCountsAComplementOnce(t *testing.T) {
+	h := second(t, "1000", quietPolicy)
+	h.fill("a", "rain", "!YES", buy, "100", "0.60")
+	h.exclusive("rain", "YES", "NO")
+	require.Empty(t, lastOf[*domain.MarketRegistered](h).Changes)
+	require.Equal(t, "1000", h.equityOf("a"))
+	f, _ := h.s.Figures("a", "rain")
+	h.equal("60", f.Value)
+	h.equal("60", f.Cost)
+	h.equal("60", f.Exposure)
+	h.fill("a", "rain", "YES", buy, "40", "0.50")
+	f, _ = h.s.Figures("a", "rain")
+	h.equal("40", f.PayoffMin)
+	h.equal("100", f.PayoffMax)
+	h.payouts("rain", "0", "1")
+	require.Equal(t, "1020", h.equityOf("a"), "−60 − 20 + 100")
+}
+
+// "max_market_usd (sum of the bots' exposures)": what is open is listed by market, of all bots
+// together, and a market in which nothing can be lost is not there.
+func TestExposuresByMarket(t *testing.T) {
+	h := second(t, "10000", quietPolicy)
+	h.allocate("a", "-1000")
+	h.bot("b", "1000")
+	h.exclusive("rain", "YES", "NO")
+	h.exclusive("cup", "A", "B", "C")
+	h.fill("a", "rain", "YES", buy, "5000", "0.30")
+	h.fill("a", "rain", "NO", buy, "3000", "0.49")
+	h.fill("b", "rain", "YES", buy, "10", "0.30")
+	h.fill("a", "snow", "YES", buy, "10", "0.40")
+	for _, outcome := range []string{"A", "B", "C"} {
+		h.fill("b", "cup", outcome, buy, "10", "0.30")
+	}
+	require.Equal(t, map[string]domain.Decimal{"rain": dec("603"), "snow": dec("4")}, h.s.Exposures(), "600 and 3; a complete set risks nothing")
+	h.payouts("rain", "1", "0")
+	require.Equal(t, map[string]domain.Decimal{"snow": dec("4")}, h.s.Exposures())
 }

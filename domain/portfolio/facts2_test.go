@@ -126,6 +126,17 @@ func TestFeeInAnotherAsset(t *testing.T) {
 	})
 }
 
+// A fee in an asset that only looks like the base asset, or like the word shares, would be owed and
+// never paid: cash and P&L would not know of it.
+func TestFeeInALookAlike(t *testing.T) {
+	h := second(t, "1000", quietPolicy)
+	for _, asset := range []string{"usdc", "USDС", "Shares"} { // the second ends in a Cyrillic letter
+		r := h.report("a", "m", "YES", buy, "100", "0.5")
+		r.Fee, r.FeeAsset = dec("1"), asset
+		h.refused(domain.CodeInvalid, func(d *Decision) error { return d.RecordFill(r) })
+	}
+}
+
 // A void gives a fee in another asset back.
 func TestAVoidGivesTheFeeBack(t *testing.T) {
 	h := second(t, "1000", quietPolicy)

@@ -90,3 +90,47 @@ func cancelled(events []domain.Event) []string {
 	}
 	return nil
 }
+
+// "`close_positions` is said only where closing is permitted": of complete sets no order
+// reduces anything, and dust is no open position.
+func TestOnlyWhatAnOrderReducesIsToldToClose(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		hold func(*harness)
+		told bool
+	}{
+		{"one half", func(h *harness) { h.fill("a", "m", "YES", buy, "100", "0.30") }, true},
+		{"complete sets", func(h *harness) {
+			h.fill("a", "m", "YES", buy, "100", "0.30")
+			h.fill("a", "m", "NO", buy, "100", "0.30")
+		}, false},
+		{"one more than complete sets", func(h *harness) {
+			h.fill("a", "m", "YES", buy, "101", "0.30")
+			h.fill("a", "m", "NO", buy, "100", "0.30")
+		}, true},
+		{"an outcome and its complement", func(h *harness) {
+			h.fill("a", "cup", "A", buy, "100", "0.30")
+			h.fill("a", "cup", "!A", buy, "100", "0.60")
+		}, false},
+		{"complete sets, and a half elsewhere", func(h *harness) {
+			h.fill("a", "m", "YES", buy, "100", "0.30")
+			h.fill("a", "m", "NO", buy, "100", "0.30")
+			h.fill("a", "cup", "A", buy, "100", "0.30")
+		}, true},
+		{"a pair that is not registered", func(h *harness) {
+			h.fill("a", "x", "YES", buy, "100", "0.30")
+			h.fill("a", "x", "NO", buy, "100", "0.30")
+		}, true},
+		{"dust of .09", func(h *harness) { h.fill("a", "m", "YES", buy, "0.3", "0.30") }, false},
+		{"no dust, at .10", func(h *harness) { h.fill("a", "m", "YES", buy, "0.2", "0.50") }, true},
+		{"nothing", func(*harness) {}, false},
+	} {
+		h := second(t, "1000", func(p *domain.Policy) { p.ClosePositionsOnTrip, p.PositionDustUSD = true, dec("0.1") })
+		h.exclusive("m", "YES", "NO")
+		h.exclusive("cup", "A", "B", "C")
+		tc.hold(h)
+		require.False(t, h.s.ToldToClose("a"), "%s: nothing halts it", tc.name)
+		h.engage(domain.StopManual)
+		require.Equal(t, tc.told, h.s.ToldToClose("a"), tc.name)
+	}
+}

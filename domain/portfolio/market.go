@@ -50,13 +50,15 @@ func (s *State) Named(i domain.Instrument) domain.Instrument {
 	return i
 }
 
-// has reports whether an outcome, or the complement of one, is a market's.
+// has reports whether an outcome, or the complement of one, is a market's. In a market of two
+// a complement is the other outcome, and requests call it so; one that was traded by its own
+// name before the market was registered is valued with the rest all the same.
 func (m *Market) has(outcome string) bool {
 	if slices.Contains(m.Outcomes, outcome) {
 		return true
 	}
 	base, is := strings.CutPrefix(outcome, payoff.Not)
-	return is && m.Exclusive && len(m.Outcomes) > 2 && slices.Contains(m.Outcomes, base)
+	return is && m.Exclusive && slices.Contains(m.Outcomes, base)
 }
 
 // together returns the exclusive market whose outcomes an instrument is valued with,
@@ -120,6 +122,54 @@ func (s *State) prices(outcomes []string, market, bot string) []payoff.Mark {
 		if in := s.Instruments[domain.Instrument{Market: market, Outcome: outcome}]; in != nil {
 			marks[n].Price, marks[n].Known = in.priceFor(bot)
 		}
+		if marks[n].Known {
+			continue
+		}
+		// "An outcome without a mark has 1 − that of its complement", which was marked by
+		// itself before the market was registered.
+		if in := s.Instruments[domain.Instrument{Market: market, Outcome: payoff.Complement(outcome)}]; in != nil {
+			price, ok := in.priceFor(bot)
+			marks[n] = payoff.Mark{Price: domain.One.Sub(price), Known: ok && price.Sign() >= 0 && !domain.One.Less(price)}
+		}
+	}
+	return marks
+}
+
+// takeMarks makes the marks that complements had by themselves before their market was
+// registered those of the outcomes, where these have none: from then on they are marked
+// together.
+func (s *State) takeMarks(market string, m *Market) {
+	for _, outcome := range m.Outcomes {
+		from := s.Instruments[domain.Instrument{Market: market, Outcome: payoff.Complement(outcome)}]
+		if from == nil {
+			continue
+		}
+		i := domain.Instrument{Market: market, Outcome: outcome}
+		if in := s.Instruments[i]; in == nil || len(in.Marks) == 0 {
+			if marks := from.Marks.complement(); len(marks) > 0 {
+				s.instrument(i).Marks, from.Marks = marks, nil
+			}
+		}
+		for _, own := range from.Own {
+			in := s.instrument(i)
+			if n, has := in.ownOf(own.Bot); !has {
+				if marks := own.Marks.complement(); len(marks) > 0 {
+					in.Own = slices.Insert(in.Own, n, OwnMark{Bot: own.Bot, Marks: marks})
+				}
+			}
+		}
+		from.Own = nil
+	}
+}
+
+// complement returns the marks of what pays where an outcome does not win. One that is no
+// price of a share is left out.
+func (s markStack) complement() markStack {
+	var marks markStack
+	for _, m := range s {
+		if m.Price = domain.One.Sub(m.Price); m.Price.Sign() >= 0 && !domain.One.Less(m.Price) {
+			marks = append(marks, m)
+		}
 	}
 	return marks
 }
@@ -131,8 +181,10 @@ func (s *State) revalueMarket(market string, only string) {
 	if m == nil {
 		return
 	}
-	for _, bot := range s.holdersOf(m, market) {
-		if only == "" || only == bot {
+	if only != "" {
+		s.revalueHeld(m, market, only)
+	} else {
+		for _, bot := range s.holdersOf(m, market) {
 			s.revalueHeld(m, market, bot)
 		}
 	}
@@ -319,6 +371,7 @@ func (s *State) register(e *domain.MarketRegistered) {
 // one. What that changes scales the references as a flow does.
 func (s *State) beginTogether(market string, m *Market) {
 	all := s.Equity()
+	s.takeMarks(market, m)
 	for _, bot := range s.holdersOf(m, market) {
 		b := s.bot(bot)
 		before, positions := b.Equity(), domain.Zero
@@ -332,6 +385,11 @@ func (s *State) beginTogether(market string, m *Market) {
 		if flow := b.Equity().Sub(before); !flow.IsZero() {
 			s.flowed(&b.Refs, before, flow, b.Positions > 0)
 			s.effects.Flows = append(s.effects.Flows, Flow{Bot: bot, Amount: flow})
+		}
+	}
+	for _, in := range s.instrumentsOf(market) {
+		for _, h := range in.Holdings { // by itself, at the marks that were taken over
+			h.Value = in.worth(h)
 		}
 	}
 	s.effects.Moved, s.effects.Performed = s.effects.Moved[:0], false

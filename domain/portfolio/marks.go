@@ -168,7 +168,7 @@ func (s *State) markOwn(at domain.Stamp, e *domain.FillRecorded, m MarkEntry) {
 	m.Price = price
 	in := s.instrument(i)
 	in.markFor(e.Bot, m)
-	s.revalue(in)
+	s.revalueFor(in, e.Bot)
 }
 
 // effective is the earlier of a fact's own time and the time of its record.

@@ -54,6 +54,15 @@ func TestLimitsOfMarkets(t *testing.T) {
 	h.fill("a", "abc", "B", buy, "20", "0.4") // 58 in the market
 	require.Empty(t, h.would(order("a", "abc", "C", buy, "14", "0.5")))
 	require.Equal(t, denied(domain.ReasonMaxPosition), h.would(order("a", "abc", "C", buy, "15", "0.5")))
+
+	// In a market that is not exclusive the outcomes add up.
+	h = sized(t, func(p *domain.Policy) { p.MaxPositionUSD = dec("65") })
+	h.fill("a", "apart", "YES", buy, "50", "0.5")
+	h.fill("a", "apart", "NO", buy, "50", "0.5")
+	h.permit("a", "apart", "YES", buy, "10", "0.5") // 55 in the market
+	require.Empty(t, h.would(order("a", "apart", "NO", buy, "20", "0.5")))
+	require.Equal(t, denied(domain.ReasonMaxPosition), h.would(order("a", "apart", "NO", buy, "20.000001", "0.5")))
+	require.Empty(t, h.would(order("a", "other", "NO", buy, "130", "0.5")))
 }
 
 // "max_orders_per_day (calendar day of the portfolio)".

@@ -73,9 +73,7 @@ func newRig(t testing.TB, o rigged) *rig {
 	r.live = live.New(o.store, live.Options{Prefix: commands.Stream("")})
 	r.api = New(Config{
 		Engine: &watched{Engine: r.engine, t: t}, Store: o.store, Live: r.live, Keys: r.ring, Rate: o.rate, Burst: max(o.burst, 10), BytesPerDay: o.perDay, Now: o.now,
-		Defaults: func(m domain.Mode, clock domain.Clock, asset string) (domain.Policy, error) {
-			return domain.NewPolicy(m, clock, asset), nil
-		},
+		Defaults: newPolicy,
 	})
 	require.NoError(t, r.engine.Load(ctx, nil))
 	if r.keys == nil && !o.noKeys {
@@ -285,4 +283,9 @@ func permitBody(bot, quantity string) string {
 
 func fillBodyOf(bot, id, quantity, price string) string {
 	return fmt.Sprintf(`{"bot":%q,"market":"m","outcome":"YES","side":"buy","quantity":%q,"price":%q,"trade_id":%q}`, bot, quantity, price, id)
+}
+
+// newPolicy is what a new portfolio is opened with where no setting says otherwise.
+func newPolicy(m domain.Mode, clock domain.Clock, asset string) (domain.Policy, error) {
+	return domain.NewPolicy(m, clock, asset), nil
 }

@@ -42,6 +42,8 @@ type importRow struct {
 	// Reason is why a row is set aside.
 	Reason    string              `json:"reason,omitempty"`
 	Newcomers *commands.Newcomers `json:"newcomers,omitempty"`
+	// Payouts are what the rows of a settled market at one time say together.
+	Payouts map[string]domain.Decimal `json:"payouts,omitempty"`
 }
 
 // importAnswer answers by index. Rows after the first problem were not tried. If
@@ -185,7 +187,7 @@ func (row *importRow) request(q *request) (commands.Request, error) {
 		if !ok {
 			return commands.Request{}, domain.Errorf(domain.CodeInternal, "%s is not a command of a portfolio", row.Command)
 		}
-		c = commands.ImportRow{PortfolioCommand: booked, Newcomers: *row.Newcomers}
+		c = commands.ImportRow{PortfolioCommand: booked, Newcomers: *row.Newcomers, Payouts: row.Payouts}
 	}
 	r := q.asks(row.Key, c)
 	r.Import = &commands.Import{At: row.At, Source: row.Source}

@@ -356,7 +356,7 @@ var policyWords = map[string]string{
 // fieldWordsOf are those of a single schema, if the description by name would not
 // be exact.
 var fieldWordsOf = map[string]string{
-	"Answer.flags":              "What is remarkable about the fill, or the closed trade, that was reported",
+	"Answer.flags":              "What is remarkable about the fill, the closed trade or the settlement that was reported",
 	"Answer.id":                 "The name of what the command created, if it has one",
 	"Approval.id":               "The id of the transfer, of the override, or of the request to clear the stop",
 	"Approval.kind":             "What waits",

@@ -11,8 +11,8 @@ import (
 	"pets/domain"
 )
 
-// adopted is a paper portfolio of the second edition with the bots of the rig.
-func adopted(t *testing.T, limits string) *rig {
+// secondRig is a paper portfolio of the second edition with the bots of the rig.
+func secondRig(t *testing.T, limits string) *rig {
 	t.Helper()
 	r := newRig(t, rigged{}).opened()
 	r.must("admin", main+"/limits", `{"adopt":true,"reason":"risk lives in markets"`+limits+`}`)
@@ -24,7 +24,7 @@ func adopted(t *testing.T, limits string) *rig {
 // all bad: 422." "Equity, peaks, day-open, flows and breakers go on with the price in force;
 // `state` shows both; permits that open in that market are denied (`mark_unconfirmed`)."
 func TestMarksOverTheAPI(t *testing.T) {
-	r := adopted(t, `,"mark_collar":"0.25"`)
+	r := secondRig(t, `,"mark_collar":"0.25"`)
 	a := r.post("feed", main+"/marks", `{"marks":[{"market":"cup","outcome":"A","price":"1.01"},{"market":"cup","outcome":"B","price":"0.4"},{"asset":"USDC","price":"2"}]}`)
 	require.Equal(t, http.StatusOK, a.status, a.body)
 	var v struct {
@@ -62,7 +62,7 @@ func TestMarksOverTheAPI(t *testing.T) {
 // confirmed under a new key lives again …; reported provisional it is 409 `voided`, which says so."
 // Funding is recorded once.
 func TestFactsOverTheAPI(t *testing.T) {
-	r := adopted(t, "")
+	r := secondRig(t, "")
 	report := func(rest string) string {
 		return `{"bot":"alpha","market":"cup","outcome":"A","side":"buy","quantity":"10","price":"0.4",` + rest + `}`
 	}

@@ -90,9 +90,7 @@ func TestStopsDuringStartUp(t *testing.T) {
 	go func() { _ = ring.Run(ctx) }()
 	follow := live.New(slow, live.Options{Prefix: commands.Stream("")})
 	defer follow.Close()
-	api := New(Config{Engine: engine, Store: slow, Live: follow, Keys: ring, Defaults: func(m domain.Mode, clock domain.Clock, asset string) (domain.Policy, error) {
-		return domain.NewPolicy(m, clock, asset), nil
-	}})
+	api := New(Config{Engine: engine, Store: slow, Live: follow, Keys: ring, Defaults: newPolicy})
 	engine.api = api
 	defer api.Close(ctx)
 	server := httptest.NewServer(api)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 )
 
@@ -123,4 +124,24 @@ func TestWrongFormsOfTheSecondEdition(t *testing.T) {
 func (r *rig) head() string {
 	r.t.Helper()
 	return r.call("operator", http.MethodGet, main+"/breakers", "", "").header.Get("Pets-Revision")
+}
+
+// "An outcome that a registered market does not have is … flagged outcome_unknown for a fact; what
+// is held of it is … settled as elsewhere, by the form with one outcome": whoever mistypes the
+// outcome of a settlement is told, also by a repeat. The first edition does not ask.
+func TestASettlementOfAnUnknownOutcomeIsFlagged(t *testing.T) {
+	for _, edition := range []string{"1", "2"} {
+		r := newRig(t, rigged{})
+		r.must("operator", "/v1/portfolios", `{"id":"main","mode":"paper","limits":{"rules":`+edition+`}}`)
+		r.must("operator", main+"/markets", `{"market":"two","kind":"outcome","outcomes":["YES","NO"]}`)
+		key, body := uuid.NewString(), `{"market":"two","outcome":"Yes","payout":"1"}`
+		for range 2 {
+			a := r.call("operator", http.MethodPost, main+"/settlements", key, body)
+			require.Equal(t, http.StatusOK, a.status, a.body)
+			require.Equal(t, edition == "2", strings.Contains(a.body, `"flags":["outcome_unknown"]`), a.body)
+		}
+		a := r.post("operator", main+"/settlements", `{"market":"two","outcome":"YES","payout":"1"}`)
+		require.Equal(t, http.StatusOK, a.status, a.body)
+		require.NotContains(t, a.body, "flags")
+	}
 }

@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"time"
 
 	"pets/commands"
 	"pets/domain"
@@ -150,7 +151,14 @@ type run struct {
 	queue      []queued
 	done       int
 	summary    Summary
+	// settled are the markets that rows of one time have settled, so that the other rows of
+	// a market count with the first.
+	settled   map[together]struct{}
+	settledAt time.Time
 }
+
+// together are the holders that the rows of one time settle.
+type together struct{ bot, market string }
 
 // rowDigest replaces the key of a row to save memory, because there may be
 // millions.
@@ -218,12 +226,22 @@ func (r *run) open(first *tradefile.Row, capital domain.Decimal) {
 	if r.o.Existing == nil {
 		r.push("open", first, commands.OpenPortfolio{
 			ID: r.o.Portfolio, Mode: domain.ModePaper, Clock: domain.ClockImported,
-			BaseAsset: BaseAsset, BaseDecimals: baseDecimals, Policy: r.o.Policy,
+			BaseAsset: BaseAsset, BaseDecimals: baseDecimals, Policy: edition(r.o.Policy),
 		})
 	}
 	if capital.Sign() > 0 && (r.o.Existing == nil || unfunded(r.o.Existing)) {
 		r.push("capital", first, commands.RecordDeposit{Wallet: domain.WalletHot, Amount: capital})
 	}
+}
+
+// edition returns the policy under the second edition of the rules, which a new portfolio
+// lives by unless its policy asks for the first. Dust and the collar stay off: a file says
+// what happened, to the last share.
+func edition(p domain.Policy) domain.Policy {
+	if p.Rules != 0 && !p.Second() {
+		return p
+	}
+	return p.Adopted(domain.ModePaper, domain.ClockImported, BaseAsset)
 }
 
 // push queues a command of the import itself at the time of a row.
@@ -311,7 +329,8 @@ func rowsFault(reason error) bool {
 		return false
 	}
 	switch domain.CodeOf(reason) {
-	case domain.CodeInvalid, domain.CodeConflict, domain.CodeTradeIDConflict, domain.CodeMarksRefused, domain.CodeTooLarge, domain.CodeIdempotencyMismatch:
+	case domain.CodeInvalid, domain.CodeConflict, domain.CodeTradeIDConflict, domain.CodeMarksRefused, domain.CodeTooLarge, domain.CodeIdempotencyMismatch,
+		domain.CodePayoutsSum, domain.CodeNotHeld, domain.CodeVoided:
 		return true
 	default:
 		return false
@@ -340,6 +359,11 @@ func (r *run) count(q *queued, a *commands.Answer) {
 		return
 	}
 	r.done++
+	if r.joins(q.row, a) {
+		s.Recorded++
+		s.Events += len(a.Decoded())
+		return
+	}
 	switch {
 	case a.Replayed && r.again(q.request.Key, a.Revision):
 		s.Duplicates++
@@ -349,6 +373,32 @@ func (r *run) count(q *queued, a *commands.Answer) {
 		s.Events += len(a.Decoded())
 		r.countEvents(q, a)
 	}
+}
+
+// joins reports that a row was booked with another of its market, which settled the whole.
+func (r *run) joins(row *tradefile.Row, a *commands.Answer) bool {
+	s := row.Settlement
+	if s == nil || s.Together == nil {
+		return false
+	}
+	if !row.Time.Equal(r.settledAt) {
+		r.settled, r.settledAt = map[together]struct{}{}, row.Time
+	}
+	of := together{s.Bot, s.Market}
+	events := a.Decoded()
+	if a.Replayed || len(events) == 0 {
+		return false
+	}
+	if _, noted := events[len(events)-1].(*domain.CommandNoted); noted {
+		_, first := r.settled[of]
+		return first
+	}
+	for _, e := range events {
+		if paid, is := e.(*domain.MarketPaidOut); is && len(paid.Payouts) > 1 {
+			r.settled[of] = struct{}{}
+		}
+	}
+	return false
 }
 
 // again reports that an already recorded row has occurred in this run before: it

@@ -15,6 +15,13 @@ func (r *run) commandOf(row *tradefile.Row) commands.Command {
 	switch {
 	case row.Movement != nil:
 		return movementOf(row.Movement)
+	case row.Market != nil:
+		m := row.Market
+		return commands.RegisterMarket{Market: m.Market, Kind: m.Kind, Outcomes: m.Outcomes, Category: m.Category, Exclusive: m.Exclusive}
+	case row.Sets != nil:
+		s := row.Sets
+		c.Bot = s.Bot
+		c.PortfolioCommand = commands.ChangeSets{Bot: s.Bot, Market: s.Market, Action: s.Action, Quantity: s.Quantity, Fee: s.Fee, SetID: s.SetID}
 	case row.Funding != nil:
 		f := row.Funding
 		c.Bot, c.Market, c.Kind = f.Bot, f.Market, f.Kind
@@ -34,8 +41,8 @@ func (r *run) commandOf(row *tradefile.Row) commands.Command {
 		}
 	case row.Settlement != nil:
 		s := row.Settlement
-		c.Bot = s.Bot
-		c.PortfolioCommand = commands.SettleMarket{Instrument: domain.Instrument{Market: s.Market, Outcome: s.Outcome}, Payout: s.Payout, Bot: s.Bot}
+		c.Bot, c.Payouts = s.Bot, s.Together
+		c.PortfolioCommand = commands.SettleMarket{Instrument: domain.Instrument{Market: s.Market, Outcome: s.Outcome}, Payout: s.Payout, Bot: s.Bot, Void: s.Void}
 	case row.Trade != nil:
 		t := row.Trade
 		c.Bot = t.Bot

@@ -302,6 +302,7 @@ func TestFactsOfTheSecondEdition(t *testing.T) {
 // The first edition refuses a rebate in a fill, with its place.
 func TestARebateNeedsTheSecondEdition(t *testing.T) {
 	b := newBench(t, fillHeader+at(0)+",a,m,YES,buy,2,0.5,-0.5,1\n")
+	b.o.Policy.Rules = 1
 	_, err := b.run(t.Context())
 	requireRow(t, err, domain.CodeInvalid, "f0.csv:2:40")
 }

@@ -31,6 +31,7 @@ func (k plainKey) instrument() string { return k.market + "\x00" + k.outcome }
 
 type plainPosition struct {
 	quantity, cost, value *big.Rat
+	mark                  *big.Rat
 	flow                  *big.Rat // cash in less cash out since it was flat
 }
 
@@ -68,6 +69,7 @@ type ledgerByHand struct {
 	moved                []string
 	closedPnL            []*big.Rat // of every closed trade
 	rowChange            bool
+	common               bool // a fill marks for all, as under the first edition of the rules
 }
 
 func newByHand(t testing.TB, capital, botCapital string) *ledgerByHand {
@@ -189,10 +191,13 @@ func (p *ledgerByHand) fill(r plainRow) {
 		quantity, cash = neg(quantity), neg(cash)
 	}
 	p.trade(key, quantity, cash)
-	if !p.settled[key.instrument()] {
-		p.mark(key.instrument(), mark)
-	} else {
+	switch {
+	case p.settled[key.instrument()]:
 		p.mark(key.instrument(), p.marks[key.instrument()])
+	case p.common:
+		p.mark(key.instrument(), mark)
+	default: // "A bot's word, fill or mark, prices only its own holding"
+		p.revalue(key, mark)
 	}
 	p.touch(r.bot)
 }
@@ -202,7 +207,7 @@ func (p *ledgerByHand) fill(r plainRow) {
 func (p *ledgerByHand) trade(key plainKey, quantity, cash *big.Rat) {
 	h := p.held[key]
 	if h == nil {
-		h = &plainPosition{new(big.Rat), new(big.Rat), new(big.Rat), new(big.Rat)}
+		h = &plainPosition{quantity: new(big.Rat), cost: new(big.Rat), value: new(big.Rat), flow: new(big.Rat)}
 		p.held[key] = h
 		p.holders[key.instrument()] = append(p.holders[key.instrument()], key)
 	}
@@ -254,16 +259,21 @@ func (p *ledgerByHand) closed(bot string, h *plainPosition) {
 func (p *ledgerByHand) mark(instrument string, price *big.Rat) {
 	p.marks[instrument] = price
 	for _, key := range p.holders[instrument] {
-		h := p.held[key]
-		value := round18(times(h.quantity, price))
-		change := minus(value, h.value)
-		if change.Sign() == 0 {
-			continue
-		}
-		h.value, p.value = value, sum(p.value, change)
-		p.bots[key.bot].equity = sum(p.bots[key.bot].equity, change)
-		p.touch(key.bot)
+		p.revalue(key, price)
 	}
+}
+
+func (p *ledgerByHand) revalue(key plainKey, price *big.Rat) {
+	h := p.held[key]
+	h.mark = price
+	value := round18(times(h.quantity, price))
+	change := minus(value, h.value)
+	if change.Sign() == 0 {
+		return
+	}
+	h.value, p.value = value, sum(p.value, change)
+	p.bots[key.bot].equity = sum(p.bots[key.bot].equity, change)
+	p.touch(key.bot)
 }
 
 // settle: "the outcome is marked at the payout, then everything left is sold at it".

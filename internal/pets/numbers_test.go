@@ -14,7 +14,7 @@ import (
 // "In answers, decimals are canonical (no trailing zeros), ratios half-even at 12
 // decimals, counts are numbers": no number in any answer has a point or exponent.
 func TestNumbersInAnswers(t *testing.T) {
-	for name, s := range map[string]*petstest.Shell{"small": petstest.Small(t), "wallet": wallet(t, "250")} {
+	for name, s := range map[string]*petstest.Shell{"small": petstest.Small(t), "wallet": wallet(t, "2", "250")} {
 		for _, command := range []string{"state", "stats", "balances", "positions", "trades", "equity"} {
 			var v any
 			s.JSON(&v, command)

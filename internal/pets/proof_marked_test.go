@@ -14,7 +14,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"pets/commands"
 	"pets/internal/pets/petstest"
 	"pets/internal/shareddata"
 	"pets/internal/testenv"
@@ -67,7 +66,7 @@ func (p *ledgerByHand) checkPositions(got *petstest.StateJSON, at string) {
 		require.Equal(p.t, key, plainKey{g.Bot, g.Market, g.Outcome}, at)
 		p.equal(h.quantity, g.Quantity, about)
 		p.equal(h.cost, g.Cost, about)
-		p.equal(p.marks[key.instrument()], g.Mark, about)
+		p.equal(h.mark, g.Mark, about)
 		p.equal(minus(h.value, h.cost), g.UnrealisedPnL, about)
 		require.Equal(p.t, h.quantity.Sign() < 0, g.Oversold, about)
 	}
@@ -182,18 +181,23 @@ func walletRows(t testing.TB) []plainRow {
 func TestMarkedWallet(t *testing.T) {
 	for capital, trips := range map[string]int{"1000": 1, "250": 3, "150": 4} {
 		t.Run(capital, func(t *testing.T) {
-			s := wallet(t, capital)
-			p := newByHand(t, capital, capital)
-			every := capital == "250"
-			follow(t, s, p, s.Events(), walletRows(t), func(i int) bool { return every || i%40 == 0 })
-			require.Len(t, p.trips, trips)
+			editions(t, func(t *testing.T, rules string) {
+				s := wallet(t, rules, capital)
+				p := newByHand(t, capital, capital)
+				p.common = rules == "1"
+				every := capital == "250"
+				follow(t, s, p, s.Events(), walletRows(t), func(i int) bool { return every || i%40 == 0 })
+				require.Len(t, p.trips, trips)
+			})
 		})
 	}
 }
 
-func TestMarkedBotFills(t *testing.T) {
+func TestMarkedBotFills(t *testing.T) { editions(t, markedBotFills) }
+
+func markedBotFills(t *testing.T, rules string) {
 	files := sharedFiles(t, "polymarket-bot-fills.csv", "polymarket-bot-resolutions.csv")
-	s := petstest.New(t)
+	s := under(t, rules)
 	s.Ok("import", "--capital", "1000", files[0], files[1])
 	var rows []plainRow
 	for i, c := range petstest.ReadCSV(t, files[0]) {
@@ -204,6 +208,7 @@ func TestMarkedBotFills(t *testing.T) {
 	}
 	slices.SortStableFunc(rows, func(a, b plainRow) int { return a.at.Compare(b.at) })
 	p := newByHand(t, "1000", "1000")
+	p.common = rules == "1"
 	follow(t, s, p, s.Events(), rows, func(i int) bool { return i%250 == 249 })
 	require.Empty(t, p.trips)
 }
@@ -225,8 +230,8 @@ func tapeShell(t testing.TB) *petstest.Shell {
 		s := &petstest.Shell{T: t, Dir: dir, Ctx: t.Context(), Env: []string{"PETS_STORE=embedded:" + filepath.Join(dir, "store")}}
 		// Under the second edition the fill of a bot without a permit raises no value, so a
 		// tape of other people's trades would mark next to nothing.
-		petstest.FirstEdition(t, filepath.Join(dir, "store"), &commands.Import{At: time.UnixMilli(1778785046457).UTC(), Source: "polymarket-tape.csv.gz:2"})
-		r := s.Run("import", "--capital", tapeCapital, "--json", file) // no witness knows of the portfolio
+		petstest.FirstEdition(t, filepath.Join(dir, "store"), time.UnixMilli(1778785046457).UTC()) // when its first row was
+		r := s.Run("import", "--capital", tapeCapital, "--json", file)                             // no witness knows of the portfolio
 		require.Equal(t, 0, r.Code, r.Err)
 		petstest.Tape.Out = r.Out
 		petstest.Tape.Dir = dir

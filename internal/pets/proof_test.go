@@ -26,10 +26,14 @@ type scopeJSON struct {
 	GrossProfit                   string  `json:"gross_profit"`
 	GrossLoss                     string  `json:"gross_loss"`
 	Fees                          string
-	LongestLossStreak             int    `json:"longest_loss_streak"`
-	OpeningCapital                string `json:"opening_capital"`
-	FinalEquity                   string `json:"final_equity"`
-	MaxDrawdown                   struct {
+	LongestLossStreak             int `json:"longest_loss_streak"`
+	LongestLossStreakEnd          struct {
+		Trade int
+		Time  string
+	} `json:"longest_loss_streak_end"`
+	OpeningCapital string `json:"opening_capital"`
+	FinalEquity    string `json:"final_equity"`
+	MaxDrawdown    struct {
 		Abs, Ratio, Peak, Trough string
 		PeakTrade                int     `json:"peak_trade"`
 		PeakTime                 *string `json:"peak_time"`
@@ -85,12 +89,30 @@ func sharedFiles(t testing.TB, names ...string) []string {
 	return paths
 }
 
+// editions runs a proof for an imported portfolio of each edition of the rules: one of the
+// first lives on as it was.
+func editions(t *testing.T, prove func(t *testing.T, rules string)) {
+	t.Helper()
+	for _, rules := range []string{"1", "2"} {
+		t.Run("rules "+rules, func(t *testing.T) { prove(t, rules) })
+	}
+}
+
+// under returns a shell whose new portfolios live by an edition of the rules.
+func under(t testing.TB, rules string) *petstest.Shell {
+	t.Helper()
+	s := petstest.New(t)
+	s.SetEnv("RULES", rules)
+	return s
+}
+
 // wallet imports the wallet's ledger with a capital.
-func wallet(t testing.TB, capital string) *petstest.Shell {
+func wallet(t testing.TB, rules, capital string) *petstest.Shell {
 	t.Helper()
 	files := sharedFiles(t, "polymarket-wallet.csv")
-	s := petstest.New(t)
+	s := under(t, rules)
 	s.Ok("import", "--capital", capital, files[0])
+	require.Contains(t, s.Ok("events", "--json", "--type", "portfolio.opened"), `"rules":`+rules)
 	return s
 }
 
@@ -115,8 +137,10 @@ func worstDay(t testing.TB, trades []tradeJSON) (day, sum string) {
 
 // "closed trades (episodes per market and outcome) 47: 31 closed by redeem, 16 by
 // sell (list: polymarket-wallet-episodes.csv)", row by row.
-func TestProofWalletEpisodes(t *testing.T) {
-	s := wallet(t, "1000")
+func TestProofWalletEpisodes(t *testing.T) { editions(t, proofWalletEpisodes) }
+
+func proofWalletEpisodes(t *testing.T, rules string) {
+	s := wallet(t, rules, "1000")
 	want := petstest.ReadCSV(t, sharedFiles(t, "polymarket-wallet-episodes.csv")[0])
 	var trades []tradeJSON
 	s.JSON(&trades, "trades")
@@ -197,8 +221,10 @@ func cashOf(t testing.TB, events []petstest.EventJSON) (markets, kinds sums, ord
 
 // "per market: polymarket-wallet-markets.csv": net cash out of the events, the
 // rest out of trades and positions.
-func TestProofWalletMarkets(t *testing.T) {
-	s := wallet(t, "1000")
+func TestProofWalletMarkets(t *testing.T) { editions(t, proofWalletMarkets) }
+
+func proofWalletMarkets(t *testing.T, rules string) {
+	s := wallet(t, rules, "1000")
 	want := petstest.ReadCSV(t, sharedFiles(t, "polymarket-wallet-markets.csv")[0])
 	require.Len(t, want, 51)
 	cash, kinds, order := cashOf(t, s.Events("--type", "fill,market.settled,fee"))
@@ -254,8 +280,10 @@ func TestProofWalletMarkets(t *testing.T) {
 }
 
 // The statistics of the wallet's ledger at capital 1,000.
-func TestProofWalletStats(t *testing.T) {
-	s := wallet(t, "1000")
+func TestProofWalletStats(t *testing.T) { editions(t, proofWalletStats) }
+
+func proofWalletStats(t *testing.T, rules string) {
+	s := wallet(t, rules, "1000")
 	var v statsJSON
 	s.JSON(&v, "stats")
 	for _, got := range v.both(t) {
@@ -269,6 +297,8 @@ func TestProofWalletStats(t *testing.T) {
 		petstest.Same(t, "0.234042553191", *got.WinRate)
 		// "longest loss streak 13, ends with closed trade 45 at 2026-01-17T20:43:10Z"
 		require.Equal(t, 13, got.LongestLossStreak)
+		require.Equal(t, 45, got.LongestLossStreakEnd.Trade)
+		require.Equal(t, "2026-01-17T20:43:10Z", got.LongestLossStreakEnd.Time)
 		// "opening capital 1,000: final equity 967.44"
 		petstest.Same(t, "1000", got.OpeningCapital)
 		petstest.Same(t, "967.44", got.FinalEquity)
@@ -301,8 +331,10 @@ func TestProofWalletStats(t *testing.T) {
 }
 
 // "breakers, opening capital 250"
-func TestProofWalletBreakersAt250(t *testing.T) {
-	s := wallet(t, "250")
+func TestProofWalletBreakersAt250(t *testing.T) { editions(t, proofWalletBreakersAt250) }
+
+func proofWalletBreakersAt250(t *testing.T, rules string) {
+	s := wallet(t, rules, "250")
 	var v statsJSON
 	s.JSON(&v, "stats")
 	var trades []tradeJSON
@@ -349,9 +381,11 @@ func numberOf(v any) string {
 }
 
 // "All 1,007 by net_pnl_reported".
-func TestProofBotAsTrades(t *testing.T) {
+func TestProofBotAsTrades(t *testing.T) { editions(t, proofBotAsTrades) }
+
+func proofBotAsTrades(t *testing.T, rules string) {
 	resolutions := sharedFiles(t, "polymarket-bot-resolutions.csv")[0]
-	s := petstest.New(t)
+	s := under(t, rules)
 	s.Ok("import", "--capital", "1000", "--as-trades", "--bot", "sweep", resolutions)
 	s.Ok("import", "-p", "hundred", "--capital", "100", "--as-trades", resolutions)
 	var v statsJSON
@@ -400,9 +434,11 @@ func TestProofBotAsTrades(t *testing.T) {
 }
 
 // "882 rebuilt from fills and payout".
-func TestProofBotFills(t *testing.T) {
+func TestProofBotFills(t *testing.T) { editions(t, proofBotFills) }
+
+func proofBotFills(t *testing.T, rules string) {
 	files := sharedFiles(t, "polymarket-bot-fills.csv", "polymarket-bot-resolutions.csv")
-	s := petstest.New(t)
+	s := under(t, rules)
 	var summary struct{ Rows, Recorded, Findings, Duplicates, Oversold int }
 	s.JSON(&summary, "import", "--capital", "1000", files[0], files[1])
 	require.Equal(t, 2059, summary.Recorded)

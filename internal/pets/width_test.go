@@ -22,7 +22,7 @@ func TestTextFitsATerminal(t *testing.T) {
 	demo := petstest.New(t)
 	demo.PlayedDemo(filepath.Join(demo.Dir, "week"))
 	demo.Env = []string{"PETS_STORE=embedded:" + filepath.Join(demo.Dir, "week"), "PETS_PORTFOLIO=demo"}
-	for name, s := range map[string]*petstest.Shell{"demo": demo, "small": petstest.Small(t), "wallet": wallet(t, "250"), "tape": tapeShell(t)} {
+	for name, s := range map[string]*petstest.Shell{"demo": demo, "small": petstest.Small(t), "wallet": wallet(t, "2", "250"), "tape": tapeShell(t)} {
 		env := slices.Clip(s.Env)
 		for _, width := range []int{80, 120} {
 			s.Env = append(env, "COLUMNS="+strconv.Itoa(width))

@@ -214,6 +214,37 @@ func (c *cells) leg() int {
 	return int(n) // #nosec G115 -- of 31 bits
 }
 
+// outcomeBar stands between the outcomes of a market.
+const outcomeBar = "|"
+
+// outcomes returns the names of a market's outcomes, or nil if the cell is empty.
+func (c *cells) outcomes() []string {
+	raw := string(c.raw(colOutcomes))
+	if raw == "" {
+		return nil
+	}
+	names := strings.Split(raw, outcomeBar)
+	for n, name := range names {
+		if err := domain.CheckText("", name); err != nil {
+			c.refuse(colOutcomes, "%s: outcome %d %s; write the names with | between them, such as YES|NO", shown(raw), n+1, reasonOf(err))
+		}
+		if slices.Contains(names[:n], name) {
+			c.refuse(colOutcomes, "%s names %s twice", shown(raw), shown(name))
+		}
+		names[n] = c.remember(name)
+	}
+	return names
+}
+
+// flag returns true or false, or nil if the cell is empty.
+func (c *cells) flag(col column) *bool {
+	if len(c.raw(col)) == 0 {
+		return nil
+	}
+	is := c.oneOf(col, "true", "false") == "true"
+	return &is
+}
+
 // notional returns nil if the file does not give it, which differs from 0.
 func (c *cells) notional() *domain.Decimal {
 	if len(c.raw(colNotional)) == 0 {

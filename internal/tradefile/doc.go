@@ -33,8 +33,8 @@
 // [Row.Key] is the same for the same fact in every run, whatever the file is
 // called, however it is packed, and whatever other rows it holds.
 //
-// A row with an id (fills, bot fills, tape, closed trades, funding, movements with a
-// transaction):
+// A row with an id (fills, bot fills, tape, closed trades, funding, sets, movements with
+// a transaction):
 //
 //	fill/H   H = SHA-256 in hex of: "fill", bot, venue, trade id, time, market, outcome,
 //	         kind, side, quantity, price, notional (empty if not given), fee, and the asset
@@ -44,6 +44,8 @@
 //	funding/H   H = SHA-256 in hex of: "funding", bot, funding id, time, market, outcome, amount
 //	movement/H  H = SHA-256 in hex of: "deposit" or "withdrawal", wallet, asset, tx, leg, time,
 //	            amount
+//	sets/H      H = SHA-256 in hex of: "sets", bot, set id, time, market, split or merge,
+//	            quantity, fee
 //
 // with every part preceded by its length as a varint, times in UTC as RFC 3339
 // with the nanoseconds they have, numbers without trailing zeros. So the same
@@ -52,20 +54,25 @@
 // and reports the conflict. The trade id of a tape row is its number, from 1; bad
 // rows count.
 //
-// A row without an id (settlements, resolutions, wallet ledger, fees, and movements without
-// a transaction):
+// A row without an id (settlements, resolutions, wallet ledger, fees, markets, and movements
+// without a transaction):
 //
 //	settlement/H#n
 //	resolution/H#n
 //	resolution-trade/BOT/H#n  (--as-trades)
 //	wallet/BOT/H#n
 //	fee/H#n
+//	market/H#n
 //	movement/H#n
 //
 // H = SHA-256 in hex of the row's bytes in the unpacked file, including quotes,
 // without the line end; n = how many rows with the same text before the # this
 // run has had, including this one, in merged order. Two files that overlap must
 // therefore be imported in two runs: in one run the common rows would count as
-// two occurrences. Fills and trades of such rows get the trade id "h#n", h being
+// two occurrences. Fills, trades and sets of such rows get the id "h#n", h being
 // the first 16 digits of H.
+//
+// A settlement also knows what the other rows of its market at its time say
+// ([Settlement.Together]). That is no part of its key: a row is the same fact
+// whatever stands beside it.
 package tradefile

@@ -80,7 +80,20 @@ var badRowTests = []struct{ name, header, row, want string }{
 	{"settlement of a bad bot", settleHeader, at + "ä,m,Yes,1", `f1.csv:2:22: bot: may hold only letters, digits and . _ -`},
 	{"trade without result", "time,bot,market,pnl,fee,trade_id\n", at + "a,m,,0,T1", `f1.csv:2:26: pnl: is empty; write a number such as 12.5`},
 
-	{"wallet kind", walletHeader, at + "split,m,Yes,buy,1,0.5,-0.5,x", `f1.csv:2:22: kind: "split" is not trade or redeem or rebate`},
+	{"wallet kind", walletHeader, at + "convert,m,Yes,buy,1,0.5,-0.5,x", `f1.csv:2:22: kind: "convert" is not trade or redeem or rebate or split or merge`},
+	{"sets of one outcome", walletHeader, at + "split,m,Yes,,1,,-1,x", `f1.csv:2:30: outcome: "Yes" must be empty in a row of kind split`},
+	{"a split for less", walletHeader, at + "split,m,,,10,,-9.99,x", `f1.csv:2:36: cash: "-9.99" is not what a split costs: −quantity, or less with a fee`},
+	{"a merge for more", walletHeader, at + "merge,m,,,10,,10.01,x", `f1.csv:2:36: cash: "10.01" is not what a merge brings: the quantity, or less with a fee`},
+	{"a merge that costs", walletHeader, at + "merge,m,,,10,,-10,x", `f1.csv:2:36: cash: "-10" is not what a merge brings: the quantity, or less with a fee`},
+	{"sets without a quantity", walletHeader, at + "split,m,,,0,,0,x", `f1.csv:2:32: quantity: "0" is not above 0`},
+	{"a void outcome", "time,bot,market,outcome,payout\n", at + ",m,Yes,void", `f1.csv:2:25: outcome: "Yes" must be empty where the payout is void: all outcomes of the market are`},
+	{"sets of no kind", setsHeader, at + "a,m,convert,1,s1", `f1.csv:2:26: action: "convert" is not split or merge`},
+	{"sets below 0", setsHeader, at + "a,m,split,-1,s1", `f1.csv:2:32: quantity: "-1" is not above 0`},
+	{"sets without an id", setsHeader, at + "a,m,split,1,", `f1.csv:2:34: set_id: is missing`},
+	{"a market's kind", marketsHeader, at + "m,option,YES|NO", `f1.csv:2:24: kind: "option" is not outcome or spot or perp`},
+	{"a market's outcomes", marketsHeader, at + "m,,YES|", `f1.csv:2:25: outcomes: "YES|": outcome 2 is missing; write the names with | between them, such as YES|NO`},
+	{"an outcome twice", marketsHeader, at + "m,,YES|NO|YES", `f1.csv:2:25: outcomes: "YES|NO|YES" names "YES" twice`},
+	{"a market's flag", "time,market,kind,outcomes,exclusive\n", at + "m,,YES|NO,yes", `f1.csv:2:32: exclusive: "yes" is not true or false`},
 	{"buy that brings cash", walletHeader, at + "trade,m,Yes,buy,1,0.5,0.5,x", `f1.csv:2:44: cash: "0.5" is above 0, but a buy pays`},
 	{"sell that costs", walletHeader, at + "trade,m,Yes,sell,1,0.5,-0.5,x", `f1.csv:2:45: cash: "-0.5" is below 0, but a sell brings cash`},
 	{"wallet trade without outcome", walletHeader, at + "trade,m,,buy,1,0.5,-0.5,x", `f1.csv:2:30: outcome: is missing`},
@@ -209,7 +222,9 @@ func TestKnownFormatsNameEveryColumn(t *testing.T) {
   tape: time_ms,market,token_id,outcome,side,price,quantity
   funding: time,bot,market,outcome,amount,funding_id[,kind]
   movements: time,kind,wallet,asset,amount,tx[,leg]
-  fees: time,bot,kind,amount`
+  fees: time,bot,kind,amount
+  markets: time,market,kind,outcomes[,category,exclusive]
+  sets: time,bot,market,action,quantity,set_id[,fee]`
 	if got := knownFormats(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}

@@ -40,6 +40,11 @@ const (
 	colWallet
 	colAsset
 	colLeg
+	colAction
+	colSetID
+	colOutcomes
+	colCategory
+	colExclusive
 	columns // how many there are
 )
 
@@ -51,6 +56,7 @@ var columnNames = [columns]string{
 	colNotional: "notional", colVenue: "venue", colKind: "kind", colPayout: "payout",
 	colPnL: "pnl", colReportedPnL: "net_pnl_reported", colCash: "cash", colTx: "tx",
 	colFeeAsset: "fee_asset", colAmount: "amount", colFundingID: "funding_id", colWallet: "wallet", colAsset: "asset", colLeg: "leg",
+	colAction: "action", colSetID: "set_id", colOutcomes: "outcomes", colCategory: "category", colExclusive: "exclusive",
 }
 
 func (c column) String() string { return columnNames[c] }
@@ -61,6 +67,7 @@ type format struct {
 	required []column
 	optional []column
 	hasFills bool // --as-trades refuses it
+	settles  bool // its rows may be settlements
 	// scope begins the key of rows without an id; nil if every row has one.
 	scope func(Options) string
 	read  func(*cells) Row
@@ -79,6 +86,7 @@ var formats = []*format{
 	{
 		name:     "settlements",
 		required: []column{colTime, colBot, colMarket, colOutcome, colPayout},
+		settles:  true,
 		scope:    func(Options) string { return "settlement" },
 		read:     readSettlement,
 	},
@@ -103,6 +111,7 @@ var formats = []*format{
 	{
 		name:     "resolutions",
 		required: []column{colTime, colMarket, colTokenID, colPayout, colReportedPnL},
+		settles:  true,
 		scope:    resolutionScope,
 		read:     readResolution,
 	},
@@ -130,6 +139,19 @@ var formats = []*format{
 		required: []column{colTime, colBot, colKind, colAmount},
 		scope:    func(Options) string { return "fee" },
 		read:     readFee,
+	},
+	{
+		name:     "markets",
+		required: []column{colTime, colMarket, colKind, colOutcomes},
+		optional: []column{colCategory, colExclusive},
+		scope:    func(Options) string { return "market" },
+		read:     readMarket,
+	},
+	{
+		name:     "sets",
+		required: []column{colTime, colBot, colMarket, colAction, colQuantity, colSetID},
+		optional: []column{colFee},
+		read:     readSets,
 	},
 }
 

@@ -39,6 +39,10 @@ func TestFormatsReadAsTheirGoldenFilesSay(t *testing.T) {
 		{"funding.csv", Options{}, "funding"},
 		{"movements.csv", Options{}, "movements"},
 		{"fees.csv", Options{}, "fees"},
+		{"markets.csv", Options{}, "markets"},
+		{"sets.csv", Options{}, "sets"},
+		{"wallet-sets.csv", Options{}, "wallet-sets"},
+		{"settlements-together.csv", Options{}, "settlements-together"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.golden, func(t *testing.T) {
@@ -95,7 +99,22 @@ func dumpFact(r *Row) string {
 	case r.Fee != nil:
 		return fmt.Sprintf("fee bot=%s kind=%s amount=%v", r.Fee.Bot, r.Fee.Kind, r.Fee.Amount)
 	case r.Settlement != nil:
-		return fmt.Sprintf("settlement bot=%q market=%q outcome=%q payout=%v", r.Settlement.Bot, r.Settlement.Market, r.Settlement.Outcome, r.Settlement.Payout)
+		text := fmt.Sprintf("settlement bot=%q market=%q outcome=%q payout=%v", r.Settlement.Bot, r.Settlement.Market, r.Settlement.Outcome, r.Settlement.Payout)
+		if r.Settlement.Void {
+			text += " void"
+		}
+		if r.Settlement.Together != nil {
+			text += fmt.Sprintf(" together=%v", r.Settlement.Together)
+		}
+		return text
+	case r.Market != nil:
+		text := fmt.Sprintf("market market=%q kind=%s category=%q outcomes=%q", r.Market.Market, r.Market.Kind, r.Market.Category, r.Market.Outcomes)
+		if r.Market.Exclusive != nil {
+			text += fmt.Sprintf(" exclusive=%v", *r.Market.Exclusive)
+		}
+		return text
+	case r.Sets != nil:
+		return fmt.Sprintf("sets bot=%s market=%q %s %v id=%s fee=%v", r.Sets.Bot, r.Sets.Market, r.Sets.Action, r.Sets.Quantity, r.Sets.SetID, r.Sets.Fee)
 	case r.Trade != nil:
 		return fmt.Sprintf("trade bot=%s market=%q id=%s pnl=%v fee=%v", r.Trade.Bot, r.Trade.Market, r.Trade.TradeID, r.Trade.PnL, r.Trade.Fee)
 	case r.Redeem != nil:
@@ -150,10 +169,12 @@ func mustRead(t *testing.T, opt Options, files ...string) *Plan {
 func (p *Plan) rows() []*Row { return slices.Collect(p.All()) }
 
 const (
-	fillsHeader  = "time,bot,market,outcome,side,quantity,price,fee,trade_id\n"
-	walletHeader = "time,kind,market,outcome,side,quantity,price,cash,tx\n"
-	settleHeader = "time,bot,market,outcome,payout\n"
-	tapeHeader   = "time_ms,market,token_id,outcome,side,price,quantity\n"
+	fillsHeader   = "time,bot,market,outcome,side,quantity,price,fee,trade_id\n"
+	walletHeader  = "time,kind,market,outcome,side,quantity,price,cash,tx\n"
+	setsHeader    = "time,bot,market,action,quantity,set_id\n"
+	marketsHeader = "time,market,kind,outcomes\n"
+	settleHeader  = "time,bot,market,outcome,payout\n"
+	tapeHeader    = "time_ms,market,token_id,outcome,side,price,quantity\n"
 )
 
 func TestOddButReadable(t *testing.T) {

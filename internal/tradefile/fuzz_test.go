@@ -71,7 +71,7 @@ func checkPlan(t *testing.T, p *Plan) {
 			t.Errorf("row %d is earlier than the one before", i)
 		}
 		facts := 0
-		for _, set := range []bool{row.Fill != nil, row.Settlement != nil, row.Trade != nil, row.Redeem != nil, row.Rebate != nil, row.Funding != nil, row.Movement != nil, row.Fee != nil} {
+		for _, set := range []bool{row.Fill != nil, row.Settlement != nil, row.Trade != nil, row.Redeem != nil, row.Rebate != nil, row.Funding != nil, row.Movement != nil, row.Fee != nil, row.Market != nil, row.Sets != nil} {
 			if set {
 				facts++
 			}

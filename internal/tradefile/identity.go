@@ -30,6 +30,8 @@ func (r *Row) hasID() bool {
 		return true
 	case r.Movement != nil:
 		return r.Movement.Tx != ""
+	case r.Sets != nil:
+		return r.Sets.SetID != ""
 	default:
 		return false
 	}
@@ -49,6 +51,8 @@ func (m *meaning) identify(r *Row, scope string, raw []byte) string {
 		return m.funding(r.Time, r.Funding)
 	case r.Movement != nil:
 		return m.movement(r.Time, r.Movement)
+	case r.Sets != nil:
+		return m.sets(r.Time, r.Sets)
 	default:
 		return m.trade(r.Time, r.Trade)
 	}
@@ -97,6 +101,14 @@ func (m *meaning) movement(at time.Time, v *Movement) string {
 	m.time(at)
 	m.number(v.Amount)
 	return m.key("movement/")
+}
+
+func (m *meaning) sets(at time.Time, s *Sets) string {
+	m.begin("sets", s.Bot, s.SetID)
+	m.time(at)
+	m.text(s.Market, s.Action)
+	m.number(s.Quantity, s.Fee)
+	return m.key("sets/")
 }
 
 func (m *meaning) trade(at time.Time, t *Trade) string {

@@ -44,9 +44,11 @@ func (p *Plan) Len() int { return len(p.places) }
 func (p *Plan) All() iter.Seq[*Row] {
 	return func(yield func(*Row) bool) {
 		var n occurrences
-		for _, at := range p.places {
+		together := gatherer{plan: p}
+		for i, at := range p.places {
 			row := p.files[at.file].rowAt(at)
 			n.number(row)
+			together.join(i, row)
 			if !yield(row) {
 				return
 			}
@@ -77,6 +79,8 @@ type Row struct {
 	Funding    *Funding
 	Movement   *Movement
 	Fee        *Fee
+	Market     *Market
+	Sets       *Sets
 
 	file *file
 	at   place
@@ -117,11 +121,33 @@ type Fee struct {
 	Amount    domain.Decimal // > 0
 }
 
-// Settlement is an outcome paid out.
+// Settlement is an outcome paid out, or a market that was void.
 type Settlement struct {
 	Bot             string // empty: every holder
 	Market, Outcome string
 	Payout          domain.Decimal // 0..1
+	Void            bool           // every holder of the market gets the cost back; there is no outcome
+	// Together are what the rows of this market (and bot) at this time say, by outcome.
+	// It is nil if no other row says more, or if two of them contradict each other. The
+	// rows share it.
+	Together map[string]domain.Decimal
+}
+
+// Market is a market's registration.
+type Market struct {
+	Market, Category string
+
+	Kind      domain.MarketKind // outcome where the file gives none
+	Outcomes  []string
+	Exclusive *bool // nil if the file does not say
+}
+
+// Sets is a split of cash into complete sets of a market, or a merge of sets into cash.
+type Sets struct {
+	Bot, Market, Action, SetID string
+
+	Quantity domain.Decimal // > 0
+	Fee      domain.Decimal // ≥ 0
 }
 
 // Trade is a closed trade of which only the result is known.
@@ -163,7 +189,9 @@ func (r *Row) bot() string {
 		return r.Funding.Bot
 	case r.Fee != nil:
 		return r.Fee.Bot
-	case r.Movement != nil:
+	case r.Sets != nil:
+		return r.Sets.Bot
+	case r.Movement != nil, r.Market != nil:
 		return ""
 	default:
 		return r.Rebate.Bot
@@ -263,6 +291,8 @@ func (o *occurrences) number(row *Row) {
 		row.Fill.TradeID = id
 	case row.Trade != nil:
 		row.Trade.TradeID = id
+	case row.Sets != nil:
+		row.Sets.SetID = id
 	}
 }
 

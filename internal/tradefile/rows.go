@@ -61,10 +61,45 @@ func readFee(c *cells) Row {
 	}}
 }
 
+// readMarket reads a market's registration. Its outcomes stand in one cell, between bars.
+func readMarket(c *cells) Row {
+	m := &Market{
+		Market:    c.market(),
+		Category:  c.shared(colCategory, domain.CheckOptionalText),
+		Kind:      c.kind(),
+		Outcomes:  c.outcomes(),
+		Exclusive: c.flag(colExclusive),
+	}
+	if m.Kind == "" {
+		m.Kind = domain.KindOutcome
+	}
+	return Row{Time: c.time(), Market: m}
+}
+
+func readSets(c *cells) Row {
+	s := &Sets{
+		Bot:      c.bot(colBot),
+		Market:   c.market(),
+		Action:   c.oneOf(colAction, domain.SplitSets, domain.MergeSets),
+		Quantity: c.quantity(),
+		SetID:    c.text(colSetID, domain.CheckText),
+	}
+	if len(c.raw(colFee)) > 0 {
+		s.Fee = c.fee()
+	}
+	return Row{Time: c.time(), Sets: s}
+}
+
 func readSettlement(c *cells) Row {
 	bot := ""
 	if len(c.raw(colBot)) > 0 {
 		bot = c.bot(colBot)
+	}
+	if string(c.raw(colPayout)) == "void" {
+		if s := c.raw(colOutcome); len(s) > 0 {
+			c.refuse(colOutcome, "%s must be empty where the payout is void: all outcomes of the market are", shown(string(s)))
+		}
+		return Row{Time: c.time(), Settlement: &Settlement{Bot: bot, Market: c.market(), Void: true}}
 	}
 	return Row{Time: c.time(), Settlement: &Settlement{
 		Bot:     bot,
@@ -90,12 +125,15 @@ func readTrade(c *cells) Row {
 func readWallet(c *cells) Row {
 	row := Row{Time: c.time()}
 	c.ignored(colTx)
-	switch kind := c.oneOf(colKind, "trade", "redeem", "rebate"); kind {
+	switch kind := c.oneOf(colKind, "trade", "redeem", "rebate", domain.SplitSets, domain.MergeSets); kind {
 	case "trade":
 		row.Fill = c.walletTrade()
 	case "redeem":
 		c.mustBeEmpty(kind, colOutcome, colSide, colPrice)
 		row.Redeem = c.walletRedeem()
+	case domain.SplitSets, domain.MergeSets:
+		c.mustBeEmpty(kind, colOutcome, colSide, colPrice)
+		row.Sets = c.walletSets(kind)
 	case "rebate":
 		c.mustBeEmpty(kind, colMarket, colOutcome, colSide, colPrice)
 		if len(c.raw(colQuantity)) > 0 {
@@ -139,6 +177,24 @@ func (c *cells) walletRedeem() *Redeem {
 		c.refuse(colCash, "%s is above the quantity, but a token pays at most 1", shown(string(c.raw(colCash))))
 	}
 	return r
+}
+
+// walletSets reads sets that were bought or given back for 1 each. What the cash is short
+// of that, or over it, is the fee.
+func (c *cells) walletSets(action string) *Sets {
+	s := &Sets{Bot: c.opt.Bot, Market: c.market(), Action: action, Quantity: c.quantity()}
+	cash := c.decimal(colCash)
+	s.Fee = s.Quantity.Sub(cash)
+	if action == domain.SplitSets {
+		s.Fee = cash.Add(s.Quantity).Neg()
+	}
+	switch {
+	case action == domain.SplitSets && s.Fee.Sign() < 0:
+		c.refuse(colCash, "%s is not what a split costs: −quantity, or less with a fee", shown(string(c.raw(colCash))))
+	case action == domain.MergeSets && (s.Fee.Sign() < 0 || cash.Sign() < 0):
+		c.refuse(colCash, "%s is not what a merge brings: the quantity, or less with a fee", shown(string(c.raw(colCash))))
+	}
+	return s
 }
 
 func readBotFill(c *cells) Row {

@@ -53,6 +53,9 @@ type Options struct {
 	First int
 	// Restart gives every command a writer that has just been started.
 	Restart bool
+	// New opens portfolios as new ones are opened, under the second edition of the rules,
+	// unless a line says rules=1. Without it, only what a line says is of that edition.
+	New bool
 }
 
 // Run runs a scenario, a text with one command per line, and writes it again with the

@@ -80,6 +80,10 @@ func TestScenarioErrors(t *testing.T) {
 		"show speed":                            `show does not know "speed"`,
 		"show alpha.cash":                       `show does not know "alpha.cash"`,
 		"mark m/YES":                            "the price is missing",
+		"market m exclusive=perhaps":            "exclusive= is yes or no",
+		"adjust hot:treasury 1 flow=yes of=two": "of= is not a whole number",
+		"override payouts rain YES":             "the payout",
+		"payouts rain":                          "the outcome is missing; write: payouts MARKET void | OUTCOME PAYOUT",
 		strings.Repeat("#", 4097):               "the line has over 4096 bytes",
 		strings.Repeat("#\n", 2001) + "#":       "a scenario has at most 2000 lines",
 	} {

@@ -149,6 +149,9 @@ func openVerb(s *scenario, a *args) []commands.Command {
 	}
 	capital, gate := a.amountOr("capital", domain.Zero), a.option("gate")
 	c.Policy = domain.DefaultPolicy(c.Mode)
+	if s.options.New && a.options["rules"] != "1" {
+		c.Policy = domain.NewPolicy(c.Mode, c.Clock, c.BaseAsset)
+	}
 	if err := domain.DecodeObject(policyPatch(a), &c.Policy); err != nil {
 		a.fail("%w", err)
 	}

@@ -1505,7 +1505,7 @@ export interface components {
             directives: components["schemas"]["Directive"][];
             /** @description What was recorded */
             events: components["schemas"]["EventRef"][];
-            /** @description What is remarkable about the fill, or the closed trade, that was reported */
+            /** @description What is remarkable about the fill, the closed trade or the settlement that was reported */
             flags?: string[];
             /** @description The name of what the command created, if it has one */
             id?: string;

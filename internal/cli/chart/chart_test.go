@@ -11,6 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pets/domain"
+	"pets/domain/portfolio"
+	"pets/eventstore"
 	"pets/internal/cli"
 	"pets/internal/cli/clitest"
 	"pets/projections"
@@ -164,4 +166,73 @@ func TestChartInTheTerminal(t *testing.T) {
 	clitest.Fits(t, 80, out.String())
 	require.Regexp(t, `(?m)^ {46}S {32}R$`, out.String())
 	require.Contains(t, out.String(), "101 points; S emergency stop; R breaker reset\n")
+}
+
+// A picture of why something tripped refuses more records than it can show, and says how many
+// markets have no row.
+func TestAPictureOfWhyHasBounds(t *testing.T) {
+	start := time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
+	price := &domain.PriceMarked{Source: domain.RoleFeed, Marks: []domain.Mark{{Market: "m", Outcome: "YES", Price: domain.MustDecimal("0.5")}}}
+	why := &Why{From: start}
+	s := portfolio.New()
+	for i := range whyMostSteps - 1 {
+		why.Apply(eventstore.Record{Time: start.Add(time.Duration(i) * time.Millisecond)}, price, s)
+	}
+	require.Len(t, why.steps, 1, "nothing changed")
+	why.Apply(eventstore.Record{Time: start.Add(-time.Second)}, price, s)
+	_, err := NewWhySVG("x", series(start, time.Hour), nil, why)
+	require.NoError(t, err)
+	why.Apply(eventstore.Record{Time: start.Add(time.Hour)}, price, s)
+	_, err = NewWhySVG("x", series(start, time.Hour), nil, why)
+	require.ErrorContains(t, err, "choose a shorter time with --from and --to")
+
+	why = &Why{}
+	for i := range whyMostMarkets + 2 {
+		why.Apply(eventstore.Record{Time: start}, &domain.PriceMarked{Source: domain.RoleFeed, Marks: []domain.Mark{{Market: fmt.Sprintf("market number %02d", i), Outcome: "YES", Price: domain.MustDecimal("0.5")}}}, s)
+	}
+	c, err := NewWhySVG("x", series(start, time.Hour), nil, why)
+	require.NoError(t, err)
+	var b strings.Builder
+	require.NoError(t, c.Write(&b))
+	var d drawn
+	require.NoError(t, xml.Unmarshal([]byte(b.String()), &d))
+	texts := []string{}
+	for _, text := range d.Texts {
+		texts = append(texts, text.Text)
+	}
+	require.Contains(t, texts, "Who said which price (2 markets more are not drawn)")
+	require.Contains(t, texts, "market… YES")
+}
+
+// The prices of a day keep who said them: "a bot's word, fill or mark, prices only its own holding",
+// and a mark beyond the collar prices nothing.
+func TestWhoSaidAPrice(t *testing.T) {
+	at, price := time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC), domain.MustDecimal("0.4")
+	i := domain.Instrument{Market: "m", Outcome: "YES"}
+	for want, events := range map[saidBy][]domain.Event{
+		saidMarket: {
+			&domain.PriceMarked{Source: domain.RoleOperator, Marks: []domain.Mark{{Market: "m", Outcome: "YES", Price: price}}},
+			&domain.MarkConfirmed{Instrument: i, Price: price},
+		},
+		saidBot: {
+			&domain.PriceMarked{Source: domain.RoleBot, Marks: []domain.Mark{{Market: "m", Outcome: "YES", Price: price}}},
+			&domain.FillRecorded{Instrument: i, Mark: &price},
+			&domain.FillReinstated{FillRecorded: domain.FillRecorded{Instrument: i, Mark: &price}},
+		},
+		saidWaits: {&domain.PriceMarked{Source: domain.RoleFeed, Marks: []domain.Mark{{Market: "m", Outcome: "YES", Price: price, Waits: true}}}},
+		saidPayout: {
+			&domain.MarketSettled{Instrument: i, Payout: price},
+			&domain.MarketPaidOut{Market: "m", Payouts: map[string]domain.Decimal{"YES": price}},
+		},
+	} {
+		for _, e := range events {
+			w := &Why{}
+			w.say(at, e)
+			require.Equal(t, []whySaid{{at, want, i, price}}, w.said, "%T", e)
+		}
+	}
+	w := &Why{}
+	w.say(at, &domain.FillRecorded{Instrument: i})
+	w.say(at, &domain.PriceMarked{Source: domain.RoleFeed, Marks: []domain.Mark{{Asset: "ETH", Price: price}}})
+	require.Empty(t, w.said, "a fill that marks nothing, and an asset")
 }

@@ -34,6 +34,7 @@ type equityChart struct {
 	lanes      int
 	low, high  float64
 	start, end time.Time
+	below      int // the height of what is drawn between the plot and the time axis
 }
 
 // svgLabel is a vertical line at a time with its text, in a lane where it overlaps no other text.
@@ -47,7 +48,15 @@ type svgLabel struct {
 
 // NewSVG lays out a picture.
 func NewSVG(title string, points []projections.EquityPoint, marks []Mark) *equityChart {
+	return newChart(title, points, marks, nil)
+}
+
+// newChart lays out a picture whose scale reaches the levels, too.
+func newChart(title string, points []projections.EquityPoint, marks []Mark, levels []float64) *equityChart {
 	c := &equityChart{title: title, points: points, low: math.Inf(1), high: math.Inf(-1)}
+	for _, y := range levels {
+		c.low, c.high = min(c.low, y), max(c.high, y)
+	}
 	for _, p := range points {
 		y := p.Equity.Float()
 		c.low, c.high = min(c.low, y), max(c.high, y)
@@ -108,6 +117,7 @@ func (c *equityChart) place(marks []Mark) {
 
 func (c *equityChart) top() int    { return svgTitle + svgLane*c.lanes }
 func (c *equityChart) bottom() int { return c.top() + svgPlot }
+func (c *equityChart) axis() int   { return c.bottom() + c.below }
 
 func (c *equityChart) x(t time.Time) float64 {
 	span := c.end.Sub(c.start)
@@ -125,10 +135,7 @@ func (c *equityChart) y(v float64) float64 {
 // something was stopped, reset or cleared.
 func (c *equityChart) Write(w io.Writer) error {
 	var b strings.Builder
-	height := c.bottom() + svgBottom
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="system-ui,sans-serif" font-size="12">`+"\n", svgWidth, height)
-	fmt.Fprintf(&b, `<rect width="%d" height="%d" fill="#fff"/>`+"\n", svgWidth, height)
-	fmt.Fprintf(&b, `<text x="%d" y="24" font-size="15" fill="#222">%s</text>`+"\n", svgLeft, html.EscapeString(c.title))
+	c.begin(&b, svgBottom, "")
 	if len(c.points) > 0 {
 		c.grid(&b)
 		c.times(&b)
@@ -139,6 +146,15 @@ func (c *equityChart) Write(w io.Writer) error {
 	b.WriteString("</svg>\n")
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// begin writes the ground and the title; foot is the height below the axis.
+func (c *equityChart) begin(b *strings.Builder, foot int, style string) {
+	height := c.axis() + foot
+	fmt.Fprintf(b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="system-ui,sans-serif" font-size="12">`+"\n", svgWidth, height)
+	b.WriteString(style)
+	fmt.Fprintf(b, `<rect width="%d" height="%d" fill="#fff"/>`+"\n", svgWidth, height)
+	fmt.Fprintf(b, `<text x="%d" y="24" font-size="15" fill="#222">%s</text>`+"\n", svgLeft, html.EscapeString(c.title))
 }
 
 // grid draws horizontal lines at round amounts.
@@ -172,14 +188,14 @@ func (c *equityChart) times(b *strings.Builder) {
 	before := ""
 	for _, t := range ticks {
 		x := c.x(t)
-		fmt.Fprintf(b, `<line x1="%.1f" y1="%d" x2="%.1f" y2="%d" stroke="#eee"/>`+"\n", x, c.top(), x, c.bottom())
-		fmt.Fprintf(b, `<text x="%.1f" y="%d" text-anchor="middle" fill="#666">%s</text>`+"\n", x, c.bottom()+18, t.Format(style.tick))
+		fmt.Fprintf(b, `<line x1="%.1f" y1="%d" x2="%.1f" y2="%d" stroke="#eee"/>`+"\n", x, c.top(), x, c.axis())
+		fmt.Fprintf(b, `<text x="%.1f" y="%d" text-anchor="middle" fill="#666">%s</text>`+"\n", x, c.axis()+18, t.Format(style.tick))
 		if of := t.Format(style.of); of != before {
-			fmt.Fprintf(b, `<text x="%.1f" y="%d" text-anchor="middle" fill="#666">%s</text>`+"\n", x, c.bottom()+34, of)
+			fmt.Fprintf(b, `<text x="%.1f" y="%d" text-anchor="middle" fill="#666">%s</text>`+"\n", x, c.axis()+34, of)
 			before = of
 		}
 	}
-	fmt.Fprintf(b, `<text x="%d" y="%d" text-anchor="end" fill="#666">UTC</text>`+"\n", svgWidth-svgRight, c.bottom()+34)
+	fmt.Fprintf(b, `<text x="%d" y="%d" text-anchor="end" fill="#666">UTC</text>`+"\n", svgWidth-svgRight, c.axis()+34)
 }
 
 // flows marks deposits and withdrawals after the beginning, because they are not performance.
@@ -191,7 +207,7 @@ func (c *equityChart) flows(b *strings.Builder) {
 		}
 		some = true
 		x := c.x(p.Time)
-		fmt.Fprintf(b, `<line x1="%.1f" y1="%d" x2="%.1f" y2="%d" stroke="#2a9d4a" stroke-dasharray="2 3"/>`+"\n", x, c.top(), x, c.bottom())
+		fmt.Fprintf(b, `<line x1="%.1f" y1="%d" x2="%.1f" y2="%d" stroke="#2a9d4a" stroke-dasharray="2 3"/>`+"\n", x, c.top(), x, c.axis())
 	}
 	if some {
 		fmt.Fprintf(b, `<text x="%d" y="24" text-anchor="end" fill="#2a9d4a">┊ money came or went</text>`+"\n", svgWidth-svgRight)
@@ -224,7 +240,7 @@ func (c *equityChart) marks(b *strings.Builder) {
 		if l.lane >= 0 {
 			top = y(l.lane) - 9
 		}
-		fmt.Fprintf(b, `<line x1="%.1f" y1="%d" x2="%.1f" y2="%d" %s/>`+"\n", l.x, top, l.x, c.bottom(), markKinds[l.kind].stroke)
+		fmt.Fprintf(b, `<line x1="%.1f" y1="%d" x2="%.1f" y2="%d" %s/>`+"\n", l.x, top, l.x, c.axis(), markKinds[l.kind].stroke)
 	}
 	for _, l := range c.labels {
 		if l.lane < 0 {

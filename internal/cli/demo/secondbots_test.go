@@ -213,11 +213,15 @@ func TestExampleBotsKilledWithManyOrders(t *testing.T) {
 	t.Parallel()
 	// Legs that are closed lose.
 	limits := map[string]any{"max_consecutive_losses": 1000, "max_daily_loss_pct": "0.9", "max_bot_drawdown_pct": "0.9"}
+	rounds := 5
+	if testing.Short() {
+		rounds = 2
+	}
 	for _, strategy := range []string{"exits", "pair"} {
 		eachExampleBot(t, limits, func(r *botRig) {
 			r.registered()
 			before := newBetween(r)
-			for n := range 5 {
+			for n := range rounds {
 				for _, when := range []string{"before", "unheard", "heard"} {
 					before.killAt(r.t, n+1, when)
 					b := r.start(before.url, "--orders", "1000", "--rest", "0.02", "--strategy", strategy)
@@ -357,6 +361,40 @@ func TestExampleBotsWithAClockThatIsBehind(t *testing.T) {
 			require.NoError(t, b.cmd.Process.Signal(syscall.SIGTERM))
 			require.NoError(t, r.over(b), b.out.String())
 			require.Empty(t, r.livePermits())
+		})
+	}
+}
+
+// "emergency stop `manual` …: nothing; reduce with `close_positions_on_trip`", and
+// "`security_breach`, `system_error`: nothing": what rests is cancelled, and what is held is sold
+// only where that is permitted.
+func TestExampleBotsInAnEmergency(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		kind   string
+		closes bool
+		held   string
+	}{
+		{domain.StopManual, false, "9"},
+		{domain.StopManual, true, "0"},
+		{domain.StopSecurityBreach, true, "9"},
+	} {
+		eachExampleBot(t, map[string]any{"close_positions_on_trip": c.closes}, func(r *botRig) {
+			b := r.start(r.server.URL, "--orders", "1000", "--rest", "60")
+			r.resting(b, 4)
+			r.says(b, "filled: sell 1 of 10")
+			r.post("/emergency-stop", map[string]string{"kind": c.kind, "reason": "the feed is lying"})
+			r.eventually("nothing rests", b, func() bool { return !r.venue()[3].Rests && len(r.livePermits()) == 0 && r.held() == c.held })
+			require.Contains(r.t, b.out.String(), "told: stop - emergency stop: "+c.kind)
+			time.Sleep(1500 * time.Millisecond) // it polls every second
+			r.terminate(b)
+			require.Equal(r.t, c.held == "0", strings.Contains(b.out.String(), "told: close_positions"))
+			orders := 4
+			if c.held == "0" {
+				orders = 5
+			}
+			r.check(orders)
+			require.Equal(r.t, c.held, r.held())
 		})
 	}
 }

@@ -3,6 +3,7 @@ package look
 import (
 	"context"
 	"errors"
+	"io"
 	"net/url"
 	"os"
 	"strconv"
@@ -20,6 +21,7 @@ import (
 func (a *app) equityCommand() *cobra.Command {
 	var moment, from, to, svg string
 	var points int
+	var why bool
 	c := &cobra.Command{
 		Use: "equity", Short: "Equity over time, drawn in the terminal or as JSON points", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -38,6 +40,9 @@ func (a *app) equityCommand() *cobra.Command {
 				points = chart.SVGMostPoints
 			}
 			series, marks := projections.NewEquity(), &chart.Marks{From: first, To: last}
+			if why {
+				return a.drawWhy(c.Context(), moment, svg, series, marks)
+			}
 			return a.LookEither(c.Context(), moment, []projections.Projection{series, marks}, func() error {
 				v, err := a.askEquity(c.Context(), moment, first, last, points)
 				if err == nil && (svg != "" || !a.JSON) {
@@ -54,6 +59,7 @@ func (a *app) equityCommand() *cobra.Command {
 	c.Flags().StringVar(&from, "from", "", "from this RFC 3339 time")
 	c.Flags().StringVar(&to, "to", "", "to this RFC 3339 time")
 	c.Flags().StringVar(&svg, "svg", "", "draw a picture into this new file (- for standard output)")
+	c.Flags().BoolVar(&why, "why", false, "with --svg: draw the limits, too, what was open in each market and who said which price (reads a folder)")
 	c.Flags().IntVar(&points, "points", 0, "at most this many points, and every trip besides; lows and highs are kept (0: all)")
 	return c
 }
@@ -92,15 +98,38 @@ func (a *app) askEquity(ctx context.Context, moment string, from, to time.Time, 
 
 // saveChart writes the picture. It does not overwrite an existing file.
 func (a *app) saveChart(path string, points []projections.EquityPoint, marks []chart.Mark) error {
-	chart := chart.NewSVG("Equity of portfolio "+a.Config.Portfolio, points, marks)
+	return a.savePicture(path, chart.NewSVG(a.pictureTitle(), points, marks))
+}
+
+func (a *app) pictureTitle() string { return "Equity of portfolio " + a.Config.Portfolio }
+
+func (a *app) savePicture(path string, picture interface{ Write(w io.Writer) error }) error {
 	if path == "-" {
-		return chart.Write(a.Out)
+		return picture.Write(a.Out)
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) //nolint:gosec // a picture to be looked at
 	if err != nil {
 		return err
 	}
-	return errors.Join(chart.Write(f), f.Close())
+	return errors.Join(picture.Write(f), f.Close())
+}
+
+// drawWhy draws equity with what explains it. It folds the history itself: no view of a server has
+// what was open at each moment.
+func (a *app) drawWhy(ctx context.Context, moment, svg string, series *projections.Equity, marks *chart.Marks) error {
+	if svg == "" {
+		return cli.Usage(domain.Invalid("--why", "is drawn into a file: add --svg FILE"))
+	}
+	why := &chart.Why{From: marks.From, To: marks.To}
+	return a.LookEither(ctx, moment, []projections.Projection{series, marks, why}, func() error {
+		return domain.Invalid("--why", "reads the history itself, from a folder: give --store embedded:DIR on the machine of the server; it may be running")
+	}, func(*portfolio.State) error {
+		picture, err := chart.NewWhySVG(a.pictureTitle(), series.Points(marks.From, marks.To, chart.SVGMostPoints), marks.All, why)
+		if err != nil {
+			return err
+		}
+		return a.savePicture(svg, picture)
+	})
 }
 
 func parseTime(flag, text string) (time.Time, error) {

@@ -226,7 +226,7 @@ const scopeKeys = `trades results wins losses neutral win_rate profit_factor net
 	longest_loss_streak_end longest_loss_streak_end.trade longest_loss_streak_end.time loss_streaks_at_limit best_day best_day.date best_day.pnl worst_day worst_day.date worst_day.pnl
 	max_drawdown_abs max_drawdown_abs.abs max_drawdown_abs.ratio max_drawdown_abs.peak max_drawdown_abs.trough
 	max_drawdown_abs.peak_trade max_drawdown_abs.peak_time max_drawdown_abs.trough_trade max_drawdown_abs.trough_time
-	max_drawdown_marked max_drawdown_marked.abs max_drawdown_marked.ratio max_drawdown_marked.peak max_drawdown_marked.trough closed_breakers`
+	max_drawdown_marked max_drawdown_marked.abs max_drawdown_marked.ratio max_drawdown_marked.peak max_drawdown_marked.trough closed_breakers judged_by judged_by.breaker judged_by.limit`
 
 // "stats has at least, under portfolio and per bot under bots[]: …"
 func TestStatsShape(t *testing.T) {
@@ -243,6 +243,40 @@ func TestStatsShape(t *testing.T) {
 	beta, _ := bots[1].(map[string]any)
 	require.Nil(t, beta["profit_factor"], "null without losses")
 	require.Equal(t, []any{}, beta["closed_breakers"])
+}
+
+// flat is a text without its line breaks.
+func flat(text string) string { return strings.Join(strings.Fields(text), " ") }
+
+// Statistics "say where the longest streak ended, worst and best day, how many streaks reached the
+// limit, the largest absolute drawdown beside the largest ratio", and by which limits: those in
+// force "unless --limit says otherwise, and shows the limit".
+func TestStatsText(t *testing.T) {
+	t.Parallel()
+	s := petstest.Small(t)
+	out := flat(s.Ok("stats"))
+	for _, says := range []string{
+		"longest loss streak 1, ended with trade 1 at 2026-03-01 11:00:00; 0 reached the limit of 3",
+		"days best 2026-03-02 4, worst 2026-03-01 -1.02",
+		"max drawdown 1.02 (1.02 %), from 100 at the opening to 98.98 after trade 1",
+		"no breaker would have tripped on the closed trades alone (limits: consecutive_losses 3, daily_loss 5.00 %, bot_drawdown 25.00 %)",
+	} {
+		require.Contains(t, out, says)
+	}
+	require.NotContains(t, out, "largest amount", "it is the one with the largest ratio")
+	out = flat(s.Ok("stats", "--limit", "MAX_CONSECUTIVE_LOSSES=1"))
+	require.Contains(t, out, "; 2 reached the limit of 1 ")
+	require.Contains(t, out, "consecutive_losses portfolio 1 2026-03-01 11:00:00 1 1")
+
+	// 40 of 100, then 50 of 1,060: the larger ratio is the smaller amount.
+	s = petstest.New(t)
+	file := filepath.Join(t.TempDir(), "trades.csv")
+	require.NoError(t, os.WriteFile(file, []byte("time,bot,market,outcome,side,quantity,price,fee,trade_id\n"+
+		"2026-03-01T10:00:00Z,a,m,YES,buy,100,0.50,0,1\n2026-03-01T11:00:00Z,a,m,YES,sell,100,0.10,0,2\n"+
+		"2026-03-02T10:00:00Z,a,n,YES,buy,1600,0.03,0,3\n2026-03-02T11:00:00Z,a,n,YES,sell,1600,0.655,0,4\n"+
+		"2026-03-03T10:00:00Z,a,o,YES,buy,100,0.60,0,5\n2026-03-03T11:00:00Z,a,o,YES,sell,100,0.10,0,6\n"), 0o600))
+	s.Ok("import", "--capital", "100", file)
+	require.Contains(t, flat(s.Ok("stats")), "largest amount 50 (4.71 %), from 1060 after trade 2 to 1010 after trade 3")
 }
 
 // "pets events --json: one object a line: revision, time, type, user, data, metadata"

@@ -43,6 +43,9 @@ func TestViewsOfAServerAreThoseOfTheFolder(t *testing.T) {
 		}
 	}
 	require.Equal(t, here.Ok("equity", "--svg", "-"), there.Ok("equity", "--svg", "-"))
+	require.Contains(t, here.Ok("equity", "--svg", "-", "--why"), "daily_loss trips at")
+	there.Fails(1, []string{"from a folder", "--store embedded:DIR"}, "equity", "--svg", "-", "--why")
+	here.Fails(2, []string{"add --svg FILE"}, "equity", "--why")
 	for _, line := range []string{"state --at 999", "events --at 999", "trades --bot gamma", "permits --bot gamma", "state -p other"} {
 		mine, theirs := here.Run(strings.Fields(line)...), there.Run(strings.Fields(line)...)
 		require.Equal(t, 1, mine.Code, line)

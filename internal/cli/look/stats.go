@@ -141,10 +141,10 @@ func (a *app) printStats(v projections.Stats) error {
 	p.Line("trades              %s: %d wins, %d losses, %d neutral; win rate %s", tradesOf(s), s.Wins, s.Losses, s.Neutral, optional(s.WinRate, cli.Percent))
 	p.Line("net P&L             %s = profit %s - loss %s; profit factor %s; fees %s", cli.Money(s.NetPnL), cli.Money(s.GrossProfit), cli.Money(s.GrossLoss), optional(s.ProfitFactor, factor), cli.Money(s.Fees))
 	p.Line("equity              %s at the opening, %s after the last close (closed trades only)", cli.Money(s.OpeningCapital), cli.Money(s.FinalEquity))
-	p.Line("longest loss streak %d%s; %d reached the limit", s.LongestLossStreak, streakEnd(s.LossStreakEnd), s.StreaksAtLimit)
+	p.Line("longest loss streak %d%s; %d reached the limit of %s", s.LongestLossStreak, streakEnd(s.LossStreakEnd), s.StreaksAtLimit, limitOf(s, domain.ConsecutiveLosses))
 	p.Line("days                best %s, worst %s", statsDay(s.BestDay), statsDay(s.WorstDay))
 	p.Line("max drawdown        %s", closedDrawdown(s.MaxDrawdown))
-	if s.MaxDrawdownAbs != s.MaxDrawdown {
+	if s.MaxDrawdownAbs.TroughTrade != s.MaxDrawdown.TroughTrade || s.MaxDrawdownAbs.Abs != s.MaxDrawdown.Abs {
 		p.Line("  largest amount    %s", closedDrawdown(s.MaxDrawdownAbs))
 	}
 	p.Line("  at marks          %s", markedDrawdown(s.MaxDrawdownMarked))
@@ -164,6 +164,33 @@ func tradesOf(s *projections.ScopeStats) string {
 		return fmt.Sprint(s.Trades)
 	}
 	return fmt.Sprintf("%d, in %d results", s.Trades, s.Results)
+}
+
+// limitOf returns the limit of a breaker that the trades were judged by. An older server
+// does not say.
+func limitOf(s *projections.ScopeStats, breaker string) string {
+	for _, l := range s.JudgedBy {
+		if l.Breaker == breaker {
+			return show.Plain(l.Limit)
+		}
+	}
+	return "-"
+}
+
+// judgedBy lists the limits of the portfolio, or where only one bot is seen of that.
+func judgedBy(v projections.Stats) string {
+	limits := v.Portfolio.JudgedBy
+	if len(limits) == 0 && len(v.Bots) > 0 {
+		limits = v.Bots[0].JudgedBy
+	}
+	var all []string
+	for _, l := range limits {
+		all = append(all, l.Breaker+" "+show.Plain(l.Limit))
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	return " (limits: " + strings.Join(all, ", ") + ")"
 }
 
 func streakEnd(e *projections.StreakEnd) string {
@@ -226,7 +253,7 @@ func (a *app) printClosedBreakers(v projections.Stats) error {
 	p := a.Printer()
 	p.Line("")
 	if len(rows) == 1 {
-		p.Line("no breaker would have tripped on the closed trades alone")
+		p.Line("no breaker would have tripped on the closed trades alone%s", judgedBy(v))
 		return p.Err
 	}
 	return a.Table(rows)

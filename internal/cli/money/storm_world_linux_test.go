@@ -186,9 +186,7 @@ func (w *stormWorld) start() {
 	})
 	p.api = httpapi.New(httpapi.Config{
 		Engine: p.engine, Store: w.store, Live: p.live, Keys: p.keys, Custody: p.custody, Nudge: func() {}, Now: w.now,
-		Defaults: func(m domain.Mode, clock domain.Clock, asset string) (domain.Policy, error) {
-			return domain.NewPolicy(m, clock, asset), nil
-		},
+		Defaults: newPolicy,
 	})
 	require.NoError(w.t, p.engine.Load(ctx, nil))
 	if head, any, err := p.engine.SystemHead(ctx); err == nil && any {
@@ -392,4 +390,9 @@ func (w *stormWorld) indexOf(address string) uint32 {
 		return 1
 	}
 	return 0
+}
+
+// newPolicy is what a new portfolio is opened with where no setting says otherwise.
+func newPolicy(m domain.Mode, clock domain.Clock, asset string) (domain.Policy, error) {
+	return domain.NewPolicy(m, clock, asset), nil
 }

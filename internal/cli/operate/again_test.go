@@ -36,7 +36,7 @@ func tradedIn(t *testing.T, opened func(*petstest.Shell)) (*petstest.Shell, *pet
 	t.Helper()
 	s := petstest.New(t)
 	if opened == nil {
-		petstest.FirstEdition(t, s.Store(), nil, func(p *domain.Policy) { p.BlockedZones = nil })
+		petstest.FirstEdition(t, s.Store(), time.Time{}, func(p *domain.Policy) { p.BlockedZones = nil })
 	}
 	p := petstest.ServeFolder(t, s.Store())
 	s.Env = append(s.Env, "PETS_SERVER="+p.URL, "PETS_KEY="+petstest.AdminKey)

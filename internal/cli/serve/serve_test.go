@@ -252,6 +252,13 @@ func TestImportThroughTheServer(t *testing.T) {
 	examples, err := filepath.Abs(filepath.Join("..", "..", "..", "docs", "examples", "import"))
 	require.NoError(t, err)
 	alone := petstest.New(t)
+	second := func(portfolio, settlements string) []string {
+		args := []string{"import", "-p", portfolio, "--capital", "1000"}
+		for _, name := range []string{"markets.csv", "cup-fills.csv", "sets.csv", "cash.csv", settlements} {
+			args = append(args, filepath.Join(examples, name))
+		}
+		return args
+	}
 	for _, args := range [][]string{
 		{"import", "--capital", "300", filepath.Join(examples, "fills.csv"), filepath.Join(examples, "settlements.csv")},
 		{"import", "--capital", "300", filepath.Join(examples, "fills.csv"), filepath.Join(examples, "settlements.csv")},
@@ -260,13 +267,16 @@ func TestImportThroughTheServer(t *testing.T) {
 		{"import", "-p", "bad", "--capital", "250", "--skip-bad", filepath.Join(t.TempDir(), "aside.csv"), filepath.Join(examples, "bad.csv")},
 		{"import", "-p", "late", "--capital", "250", filepath.Join(examples, "later.csv")},
 		{"import", "-p", "late", filepath.Join(examples, "early.csv")},
+		second("second", "payouts.csv"),
+		second("second", "payouts.csv"),
+		second("wrong", "wrong.csv"),
 	} {
 		here, there := alone.Run(args...), p.Pets(folder, operator, args...)
 		require.Equal(t, here.Code, there.Code, "%v: %s%s", args, here.Err, there.Err)
 		require.Equal(t, petstest.Speed.ReplaceAllString(here.Out, ""), petstest.Speed.ReplaceAllString(there.Out, ""), "%v", args)
 		require.Equal(t, petstest.Besides(here.Err), petstest.Besides(there.Err), "%v", args)
 	}
-	for _, portfolio := range []string{"main", "wallet", "bad", "late"} {
+	for _, portfolio := range []string{"main", "wallet", "bad", "late", "second", "wrong"} {
 		for _, look := range []string{"state", "stats", "balances", "trades"} {
 			require.Equal(t, alone.Run(look, "-p", portfolio).Out, p.Pets(folder, operator, look, "-p", portfolio).Out, "%s of %s", look, portfolio)
 		}

@@ -200,6 +200,13 @@ func (a *app) importOptions(f importFlags) (importer.Options, error) {
 	if err != nil {
 		return importer.Options{}, err
 	}
+	// What is off in an import by default is on only where the environment says so.
+	if a.Config.PositionDustUSD == nil {
+		policy.PositionDustUSD = domain.Zero
+	}
+	if a.Config.MarkCollar == nil {
+		policy.MarkCollar = domain.Zero
+	}
 	o := importer.Options{Portfolio: a.Config.Portfolio, Policy: policy, User: cli.OSUser()}
 	if o.Capital, err = amount("--capital", f.capital); err != nil {
 		return o, err

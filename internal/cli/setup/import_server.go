@@ -27,6 +27,8 @@ type serverRow struct {
 	Body      json.RawMessage     `json:"body"`
 	Reason    string              `json:"reason,omitempty"`
 	Newcomers *commands.Newcomers `json:"newcomers,omitempty"`
+
+	Payouts map[string]domain.Decimal `json:"payouts,omitempty"`
 }
 
 type serverResult struct {
@@ -53,6 +55,9 @@ func (b *serverBooker) DoAll(ctx context.Context, requests []commands.Request) (
 			return nil, err
 		}
 		rows[i], sizes[i] = row, len(row.Body)+len(row.Source)+256
+		for outcome := range row.Payouts {
+			sizes[i] += 2*len(outcome) + 32
+		}
 	}
 	results := make([]commands.Result, 0, len(requests))
 	for len(results) < len(requests) {
@@ -112,7 +117,7 @@ func rowOf(r *commands.Request) (serverRow, error) {
 	row := serverRow{Key: r.Key, At: r.Import.At, Source: r.Import.Source, Command: commands.SpecOf(r.Command).Name, Body: body}
 	switch c := r.Command.(type) {
 	case commands.ImportRow:
-		row.Newcomers = &c.Newcomers
+		row.Newcomers, row.Payouts = &c.Newcomers, c.Payouts
 	case commands.SetRowAside:
 		row.Reason = c.Reason
 	}
