@@ -10,7 +10,7 @@ import (
 // A reader who joins the parts of a state has every element of every list once: marks that wait,
 // accounts in doubt and markets as a whole are parts of it like bots and positions.
 func TestEveryListOfAStateComesInParts(t *testing.T) {
-	r := adopted(t, `,"mark_collar":"0.25"`)
+	r := secondRig(t, `,"mark_collar":"0.25"`)
 	for _, outcome := range []string{"A", "B"} {
 		r.must("alpha", main+"/fills", `{"bot":"alpha","market":"cup","outcome":"`+outcome+`","side":"buy","quantity":"10","price":"0.4","trade_id":"`+outcome+`"}`)
 		r.must("feed", main+"/marks", `{"marks":[{"market":"cup","outcome":"`+outcome+`","price":"0.4"}]}`)

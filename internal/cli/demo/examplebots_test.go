@@ -77,23 +77,26 @@ type botRig struct {
 func newBotRig(t *testing.T, command []string, limits map[string]any) *botRig {
 	t.Helper()
 	r := &botRig{t: t, command: command, folder: filepath.Join(t.TempDir(), "store"), dir: t.TempDir()}
+	first := limits["rules"] == 1 // no request of today opens such a portfolio
+	if first {
+		petstest.FirstEdition(t, r.folder, time.Time{})
+	}
 	r.server = petstest.ServeFolder(t, r.folder)
-	r.opened(r.server.Client(petstest.AdminKey), limits)
+	r.opened(r.server.Client(petstest.AdminKey), limits, first)
 	return r
 }
 
 // opened opens the portfolio, and registers and starts the bot.
-func (r *botRig) opened(admin *client.Client, limits map[string]any) {
+func (r *botRig) opened(admin *client.Client, limits map[string]any, before bool) {
 	t := r.t
 	t.Helper()
 	r.main = admin.Portfolio("main")
 	all := map[string]any{"rules": 2, "while_tripped": "reduce"}
 	maps.Copy(all, limits)
-	if all["rules"] == 1 {
-		delete(all, "while_tripped")
-	}
 	opening := map[string]any{"id": "main", "mode": "paper", "limits": all}
-	require.NoError(t, admin.Send(t.Context(), http.MethodPost, "/v1/portfolios", "open", opening, nil))
+	if !before {
+		require.NoError(t, admin.Send(t.Context(), http.MethodPost, "/v1/portfolios", "open", opening, nil))
+	}
 	r.post("/deposits", map[string]any{"wallet": "hot", "amount": "10000"})
 	r.post("/bots", map[string]any{"id": "alpha", "capital": "2000"})
 	r.post("/bots/alpha/start", struct{}{})

@@ -346,7 +346,7 @@ func TestExampleBotsWithAClockThatIsBehind(t *testing.T) {
 			admin, err := client.New(client.Options{URL: url, Key: petstest.AdminKey})
 			require.NoError(t, err)
 			r := &botRig{t: t, command: command, dir: t.TempDir()}
-			r.opened(admin, map[string]any{})
+			r.opened(admin, map[string]any{}, false)
 			r.end(r.start(url, "--orders", "1"))
 			require.Equal(t, "10", r.held())
 			behind.Store(int64(time.Hour))

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -138,7 +139,7 @@ func TestStateShowsWhatSleeps(t *testing.T) {
 func TestTheSecondEditionIsAdopted(t *testing.T) {
 	t.Parallel()
 	s := petstest.New(t)
-	petstest.FirstEdition(t, s.Store(), nil)
+	petstest.FirstEdition(t, s.Store(), time.Time{})
 	p := petstest.ServeFolder(t, s.Store())
 	s.Env = append(s.Env, "PETS_SERVER="+p.URL, "PETS_KEY="+petstest.AdminKey)
 	require.Contains(t, squeezed(s.Ok("limits")), `pets limits adopt --reason "…" -p main`)
