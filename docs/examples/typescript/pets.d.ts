@@ -1906,6 +1906,8 @@ export interface components {
              * @example 12.5
              */
             gross_profit: string;
+            /** @description The limits of the breakers that closed trades are judged by, also where nothing would have tripped */
+            judged_by: components["schemas"]["StatsLimit"][];
             /**
              * Format: int64
              * @description The most losing results in a row
@@ -2642,6 +2644,10 @@ export interface components {
             /** @description The key of the row, under which it is taken once */
             key: string;
             newcomers?: components["schemas"]["Newcomers"];
+            /** @description What one share of each outcome pays, from 0 to 1, by outcome: every outcome of a registered market. In an exclusive market the sum is 1 */
+            payouts?: {
+                [key: string]: string;
+            };
             /** @description Why, for people and the record */
             reason?: string;
             /** @description The file and line that it comes from */
@@ -4244,6 +4250,8 @@ export interface components {
              * @example 12.5
              */
             gross_profit: string;
+            /** @description The limits of the breakers that closed trades are judged by, also where nothing would have tripped */
+            judged_by: components["schemas"]["StatsLimit"][];
             /**
              * Format: int64
              * @description The most losing results in a row
@@ -4535,6 +4543,12 @@ export interface components {
              * @example 12.5
              */
             pnl: string;
+        };
+        StatsLimit: {
+            /** @description The breaker's name */
+            breaker: string;
+            /** @description The limit that the series is judged by: a number for a streak, a decimal for a ratio */
+            limit: unknown;
         };
         StopAllAnswer: {
             /** @description The portfolios */

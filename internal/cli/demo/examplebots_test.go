@@ -78,7 +78,7 @@ func newBotRig(t *testing.T, command []string, limits map[string]any) *botRig {
 	t.Helper()
 	r := &botRig{t: t, command: command, folder: filepath.Join(t.TempDir(), "store"), dir: t.TempDir()}
 	if limits["rules"] == 1 {
-		petstest.FirstEdition(t, r.folder, nil, func(p *domain.Policy) { p.ClosePositionsOnTrip = limits["close_positions_on_trip"] == true })
+		petstest.FirstEdition(t, r.folder, time.Time{}, func(p *domain.Policy) { p.ClosePositionsOnTrip = limits["close_positions_on_trip"] == true })
 	}
 	r.server = petstest.ServeFolder(t, r.folder)
 	r.opened(r.server.Client(petstest.AdminKey), limits)

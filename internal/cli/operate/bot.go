@@ -59,23 +59,26 @@ func (a *app) listBotsCommand() *cobra.Command {
 		Use: "list", Short: "The bots, with their capital and results", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			var v struct {
-				Bots []projections.Bot `json:"bots"`
+				Bots  []projections.Bot
+				Clock domain.Clock
 			}
 			if err := a.LookEither(c.Context(), moment, nil, func() error {
 				return a.View(c.Context(), moment, "/state", nil, &v)
 			}, func(s *portfolio.State) error {
-				v.Bots = projections.StateOf(s).Bots
+				v.Bots, v.Clock = projections.StateOf(s).Bots, s.Clock
 				return nil
 			}); err != nil {
 				return err
 			}
 			switch {
 			case a.JSON:
-				return a.PrintJSON(v)
+				return a.PrintJSON(struct {
+					Bots []projections.Bot `json:"bots"`
+				}{v.Bots})
 			case len(v.Bots) == 0:
 				return a.Next("there is no bot yet; add one", "bot", "add", "NAME", "--capital", "N")
 			}
-			return a.Table(show.BotRows(v.Bots))
+			return a.Table(show.BotRows(show.Halted(v.Bots, v.Clock)))
 		},
 	}
 	cli.AtFlag(c, &moment)

@@ -120,6 +120,19 @@ func stricter(a, b portfolio.Leave) portfolio.Leave {
 	return order[min(slices.Index(order, a), slices.Index(order, b))]
 }
 
+// Halted are bots as they are shown: in an imported portfolio nothing is traded, so it is not said
+// what a halt leaves permitted.
+func Halted(bots []projections.Bot, clock domain.Clock) []projections.Bot {
+	if clock != domain.ClockImported {
+		return bots
+	}
+	bots = slices.Clone(bots)
+	for i := range bots {
+		bots[i].Halts = nil
+	}
+	return bots
+}
+
 // isHalted reports whether something halts a bot beside that it was never started.
 func isHalted(b *projections.Bot) bool {
 	return slices.ContainsFunc(b.Halts, func(h portfolio.Halt) bool { return h.Of != string(portfolio.Registered) })

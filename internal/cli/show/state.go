@@ -37,7 +37,7 @@ func PrintState(a *cli.App, v projections.State, b Extra) error {
 	if p.Err != nil {
 		return p.Err
 	}
-	if err := printTables(a, p, tables{v.Breakers, v.Bots, v.Positions, v.Markets, b.Permits}); err != nil {
+	if err := printTables(a, p, tables{v.Breakers, Halted(v.Bots, v.Clock), v.Positions, v.Markets, b.Permits}); err != nil {
 		return err
 	}
 	if !b.Past {
@@ -94,7 +94,7 @@ func PrintOwnState(a *cli.App, v projections.OwnState, permits []projections.Per
 	if p.Err != nil {
 		return p.Err
 	}
-	return printTables(a, p, tables{v.Breakers, v.Bots, v.Positions, v.Markets, permits})
+	return printTables(a, p, tables{v.Breakers, Halted(v.Bots, v.Clock), v.Positions, v.Markets, permits})
 }
 
 // SayStop prints the emergency stop, where one is engaged.
