@@ -142,6 +142,7 @@ var Added = map[string]string{
 var added = []string{
 	"results", "longest_loss_streak_end/trade", "longest_loss_streak_end/time", "loss_streaks_at_limit",
 	"best_day/date", "best_day/pnl", "worst_day/date", "worst_day/pnl", "closed_breakers/*/limit",
+	"judged_by/", "judged_by/*/breaker", "judged_by/*/limit",
 	"max_drawdown_abs/abs", "max_drawdown_abs/ratio", "max_drawdown_abs/peak", "max_drawdown_abs/trough",
 	"max_drawdown_abs/peak_trade", "max_drawdown_abs/peak_time", "max_drawdown_abs/trough_trade", "max_drawdown_abs/trough_time",
 	"judged_by/", "judged_by/*/breaker", "judged_by/*/limit",
