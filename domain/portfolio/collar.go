@@ -19,7 +19,9 @@ type Waiting struct {
 	Price domain.Decimal `json:"price"`
 	// Since is when the first of the waiting marks came; one that takes the place of
 	// another one goes on from there.
-	Since    time.Time `json:"since"`
+	Since time.Time `json:"since"`
+	// At is when this one came: its age, also once it is in force.
+	At       time.Time `json:"at,omitzero"`
 	Revision uint64    `json:"revision"`
 	Source   string    `json:"source"`
 	// User sent it. It is known of assets.
@@ -46,7 +48,7 @@ func (d *Decision) markSecondEdition(marks []domain.Mark) error {
 		d.Note(domain.NotedIgnored, "every market named is settled, or has a mark that counts more")
 		return nil
 	}
-	e.Marks = d.s.complete(e.Marks, d.caller.Role != domain.RoleBot)
+	e.Marks = d.s.complete(lastOfEach(e.Marks), d.caller.Role != domain.RoleBot)
 	if d.caller.Role != domain.RoleBot && slices.ContainsFunc(e.Marks, func(m domain.Mark) bool { return m.Asset != "" }) {
 		e.User = d.caller.User
 	}
@@ -96,6 +98,9 @@ func (d *Decision) judgeMark(m domain.Mark) (*domain.Mark, error) {
 	if err := d.checkNewMark(m); err != nil {
 		return nil, err
 	}
+	if m.Asset != "" && d.caller.Role == domain.RoleBot {
+		return nil, &domain.Error{Code: domain.CodeDenied, Field: "asset", Message: "is marked by keys of role feed or operator: a bot's word prices only its own holding"}
+	}
 	if m.Asset != "" {
 		return &m, nil
 	}
@@ -112,6 +117,23 @@ func (d *Decision) judgeMark(m domain.Mark) (*domain.Mark, error) {
 		return nil, nil //nolint:nilnil // the payout is the last mark: there is nothing to take, and nothing wrong
 	}
 	return &m, nil
+}
+
+// lastOfEach drops the marks of a thing that the same command marks again: only its last
+// word is compared with the collar.
+func lastOfEach(marks []domain.Mark) []domain.Mark {
+	type thing struct{ market, outcome, asset string }
+	last := map[thing]int{}
+	for n, m := range marks {
+		last[thing{m.Market, m.Outcome, m.Asset}] = n
+	}
+	kept := marks[:0]
+	for n, m := range marks {
+		if last[thing{m.Market, m.Outcome, m.Asset}] == n {
+			kept = append(kept, m)
+		}
+	}
+	return kept
 }
 
 // complete returns the marks of outcomes that a command gives. In an exclusive market a
@@ -218,7 +240,7 @@ func inCollar(price, of, collar domain.Decimal, kind domain.MarketKind) bool {
 
 // waitingAfter returns what waits after another mark beyond the collar.
 func waitingAfter(old *Waiting, at domain.Stamp, e *domain.PriceMarked, m domain.Mark) *Waiting {
-	w := &Waiting{Price: m.Price, Since: at.Time, Revision: at.Revision, Source: string(e.Source), User: e.User}
+	w := &Waiting{Price: m.Price, Since: at.Time, At: at.Time, Revision: at.Revision, Source: string(e.Source), User: e.User}
 	if old != nil {
 		w.Since = old.Since
 	}
@@ -327,21 +349,31 @@ func (s *State) applyMarkConfirmed(at domain.Stamp, e *domain.MarkConfirmed) {
 		a := s.asset(e.Asset)
 		w := a.Waiting
 		s.setWaitingAsset(a, nil)
-		s.markAsset(at, domain.Mark{Asset: e.Asset, Price: e.Price})
+		said := w.saidAt(at)
+		s.markAsset(said, domain.Mark{Asset: e.Asset, Price: e.Price})
 		if w != nil && w.Source == string(domain.RoleFeed) && w.User != "" {
-			a.markedBy(FeedMark{User: w.User, Price: e.Price, At: at.Time})
+			a.markedBy(FeedMark{User: w.User, Price: e.Price, At: said.Time})
 		}
 		return
 	}
 	in := s.instrument(e.Instrument)
-	source := string(domain.RoleFeed)
+	source, said := string(domain.RoleFeed), in.Waiting.saidAt(at)
 	if in.Waiting != nil {
 		source = in.Waiting.Source
 	}
 	s.setWaiting(in, nil)
-	in.Marks.push(MarkEntry{Price: e.Price, Revision: at.Revision, Time: at.Time, Source: source})
+	in.Marks.push(MarkEntry{Price: e.Price, Revision: at.Revision, Time: said.Time, Source: source})
 	in.Own = nil
 	s.revalue(in)
+}
+
+// saidAt returns the stamp of a mark that is confirmed: it is as old as when it came, so that
+// waiting makes no mark fresh.
+func (w *Waiting) saidAt(at domain.Stamp) domain.Stamp {
+	if w != nil && !w.At.IsZero() {
+		at.Time = w.At
+	}
+	return at
 }
 
 // WaitingFor returns the price that waits beyond the collar for an instrument, or nil.
