@@ -482,7 +482,7 @@ func (w *twins) legs(bot string, _ domain.Instrument) {
 	require.Empty(w, w.engine(by, false, func(d *Decision) error { return d.AskArbitrage(r) }), w.said)
 	first := 0
 	if len(ids) > 0 {
-		first = int(w.revisionOf(w.events, isGranted)) //nolint:gosec // small
+		first = int(w.revisionOf(w.events, isGranted))
 	}
 	for n, id := range ids {
 		w.permits[id] = domain.PermitName(uint64(first + n))
@@ -992,7 +992,7 @@ func (w *twins) reconcile() {
 	}
 	w.says("reconcile %s", on)
 	w.same(w.m.Reconcile(numOf(on)), w.engine(olga, false, func(d *Decision) error {
-		return d.Reconcile(uint64(w.n), w.wall, []Reading{{Wallet: "hot-1", Asset: "USDC", Amount: on}}) //nolint:gosec // small
+		return d.Reconcile(uint64(w.n), w.wall, []Reading{{Wallet: "hot-1", Asset: "USDC", Amount: on}})
 	}))
 }
 
