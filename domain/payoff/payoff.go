@@ -49,6 +49,9 @@ type Holding struct {
 	Outcomes []string
 	// Shares are the quantities of each outcome, in the order of Outcomes.
 	Shares []Shares
+	// Sure is what it pays whatever wins: complements of outcomes that were settled at 0,
+	// which were filled after that and not paid yet.
+	Sure domain.Decimal
 	// Pair reports that the market was registered with two outcomes. A market of
 	// more, of which two are left, is none.
 	Pair bool
@@ -107,7 +110,7 @@ func (h Holding) find(outcome string) (at int, against, ok bool) {
 
 // Empty reports that nothing is held.
 func (h Holding) Empty() bool {
-	return !slices.ContainsFunc(h.Shares, func(s Shares) bool { return !s.For.IsZero() || !s.Against.IsZero() })
+	return h.Sure.IsZero() && !slices.ContainsFunc(h.Shares, func(s Shares) bool { return !s.For.IsZero() || !s.Against.IsZero() })
 }
 
 // Uneven reports that it matters which outcome wins.
@@ -122,7 +125,7 @@ const few = 8
 // Payoffs appends to dst what the holding pays if each of the outcomes wins:
 // P(j) = Σ q(i)·[i = j] + Σ q(!i)·[i ≠ j].
 func (h Holding) Payoffs(dst []domain.Decimal) []domain.Decimal {
-	var against domain.Decimal
+	against := h.Sure
 	for i := range h.Shares {
 		against = against.Add(h.Shares[i].Against)
 	}

@@ -222,6 +222,7 @@ func (s *State) instrument(i domain.Instrument) *Instrument {
 	in := s.Instruments[i]
 	if in == nil {
 		in = &Instrument{Instrument: i}
+		s.inheritPayout(in)
 		s.Instruments[i] = in
 		s.byMarket[i.Market] = append(s.byMarket[i.Market], in)
 	}

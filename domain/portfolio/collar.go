@@ -48,7 +48,7 @@ func (d *Decision) markSecondEdition(marks []domain.Mark) error {
 		d.Note(domain.NotedIgnored, "every market named is settled, or has a mark that counts more")
 		return nil
 	}
-	e.Marks = d.s.complete(e.Marks, d.caller.Role != domain.RoleBot)
+	e.Marks = d.s.complete(lastOfEach(e.Marks), d.caller.Role != domain.RoleBot)
 	if d.caller.Role != domain.RoleBot && slices.ContainsFunc(e.Marks, func(m domain.Mark) bool { return m.Asset != "" }) {
 		e.User = d.caller.User
 	}
@@ -117,6 +117,23 @@ func (d *Decision) judgeMark(m domain.Mark) (*domain.Mark, error) {
 		return nil, nil //nolint:nilnil // the payout is the last mark: there is nothing to take, and nothing wrong
 	}
 	return &m, nil
+}
+
+// lastOfEach drops the marks of a thing that the same command marks again: only its last
+// word is compared with the collar.
+func lastOfEach(marks []domain.Mark) []domain.Mark {
+	type thing struct{ market, outcome, asset string }
+	last := map[thing]int{}
+	for n, m := range marks {
+		last[thing{m.Market, m.Outcome, m.Asset}] = n
+	}
+	kept := marks[:0]
+	for n, m := range marks {
+		if last[thing{m.Market, m.Outcome, m.Asset}] == n {
+			kept = append(kept, m)
+		}
+	}
+	return kept
 }
 
 // complete returns the marks of outcomes that a command gives. In an exclusive market a

@@ -164,7 +164,7 @@ func (d *Decision) flagFill(e *domain.FillRecorded, fact ledger.Fact) {
 	if after.Quantity.Sign() < 0 && e.Side == domain.Sell && !permitted && s.KindOf(e.Market) != domain.KindPerp {
 		e.Flags = append(e.Flags, domain.FlagOversold)
 	}
-	if in != nil && in.Payout != nil {
+	if s.payoutAt(e.Instrument) != nil {
 		e.Flags = append(e.Flags, domain.FlagMarketSettled)
 	}
 	if s.strange(e.Instrument) {
@@ -266,7 +266,7 @@ func (i *Instrument) preview(bot string, f ledger.Fact) ledger.Position {
 // than mark_max_age, and without a permit it never improves equity.
 func (d *Decision) markByFill(e *domain.FillRecorded, byNotional bool, fact ledger.Fact) {
 	in := d.s.Instruments[e.Instrument]
-	if in != nil && in.Payout != nil {
+	if d.s.payoutAt(e.Instrument) != nil {
 		return
 	}
 	price := e.Price

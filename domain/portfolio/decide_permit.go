@@ -222,7 +222,7 @@ func (d *Decision) run(c *orderCheck, kind domain.MarketKind) {
 		c.reserve = risk.Reservation(o, c.exposure, c.kind, c.mark)
 	}
 	d.checkHalted(c)
-	d.checkMarketOf(c, kind, in)
+	d.checkMarketOf(c, kind)
 	if o.ReduceOnly && !c.reducing() {
 		c.fail(domain.ReasonNotReducing, o.Quantity.String(), c.exposure.Reducing.String(), "reduce_only, but only part of the quantity closes a filled position that no other order is closing")
 	}
@@ -328,7 +328,7 @@ func (s *State) display(key risk.Key) (value, limit string) {
 }
 
 // checkMarketOf checks registry, settlement, price and zone.
-func (d *Decision) checkMarketOf(c *orderCheck, kind domain.MarketKind, in *Instrument) {
+func (d *Decision) checkMarketOf(c *orderCheck, kind domain.MarketKind) {
 	s, o := d.s, c.order
 	m := s.Markets[o.Market]
 	switch {
@@ -339,8 +339,8 @@ func (d *Decision) checkMarketOf(c *orderCheck, kind domain.MarketKind, in *Inst
 	case c.kind == domain.KindOutcome && domain.One.Less(o.LimitPrice):
 		c.fail(domain.ReasonMarketMismatch, o.LimitPrice.String(), "1", "the price of an outcome share is at most 1")
 	}
-	if in != nil && in.Payout != nil {
-		c.fail(domain.ReasonMarketSettled, in.Payout.String(), "", "the outcome is settled")
+	if payout := s.payoutAt(o.Instrument); payout != nil {
+		c.fail(domain.ReasonMarketSettled, payout.String(), "", "the outcome is settled")
 	}
 	if c.reducing() {
 		return

@@ -679,7 +679,7 @@ func (h *harness) checkCaches() {
 			account := ledger.PositionOf(s.BaseAsset, held.Bot, in.Instrument)
 			require.Equal(h.t, s.Book[account], held.Cost, "%s is carried at cost", account)
 			want := held.Cost
-			if price, ok := in.priceFor(held.Bot); ok {
+			if price, ok := in.priceFor(held.Bot); ok && !in.Refunded {
 				want = held.Quantity.Mul(price)
 			}
 			require.Equal(h.t, want, held.Value, "%s is valued at its mark", account)

@@ -91,8 +91,12 @@ func (i *Instrument) drop(bot string) {
 	}
 }
 
-// worth values a holding at the current mark.
+// worth values a holding at the current mark; in a void market, which gives the cost back,
+// at its cost.
 func (i *Instrument) worth(h *Holding) domain.Decimal {
+	if i.Refunded {
+		return h.Cost
+	}
 	if price, ok := i.priceFor(h.Bot); ok {
 		return h.Quantity.Mul(price)
 	}

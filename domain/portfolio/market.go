@@ -70,6 +70,43 @@ func (s *State) together(i domain.Instrument) *Market {
 	return nil
 }
 
+// settledOutcome returns the settled outcome that an instrument is the complement of, or nil.
+func (s *State) settledOutcome(i domain.Instrument) *Instrument {
+	name, is := strings.CutPrefix(i.Outcome, payoff.Not)
+	if !is || s.together(i) == nil {
+		return nil
+	}
+	if in := s.Instruments[domain.Instrument{Market: i.Market, Outcome: name}]; in != nil && in.Payout != nil {
+		return in
+	}
+	return nil
+}
+
+// payoutAt returns what an instrument was settled at, or nil: a complement that nobody ever
+// held is settled with its outcome.
+func (s *State) payoutAt(i domain.Instrument) *domain.Decimal {
+	if in := s.Instruments[i]; in != nil {
+		return in.Payout
+	}
+	if in := s.settledOutcome(i); in != nil {
+		payout := domain.One.Sub(*in.Payout)
+		return &payout
+	}
+	return nil
+}
+
+// inheritPayout settles an instrument that appears after its outcome was settled.
+func (s *State) inheritPayout(in *Instrument) {
+	outcome := s.settledOutcome(in.Instrument)
+	if outcome == nil {
+		return
+	}
+	payout, m := domain.One.Sub(*outcome.Payout), *outcome.Mark()
+	m.Price = payout
+	in.Payout, in.Refunded, in.Corrigible = &payout, outcome.Refunded, outcome.Corrigible
+	in.Marks.push(m)
+}
+
 // instrumentsOf returns all instruments of a market that were ever traded or marked.
 func (s *State) instrumentsOf(market string) []*Instrument { return s.byMarket[market] }
 
@@ -78,8 +115,12 @@ func (s *State) instrumentsOf(market string) []*Instrument { return s.byMarket[m
 func (s *State) held(m *Market, market, bot string) payoff.Holding {
 	h := payoff.New(m.Outcomes, s.alive(m, market))
 	for _, in := range s.instrumentsOf(market) {
-		if own := in.Holding(bot); own != nil && !own.IsFlat() {
-			h.Add(in.Outcome, own.Quantity)
+		own := in.Holding(bot)
+		if own == nil || own.IsFlat() {
+			continue
+		}
+		if !h.Add(in.Outcome, own.Quantity) && s.settledOutcome(in.Instrument) != nil {
+			h.Sure = h.Sure.Add(own.Quantity)
 		}
 	}
 	return h
@@ -234,7 +275,20 @@ func (s *State) heldWorth(m *Market, market, bot string) (holds bool, value doma
 	if h.Empty() {
 		return false, domain.Zero
 	}
+	if s.refunded(m, market) { // what is filled late in a void market gets its cost back, too
+		return true, s.costIn(market, bot)
+	}
 	return true, worth(h, s.prices(h.Outcomes, market, bot))
+}
+
+// refunded reports whether a market was settled as void.
+func (s *State) refunded(m *Market, market string) bool {
+	for _, outcome := range m.Outcomes {
+		if in := s.Instruments[domain.Instrument{Market: market, Outcome: outcome}]; in == nil || !in.Refunded {
+			return false
+		}
+	}
+	return true
 }
 
 // valueOf returns what a bot's holdings would be worth together.

@@ -205,20 +205,11 @@ func (d *Decision) ownMark(e *domain.FillRecorded, price domain.Decimal, fact le
 	if permitted && d.s.Mode != domain.ModeLive {
 		return &price
 	}
-	worth, kinks := d.worthAfter(e, fact)
-	bound := d.worthBefore(e).Add(e.Notional)
-	if e.Side == domain.Sell {
-		bound = d.worthBefore(e).Sub(e.Notional)
-		if before, ok := d.priceBefore(e); ok {
-			bound = worth(before)
-		}
+	worth, kinks, bound := d.worthAfter(e, fact)
+	if e.Side == domain.Buy {
+		bound = d.worthBefore(e).Add(e.Notional)
 	}
 	return highest(price, kinks, func(m domain.Decimal) bool { return !bound.Less(worth(m)) })
-}
-
-// priceBefore returns the price of the fill's instrument for its bot before the fill.
-func (d *Decision) priceBefore(e *domain.FillRecorded) (domain.Decimal, bool) {
-	return d.s.PriceOf(e.Instrument, e.Bot)
 }
 
 // PriceOf returns the price at which a bot's holding of an instrument is valued: of a
@@ -249,12 +240,17 @@ func (d *Decision) worthBefore(e *domain.FillRecorded) domain.Decimal {
 }
 
 // worthAfter returns what they would be worth after it at a mark of the fill's
-// instrument, and the marks at which that worth may begin to rise or to fall.
-func (d *Decision) worthAfter(e *domain.FillRecorded, fact ledger.Fact) (worth func(domain.Decimal) domain.Decimal, kinks []domain.Decimal) {
+// instrument, the marks at which that worth may begin to rise or to fall, and what they are
+// worth if the fill marks nothing: an outcome without a mark has what the others leave.
+func (d *Decision) worthAfter(e *domain.FillRecorded, fact ledger.Fact) (worth func(domain.Decimal) domain.Decimal, kinks []domain.Decimal, unmarked domain.Decimal) {
 	m := d.s.together(e.Instrument)
 	if m == nil {
 		after := d.s.Instruments[e.Instrument].preview(e.Bot, fact)
-		return func(mark domain.Decimal) domain.Decimal { return after.Quantity.Mul(mark) }, nil
+		unmarked = after.Cost
+		if before, ok := d.s.PriceOf(e.Instrument, e.Bot); ok {
+			unmarked = after.Quantity.Mul(before)
+		}
+		return func(mark domain.Decimal) domain.Decimal { return after.Quantity.Mul(mark) }, nil, unmarked
 	}
 	h := d.s.held(m, e.Market, e.Bot)
 	change := fact.Quantity
@@ -263,10 +259,11 @@ func (d *Decision) worthAfter(e *domain.FillRecorded, fact ledger.Fact) (worth f
 	}
 	h.Add(e.Outcome, change)
 	marks := d.s.prices(h.Outcomes, e.Market, e.Bot)
+	unmarked = worthAt(h, marks)
 	i, _ := d.s.priced(e.Instrument, domain.Zero)
 	at := slices.Index(h.Outcomes, i.Outcome)
 	if at < 0 { // a fill of an outcome that was settled at 0
-		return func(domain.Decimal) domain.Decimal { return h.Min() }, nil
+		return func(domain.Decimal) domain.Decimal { return h.Min() }, nil, unmarked
 	}
 	rest := domain.One // what the marks of the others leave: above it, outcomes without a mark are worth 0
 	for n, mark := range marks {
@@ -279,7 +276,7 @@ func (d *Decision) worthAfter(e *domain.FillRecorded, fact ledger.Fact) (worth f
 		_, marks[at].Price = d.s.priced(e.Instrument, mark)
 		marks[at].Known = true
 		return worthAt(h, marks)
-	}, []domain.Decimal{kink}
+	}, []domain.Decimal{kink}, unmarked
 }
 
 // worthAt values a holding at marks that it does not change.

@@ -204,7 +204,7 @@ func (m *Second) behind() bool { return m.last.Sub(m.wall.Add(m.offset)) > 2*tim
 // the wall clock's pace".
 func (m *Second) AcceptClock() Answer {
 	return m.do(func() Answer {
-		if !m.wall.Add(m.offset).Before(m.last) {
+		if !m.behind() { // within the tolerance there is nothing to accept
 			return refuse("conflict")
 		}
 		m.offset = m.last.Sub(m.wall)

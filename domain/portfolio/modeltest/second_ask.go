@@ -2,6 +2,7 @@ package modeltest
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -78,7 +79,8 @@ func (m *Second) feeOf(o *SecondOrder, mark Num) Num {
 
 func (m *Second) examine(o SecondOrder) *asked {
 	o.Thing = m.read(o.Thing)
-	o.uncovers = o.ByOperator && m.restricted(o.Bot)
+	_, operator := m.allowed(o.Bot)
+	o.uncovers = o.ByOperator && operator == reduce
 	q := &asked{SecondOrder: o, mark: zero}
 	_, is := m.members[o.Bot]
 	if mark := m.price(o.Bot, o.Thing).price; mark != nil && m.kind(o.Thing.Market) != "outcome" {
@@ -177,7 +179,7 @@ func (m *Second) askMarket(q *asked) {
 		q.no("not_reducing", q.Quantity, q.closing)
 	case kind == "perp" && !q.Buys && m.price(q.Bot, q.Thing).price == nil:
 		q.no("stale_mark")
-	case kind == "outcome" && !q.leg && !q.Maker && m.inBlockedZone(&q.SecondOrder):
+	case kind == "outcome" && !q.leg && !(q.Maker && m.members[q.Bot].maker != nil) && m.inBlockedZone(&q.SecondOrder):
 		q.no("zone_blocked")
 	}
 }
@@ -219,8 +221,8 @@ func (m *Second) askLimits(q *asked) {
 	if q.Maker && b.maker == nil {
 		q.no("inventory_cap")
 	}
-	if q.Maker {
-		above("inventory_cap", add(order, m.Exposure(q.Bot, here)), b.maker)
+	if b.maker != nil {
+		above("inventory_cap", m.inventory(&q.SecondOrder), b.maker)
 	}
 	if n := len(unique(append(m.openMarkets(q.Bot), q.Thing.Market))); r.MaxOpen > 0 && n > r.MaxOpen {
 		q.no("max_open_positions", Whole(n), Whole(r.MaxOpen))
@@ -235,6 +237,64 @@ func (m *Second) askLimits(q *asked) {
 		part("category_exposure", add(order, m.Exposure("", func(market string) bool { return m.markets[market].category == category })), r.MaxGroupPct)
 	}
 	m.askRates(q)
+}
+
+// inventory is the most by which what a market maker has of one outcome may differ from what
+// it has of another, in shares, whichever of its orders are filled. Where not every outcome
+// is known, one that it has nothing of counts, too.
+func (m *Second) inventory(o *SecondOrder) Num {
+	low, high := map[string]Num{}, map[string]Num{}
+	put := func(outcome string, down, up Num) {
+		if low[outcome] == nil {
+			low[outcome], high[outcome] = zero, zero
+		}
+		low[outcome], high[outcome] = add(low[outcome], down), add(high[outcome], up)
+	}
+	may := func(t Thing, buys bool, quantity Num) { // !A is cash less A
+		outcome, isNot := strings.CutPrefix(t.Outcome, "!")
+		switch isNot = isNot && m.together(t); {
+		case !isNot && buys:
+			put(t.Outcome, zero, quantity)
+		case !isNot:
+			put(t.Outcome, neg(quantity), zero)
+		case buys:
+			put(outcome, neg(quantity), zero)
+		default:
+			put(outcome, zero, quantity)
+		}
+	}
+	has := func(t Thing) {
+		outcome, q := t.Outcome, m.quantity(o.Bot, t)
+		if m.together(t) && outcome[0] == '!' {
+			outcome, q = outcome[1:], neg(q)
+		}
+		put(outcome, q, q)
+	}
+	may(o.Thing, o.Buys, o.Quantity)
+	for _, p := range m.livePermits(o.Bot) {
+		if p.Thing.Market == o.Thing.Market {
+			may(p.Thing, p.Buys, p.Left)
+		}
+	}
+	for _, t := range m.things(o.Thing.Market) {
+		has(t)
+	}
+	outcomes := m.markets[o.Thing.Market].outcomes
+	for _, name := range outcomes {
+		put(name, zero, zero)
+	}
+	if m.kind(o.Thing.Market) != "outcome" || len(outcomes) < 2 {
+		put("none of these", zero, zero)
+	}
+	worst := zero
+	for x := range high {
+		for y := range low {
+			if x != y {
+				worst = larger(worst, sub(high[x], low[y]))
+			}
+		}
+	}
+	return worst
 }
 
 func (m *Second) askRates(q *asked) {

@@ -3,6 +3,7 @@ package modeltest
 import (
 	"slices"
 	"strings"
+	"time"
 )
 
 // The breakers that the second edition adds.
@@ -224,14 +225,21 @@ func (r SecondRules) loosened(next SecondRules) bool {
 		}
 		return n
 	}
-	before, after := r.ConfirmAfter, next.ConfirmAfter
-	tripped := func(w string) int { return map[string]int{"nothing": 0, "": 1, "reduce": 2}[w] }
+	confirms := func(d time.Duration) time.Duration {
+		if d == 0 {
+			return 10 * time.Second
+		}
+		return d
+	}
+	before, after := confirms(r.ConfirmAfter), confirms(next.ConfirmAfter)
+	reduces := func(r SecondRules) bool { return (&Second{Rules: r}).whileTripped() == reduce }
 	return limit(r.MaxDaily, next.MaxDaily) || limit(r.MaxBot, next.MaxBot) || limit(r.MaxAll, next.MaxAll) ||
 		limit(r.MaxOrder, next.MaxOrder) || limit(r.MaxPosition, next.MaxPosition) || limit(r.MaxBotPct, next.MaxBotPct) ||
 		limit(r.MaxGroupPct, next.MaxGroupPct) || limit(r.MaxMarket, next.MaxMarket) || limit(r.MaxRolling, next.MaxRolling) ||
 		limit(r.MaxBotDaily, next.MaxBotDaily) || limit(positive(r.Collar), positive(next.Collar)) || less(r.PositionDust, next.PositionDust) ||
 		count(r.MaxStreak, next.MaxStreak) || count(r.MaxOpen, next.MaxOpen) || count(r.MaxRate, next.MaxRate) || count(r.MaxPerDay, next.MaxPerDay) ||
-		(r.MarkAge > 0 && (next.MarkAge == 0 || next.MarkAge > r.MarkAge)) || next.Cooldown < r.Cooldown || (r.Collar.Sign() > 0 && after < before) ||
-		r.MinCapital.Cmp(next.MinCapital) != 0 || (r.RegisteredOnly && !next.RegisteredOnly) || tripped(next.WhileTripped) > tripped(r.WhileTripped) ||
+		(r.MarkAge > 0 && (next.MarkAge == 0 || next.MarkAge > r.MarkAge)) || next.Cooldown < r.Cooldown || after < before ||
+		r.MinCapital.Cmp(next.MinCapital) != 0 || (r.RegisteredOnly && !next.RegisteredOnly) || (reduces(next) && !reduces(r)) ||
+		(next.StopsOnlyBot && !r.StopsOnlyBot) || less(r.Dust, next.Dust) || next.TTL > r.TTL ||
 		slices.ContainsFunc(r.Blocked, func(z int) bool { return !slices.Contains(next.Blocked, z) })
 }

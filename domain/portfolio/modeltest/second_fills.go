@@ -93,6 +93,9 @@ func (m *Second) Record(f SecondFill) Answer {
 		}
 		// "A voided fill reported confirmed under a new key lives again (fill.reinstated:
 		// the new content, at a new place in the order; in a settled market paid at once)".
+		if m.tooGenerous(&f) {
+			return refuse("denied")
+		}
 		return m.book(&f, known)
 	})
 }
@@ -106,11 +109,18 @@ func (m *Second) refuseFill(f *SecondFill) string {
 	case m.kind(f.Thing.Market) == "outcome" && less(one, f.Price),
 		shares && (!f.Buys || f.Fee.Sign() < 0 || !less(f.Fee, f.Quantity)):
 		return "invalid"
-	case m.live && !f.ByOperator && !shares && less(mul(f.cash(), N("0.05")), neg(m.feeValue(f))):
-		// "In live a bot's key may not report a rebate above 5 % of the notional".
-		return "denied"
 	}
 	return ""
+}
+
+// tooGenerous: "In live a bot's key may not report a rebate above 5 % of the notional"; of one
+// in an asset without a mark nobody can say how much it is.
+func (m *Second) tooGenerous(f *SecondFill) bool {
+	if !m.live || f.ByOperator || f.Fee.Sign() >= 0 || f.FeeAsset == "shares" {
+		return false
+	}
+	unpriced := f.FeeAsset != "" && m.price("", assetThing(f.FeeAsset)).price == nil
+	return unpriced || less(mul(f.cash(), N("0.05")), neg(m.feeValue(f)))
 }
 
 // feeValue: "another asset (in P&L at its mark then, 0 without one, flagged fee_unpriced)".
@@ -227,7 +237,7 @@ func (m *Second) flag(f *SecondFill) (flags []string, within bool) {
 		is("fee_exceeded", f.FeeAsset == "" && less(add(p.fee, unit), add(p.paid, f.Fee)))
 	}
 	kind := m.kind(f.Thing.Market)
-	is("halted", m.halted(f.Bot))
+	is("halted", m.halted(f.Bot) && !(within && m.wayOut(f, p)))
 	is("oversold", !f.Buys && !within && kind != "perp" && less(m.quantity(f.Bot, f.Thing), f.Quantity))
 	is("market_settled", m.settled(f.Thing))
 	// "an outcome that a registered market does not have is … flagged outcome_unknown for
@@ -241,6 +251,17 @@ func (m *Second) flag(f *SecondFill) (flags []string, within bool) {
 	is("reported_twice", m.twice(f))
 	is("clock", m.behind())
 	return flags, within
+}
+
+// wayOut reports that a fill of a permit only reduces, and that the halt leaves that.
+func (m *Second) wayOut(f *SecondFill, p *SecondPermit) bool {
+	asked := SecondOrder{Bot: f.Bot, Thing: f.Thing, Buys: f.Buys, Quantity: f.Quantity}
+	bot, operator := m.allowed(f.Bot)
+	if p.uncovers || f.ByOperator {
+		bot = operator
+	}
+	reduces := !less(m.room(&asked, nil), f.Quantity) || p.uncovers && !less(p.closing, f.Quantity)
+	return reduces && bot == reduce
 }
 
 // twice: "The same side of one fill of a named venue under a second bot, and fills beside a

@@ -76,12 +76,6 @@ func (m *Second) allowed(id string) (bot, operator allowance) {
 	return bot, operator
 }
 
-// restricted reports whether any halt applies to a bot.
-func (m *Second) restricted(id string) bool {
-	bot, _ := m.allowed(id)
-	return bot != all
-}
-
 // halted reports whether a fill of a bot is flagged as one in a halt.
 func (m *Second) halted(id string) bool {
 	return len(m.stops) > 0 || m.members[id].status != "running" || len(m.haltedBy(id)) > 0
@@ -100,7 +94,7 @@ func (m *Second) Directed(id string) (cancel []int, closePositions bool) {
 			cancel = append(cancel, p.ID)
 		}
 	}
-	told := m.Rules.CloseOnTrip && (len(m.haltedBy(id)) > 0 || m.stops["portfolio_drawdown"])
+	told := m.Rules.CloseOnTrip && (len(m.haltedBy(id)) > 0 || len(m.stops) > 0 || m.members[id].tripped)
 	return cancel, told && bot == reduce
 }
 

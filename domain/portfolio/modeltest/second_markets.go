@@ -31,11 +31,19 @@ func (m *Second) Register(r Market) Answer {
 			return refuse("invalid")
 		}
 		is := listing{r.Kind, r.Category, r.Outcomes, able && r.Exclusive != "no"}
-		if was, known := m.markets[r.Name]; known {
-			if was.kind != is.kind || was.category != is.category || was.exclusive != is.exclusive || !slices.Equal(was.outcomes, is.outcomes) {
+		was, known := m.markets[r.Name]
+		if known && r.Exclusive == "" {
+			is.exclusive = was.exclusive
+		}
+		if known {
+			// "Adoption leaves earlier markets not exclusive until registered again": one
+			// may become exclusive, and never the other way.
+			switch same := was.kind == is.kind && was.category == is.category && slices.Equal(was.outcomes, is.outcomes); {
+			case !same, was.exclusive && !is.exclusive:
 				return refuse("conflict")
+			case was.exclusive == is.exclusive:
+				return again
 			}
-			return again
 		}
 		traded := slices.ContainsFunc(m.items, func(f item) bool { return f.thing.Market == r.Name || f.prices.Market == r.Name }) ||
 			slices.ContainsFunc(m.livePermits(""), func(p SecondPermit) bool { return p.Thing.Market == r.Name })
@@ -283,6 +291,9 @@ func (m *Second) traded() []string {
 // value returns the value of what a bot holds in a market.
 func (m *Second) value(id, market string, s supposed) Num {
 	sum := m.apart(id, market, s)
+	if m.refunded[market] {
+		return sum
+	}
 	if m.markets[market].exclusive && len(m.open(market)) > 0 {
 		sum = add(sum, worth(m.payoffs(id, market), m.marks(id, market, s)))
 	}
@@ -295,7 +306,7 @@ func (m *Second) value(id, market string, s supposed) Num {
 func (m *Second) apart(id, market string, s supposed) Num {
 	sum := zero
 	for _, t := range m.things(market) {
-		if !m.together(t) || len(m.open(market)) == 0 {
+		if !m.together(t) || len(m.open(market)) == 0 || m.refunded[market] {
 			sum = add(sum, m.valueOf(id, t, s))
 		}
 	}
@@ -304,6 +315,9 @@ func (m *Second) apart(id, market string, s supposed) Num {
 
 func (m *Second) valueOf(id string, t Thing, s supposed) Num {
 	p := m.held(id, t)
+	if m.refunded[t.Market] {
+		return p.Cost // "gives every holder his cost back"
+	}
 	if mark := m.priceWith(id, t, s); mark != nil {
 		return mul(p.Quantity, mark)
 	}

@@ -41,17 +41,26 @@ func (m *Second) Marks(by Speaker, said []Said) Answer {
 		if _, is := m.members[by.Bot]; by.Bot != "" && !is {
 			return refuse("not_found")
 		}
+		// In live a bot's key sends no marks: its fills are its word.
+		if m.live && by.Bot != "" {
+			return refuse("denied")
+		}
 		var good []Said
 		var bad []int
 		for n, s := range said {
 			s.Thing = m.read(s.Thing)
-			if s.Price.Sign() < 0 || (s.Asset == "" && m.kind(s.Thing.Market) == "outcome" && less(one, s.Price)) || (s.Asset != "" && by.Bot != "") {
+			if s.Price.Sign() < 0 || (s.Asset == "" && m.kind(s.Thing.Market) == "outcome" && less(one, s.Price)) || (s.Asset != "" && by.Bot != "") || m.unheard(s.Thing) {
 				bad = append(bad, n)
 				continue
 			}
 			good = append(good, s)
 		}
-		if len(good) == 0 {
+		// Of marks of settled outcomes, and words that do not count, nothing is taken either.
+		taken := func(s Said) bool {
+			of := m.pricedBy(s.of())
+			return !m.settled(of) && (by.Bot == "" || !m.heard(of))
+		}
+		if len(bad) > 0 && !slices.ContainsFunc(good, taken) {
 			return refuse("invalid")
 		}
 		if by.Bot != "" {
@@ -68,39 +77,44 @@ func (m *Second) Marks(by Speaker, said []Said) Answer {
 	})
 }
 
+// unheard reports that a registered market has no such outcome, and that nobody ever traded
+// or marked it: a mark of it is a slip of the feed.
+func (m *Second) unheard(t Thing) bool {
+	return t.Market != "" && !m.has(t) && !slices.ContainsFunc(m.items, func(f item) bool { return f.thing == t || f.prices == t })
+}
+
 // derived: "in an exclusive market a market mark of !A (registered with two: of the other)
 // is one of A, at 1 − it, unless the same command gives a good one of A". The last mark of
 // a thing is the command's mark of it.
 func (m *Second) derived(good []Said) []Said {
-	var out []Said
-	put := func(s Said) {
-		out = slices.DeleteFunc(out, func(o Said) bool { return o.of() == s.of() })
-		out = append(out, s)
+	var direct, out []Said
+	for n, s := range good {
+		if !slices.ContainsFunc(good[n+1:], func(o Said) bool { return o.of() == s.of() }) {
+			direct = append(direct, s)
+		}
 	}
-	for _, s := range good {
-		put(s)
-	}
-	direct := slices.Clone(out)
+	said := func(t Thing) bool { return slices.ContainsFunc(direct, func(o Said) bool { return o.of() == t }) }
 	for _, s := range direct {
 		of := s.Thing
 		is := m.markets[of.Market]
 		if s.Asset != "" || !m.together(of) {
+			out = append(out, s)
 			continue
 		}
 		outcome, isNot := strings.CutPrefix(of.Outcome, "!")
 		switch {
 		case isNot:
 			of.Outcome = outcome
-			out = slices.DeleteFunc(out, func(o Said) bool { return o == s })
 		case len(is.outcomes) == 2 && of.Outcome == is.outcomes[0]:
-			of.Outcome = is.outcomes[1]
+			out, of.Outcome = append(out, s), is.outcomes[1]
 		case len(is.outcomes) == 2:
-			of.Outcome = is.outcomes[0]
+			out, of.Outcome = append(out, s), is.outcomes[0]
 		default:
+			out = append(out, s)
 			continue
 		}
-		if !slices.ContainsFunc(direct, func(o Said) bool { return o.of() == of }) {
-			put(Said{Thing: of, Price: sub(one, s.Price)})
+		if !said(of) {
+			out = append(out, Said{Thing: of, Price: sub(one, s.Price)})
 		}
 	}
 	return out
@@ -225,7 +239,7 @@ func (m *Second) Mark(id string, t Thing) Num { return m.price(id, t).price }
 // Stale reports whether a bot's price of a thing is older than mark_max_age.
 func (m *Second) Stale(id string, t Thing) bool {
 	p := m.price(id, m.pricedBy(t))
-	return m.Rules.MarkAge > 0 && p.price != nil && m.payouts[t] == nil && m.now.Sub(p.since) > m.Rules.MarkAge
+	return m.Rules.MarkAge > 0 && p.price != nil && !m.settled(t) && m.now.Sub(p.since) > m.Rules.MarkAge
 }
 
 // --- a bot's word
@@ -245,28 +259,23 @@ func (m *Second) pricedBy(t Thing) Thing {
 // nothing."
 func (m *Second) mayMark(id string, t Thing, since time.Time) bool {
 	of := m.pricedBy(t)
-	market := m.price("", of)
-	switch {
-	case m.settled(t) || m.settled(of):
-		return false
-	case market.price != nil && (m.Rules.MarkAge == 0 || m.now.Sub(market.since) < m.Rules.MarkAge):
+	if m.settled(t) || m.settled(of) || m.heard(of) {
 		return false
 	}
 	force := m.price(id, of)
 	return force.price == nil || !since.Before(force.since)
 }
 
-// speak records a mark by a bot. In paper it is believed; in live it earns nothing.
+// heard reports that an outcome has a market mark younger than mark_max_age.
+func (m *Second) heard(t Thing) bool {
+	market := m.price("", t)
+	return market.price != nil && (m.Rules.MarkAge == 0 || m.now.Sub(market.since) < m.Rules.MarkAge)
+}
+
+// speak records a mark by a bot in paper, where it is believed.
 func (m *Second) speak(id string, t Thing, price Num) {
-	if !m.mayMark(id, t, m.now) {
-		return
-	}
-	if m.live {
-		price = m.modest(id, t, price, m.value(id, t.Market, nil))
-	}
-	if price != nil {
-		n := m.note(item{what: "mark", bot: id})
-		m.markBy(n, t, price)
+	if m.mayMark(id, t, m.now) {
+		m.markBy(m.note(item{what: "mark", bot: id}), t, price)
 	}
 }
 

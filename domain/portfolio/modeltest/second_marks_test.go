@@ -20,10 +20,8 @@ func TestAWordInLiveEarnsNothing(t *testing.T) {
 	s.trade("a", "sell", "m/YES", "1000", "0.9")
 	s.is("0.475", s.Mark("a", thing("m/YES")))
 	s.equity("10425")
-	s.ok(s.Marks(Speaker{Bot: "a"}, said("m/YES 0.8")))
+	require.Equal(t, "denied", s.Marks(Speaker{Bot: "a"}, said("m/YES 0.4")).Code)
 	s.is("0.475", s.Mark("a", thing("m/YES")))
-	s.ok(s.Marks(Speaker{Bot: "a"}, said("m/YES 0.4")))
-	s.is("0.4", s.Mark("a", thing("m/YES")))
 	require.Nil(t, s.Mark("", thing("m/YES")))
 	require.Nil(t, s.Mark("b", thing("m/YES")))
 }

@@ -117,18 +117,20 @@ func (m *Second) room(o *SecondOrder, others []SecondPermit) Num {
 		own = neg(own)
 	}
 	own = sub(own, total(among(others, o, o.Group, same), closingOf))
-	outcomes := m.markets[o.Thing.Market].outcomes
-	switch {
+	outcomes, anyhow := m.markets[o.Thing.Market].outcomes, zero
 	// "In a halt an operator's sale of what is held or purchase of what is short counts as
 	// reducing whatever it uncovers."
-	case o.uncovers:
+	if o.uncovers {
+		anyhow = larger(zero, own)
+	}
+	switch {
 	case !m.together(o.Thing) || m.settled(o.Thing):
 	case len(outcomes) == 2:
 		own = m.roomOfTwo(o, others, own)
 	case !o.Buys:
 		own = m.roomOfMore(o, others, own)
 	}
-	return larger(zero, own)
+	return larger(anyhow, own)
 }
 
 // roomOfTwo: "D = q(YES) − q(NO). An order reduces as far as it moves D toward 0: selling
@@ -205,7 +207,9 @@ func (m *Second) reserves(o *SecondOrder, left, closing, fee, mark Num, others [
 	case m.kind(o.Thing.Market) == "outcome":
 		sells := among(others, o, o.Group, func(p *SecondPermit) bool { return !p.Buys && p.Thing == o.Thing })
 		free := larger(zero, sub(m.quantity(o.Bot, o.Thing), total(sells, leftOf)))
-		opening = smaller(opening, larger(zero, sub(left, free)))
+		if opening = smaller(opening, larger(zero, sub(left, free))); opening.Sign() == 0 {
+			return zero
+		}
 	}
 	return add(m.worst(o, opening, mark), fee)
 }

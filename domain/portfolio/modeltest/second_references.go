@@ -225,6 +225,8 @@ func (s *scope) ratio(l *level) Num {
 		return zero
 	case !s.awake:
 		return sub(one, new(big.Rat).Inv(l.times))
+	case l.at.Sign() < 0 && !less(s.equity, l.at):
+		return zero // "reset with rebase is possible whenever the scope has equity ≠ 0": more is lost from there
 	case s.equity.Sign() <= 0:
 		return one
 	case !less(s.equity, l.at):

@@ -66,9 +66,10 @@ func TestSleep(t *testing.T) {
 	require.False(t, s.Bot("c").Sleeps)
 	s.is("1", s.Bot("c").Drawdown)
 	require.Equal(t, "tripped", s.Status(Alarm{BotDD, "c"}))
-	s.no("would_retrip", s.Reset(Alarm{BotDD, "c"}, true))
-	s.ok(s.Allocate("c", N("101"))) // from −1: the reference was .9 ÷ .9 × 0, and is 101 now
-	s.is("1/101", s.Bot("c").Drawdown)
+	s.ok(s.Reset(Alarm{BotDD, "c"}, true))
+	s.is("0", s.Bot("c").Drawdown) // a person accepted the debt
+	s.ok(s.Allocate("c", N("101")))
+	s.is("0", s.Bot("c").Drawdown)
 }
 
 // Asleep, a reference is a multiple of the last equity; a debt that wakes it keeps that.

@@ -32,7 +32,7 @@ func (m *Second) Settle(s Settlement) Answer {
 			return refuse("not_found")
 		// "A bot narrows a settlement only in imports and in markets that are not
 		// exclusive."
-		case m.kind(s.Market) != "outcome" || (s.Bot != "" && exclusive):
+		case m.kind(s.Market) != "outcome" || (s.Bot != "" && exclusive && (s.Outcome == "" || m.together(m.read(Thing{s.Market, s.Outcome})))):
 			return refuse("invalid")
 		case s.Void:
 			return m.refund(s)
@@ -81,13 +81,14 @@ func (m *Second) payoutsOf(s Settlement) (pay map[Thing]Num, code string) {
 // settles both; with more, it takes 0 or 1: 1 settles all others at 0".
 func (m *Second) expand(s Settlement) (map[string]Num, string) {
 	t := m.read(Thing{s.Market, s.Outcome})
+	if outcome, isNot := strings.CutPrefix(t.Outcome, "!"); isNot && m.together(t) {
+		t.Outcome, s.Payout = outcome, sub(one, s.Payout) // "!A pays 1 − payout(A)."
+	}
 	out := map[string]Num{t.Outcome: s.Payout}
 	outcomes := m.markets[s.Market].outcomes
 	switch {
 	case !m.together(t):
 		return out, ""
-	case strings.HasPrefix(t.Outcome, "!"):
-		return nil, "invalid"
 	case len(outcomes) > 2 && s.Payout.Sign() != 0 && s.Payout.Cmp(one) != 0:
 		return nil, "invalid"
 	}
@@ -208,7 +209,7 @@ func (m *Second) close(s Settlement, things []Thing, with func(Thing) item) {
 	}
 	for n := range m.permits {
 		p := &m.permits[n]
-		p.gone = p.gone || slices.Contains(things, p.Thing)
+		p.gone = p.gone || slices.Contains(things, p.Thing) || s.Void && p.Thing.Market == s.Market
 	}
 	// "A payout ends every waiting mark of the market."
 	maps.DeleteFunc(m.waits, func(t Thing, _ waiting) bool { return t.Market == s.Market })
