@@ -2,7 +2,6 @@ package portfolio
 
 import (
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
