@@ -20,9 +20,8 @@ func paired(t *testing.T, o rigged) *rig {
 	r := newRig(t, o).opened()
 	r.must("admin", main+"/limits", `{"adopt":true,"reason":"risk lives in markets","max_daily_loss_pct":"0.99","breaker_stops":"bot"}`)
 	r.must("operator", main+"/markets", `{"market":"rain","kind":"outcome","outcomes":["YES","NO"]}`)
-	for body, outcome := range map[string]string{`"quantity":"50","price":"0.30"`: "YES", `"quantity":"30","price":"0.49"`: "NO"} {
-		r.must("alpha", main+"/fills", `{"bot":"alpha","market":"rain","side":"buy","outcome":"`+outcome+`","trade_id":"`+outcome+`",`+body+`}`)
-	}
+	r.must("alpha", main+"/fills", `{"bot":"alpha","market":"rain","side":"buy","outcome":"YES","trade_id":"y","quantity":"50","price":"0.30"}`)
+	r.must("alpha", main+"/fills", `{"bot":"alpha","market":"rain","side":"buy","outcome":"NO","trade_id":"n","quantity":"30","price":"0.49"}`)
 	return r
 }
 

@@ -235,12 +235,9 @@ func (r *run) open(first *tradefile.Row, capital domain.Decimal) {
 }
 
 // edition returns the policy under the second edition of the rules, which a new portfolio
-// lives by unless its policy asks for the first. Dust and the collar stay off: a file says
+// lives by. Dust and the collar stay off: a file says
 // what happened, to the last share.
 func edition(p domain.Policy) domain.Policy {
-	if p.Rules != 0 && !p.Second() {
-		return p
-	}
 	return p.Adopted(domain.ModePaper, domain.ClockImported, BaseAsset)
 }
 

@@ -197,7 +197,7 @@ func TestMarkedBotFills(t *testing.T) { editions(t, markedBotFills) }
 
 func markedBotFills(t *testing.T, rules string) {
 	files := sharedFiles(t, "polymarket-bot-fills.csv", "polymarket-bot-resolutions.csv")
-	s := under(t, rules)
+	s := under(t, rules, resolved)
 	s.Ok("import", "--capital", "1000", files[0], files[1])
 	var rows []plainRow
 	for i, c := range petstest.ReadCSV(t, files[0]) {
@@ -228,10 +228,7 @@ func tapeShell(t testing.TB) *petstest.Shell {
 		dir, err := os.MkdirTemp("", "pets-tape-")
 		require.NoError(t, err)
 		s := &petstest.Shell{T: t, Dir: dir, Ctx: t.Context(), Env: []string{"PETS_STORE=embedded:" + filepath.Join(dir, "store")}}
-		// Under the second edition the fill of a bot without a permit raises no value, so a
-		// tape of other people's trades would mark next to nothing.
-		petstest.FirstEdition(t, filepath.Join(dir, "store"), time.UnixMilli(1778785046457).UTC()) // when its first row was
-		r := s.Run("import", "--capital", tapeCapital, "--json", file)                             // no witness knows of the portfolio
+		r := s.Run("import", "--capital", tapeCapital, "--json", file)
 		require.Equal(t, 0, r.Code, r.Err)
 		petstest.Tape.Out = r.Out
 		petstest.Tape.Dir = dir

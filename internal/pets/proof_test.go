@@ -98,21 +98,28 @@ func editions(t *testing.T, prove func(t *testing.T, rules string)) {
 	}
 }
 
-// under returns a shell whose new portfolios live by an edition of the rules.
-func under(t testing.TB, rules string) *petstest.Shell {
+// under returns a shell whose portfolio main lives by an edition of the rules. One of the first
+// edition is there when files are imported that begin at a time.
+func under(t testing.TB, rules, begin string) *petstest.Shell {
 	t.Helper()
 	s := petstest.New(t)
-	s.SetEnv("RULES", rules)
+	if rules == "1" {
+		petstest.FirstEdition(t, s.Store(), plainTime(t, begin))
+		s.Run("import", "-p", "before", "../../docs/examples/import/fills.csv") // makes the witness, and says so
+	}
 	return s
 }
+
+// resolved is when the first market of the bots' files was resolved.
+const resolved = "2026-03-01T16:07:09.623297Z"
 
 // wallet imports the wallet's ledger with a capital.
 func wallet(t testing.TB, rules, capital string) *petstest.Shell {
 	t.Helper()
 	files := sharedFiles(t, "polymarket-wallet.csv")
-	s := under(t, rules)
+	s := under(t, rules, "2026-01-09T07:54:14Z")
 	s.Ok("import", "--capital", capital, files[0])
-	require.Contains(t, s.Ok("events", "--json", "--type", "portfolio.opened"), `"rules":`+rules)
+	require.Equal(t, rules == "2", strings.Contains(s.Ok("events", "--json", "--type", "portfolio.opened"), `"rules":2`))
 	return s
 }
 
@@ -385,7 +392,7 @@ func TestProofBotAsTrades(t *testing.T) { editions(t, proofBotAsTrades) }
 
 func proofBotAsTrades(t *testing.T, rules string) {
 	resolutions := sharedFiles(t, "polymarket-bot-resolutions.csv")[0]
-	s := under(t, rules)
+	s := under(t, rules, resolved)
 	s.Ok("import", "--capital", "1000", "--as-trades", "--bot", "sweep", resolutions)
 	s.Ok("import", "-p", "hundred", "--capital", "100", "--as-trades", resolutions)
 	var v statsJSON
@@ -438,7 +445,7 @@ func TestProofBotFills(t *testing.T) { editions(t, proofBotFills) }
 
 func proofBotFills(t *testing.T, rules string) {
 	files := sharedFiles(t, "polymarket-bot-fills.csv", "polymarket-bot-resolutions.csv")
-	s := under(t, rules)
+	s := under(t, rules, resolved)
 	var summary struct{ Rows, Recorded, Findings, Duplicates, Oversold int }
 	s.JSON(&summary, "import", "--capital", "1000", files[0], files[1])
 	require.Equal(t, 2059, summary.Recorded)

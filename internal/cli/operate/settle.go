@@ -148,10 +148,10 @@ func byPayout(payouts map[string]domain.Decimal) []string {
 func (a *app) settle(ctx context.Context, body commands.SettleMarket) error {
 	return a.postPaid(ctx, "/settlements", body, func(r *paidRecord) string {
 		if r.out != nil {
-			return fmt.Sprintf("%s is settled: %s", r.out.Market, paysWhat(r.out.Payouts, r.out.Void))
+			return fmt.Sprintf("%s is settled: %s", r.out.Market, a.paysWhat(r.out.Payouts, r.out.Void))
 		}
 		if body.Outcome == "" {
-			return fmt.Sprintf("%s is settled: %s", body.Market, paysWhat(body.Payouts, body.Void))
+			return fmt.Sprintf("%s is settled: %s", body.Market, a.paysWhat(body.Payouts, body.Void))
 		}
 		return settledWords(body, r.settled)
 	})
@@ -161,7 +161,7 @@ func (a *app) settle(ctx context.Context, body commands.SettleMarket) error {
 const mostPaying = 8
 
 // paysWhat says what the outcomes pay.
-func paysWhat(payouts map[string]domain.Decimal, void bool) string {
+func (a *app) paysWhat(payouts map[string]domain.Decimal, void bool) string {
 	if void {
 		return "void, every holder has the cost back"
 	}
@@ -175,7 +175,7 @@ func paysWhat(payouts map[string]domain.Decimal, void bool) string {
 		said = append(said, fmt.Sprintf("%s pays %s", outcome, payouts[outcome]))
 	}
 	if nothing > 0 {
-		said = append(said, fmt.Sprintf("%d more: pets events --type market", nothing))
+		said = append(said, fmt.Sprintf("%d more: %s", nothing, a.Typed("events", "--type", "market")))
 	}
 	return strings.Join(said, ", ")
 }
@@ -252,7 +252,7 @@ func (a *app) correct(c *cobra.Command, body portfolio.Correction, reason string
 	}
 	send := commands.CorrectSettlement{Market: body.Market, Payouts: body.Payouts, Void: body.Void, Rebase: body.Rebase, Reason: reason}
 	return a.postPaid(c.Context(), "/settlements/correct", send, func(*paidRecord) string {
-		what := fmt.Sprintf("%s is corrected: %s", body.Market, paysWhat(body.Payouts, body.Void))
+		what := fmt.Sprintf("%s is corrected: %s", body.Market, a.paysWhat(body.Payouts, body.Void))
 		if body.Rebase {
 			what += "; losses are measured from the equity after it"
 		}

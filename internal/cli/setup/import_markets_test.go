@@ -31,7 +31,6 @@ func TestTheEditionOfAnImport(t *testing.T) {
 		want map[string]any
 	}{
 		"by default": {nil, map[string]any{"rules": json.Number("2"), "while_tripped": "reduce", "min_capital": "1", "position_dust_usd": nil, "mark_collar": nil}},
-		"the first":  {[][2]string{{"RULES", "1"}}, map[string]any{"rules": json.Number("1"), "while_tripped": nil, "min_capital": nil, "position_dust_usd": nil}},
 		"of one's own": {
 			[][2]string{{"POSITION_DUST_USD", "0.2"}, {"MARK_COLLAR", "0.3"}, {"MIN_CAPITAL", "5"}},
 			map[string]any{"rules": json.Number("2"), "position_dust_usd": "0.2", "mark_collar": "0.3", "min_capital": "5"},

@@ -129,6 +129,7 @@ var Reached = []struct {
 
 	{"portfolio open", Through, "new"},
 	{"limits set", Through, "fee_bps=1 --reason x"},
+	{"limits adopt", Through, "--reason x --yes"},
 	{"override request", Through, "clock --reason x"},
 	{"override confirm", Through, "o1"},
 	{"deposit", Through, "1"},
@@ -140,6 +141,9 @@ var Reached = []struct {
 	{"market add", Through, "m"},
 	{"mark", Through, "m YES 0.5"},
 	{"settle", Through, "m YES 1"},
+	{"correct", Through, "m --payouts YES=1,NO=0 --reason x"},
+	{"sets split", Through, "--bot alpha --market m --quantity 1 --set-id s-1"},
+	{"sets merge", Through, "--bot alpha --market m --quantity 1 --set-id s-2"},
 	{"permit ask", Through, "--bot alpha --market m --outcome YES --side buy --quantity 1 --limit-price 0.4"},
 	{"permit place", Through, "p1"},
 	{"permit release", Through, "p1"},
