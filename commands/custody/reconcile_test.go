@@ -59,7 +59,7 @@ func TestADifferenceStopsTransfers(t *testing.T) {
 func TestAShortageOpensNothing(t *testing.T) {
 	t.Parallel()
 	s := newWorld(t).serve(memory.New())
-	s.open(`{"rules":2,"mark_collar":"0.25"}`)
+	s.open(`{"rules":2}`)
 	placed := s.permit(domain.Buy, "10") // reserves 5 of what is missing
 	s.must(olga, commands.RecordDeposit{Wallet: domain.WalletHot, Amount: dec("5.000001")})
 	reconcile := func() {

@@ -159,6 +159,9 @@ func (s *server) open(limits string) {
 	live := paper
 	live.ID, live.Mode, live.Gate, live.Evidence = main, domain.ModeLive, &gate, evidence
 	live.Defaults, live.Limits = domain.DefaultPolicy(domain.ModeLive), []byte(limits)
+	if strings.Contains(limits, `"rules":2`) {
+		live.Defaults = domain.NewPolicy(domain.ModeLive, domain.ClockWall, "USDC")
+	}
 	s.must(olga, live)
 	s.register()
 	var facts []commands.Command

@@ -235,9 +235,12 @@ func (r *run) open(first *tradefile.Row, capital domain.Decimal) {
 }
 
 // edition returns the policy under the second edition of the rules, which a new portfolio
-// lives by. Dust and the collar stay off: a file says
+// lives by: no environment asks for the first, and a caller that does gets it. Dust and the collar stay off: a file says
 // what happened, to the last share.
 func edition(p domain.Policy) domain.Policy {
+	if p.Rules != 0 && !p.Second() {
+		return p
+	}
 	return p.Adopted(domain.ModePaper, domain.ClockImported, BaseAsset)
 }
 
