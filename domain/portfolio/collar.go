@@ -213,6 +213,7 @@ func (d *Decision) waits(m domain.Mark) bool {
 // marketMark returns the mark of the market for an outcome: its own, or with two outcomes
 // 1 − that of the other; nil for none.
 func (s *State) marketMark(i domain.Instrument) *MarkEntry {
+	i = s.Named(i)
 	if in := s.Instruments[i]; in != nil && in.Mark() != nil {
 		return in.Mark()
 	}
@@ -220,7 +221,11 @@ func (s *State) marketMark(i domain.Instrument) *MarkEntry {
 	if m == nil || len(m.Outcomes) != minOutcomes {
 		return nil
 	}
-	i.Outcome = m.Outcomes[1-slices.Index(m.Outcomes, i.Outcome)]
+	at := slices.Index(m.Outcomes, i.Outcome)
+	if at < 0 {
+		return nil
+	}
+	i.Outcome = m.Outcomes[1-at]
 	if in := s.Instruments[i]; in != nil && in.Mark() != nil {
 		e := *in.Mark()
 		e.Price = domain.One.Sub(e.Price)

@@ -177,8 +177,8 @@ func (s *State) prices(outcomes []string, market, bot string) []payoff.Mark {
 }
 
 // takeMarks makes the marks that complements had by themselves before their market was
-// registered those of the outcomes, where these have none: from then on they are marked
-// together.
+// registered those of the outcomes, where these have none, and what waits beyond the collar
+// with them: from then on they are marked together.
 func (s *State) takeMarks(market string, m *Market) {
 	for _, outcome := range m.Outcomes {
 		from := s.Instruments[domain.Instrument{Market: market, Outcome: payoff.Complement(outcome)}]
@@ -186,6 +186,7 @@ func (s *State) takeMarks(market string, m *Market) {
 			continue
 		}
 		i := domain.Instrument{Market: market, Outcome: outcome}
+		s.takeWaiting(i, from)
 		if in := s.Instruments[i]; in == nil || len(in.Marks) == 0 {
 			if marks := from.Marks.complement(); len(marks) > 0 {
 				s.instrument(i).Marks, from.Marks = marks, nil
@@ -200,6 +201,22 @@ func (s *State) takeMarks(market string, m *Market) {
 			}
 		}
 		from.Own = nil
+	}
+}
+
+// takeWaiting makes a mark that waits for a complement one that waits for its outcome,
+// unless one of its own does, or it is no price of a share.
+func (s *State) takeWaiting(i domain.Instrument, from *Instrument) {
+	if from.Waiting == nil {
+		return
+	}
+	w := *from.Waiting
+	s.setWaiting(from, nil)
+	if in := s.Instruments[i]; in != nil && in.Waiting != nil {
+		return
+	}
+	if w.Price = domain.One.Sub(w.Price); w.Price.Sign() >= 0 && !domain.One.Less(w.Price) {
+		s.setWaiting(s.instrument(i), &w)
 	}
 }
 
