@@ -276,3 +276,26 @@ func (p Position) Settlement(payout domain.Decimal, at time.Time) Trade {
 	}
 	return Trade{Side: side, Quantity: p.Quantity.Abs(), Notional: p.Quantity.Abs().Mul(payout), At: at}
 }
+
+// Join returns two positions of one bot, both long or both short, as one: what both cost is
+// kept, and so is what their episodes came to so far. It bears the name of the one that was
+// opened first.
+func (p Position) Join(q Position) Position {
+	switch {
+	case p.IsFlat():
+		return q
+	case q.IsFlat():
+		return p
+	}
+	if q.Episode.OpenedAt.Before(p.Episode.OpenedAt) {
+		p, q = q, p
+	}
+	a, b := p.Episode, q.Episode
+	a.Entered, a.EntryNotional, a.ExitNotional = a.Entered.Add(b.Entered), a.EntryNotional.Add(b.EntryNotional), a.ExitNotional.Add(b.ExitNotional)
+	a.Fees, a.Income, a.Funding = a.Fees.Add(b.Fees), a.Income.Add(b.Income), a.Funding.Add(b.Funding)
+	a.Sized, a.Worth = a.Sized && b.Sized, a.Worth.Add(b.Worth)
+	if !a.Sized {
+		a.Worth = domain.Zero
+	}
+	return Position{Quantity: p.Quantity.Add(q.Quantity), Cost: p.Cost.Add(q.Cost), Episode: a}
+}

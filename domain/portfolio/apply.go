@@ -1,6 +1,7 @@
 package portfolio
 
 import (
+	"slices"
 	"time"
 
 	"pets/domain"
@@ -30,7 +31,7 @@ func (s *State) Apply(at domain.Stamp, event domain.Event) {
 		}
 		s.rearm()
 	case *domain.MarketRegistered:
-		s.register(e)
+		s.register(at, e)
 	case *domain.BotRegistered:
 		s.Bots[e.Bot] = &Bot{ID: e.Bot, Strategy: e.Strategy, Kind: e.Kind, InventoryCap: e.InventoryCap, Status: Registered}
 	case *domain.BotStarted:
@@ -224,7 +225,9 @@ func (s *State) instrument(i domain.Instrument) *Instrument {
 		in = &Instrument{Instrument: i}
 		s.inheritPayout(in)
 		s.Instruments[i] = in
-		s.byMarket[i.Market] = append(s.byMarket[i.Market], in)
+		of := s.byMarket[i.Market]
+		n, _ := slices.BinarySearchFunc(of, in, compareInstruments)
+		s.byMarket[i.Market] = slices.Insert(slices.Clip(of), n, in) // whoever walks over the old ones goes on
 	}
 	return in
 }

@@ -100,6 +100,9 @@ func (d *Decision) judgesBot() bool {
 func (d *Decision) knownFill(e *domain.FillRecorded) (answered, again bool, err error) {
 	ref, ok := d.s.fillRef(d.s.fillKey(e.FillID, e.Market))
 	content := contentOfFill(e)
+	if older := d.s.formerly(e); ok && older != nil && contentOfFill(older) == ref.Content {
+		content = ref.Content
+	}
 	switch {
 	case !ok:
 		return false, false, nil

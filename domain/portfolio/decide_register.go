@@ -73,6 +73,9 @@ func (d *Decision) emitMarket(e *domain.MarketRegistered) error {
 	}
 	e.Checked = check
 	if m := d.s.Markets[e.Market]; e.Exclusive && (m == nil || !m.Exclusive) {
+		if err := d.checkJoins(e); err != nil {
+			return err
+		}
 		e.Changes = d.s.changedBy(e)
 	}
 	d.emit(e)

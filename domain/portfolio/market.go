@@ -190,6 +190,7 @@ func (s *State) takeMarks(market string, m *Market) {
 		if in := s.Instruments[i]; in == nil || len(in.Marks) == 0 {
 			if marks := from.Marks.complement(); len(marks) > 0 {
 				s.instrument(i).Marks, from.Marks = marks, nil
+				s.markOther(i, m, marks)
 			}
 		}
 		for _, own := range from.Own {
@@ -201,6 +202,18 @@ func (s *State) takeMarks(market string, m *Market) {
 			}
 		}
 		from.Own = nil
+	}
+}
+
+// markOther gives the other one of two outcomes the marks that those of one leave it, if it
+// has none.
+func (s *State) markOther(i domain.Instrument, m *Market, marks markStack) {
+	if len(m.Outcomes) != minOutcomes {
+		return
+	}
+	i.Outcome = payoff.Canonical(m.Outcomes, payoff.Complement(i.Outcome))
+	if other := s.instrument(i); len(other.Marks) == 0 {
+		other.Marks = marks.complement()
 	}
 }
 
@@ -426,7 +439,7 @@ func (s *State) costIn(market, bot string) domain.Decimal {
 
 // register records a market, again when its tokens become known. A market that is
 // registered after it was traded is valued anew: that change is a flow.
-func (s *State) register(e *domain.MarketRegistered) {
+func (s *State) register(at domain.Stamp, e *domain.MarketRegistered) {
 	m := &Market{Kind: e.Kind, Outcomes: e.Outcomes, Category: e.Category, Tokens: e.Tokens, Condition: e.Condition, Checked: e.Checked, Exclusive: e.Exclusive}
 	old := s.Markets[e.Market]
 	s.Markets[e.Market] = m
@@ -434,15 +447,17 @@ func (s *State) register(e *domain.MarketRegistered) {
 	case old != nil && old.Exclusive && m.Exclusive:
 		m.Held = old.Held
 	case m.Exclusive:
-		s.beginTogether(e.Market, m)
+		s.beginTogether(at, e.Market, m)
 	}
 }
 
 // beginTogether values the holdings of a market together that were valued one by
-// one. What that changes scales the references as a flow does.
-func (s *State) beginTogether(market string, m *Market) {
+// one. What that changes scales the references as a flow does. Live permits were granted
+// outcome by outcome, and claim anew what there is: no share is promised twice.
+func (s *State) beginTogether(at domain.Stamp, market string, m *Market) {
 	all := s.Equity()
 	s.takeMarks(market, m)
+	s.joinComplements(market, m)
 	for _, bot := range s.holdersOf(m, market) {
 		b := s.bot(bot)
 		before, positions := b.Equity(), domain.Zero
@@ -462,6 +477,9 @@ func (s *State) beginTogether(market string, m *Market) {
 		for _, h := range in.Holdings { // by itself, at the marks that were taken over
 			h.Value = in.worth(h)
 		}
+	}
+	for bot := range s.permits.byBot { // each bot's permits are its own
+		s.reclaimTogether(at, bot, market, m)
 	}
 	s.effects.Moved, s.effects.Performed = s.effects.Moved[:0], false
 	s.flow(all)

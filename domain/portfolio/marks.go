@@ -120,18 +120,32 @@ func (s *State) StalePositions(now time.Time) int {
 // settleMark makes the mark of a fill of an instrument final.
 func (s *State) settleMark(in *Instrument, bot string, revision uint64) {
 	in.settleMark(bot, revision)
-	if i, _ := s.priced(in.Instrument, domain.Zero); i != in.Instrument {
-		s.instrument(i).settleMark(bot, revision)
+	if other := s.markedAt(in.Instrument); other != nil {
+		other.settleMark(bot, revision)
 	}
 }
 
 // pullMark removes the mark of a voided fill of an instrument.
 func (s *State) pullMark(in *Instrument, bot string, revision uint64) {
 	in.pullMark(bot, revision)
-	if i, _ := s.priced(in.Instrument, domain.Zero); i != in.Instrument {
-		s.instrument(i).pullMark(bot, revision)
-		s.revalue(s.instrument(i))
+	if other := s.markedAt(in.Instrument); other != nil {
+		other.pullMark(bot, revision)
+		s.revalue(other)
 	}
+}
+
+// markedAt returns the other instrument that a fill of one may have marked, or nil: of a
+// complement its outcome, and with two outcomes the other, which a fill marked by another
+// name before the market was registered.
+func (s *State) markedAt(i domain.Instrument) *Instrument {
+	if to, _ := s.priced(i, domain.Zero); to != i {
+		return s.instrument(to)
+	}
+	if m := s.together(i); m != nil && len(m.Outcomes) == minOutcomes {
+		i.Outcome = m.Outcomes[1-slices.Index(m.Outcomes, i.Outcome)]
+		return s.Instruments[i]
+	}
+	return nil
 }
 
 func (i *Instrument) settleMark(bot string, revision uint64) {

@@ -80,8 +80,8 @@ type State struct {
 	Breakers    map[risk.Key]*risk.Breaker    `json:"-"`
 
 	permits permitIndex
-	// byMarket is an index of Instruments, in the order in which they appeared. It is
-	// no part of a snapshot.
+	// byMarket is an index of Instruments, sorted by outcome, so that a restored state
+	// answers alike. It is no part of a snapshot.
 	byMarket map[string][]*Instrument
 	// waiting counts the marks that are confirmed by time: of instruments, and of assets
 	// that have a mark in force.
