@@ -353,27 +353,34 @@ func (q *request) directed(all []commands.Directive) []commands.Directive {
 }
 
 // told keeps the directives of an answer for the caller, as the stream does: a bot is told
-// nothing of other bots, nor of their orders. An order of which nothing is known any more stays.
+// nothing of other bots, nor of their orders. An order of which nothing is known any more stays; where
+// nothing can be read, none does.
 func (q *request) told(all []commands.Directive) []commands.Directive {
 	own := q.directed(all)
 	if q.key.caller.Role != domain.RoleBot || !slices.ContainsFunc(own, func(d commands.Directive) bool { return len(d.Permits) > 0 }) {
 		return own
 	}
-	p, err := q.api.followed(q.r.Context(), q.portfolio())
-	if err != nil {
-		return own
+	if p, err := q.api.followed(q.r.Context(), q.portfolio()); err == nil {
+		err = p.Read(func(s *portfolio.State) error {
+			own = ownOrders(own, func(permit string) bool {
+				known := s.Permits[permit]
+				return known != nil && known.Bot != q.key.caller.Bot
+			})
+			return nil
+		})
+		if err == nil {
+			return own
+		}
 	}
-	_ = p.Read(func(s *portfolio.State) error {
-		foreign := func(permit string) bool {
-			known := s.Permits[permit]
-			return known != nil && known.Bot != q.key.caller.Bot
-		}
-		for i := range own {
-			own[i].Permits = slices.DeleteFunc(slices.Clone(own[i].Permits), foreign)
-		}
-		return nil
-	}) // what cannot be read takes nothing away
-	return slices.DeleteFunc(own, func(d commands.Directive) bool { return d.Action == commands.ActionCancelOrders && len(d.Permits) == 0 })
+	return ownOrders(own, func(string) bool { return true }) // nobody says whose they are: the bot is told of none
+}
+
+// ownOrders drops the orders of other bots, and what says nothing but to cancel them.
+func ownOrders(told []commands.Directive, foreign func(permit string) bool) []commands.Directive {
+	for i := range told {
+		told[i].Permits = slices.DeleteFunc(slices.Clone(told[i].Permits), foreign)
+	}
+	return slices.DeleteFunc(told, func(d commands.Directive) bool { return d.Action == commands.ActionCancelOrders && len(d.Permits) == 0 })
 }
 
 // stream exchanges the place of a request for one of an event stream, so that it
