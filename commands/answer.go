@@ -301,6 +301,8 @@ func DirectivesOf(event domain.Event) []Directive {
 		if len(e.Shrunk) > 0 {
 			return []Directive{{Action: ActionGroupShrunk, Bots: []string{e.Bot}, Reason: "another order of their group was filled", Shrunk: e.Shrunk}}
 		}
+	case *domain.FillReinstated:
+		return DirectivesOf(&e.FillRecorded)
 	case *domain.ArbitrageTimedOut:
 		if e.Close && len(e.Open) > 0 {
 			return []Directive{{Action: ActionCloseLegs, Bots: []string{e.Bot}, Reason: "the legs of " + e.Arbitrage + " were not all filled in time", Legs: e.Open}}

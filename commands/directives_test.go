@@ -123,6 +123,25 @@ func TestAFillSaysWhatItLeavesOfItsGroup(t *testing.T) {
 			Shrunk: []domain.ShrunkOrder{{Permit: stops, Left: dec("70")}},
 		}}, a.Directives)
 	}
+	// A repeat never raises what a later fill has left: first 50, then nothing.
+	later := fill("a", "h", "sell", "20", "0.9")
+	later.PermitID = takes
+	e.must("main", botCaller("a"), later)
+	a, err := e.engine.Do(t.Context(), "main", r)
+	require.NoError(t, err)
+	require.Equal(t, []domain.ShrunkOrder{{Permit: stops, Left: dec("50")}}, a.Directives[0].Shrunk)
+	e.must("main", botCaller("a"), ReleasePermit{Permit: stops})
+	a, err = e.engine.Do(t.Context(), "main", r)
+	require.NoError(t, err)
+	require.Equal(t, []domain.ShrunkOrder{{Permit: stops, Left: domain.Zero}}, a.Directives[0].Shrunk)
+}
+
+// A fill that was voided and lives again tells the bot likewise what it leaves.
+func TestAReinstatedFillSaysWhatItLeaves(t *testing.T) {
+	shrunk := []domain.ShrunkOrder{{Permit: "p2", Left: dec("70")}}
+	told := DirectivesOf(&domain.FillReinstated{FillRecorded: domain.FillRecorded{FillID: domain.FillID{Bot: "a"}, Shrunk: shrunk}})
+	require.Equal(t, []string{ActionGroupShrunk}, actionsOf(told))
+	require.Equal(t, shrunk, told[0].Shrunk)
 }
 
 // "after the time-out it is directed to close the leg"

@@ -77,7 +77,7 @@ func (e *Engine) renew(ctx context.Context, id string, requests []Request, resul
 		live := w.livePermits(p.s)
 		for _, i := range again {
 			a, bot := &results[i].Answer, botOf(&requests[i])
-			a.Directives = renewed(a.Directives, standing, bot)
+			a.Directives = renewed(a.Directives, standing, bot, p.s)
 			if a.Permit != nil && a.Permit.Allowed {
 				a.Permit = a.Permit.renewed(live, obstacles(p.s, bot))
 			}
@@ -145,13 +145,14 @@ func obstacles(s *portfolio.State, bot string) []domain.Reason {
 
 // renewed returns the directives of a repeated answer: those of the first answer
 // that still apply, and the current ones.
-func renewed(first, standing []Directive, bot string) []Directive {
+func renewed(first, standing []Directive, bot string, s *portfolio.State) []Directive {
 	out := []Directive{}
 	for _, d := range first {
 		switch d.Action {
 		case ActionCancelOrders, ActionCloseLegs: // what stands names the orders and legs of now
 			continue
-		case ActionGroupShrunk: // as long as the orders exist
+		case ActionGroupShrunk:
+			d.Shrunk = shrunkNow(d.Shrunk, s)
 			out = append(out, d)
 			continue
 		}
@@ -165,6 +166,20 @@ func renewed(first, standing []Directive, bot string) []Directive {
 		}
 	}
 	return out
+}
+
+// shrunkNow returns the orders of a group with what may be left of them now: a later fill may
+// have left less, and of a permit that is over nothing is left.
+func shrunkNow(orders []domain.ShrunkOrder, s *portfolio.State) []domain.ShrunkOrder {
+	now := slices.Clone(orders)
+	for n := range now {
+		left := domain.Zero
+		if p := s.Permits[now[n].Permit]; p != nil {
+			left = p.Left
+		}
+		now[n].Left = now[n].Left.Min(left)
+	}
+	return now
 }
 
 func directs(all []Directive, action, bot string) bool {

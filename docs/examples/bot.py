@@ -118,7 +118,8 @@ class Bot:
                 self.closing = self.closing or d["action"] == "close_positions"
                 self.unmatched = self.unmatched or d["action"] == "close_legs"  # which and how much, /positions says
                 self.cancelled.update(d.get("permits") or [])  # cancel_orders
-                self.left.update({order["permit"]: order["left"] for order in d.get("shrunk") or []})  # group_shrunk
+                for order in d.get("shrunk") or []:  # group_shrunk; a repeat may come after a later one, so the smaller counts
+                    self.left[order["permit"]] = min(order["left"], self.left.get(order["permit"], order["left"]), key=float)
                 self.wake.set()
 
     def listen(self):

@@ -73,6 +73,9 @@ func (d *Decision) book(event domain.Event, e *domain.FillRecorded, paid int) {
 	if p := d.s.Permits[e.Permit]; p != nil && p.Live(d.now) && permits(&p.Order, e) {
 		e.Shrunk = d.s.shrinks(d.now, p, e.Quantity)
 	}
+	if again, is := event.(*domain.FillReinstated); is { // it has a copy of the fill
+		again.Shrunk = e.Shrunk
+	}
 	effects := d.fact(event)
 	moved := append([]string(nil), effects.Moved...)
 	trades := make([]closing, 0, len(effects.Closed))

@@ -61,6 +61,23 @@ func TestAGroupCountsAsItsLargest(t *testing.T) {
 	}
 }
 
+// "A fill in the group leaves each at most G − what the group filled": also one that was voided
+// and lives again.
+func TestAReinstatedFillShrinksItsGroup(t *testing.T) {
+	h := second(t, "1000", quietPolicy)
+	h.exclusive("m", "YES", "NO")
+	h.fill("a", "m", "YES", buy, "100", "0.5")
+	takes := h.grant(joined("exit", order("a", "m", "YES", sell, "100", "0.9"))).Permit
+	h.place(takes)
+	h.void(h.fill("a", "m", "YES", sell, "30", "0.9", withID("one"), provisional))
+	stops := h.grant(joined("exit", order("a", "m", "YES", sell, "100", "0.2"))).Permit
+	h.must(h.recordFill(h.report("a", "m", "YES", sell, "30", "0.9", withID("one"), withPermit(takes))))
+	require.Equal(t, []string{"fill.reinstated"}, h.types())
+	require.Equal(t, []domain.ShrunkOrder{{Permit: stops, Left: dec("70")}}, lastOf[*domain.FillReinstated](h).Shrunk)
+	h.equal("70", h.s.Permits[stops].Left)
+	h.equal("70", h.s.Permits[takes].Left)
+}
+
 // A fill that leaves the others of a group as large as they are shrinks none.
 func TestAGroupShrinksOnlyWhatIsTooLarge(t *testing.T) {
 	for filled, shrunk := range map[string]int{"19": 0, "20": 0, "21": 1} {

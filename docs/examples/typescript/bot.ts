@@ -148,7 +148,10 @@ class Bot {
       this.closing ||= d.action === "close_positions";
       this.unmatched ||= d.action === "close_legs"; // which and how much, /positions says
       for (const permit of d.permits ?? []) this.cancelled.add(permit); // cancel_orders
-      for (const order of d.shrunk ?? []) this.left.set(order.permit, order.left); // group_shrunk
+      for (const { permit, left } of d.shrunk ?? []) { // group_shrunk; a repeat may come after a later one, so the smaller counts
+        const known = this.left.get(permit) ?? left;
+        this.left.set(permit, Number(known) < Number(left) ? known : left);
+      }
       this.wake.abort();
     }
   }
