@@ -276,6 +276,7 @@ func (d *Decision) confirmMarks() {
 	if len(waited) > 0 {
 		slices.Sort(moved)
 		d.evaluate(slices.Compact(moved))
+		d.fillConfirmedOnPaper(waited)
 	}
 }
 

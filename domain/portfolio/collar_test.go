@@ -298,3 +298,34 @@ func TestAMarkOfTheOther(t *testing.T) {
 	h.equal("0.1", h.markOf("cup", "A").Price)
 	h.equal("0.2", h.markOf("cup", "B").Price)
 }
+
+// A mark in force fills the orders that rest on paper and whose limit it reaches: also one that
+// was confirmed by time.
+func TestAConfirmedMarkFillsWhatRestsOnPaper(t *testing.T) {
+	h := collared(t)
+	o := order("a", "rain", "YES", sell, "40", "0.90")
+	o.PaperFill = true
+	h.grant(o)
+	h.place(lastOf[*domain.PermitGranted](h).Permit)
+	h.mark("rain", "YES", "0.95")
+	require.Equal(t, "100", h.position("a", "rain", "YES").Quantity.String())
+	h.after(10 * time.Second).deposit("1")
+	require.Equal(t, []string{"mark.confirmed", "mark.confirmed", "fill.recorded", "deposit.recorded"}, h.types())
+	require.Equal(t, "60", h.position("a", "rain", "YES").Quantity.String())
+	h.equal("0.9", stepOf[*domain.FillRecorded](h)[0].Price)
+}
+
+// "a market mark of `!A` … is one of A, at 1 − it": so a mark of A fills an order for `!A` that
+// rests on paper — limit − 1, limit, limit + 1.
+func TestAMarkFillsTheComplementOnPaper(t *testing.T) {
+	for price, held := range map[string]string{"0.699999": "0", "0.7": "10", "0.700001": "10"} {
+		h := second(t, "1000", quietPolicy)
+		h.exclusive("cup", "A", "B", "C")
+		h.mark("cup", "A", "0.60")
+		o := order("a", "cup", "!A", buy, "10", "0.30")
+		o.PaperFill = true
+		h.place(h.grant(o).Permit)
+		h.mark("cup", "A", price)
+		require.Equal(t, held, h.s.quantityOf("a", o.Instrument).String(), price)
+	}
+}

@@ -264,8 +264,8 @@ func (i *Instrument) preview(bot string, f ledger.Fact) ledger.Position {
 	return h.Preview(f).After
 }
 
-// markByFill decides whether and at what price the fill marks its instrument. In
-// a live portfolio it does so only if no mark of a feed or an operator is younger
+// markByFill decides whether and at what price the fill marks its instrument: under the
+// second edition as [Decision.ownMark] says. Under the first, in a live portfolio it does so only if no mark of a feed or an operator is younger
 // than mark_max_age, and without a permit it never improves equity.
 func (d *Decision) markByFill(e *domain.FillRecorded, byNotional bool, fact ledger.Fact) {
 	in := d.s.Instruments[e.Instrument]

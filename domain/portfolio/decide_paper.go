@@ -1,7 +1,10 @@
 package portfolio
 
 import (
+	"strings"
+
 	"pets/domain"
+	"pets/domain/payoff"
 	"pets/domain/risk"
 )
 
@@ -95,21 +98,45 @@ func (d *Decision) paperFee(p *risk.Permit, quantity, price domain.Decimal) doma
 
 // fillRestingOnPaper fills the orders whose limit a new mark reaches, at the
 // limit: they rested there. Under the second edition a bot's word fills only its own
-// orders (only), because it moves no other bot's money.
+// orders (only), because it moves no other bot's money, and a mark of an outcome is one of
+// its complement at 1 − it.
 func (d *Decision) fillRestingOnPaper(marks []domain.Mark, only string) {
 	n := 0
 	for _, m := range marks {
 		i := domain.Instrument{Market: m.Market, Outcome: m.Outcome}
-		for _, id := range idsOf(d.s.permits.paper[i], func(p *risk.Permit) bool {
-			// No order has quantity or price 0, but a stream written by another
-			// program may hold one.
-			return p.Left.Sign() > 0 && p.LimitPrice.Sign() > 0 && reaches(p, m.Price) && (only == "" || only == p.Bot)
-		}) {
-			// An earlier fill may have tripped a breaker and revoked it.
-			if p := d.s.Permits[id]; p != nil && p.Live(d.now) && n < maxPaperFills {
-				d.paperFill(p, p.LimitPrice)
-				n++
+		d.fillRestingAt(i, m.Price, only, &n)
+		if market := d.s.together(i); market != nil && len(market.Outcomes) > minOutcomes {
+			name, is := strings.CutPrefix(i.Outcome, payoff.Not)
+			if i.Outcome = name; !is {
+				i.Outcome = payoff.Complement(name)
 			}
+			d.fillRestingAt(i, domain.One.Sub(m.Price), only, &n)
 		}
 	}
+}
+
+// fillRestingAt fills the orders of one instrument. n counts the fills of the command.
+func (d *Decision) fillRestingAt(i domain.Instrument, price domain.Decimal, only string, n *int) {
+	for _, id := range idsOf(d.s.permits.paper[i], func(p *risk.Permit) bool {
+		// No order has quantity or price 0, but a stream written by another
+		// program may hold one.
+		return p.Left.Sign() > 0 && p.LimitPrice.Sign() > 0 && reaches(p, price) && (only == "" || only == p.Bot)
+	}) {
+		// An earlier fill may have tripped a breaker and revoked it.
+		if p := d.s.Permits[id]; p != nil && p.Live(d.now) && *n < maxPaperFills {
+			d.paperFill(p, p.LimitPrice)
+			*n++
+		}
+	}
+}
+
+// fillConfirmedOnPaper does so for the marks that have waited long enough.
+func (d *Decision) fillConfirmedOnPaper(waited []*domain.MarkConfirmed) {
+	var marks []domain.Mark
+	for _, e := range waited {
+		if e.Asset == "" {
+			marks = append(marks, domain.Mark{Market: e.Market, Outcome: e.Outcome, Price: e.Price})
+		}
+	}
+	d.fillRestingOnPaper(marks, "")
 }
