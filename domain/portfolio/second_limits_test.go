@@ -138,6 +138,27 @@ func TestMoneyThatIsGoneIsNotSpent(t *testing.T) {
 	require.Equal(t, denied(domain.ReasonInsufficientCash), h.would(order("a", "m", "YES", buy, "401", "0.5")))
 }
 
+// "A halted bot, or an operator for it, can always get to flat": what one bot reports keeps
+// no other from buying back. What opens is bound all the same.
+func TestALieOfOneBotLeavesTheOthersAWayOut(t *testing.T) {
+	h := second(t, "1000", quietPolicy)
+	h.deposit("100")
+	h.bot("b", "100")
+	h.exclusive("m", "YES", "NO")
+	h.fill("b", "m", "YES", buy, "100", "0.5")
+	h.fill("b", "x", "Y", sell, "10", "0.5")
+	h.as(domain.RoleBot, "a").fill("a", "m", "YES", buy, "200000", "0.5") // it paid 100,000, it says
+	for _, caller := range []domain.Role{domain.RoleBot, domain.RoleOperator} {
+		h.as(caller, map[domain.Role]string{domain.RoleBot: "b", domain.RoleOperator: "olga"}[caller])
+		require.Empty(t, h.would(order("b", "m", "NO", buy, "90", "0.5")), "b pays it from its own 55 less the cover of 10")
+		require.Equal(t, denied(domain.ReasonInsufficientCash), h.would(order("b", "m", "NO", buy, "91", "0.5")))
+		require.Empty(t, h.would(order("b", "x", "Y", buy, "10", "0.5")))
+		require.Equal(t, denied(domain.ReasonInsufficientCash), h.would(order("b", "y", "Y", buy, "1", "0.5")), "it opens")
+	}
+	h.operator().must(func(d *Decision) error { return d.StopBot("b", "x") })
+	h.grant(order("b", "m", "NO", buy, "90", "0.5"))
+}
+
 // "The worst case of an opening sell counts as quantity × (1 − limit); it is reserved only
 // for shares not held, or promised to another live sell." "Selling one half of a set opens
 // the other: zones judge it at 1 − the limit".

@@ -346,7 +346,12 @@ func (m *Second) askCash(q *asked) {
 			free = larger(free, smaller(relief, m.unreserved(q.Bot)))
 		}
 	}
-	if free = smaller(free, m.pool()); less(free, needs) {
+	// "a halted bot, or an operator for it, can always get to flat": what all bots have
+	// together bounds only what opens.
+	if q.opening.Sign() > 0 {
+		free = smaller(free, m.pool())
+	}
+	if less(free, needs) {
 		q.no("insufficient_cash", needs, free)
 	}
 }
