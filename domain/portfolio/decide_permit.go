@@ -24,6 +24,9 @@ const (
 	// event, which has to fit an append, and every request examines each of them.
 	maxBotPermits = 1_000
 	maxPermits    = 10_000
+	// maxWaysOut is how many more an operator may have in a halt: permits that the bot
+	// kept must not block the way out.
+	maxWaysOut = 100
 )
 
 // PermitRequest asks whether an order may be placed.
@@ -72,7 +75,7 @@ func (d *Decision) AskPermit(r PermitRequest) error {
 func (d *Decision) grant(c *orderCheck, expires time.Time, arbitrage string) string {
 	e := c.permit(domain.PermitName(d.s.Next), expires)
 	e.Arbitrage, e.Ahead = arbitrage, d.clockOffset()
-	e.WayOut = d.s.Policy.Second() && d.byOperator() && c.reducing() && d.s.Leaves(e.Bot, true) == LeaveReduce
+	e.WayOut = c.reducing() && d.leadsOut(e.Bot)
 	d.emit(e)
 	return e.Permit
 }
@@ -90,6 +93,9 @@ func (d *Decision) checkPermitCount(bot string, more int) error {
 	own, all := len(d.s.permitsOf(bot))+more, len(d.s.Permits)+more
 	if own <= maxBotPermits && all <= maxPermits {
 		return nil
+	}
+	if d.leadsOut(bot) {
+		more -= maxWaysOut
 	}
 	own, all = liveIn(d.s.permitsOf(bot), d.now), liveIn(d.s.Permits, d.now)
 	switch {

@@ -165,20 +165,34 @@ func (m *Second) roomOfMore(o *SecondOrder, others []SecondPermit, own Num) Num 
 	return own
 }
 
-// reclaim reduces the closing parts of live permits to what still reduces, the oldest permit
-// first.
+// reclaim reduces the closing parts of live permits to what still reduces: those of operators
+// in a halt first, and the oldest first.
 func (m *Second) reclaim(id, market string) {
 	var before []SecondPermit
-	for n := range m.permits {
-		p := &m.permits[n]
-		if !m.alive(p) || (id != "" && p.Bot != id) || p.Thing.Market != market {
-			continue
+	for _, operators := range []bool{true, false} {
+		for n := range m.permits {
+			p := &m.permits[n]
+			if p.uncovers != operators || !m.alive(p) || (id != "" && p.Bot != id) || p.Thing.Market != market {
+				continue
+			}
+			o := p.SecondOrder
+			o.Group = p.groupOf()
+			p.closing = smaller(sub(p.Left, p.opening), m.room(&o, before))
+			before = append(before, *p)
 		}
-		o := p.SecondOrder
-		o.Group = p.groupOf()
-		p.closing = smaller(sub(p.Left, p.opening), m.room(&o, before))
-		before = append(before, *p)
 	}
+}
+
+// rivals returns the permits that an order shares with what there is: an operator's in a
+// halt with those of operators in a halt alone.
+func (m *Second) rivals(o *SecondOrder) []SecondPermit {
+	var out []SecondPermit
+	for _, p := range m.livePermits(o.Bot) {
+		if p.uncovers || !o.uncovers {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 // --- reservations
@@ -217,7 +231,7 @@ func (m *Second) reserves(o *SecondOrder, left, closing, fee, mark Num, others [
 func (m *Second) reserved(p *SecondPermit) Num {
 	var before []SecondPermit
 	for _, o := range m.livePermits(p.Bot) {
-		if o.ID < p.ID {
+		if o.uncovers && !p.uncovers || o.uncovers == p.uncovers && o.ID < p.ID {
 			before = append(before, o)
 		}
 	}
