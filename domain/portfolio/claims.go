@@ -31,13 +31,32 @@ func (d *Decision) joined(o domain.Order) (domain.Order, risk.Exposure) {
 	return o, x
 }
 
-// split says how much of an order reduces, beside what live permits will close.
+// split says how much of an order reduces, beside what live permits will close. In a halt
+// a bot's own word gives it nothing to reduce: with an invented fill it could open.
 func (d *Decision) split(o domain.Order) risk.Exposure {
+	reducing := d.reducing(o, (*Holding).all)
+	if d.doubts(o.Bot) {
+		reducing = reducing.Min(d.reducing(o, (*Holding).proven))
+	}
+	return risk.Exposure{Reducing: reducing, Opening: o.Quantity.Sub(reducing)}
+}
+
+// doubts reports that a bot asks for itself in a halt of a live portfolio.
+func (d *Decision) doubts(bot string) bool {
+	return d.s.Policy.Second() && d.judgesBot() && d.s.Leaves(bot, false) != LeaveAll
+}
+
+// reducing says how much of an order reduces of that part of what is held.
+func (d *Decision) reducing(o domain.Order, part func(*Holding) domain.Decimal) domain.Decimal {
 	m := d.s.together(o.Instrument)
 	if m == nil {
-		return risk.Split(o, d.s.quantityOf(o.Bot, o.Instrument), d.pendingReduction(o))
+		held := domain.Zero
+		if h := d.s.holding(o.Bot, o.Instrument); h != nil {
+			held = part(h)
+		}
+		return risk.Split(o, held, d.pendingReduction(o)).Reducing
 	}
-	h := d.s.held(m, o.Market, o.Bot)
+	h := d.s.heldPart(m, o.Market, o.Bot, part)
 	wanted := payoff.Order{Outcome: o.Outcome, Side: o.Side, Quantity: o.Quantity, Group: o.Group}
 	var live []payoff.Order
 	for p := range d.rivals(o.Bot) {
@@ -51,7 +70,7 @@ func (d *Decision) split(o domain.Order) risk.Exposure {
 		// counts as reducing whatever it uncovers."
 		reducing = h.ReducingForOperator(wanted, live)
 	}
-	return risk.Exposure{Reducing: reducing, Opening: o.Quantity.Sub(reducing)}
+	return reducing
 }
 
 // leadsOut reports that an operator acts for a bot in a halt that leaves him reducing.

@@ -491,6 +491,9 @@ func (d *Decision) PlacePermit(id string, expires *time.Time) error {
 	if err != nil {
 		return err
 	}
+	if d.positionGone(p) {
+		return domain.Errorf(domain.CodeHalted, "the bot is halted, and the position that the order would close is gone, or is smaller than the order now; do not place it, or cancel it, and release its permit")
+	}
 	said, ahead := expires, d.aheadOf(expires)
 	if expires = d.inStream(expires); expires != nil && !d.now.Before(*expires) && !p.Expires(said) {
 		return domain.Invalid("expires_at", "is in the past")
@@ -511,6 +514,12 @@ func (d *Decision) PlacePermit(id string, expires *time.Time) error {
 	}
 	d.emit(&domain.PermitPlaced{Permit: id, ExpiresAt: expires, Ahead: ahead})
 	return nil
+}
+
+// positionGone reports that an order which does not rest yet would open, in a halt, because
+// what it was to close is gone: a void may have shown that it was never there.
+func (d *Decision) positionGone(p *risk.Permit) bool {
+	return d.s.Policy.Second() && !p.Working && p.ReducingLeft.Less(p.Left) && d.s.Leaves(p.Bot, false) != LeaveAll
 }
 
 // ReleasePermit returns a reservation: the order was cancelled or never placed.

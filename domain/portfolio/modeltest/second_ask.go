@@ -90,10 +90,10 @@ func (m *Second) examine(o SecondOrder) *asked {
 		q.mark = mark
 	}
 	q.fee = m.feeOf(&o, q.mark)
-	q.closing = smaller(o.Quantity, m.room(&o, m.rivals(&o)))
+	q.closing = m.doubted(o)
 	if less(q.closing, o.Quantity) { // only reducing permits have a group
 		o.Group, q.Group = "", ""
-		q.closing = smaller(o.Quantity, m.room(&o, m.rivals(&o)))
+		q.closing = m.doubted(o)
 	}
 	q.opening = sub(o.Quantity, q.closing)
 	m.askHalts(q)
