@@ -101,7 +101,7 @@ type item struct {
 
 	provisional, voided bool
 	word                bool // a fill that only the bot itself reported, in live, without a permit
-	in, opened          int // the names of the run before it, and of the one it began, plus 1
+	in, opened          int  // the names of the run before it, and of the one it began, plus 1
 
 	prices Thing // what its mark is of
 	mark   Num   // nil: it marks nothing
