@@ -69,6 +69,9 @@ type FillRecorded struct {
 	// Shrunk are the other orders of the permit's group, of which less may be filled
 	// from now on.
 	Shrunk []ShrunkOrder `json:"shrunk,omitempty"`
+	// OwnWord reports a fill of a live portfolio that is not within a permit, and that
+	// only the bot's own key reported: in a halt it leaves the bot nothing to reduce.
+	OwnWord bool `json:"own_word,omitempty"`
 }
 
 // ShrunkOrder is an order of which at most Left may still be filled, because another

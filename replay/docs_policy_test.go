@@ -38,7 +38,7 @@ var tries = []struct {
 	{"rules", "2", []try{{"1", ""}}},
 	{"breaker_stops", "bot", []try{{"all", "`all`"}}},
 	{"breaker_stops", "all", []try{{"bot", "`bot`"}}},
-	{"close_positions_on_trip", "false", []try{{"true", "on, without `while_tripped`"}}},
+	{"close_positions_on_trip", "false", []try{{"true", "on"}}},
 	{"close_positions_on_trip", "true", []try{{"false", "off"}}},
 	{"registered_only", "true", []try{{"false", "off"}}},
 	{"registered_only", "false", []try{{"true", "on"}}},

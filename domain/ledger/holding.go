@@ -51,6 +51,8 @@ type Fact struct {
 	FeeValue  domain.Decimal `json:"fee_value,omitzero"`
 	// Funding is what a position brought (positive) or cost, in place of a trade.
 	Funding domain.Decimal `json:"funding,omitzero"`
+	// OwnWord is that of [Trade].
+	OwnWord bool `json:"own_word,omitempty"`
 	// Dust and Price are those of [Trade].
 	Dust  domain.Decimal `json:"dust,omitzero"`
 	Price domain.Decimal `json:"price,omitzero"`
@@ -82,7 +84,7 @@ func (f *Fact) trade(p Position) (Trade, bool) {
 	}
 	return Trade{
 		Side: f.Side, Quantity: f.Quantity, Notional: f.Notional, Fee: f.Fee, Valued: f.FeeValue,
-		Dust: f.Dust, Price: f.Price, IsFill: f.Fill != (domain.FillID{}), Opens: f.Opened, At: f.At,
+		Dust: f.Dust, Price: f.Price, IsFill: f.Fill != (domain.FillID{}), Opens: f.Opened, At: f.At, OwnWord: f.OwnWord,
 	}, true
 }
 

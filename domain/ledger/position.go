@@ -13,6 +13,9 @@ type Position struct {
 	Quantity domain.Decimal `json:"quantity"`
 	Cost     domain.Decimal `json:"cost"`
 	Episode  Episode        `json:"episode,omitzero"`
+	// OwnWord is the signed net quantity of the fills since it was last flat that only
+	// the holder reported (Trade.OwnWord).
+	OwnWord domain.Decimal `json:"own_word,omitzero"`
 }
 
 // Episode collects the figures of a position since it was last flat. It becomes
@@ -105,6 +108,8 @@ type Trade struct {
 	At    time.Time
 	// Refund reports that the trade gives back the cost.
 	Refund bool
+	// OwnWord reports a fill that nobody permitted, and that only its holder reported.
+	OwnWord bool
 }
 
 // signed returns the change of quantity, positive for a buy.
@@ -148,6 +153,17 @@ func (m Money) Sub(n Money) Money {
 // position and opens another with the remainder. Notional and fee are split by
 // quantity; the opening part takes the rest.
 func (p Position) Apply(t Trade) Effect {
+	e, own := p.apply(t), p.OwnWord
+	if t.OwnWord {
+		own = own.Add(t.signed())
+	}
+	if e.After.OwnWord = own; e.After.IsFlat() {
+		e.After.OwnWord = domain.Zero
+	}
+	return e
+}
+
+func (p Position) apply(t Trade) Effect {
 	if !t.Funding.IsZero() {
 		p.Episode.Funding = p.Episode.Funding.Add(t.Funding)
 		return Effect{After: p}

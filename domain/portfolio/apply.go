@@ -112,6 +112,13 @@ func (s *State) applyRisk(at domain.Stamp, event domain.Event) {
 		s.addPermit(p)
 		s.applyLeg(p)
 		s.countOrder(at.Time, e.Bot)
+		if p.WayOut { // what the bot's own orders will close shrinks
+			in := s.Instruments[p.Instrument]
+			if in == nil {
+				in = &Instrument{Instrument: p.Instrument}
+			}
+			s.reclaim(at, p.Bot, in)
+		}
 	case *domain.PermitDenied:
 		s.purgePermits(at.Time)
 		if b := s.Bots[e.Bot]; b != nil {

@@ -74,7 +74,7 @@ func (s *State) factOf(at domain.Stamp, e *domain.FillRecorded) ledger.Fact {
 	f := ledger.Fact{
 		Fill: e.FillID, Provisional: e.Status == domain.FillProvisionalStatus,
 		Side: e.Side, Quantity: e.Quantity, Notional: e.Notional, Fee: e.Fee,
-		Revision: at.Revision, At: at.Time,
+		Revision: at.Revision, At: at.Time, OwnWord: e.OwnWord,
 	}
 	if f.Dust = s.Policy.PositionDustUSD; f.Dust.Sign() > 0 && e.Quantity.Sign() > 0 {
 		f.Price = e.Notional.Div(e.Quantity)

@@ -1,6 +1,8 @@
 package portfolio
 
 import (
+	"iter"
+	"slices"
 	"time"
 
 	"pets/domain"
@@ -29,34 +31,74 @@ func (d *Decision) joined(o domain.Order) (domain.Order, risk.Exposure) {
 	return o, x
 }
 
-// split says how much of an order reduces, beside what live permits will close.
+// split says how much of an order reduces, beside what live permits will close. In a halt
+// a bot's own word gives it nothing to reduce: with an invented fill it could open.
 func (d *Decision) split(o domain.Order) risk.Exposure {
+	reducing := d.reducing(o, (*Holding).all)
+	if d.doubts(o.Bot) {
+		reducing = reducing.Min(d.reducing(o, (*Holding).proven))
+	}
+	return risk.Exposure{Reducing: reducing, Opening: o.Quantity.Sub(reducing)}
+}
+
+// doubts reports that a bot asks for itself in a halt of a live portfolio.
+func (d *Decision) doubts(bot string) bool {
+	return d.s.Policy.Second() && d.judgesBot() && d.s.Leaves(bot, false) != LeaveAll
+}
+
+// reducing says how much of an order reduces of that part of what is held.
+func (d *Decision) reducing(o domain.Order, part func(*Holding) domain.Decimal) domain.Decimal {
 	m := d.s.together(o.Instrument)
 	if m == nil {
-		return risk.Split(o, d.s.quantityOf(o.Bot, o.Instrument), d.pendingReduction(o))
+		held := domain.Zero
+		if h := d.s.holding(o.Bot, o.Instrument); h != nil {
+			held = part(h)
+		}
+		return risk.Split(o, held, d.pendingReduction(o)).Reducing
 	}
-	h := d.s.held(m, o.Market, o.Bot)
+	h := d.s.heldPart(m, o.Market, o.Bot, part)
 	wanted := payoff.Order{Outcome: o.Outcome, Side: o.Side, Quantity: o.Quantity, Group: o.Group}
 	var live []payoff.Order
-	for p := range d.livePermits(o.Bot) {
+	for p := range d.rivals(o.Bot) {
 		if p.Market == o.Market && p.ReducingLeft.Sign() > 0 {
 			live = append(live, claimOf(p))
 		}
 	}
 	reducing := h.Reducing(wanted, live)
-	if d.byOperator() && d.s.Leaves(o.Bot, true) == LeaveReduce { // see Permit.WayOut
+	if d.leadsOut(o.Bot) { // see Permit.WayOut
 		// "In a halt an operator's sale of what is held or purchase of what is short
 		// counts as reducing whatever it uncovers."
 		reducing = h.ReducingForOperator(wanted, live)
 	}
-	return risk.Exposure{Reducing: reducing, Opening: o.Quantity.Sub(reducing)}
+	return reducing
+}
+
+// leadsOut reports that an operator acts for a bot in a halt that leaves him reducing.
+func (d *Decision) leadsOut(bot string) bool {
+	return d.s.Policy.Second() && d.byOperator() && d.s.Leaves(bot, true) == LeaveReduce
+}
+
+// rivals yields the live permits that an order shares with what there is to close. An
+// operator who gets a bot out of a halt shares with other operators only: orders of the
+// bot, which may be what the halt is about, must not block the way out.
+func (d *Decision) rivals(bot string) iter.Seq[*risk.Permit] {
+	if !d.leadsOut(bot) {
+		return d.livePermits(bot)
+	}
+	return func(yield func(*risk.Permit) bool) {
+		for p := range d.livePermits(bot) {
+			if p.WayOut && !yield(p) {
+				return
+			}
+		}
+	}
 }
 
 // pendingReduction returns what live permits will already close of the same
 // holding.
 func (d *Decision) pendingReduction(o domain.Order) domain.Decimal {
 	var live []payoff.Order
-	for p := range d.livePermits(o.Bot) {
+	for p := range d.rivals(o.Bot) {
 		if p.Instrument == o.Instrument && p.Side == o.Side {
 			live = append(live, claimOf(p))
 		}
@@ -73,7 +115,7 @@ func (d *Decision) covered(o domain.Order) domain.Decimal {
 		return domain.Zero
 	}
 	var promised []payoff.Order
-	for p := range d.livePermits(o.Bot) {
+	for p := range d.rivals(o.Bot) {
 		if p.Instrument == o.Instrument && p.Side == domain.Sell {
 			promised = append(promised, payoff.Order{Quantity: p.Covered, Group: p.Joined()})
 		}
@@ -104,8 +146,24 @@ func (s *State) execution(e *domain.FillRecorded) risk.Execution {
 	return x
 }
 
-// reclaim limits what live permits will close to what there is, the oldest permit
-// first. A fill of another order, or a void, may have changed it.
+// claimants returns permits of a bot in the order in which they claim what there is: those
+// by which an operator gets it out of a halt before its own, and the oldest first.
+func (s *State) claimants(bot string, claims func(*risk.Permit) bool) []string {
+	ids := idsOf(s.permitsOf(bot), claims)
+	slices.SortStableFunc(ids, func(a, b string) int {
+		switch first, second := s.Permits[a].WayOut, s.Permits[b].WayOut; {
+		case first == second:
+			return 0
+		case first:
+			return -1
+		}
+		return 1
+	})
+	return ids
+}
+
+// reclaim limits what live permits will close to what there is. A fill of another order, a
+// void, or an operator's order in a halt may have changed it.
 func (s *State) reclaim(at domain.Stamp, bot string, in *Instrument) {
 	if m := s.together(in.Instrument); m != nil {
 		s.reclaimTogether(at, bot, in.Market, m)
@@ -117,7 +175,7 @@ func (s *State) reclaim(at domain.Stamp, bot string, in *Instrument) {
 	}
 	free := map[domain.Side]domain.Decimal{domain.Sell: held.Max(domain.Zero), domain.Buy: held.Neg().Max(domain.Zero)}
 	var live []payoff.Order
-	for _, id := range idsOf(s.permitsOf(bot), func(p *risk.Permit) bool {
+	for _, id := range s.claimants(bot, func(p *risk.Permit) bool {
 		return p.Instrument == in.Instrument && p.Live(at.Time)
 	}) {
 		p := s.Permits[id]
@@ -167,7 +225,7 @@ func (s *State) shrink(orders []domain.ShrunkOrder) {
 }
 
 func (s *State) reclaimTogether(at domain.Stamp, bot, market string, m *Market) {
-	ids := idsOf(s.permitsOf(bot), func(p *risk.Permit) bool {
+	ids := s.claimants(bot, func(p *risk.Permit) bool {
 		return p.Market == market && p.Live(at.Time) && m.has(p.Outcome)
 	})
 	if len(ids) == 0 {

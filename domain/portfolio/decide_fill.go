@@ -59,6 +59,10 @@ func (d *Decision) RecordFill(r FillReport) error {
 	}
 	d.due() // Record due leg time-outs first, because an episode is named after the fill's revision.
 	d.priceFee(e)
+	if d.s.Policy.Second() && d.judgesBot() {
+		_, permitted := d.permitFlag(e)
+		e.OwnWord = !permitted
+	}
 	fact := d.s.factOf(domain.Stamp{Revision: d.s.Next, Time: d.now}, e)
 	d.flagFill(e, fact)
 	d.markByFill(e, r.Notional != nil, fact)

@@ -24,6 +24,9 @@ const (
 	// event, which has to fit an append, and every request examines each of them.
 	maxBotPermits = 1_000
 	maxPermits    = 10_000
+	// maxWaysOut is how many more an operator may have in a halt: permits that the bot
+	// kept must not block the way out.
+	maxWaysOut = 100
 )
 
 // PermitRequest asks whether an order may be placed.
@@ -72,7 +75,7 @@ func (d *Decision) AskPermit(r PermitRequest) error {
 func (d *Decision) grant(c *orderCheck, expires time.Time, arbitrage string) string {
 	e := c.permit(domain.PermitName(d.s.Next), expires)
 	e.Arbitrage, e.Ahead = arbitrage, d.clockOffset()
-	e.WayOut = d.s.Policy.Second() && d.byOperator() && c.reducing() && d.s.Leaves(e.Bot, true) == LeaveReduce
+	e.WayOut = c.reducing() && d.leadsOut(e.Bot)
 	d.emit(e)
 	return e.Permit
 }
@@ -90,6 +93,9 @@ func (d *Decision) checkPermitCount(bot string, more int) error {
 	own, all := len(d.s.permitsOf(bot))+more, len(d.s.Permits)+more
 	if own <= maxBotPermits && all <= maxPermits {
 		return nil
+	}
+	if d.leadsOut(bot) {
+		more -= maxWaysOut
 	}
 	own, all = liveIn(d.s.permitsOf(bot), d.now), liveIn(d.s.Permits, d.now)
 	switch {
@@ -485,6 +491,9 @@ func (d *Decision) PlacePermit(id string, expires *time.Time) error {
 	if err != nil {
 		return err
 	}
+	if d.positionGone(p) {
+		return domain.Errorf(domain.CodeHalted, "the bot is halted, and the position that the order would close is gone, or is smaller than the order now; do not place it, or cancel it, and release its permit")
+	}
 	said, ahead := expires, d.aheadOf(expires)
 	if expires = d.inStream(expires); expires != nil && !d.now.Before(*expires) && !p.Expires(said) {
 		return domain.Invalid("expires_at", "is in the past")
@@ -505,6 +514,12 @@ func (d *Decision) PlacePermit(id string, expires *time.Time) error {
 	}
 	d.emit(&domain.PermitPlaced{Permit: id, ExpiresAt: expires, Ahead: ahead})
 	return nil
+}
+
+// positionGone reports that an order which does not rest yet would open, in a halt, because
+// what it was to close is gone: a void may have shown that it was never there.
+func (d *Decision) positionGone(p *risk.Permit) bool {
+	return d.s.Policy.Second() && !p.Working && p.ReducingLeft.Less(p.Left) && d.s.Leaves(p.Bot, false) != LeaveAll
 }
 
 // ReleasePermit returns a reservation: the order was cancelled or never placed.

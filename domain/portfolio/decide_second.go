@@ -64,9 +64,10 @@ func (d *Decision) checkRegistered(c *orderCheck) {
 
 // checkTreasury: "Besides its bot's own cash, a permit reserves no more than the
 // base-asset cash of hot:treasury and all bots less all reservations": money that is
-// recorded as gone cannot be spent.
+// recorded as gone cannot be spent. It holds for orders that open: "a halted bot, or an
+// operator for it, can always get to flat" must not depend on what another bot reports.
 func (d *Decision) checkTreasury(c *orderCheck) {
-	if !d.s.Policy.Second() || c.reserve.IsZero() {
+	if !d.s.Policy.Second() || c.reserve.IsZero() || c.reducing() {
 		return
 	}
 	free := d.s.Treasury(domain.WalletHot)

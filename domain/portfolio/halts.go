@@ -181,13 +181,19 @@ func (s *State) ToldToClose(bot string) bool {
 
 // closable reports that a bot holds something that an order would reduce: no dust, and in
 // an exclusive market more than complete sets, of which no half is sold without opening
-// the other. Who is told to close must not be refused.
+// the other. Nor does one reduce what only its own word says. Who is told to close must not
+// be refused.
 func (s *State) closable(bot string) bool {
 	for _, in := range s.Instruments {
-		if h := in.Holding(bot); h == nil || h.IsFlat() || s.isDust(bot, in) {
+		h := in.Holding(bot)
+		if h == nil || h.IsFlat() || s.isDust(bot, in) {
 			continue
 		}
-		if m := s.together(in.Instrument); m == nil || s.held(m, in.Market, bot).Uneven() {
+		m := s.together(in.Instrument)
+		switch {
+		case m == nil && h.Quantity.Sign() == h.proven().Sign():
+			return true
+		case m != nil && s.held(m, in.Market, bot).Uneven() && s.heldPart(m, in.Market, bot, (*Holding).proven).Uneven():
 			return true
 		}
 	}

@@ -45,6 +45,10 @@ type Holding struct {
 	ledger.Holding
 }
 
+// all is what is held, proven what is held beside what only the bot's own key reported.
+func (h *Holding) all() domain.Decimal    { return h.Quantity }
+func (h *Holding) proven() domain.Decimal { return h.Quantity.Sub(h.OwnWord) }
+
 // MarkEntry is one price of an instrument.
 type MarkEntry struct {
 	Price    domain.Decimal `json:"price"`

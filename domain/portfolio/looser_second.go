@@ -37,6 +37,8 @@ var looserSecond = []looserRule{
 	{"while_tripped", func(a, b *domain.Policy) bool {
 		return leavesReducing(a) && !leavesReducing(b)
 	}},
+	// It opens a way for bots in an emergency stop that leaves them nothing.
+	{"close_positions_on_trip", func(a, b *domain.Policy) bool { return a.ClosePositionsOnTrip && !b.ClosePositionsOnTrip }},
 	{"mark_collar", func(a, b *domain.Policy) bool { return higher(a.MarkCollar, b.MarkCollar) }},
 	{"mark_confirm_after", func(a, b *domain.Policy) bool { return a.ConfirmAfter() < b.ConfirmAfter() }},
 	// A higher value lets a scope sleep sooner, a lower one measures it from less.

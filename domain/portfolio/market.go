@@ -113,14 +113,20 @@ func (s *State) instrumentsOf(market string) []*Instrument { return s.byMarket[m
 // held returns what a bot holds in an exclusive market, over the outcomes that may
 // still win.
 func (s *State) held(m *Market, market, bot string) payoff.Holding {
+	return s.heldPart(m, market, bot, (*Holding).all)
+}
+
+// heldPart is held of a part of each holding.
+func (s *State) heldPart(m *Market, market, bot string, part func(*Holding) domain.Decimal) payoff.Holding {
 	h := payoff.New(m.Outcomes, s.alive(m, market))
 	for _, in := range s.instrumentsOf(market) {
 		own := in.Holding(bot)
 		if own == nil || own.IsFlat() {
 			continue
 		}
-		if !h.Add(in.Outcome, own.Quantity) && s.settledOutcome(in.Instrument) != nil {
-			h.Sure = h.Sure.Add(own.Quantity)
+		quantity := part(own)
+		if !h.Add(in.Outcome, quantity) && s.settledOutcome(in.Instrument) != nil {
+			h.Sure = h.Sure.Add(quantity)
 		}
 	}
 	return h

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pets/domain"
+	"pets/domain/risk"
 )
 
 // would returns the codes with which an order would be denied, nil if it is permitted.
@@ -138,6 +139,27 @@ func TestMoneyThatIsGoneIsNotSpent(t *testing.T) {
 	require.Equal(t, denied(domain.ReasonInsufficientCash), h.would(order("a", "m", "YES", buy, "401", "0.5")))
 }
 
+// "A halted bot, or an operator for it, can always get to flat": what one bot reports keeps
+// no other from buying back. What opens is bound all the same.
+func TestALieOfOneBotLeavesTheOthersAWayOut(t *testing.T) {
+	h := second(t, "1000", quietPolicy)
+	h.deposit("100")
+	h.bot("b", "100")
+	h.exclusive("m", "YES", "NO")
+	h.fill("b", "m", "YES", buy, "100", "0.5")
+	h.fill("b", "x", "Y", sell, "10", "0.5")
+	h.as(domain.RoleBot, "a").fill("a", "m", "YES", buy, "200000", "0.5") // it paid 100,000, it says
+	for _, caller := range []domain.Role{domain.RoleBot, domain.RoleOperator} {
+		h.as(caller, map[domain.Role]string{domain.RoleBot: "b", domain.RoleOperator: "olga"}[caller])
+		require.Empty(t, h.would(order("b", "m", "NO", buy, "90", "0.5")), "b pays it from its own 55 less the cover of 10")
+		require.Equal(t, denied(domain.ReasonInsufficientCash), h.would(order("b", "m", "NO", buy, "91", "0.5")))
+		require.Empty(t, h.would(order("b", "x", "Y", buy, "10", "0.5")))
+		require.Equal(t, denied(domain.ReasonInsufficientCash), h.would(order("b", "y", "Y", buy, "1", "0.5")), "it opens")
+	}
+	h.operator().must(func(d *Decision) error { return d.StopBot("b", "x") })
+	h.grant(order("b", "m", "NO", buy, "90", "0.5"))
+}
+
 // "The worst case of an opening sell counts as quantity × (1 − limit); it is reserved only
 // for shares not held, or promised to another live sell." "Selling one half of a set opens
 // the other: zones judge it at 1 − the limit".
@@ -177,4 +199,61 @@ func TestAnOperatorsWayOutStaysOne(t *testing.T) {
 
 	h.as(domain.RoleBot, "a")
 	require.Equal(t, denied(domain.ReasonBotStopped), h.would(order("a", "m", "YES", sell, "1", "0.5")))
+}
+
+// "a person can always get out": what the bot's own orders claim does not count for an
+// operator in a halt. "In a halt an operator's sale of what is held or purchase of what is
+// short counts as reducing whatever it uncovers." The bot's orders close the less.
+func TestABotsOrdersDoNotBlockTheWayOut(t *testing.T) {
+	for _, market := range []string{"m", "abc", "x"} { // two outcomes, more, not registered
+		h := sized(t, func(p *domain.Policy) { p.BlockedZones = []int{1, 2, 3, 4, 5} })
+		outcome := map[string]string{"m": "YES", "abc": "A", "x": "Y"}[market]
+		h.fill("a", market, outcome, buy, "100", "0.5")
+		own := h.permit("a", market, outcome, sell, "100", "0.9")
+		h.place(own)
+		require.Contains(t, h.would(order("a", market, outcome, sell, "1", "0.4")), domain.ReasonZoneBlocked, "nothing halts it: %s", market)
+		h.must(func(d *Decision) error { return d.StopBot("a", "x") })
+		h.as(domain.RoleBot, "a")
+		require.Contains(t, h.would(order("a", market, outcome, sell, "1", "0.4")), domain.ReasonBotStopped)
+		h.operator()
+		exit := h.grant(order("a", market, outcome, sell, "60", "0.4"))
+		require.True(t, exit.WayOut)
+		require.True(t, exit.Reserved.IsZero())
+		h.equal("60", h.s.Permits[exit.Permit].ReducingLeft)
+		h.equal("40", h.s.Permits[own].ReducingLeft, "the bot's own closes what is left in %s", market)
+		require.Equal(t, []string{own}, h.s.ToCancel("a"))
+		require.NotEmpty(t, h.would(order("a", market, outcome, sell, "41", "0.4")), "operators share among themselves")
+		rest := h.grant(order("a", market, outcome, sell, "40", "0.4"))
+		h.equal("0", h.s.Permits[own].ReducingLeft)
+		h.fill("a", market, outcome, sell, "60", "0.4", withPermit(exit.Permit))
+		require.Empty(t, h.flags())
+		h.fill("a", market, outcome, sell, "40", "0.4", withPermit(rest.Permit))
+		require.Empty(t, h.flags())
+		h.fill("a", market, outcome, sell, "1", "0.9", withPermit(own))
+		require.Contains(t, h.flags(), domain.FlagHalted, "it opened")
+	}
+}
+
+// "At most 1,000 permits of a bot … are live at a time": beyond them an operator has 100
+// more in a halt.
+func TestABotsPermitsLeaveAnOperatorRoom(t *testing.T) {
+	h := sized(t, func(*domain.Policy) {})
+	h.fill("a", "m", "YES", buy, "100", "0.5")
+	for n := range maxBotPermits {
+		id := domain.PermitName(uint64(1_000_000 + n))
+		h.s.addPermit(&risk.Permit{ID: id, Order: order("a", "m", "YES", sell, "0.001", "0.9"), Left: dec("0.001"), ReducingLeft: dec("0.001"), Working: true})
+	}
+	asks := func(caller domain.Caller) error {
+		_, err := h.s.PreviewPermit(h.now, caller, PermitRequest{Order: order("a", "m", "YES", sell, "1", "0.4")})
+		return err
+	}
+	olga, bot := h.caller, domain.Caller{User: "a", Role: domain.RoleBot, Bot: "a"}
+	require.Equal(t, domain.CodeRateLimited, domain.CodeOf(asks(olga)), "nothing halts it")
+	h.s.Bots["a"].Status = Stopped
+	require.Equal(t, domain.CodeRateLimited, domain.CodeOf(asks(bot)))
+	for n := range maxWaysOut {
+		require.NoError(t, asks(olga), "%d", n)
+		h.s.addPermit(&risk.Permit{ID: domain.PermitName(uint64(2_000_000 + n)), Order: order("a", "m", "YES", sell, "0.001", "0.4"), Left: dec("0.001"), WayOut: true})
+	}
+	require.Equal(t, domain.CodeRateLimited, domain.CodeOf(asks(olga)))
 }

@@ -124,6 +124,7 @@ func TestLooseningAnyLimitTakesTwoPeople(t *testing.T) {
 		"max_bot_capital_pct": {`"0.51"`, `"0.49"`}, "max_category_exposure_pct": {`"0"`, `"0.49"`}, "market_cooldown": {`"59m"`, `"61m"`},
 		"mark_confirm_after": {`"19s"`, `"21s"`}, "position_dust_usd": {`"0.11"`, `"0.09"`}, "mark_collar": {`"0"`, `"0.24"`},
 		"min_capital": {`"0.5"`, `"1"`}, "while_tripped": {`"reduce"`, `"nothing"`}, "registered_only": {`false`, `true`},
+		"close_positions_on_trip": {`true`, `false`}, "breaker_stops": {`"bot"`, `"all"`},
 	} {
 		h := newHarness(t).open(domain.ModeLive, set)
 		before := h.s.Policy

@@ -96,12 +96,18 @@ func (d *Decision) holdsSets(e *domain.SetsChanged, b *Bot, m *Market) error {
 
 // quantityOf returns what a bot holds of an instrument.
 func (s *State) quantityOf(bot string, i domain.Instrument) domain.Decimal {
-	if in := s.Instruments[i]; in != nil {
-		if h := in.Holding(bot); h != nil {
-			return h.Quantity
-		}
+	if h := s.holding(bot, i); h != nil {
+		return h.Quantity
 	}
 	return domain.Zero
+}
+
+// holding returns what a bot holds of an instrument, or nil.
+func (s *State) holding(bot string, i domain.Instrument) *Holding {
+	if in := s.Instruments[i]; in != nil {
+		return in.Holding(bot)
+	}
+	return nil
 }
 
 // setParts divides the cash among the outcomes: a split by the marks, a merge by the

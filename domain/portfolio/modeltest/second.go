@@ -100,7 +100,8 @@ type item struct {
 	content   string
 
 	provisional, voided bool
-	in, opened          int // the names of the run before it, and of the one it began, plus 1
+	word                bool // a fill that only the bot itself reported, in live, without a permit
+	in, opened          int  // the names of the run before it, and of the one it began, plus 1
 
 	prices Thing // what its mark is of
 	mark   Num   // nil: it marks nothing

@@ -57,6 +57,9 @@ func (m *Second) grant(q *asked) int {
 		paid: zero, ends: m.now.Add(ttl),
 	})
 	m.grants = append(m.grants, grant{q.Bot, m.now})
+	if q.uncovers { // what the bot's own permits close shrinks
+		m.reclaim(q.Bot, q.Thing.Market)
+	}
 	return len(m.permits)
 }
 
@@ -87,10 +90,10 @@ func (m *Second) examine(o SecondOrder) *asked {
 		q.mark = mark
 	}
 	q.fee = m.feeOf(&o, q.mark)
-	q.closing = smaller(o.Quantity, m.room(&o, m.livePermits(o.Bot)))
+	q.closing = m.doubted(o)
 	if less(q.closing, o.Quantity) { // only reducing permits have a group
 		o.Group, q.Group = "", ""
-		q.closing = smaller(o.Quantity, m.room(&o, m.livePermits(o.Bot)))
+		q.closing = m.doubted(o)
 	}
 	q.opening = sub(o.Quantity, q.closing)
 	m.askHalts(q)
@@ -333,7 +336,7 @@ func (m *Second) askArbitrage(q *asked) {
 
 // askCash: of a reducing buy "its cash is needed".
 func (m *Second) askCash(q *asked) {
-	others := m.livePermits(q.Bot)
+	others := m.rivals(&q.SecondOrder)
 	needs := m.reserves(&q.SecondOrder, q.Quantity, q.closing, q.fee, q.mark, others)
 	if !q.Buys && q.opening.Sign() == 0 {
 		return
@@ -346,7 +349,12 @@ func (m *Second) askCash(q *asked) {
 			free = larger(free, smaller(relief, m.unreserved(q.Bot)))
 		}
 	}
-	if free = smaller(free, m.pool()); less(free, needs) {
+	// "a halted bot, or an operator for it, can always get to flat": what all bots have
+	// together bounds only what opens.
+	if q.opening.Sign() > 0 {
+		free = smaller(free, m.pool())
+	}
+	if less(free, needs) {
 		q.no("insufficient_cash", needs, free)
 	}
 }

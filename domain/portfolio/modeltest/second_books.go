@@ -5,6 +5,7 @@ import "time"
 // stake is what a bot holds of one thing, at average cost.
 type stake struct {
 	Quantity, Cost Num
+	own            Num // what of it only the bot itself said
 	cash           Num // the cash flow of its items
 	open           *run
 	ended          []*run
@@ -49,7 +50,7 @@ func (m *Second) play(id string, t Thing, upTo int) *stake {
 	if known := m.stakes[key]; known != nil {
 		return known
 	}
-	p := &stake{Quantity: zero, Cost: zero, cash: zero}
+	p := &stake{Quantity: zero, Cost: zero, own: zero, cash: zero}
 	for n, f := range m.items[:upTo] {
 		if f.bot != id || f.thing != t || f.voided {
 			continue
@@ -62,6 +63,12 @@ func (m *Second) play(id string, t Thing, upTo int) *stake {
 			p.payout(n, f)
 		case "funding":
 			p.fund(f.amount)
+		}
+		if f.word {
+			p.own = add(p.own, signed(f.buys, f.quantity))
+		}
+		if p.Quantity.Sign() == 0 {
+			p.own = zero
 		}
 	}
 	if m.stakes == nil {

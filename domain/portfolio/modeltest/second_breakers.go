@@ -240,6 +240,7 @@ func (r SecondRules) loosened(next SecondRules) bool {
 		count(r.MaxStreak, next.MaxStreak) || count(r.MaxOpen, next.MaxOpen) || count(r.MaxRate, next.MaxRate) || count(r.MaxPerDay, next.MaxPerDay) ||
 		(r.MarkAge > 0 && (next.MarkAge == 0 || next.MarkAge > r.MarkAge)) || next.Cooldown < r.Cooldown || after < before ||
 		r.MinCapital.Cmp(next.MinCapital) != 0 || (r.RegisteredOnly && !next.RegisteredOnly) || (reduces(next) && !reduces(r)) ||
+		(next.CloseOnTrip && !r.CloseOnTrip) ||
 		(next.StopsOnlyBot && !r.StopsOnlyBot) || less(r.Dust, next.Dust) || next.TTL > r.TTL ||
 		slices.ContainsFunc(r.Blocked, func(z int) bool { return !slices.Contains(next.Blocked, z) })
 }

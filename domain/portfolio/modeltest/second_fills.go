@@ -143,6 +143,7 @@ func (m *Second) book(f *SecondFill, reinstated bool) Answer {
 		what: "fill", since: f.Effective, bot: f.Bot, thing: f.Thing, id: f.id(), buys: f.Buys, quantity: f.net(), notional: f.cash(), fee: m.feeValue(f),
 		paid: f.Fee, price: f.at(), provisional: f.Provisional, content: f.content(),
 	}
+	is.word = m.live && !f.ByOperator && !within
 	switch f.FeeAsset {
 	case "":
 	case "shares":

@@ -76,6 +76,12 @@ func (m *Second) allowed(id string) (bot, operator allowance) {
 	return bot, operator
 }
 
+// isHalted reports whether a row of the table applies to a bot.
+func (m *Second) isHalted(id string) bool {
+	bot, _ := m.allowed(id)
+	return bot != all
+}
+
 // halted reports whether a fill of a bot is flagged as one in a halt.
 func (m *Second) halted(id string) bool {
 	return len(m.stops) > 0 || m.members[id].status != "running" || len(m.haltedBy(id)) > 0

@@ -148,14 +148,18 @@ func (m *Second) open(market string) []string {
 // payoffs: "Payoff of what a bot holds if outcome j wins: P(j) = Σ q(i)·[i = j] + Σ
 // q(!i)·[i ≠ j]; shorts are negative." It returns one for each outcome that is open.
 func (m *Second) payoffs(id, market string) []Num {
+	return m.payoffsOf(func(t Thing) Num { return m.quantity(id, t) }, market)
+}
+
+func (m *Second) payoffsOf(quantity func(Thing) Num, market string) []Num {
 	var out []Num
 	for _, j := range m.open(market) {
 		p := zero
 		for _, i := range m.markets[market].outcomes {
 			if i == j {
-				p = add(p, m.quantity(id, Thing{market, i}))
+				p = add(p, quantity(Thing{market, i}))
 			} else {
-				p = add(p, m.quantity(id, Thing{market, not(i)}))
+				p = add(p, quantity(Thing{market, not(i)}))
 			}
 		}
 		out = append(out, p)

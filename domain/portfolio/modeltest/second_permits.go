@@ -21,6 +21,7 @@ type SecondOrder struct {
 	ByOperator      bool
 	leg             bool // of an arbitrage
 	uncovers        bool // an operator asks in a halt
+	proven          bool // what only the bot itself said does not count
 }
 
 // SecondPermit is a granted order.
@@ -112,7 +113,7 @@ func among(permits []SecondPermit, o *SecondOrder, group string, counts func(*Se
 // room returns how much an order of that side could reduce, beside other permits.
 func (m *Second) room(o *SecondOrder, others []SecondPermit) Num {
 	same := func(p *SecondPermit) bool { return p.Thing == o.Thing && p.Buys == o.Buys }
-	own := m.quantity(o.Bot, o.Thing)
+	own := m.counted(o)(o.Thing)
 	if o.Buys {
 		own = neg(own)
 	}
@@ -133,11 +134,33 @@ func (m *Second) room(o *SecondOrder, others []SecondPermit) Num {
 	return larger(anyhow, own)
 }
 
+// counted is what a bot holds of a thing, as far as it counts for an order.
+func (m *Second) counted(o *SecondOrder) func(Thing) Num {
+	return func(t Thing) Num {
+		h := m.held(o.Bot, t)
+		if o.proven {
+			return sub(h.Quantity, h.own)
+		}
+		return h.Quantity
+	}
+}
+
+// doubted is what an order reduces: in a halt of a live portfolio what a bot holds by its
+// own word gives it nothing to reduce.
+func (m *Second) doubted(o SecondOrder) Num {
+	room := m.room(&o, m.rivals(&o))
+	if bot, _ := m.allowed(o.Bot); m.live && !o.ByOperator && bot != all {
+		o.proven = true
+		room = smaller(room, m.room(&o, m.rivals(&o)))
+	}
+	return smaller(o.Quantity, room)
+}
+
 // roomOfTwo: "D = q(YES) − q(NO). An order reduces as far as it moves D toward 0: selling
 // the larger side (at most what is held) or buying the smaller, up to |D| less what live
 // reducing permits of that bot in that market take."
 func (m *Second) roomOfTwo(o *SecondOrder, others []SecondPermit, own Num) Num {
-	p := m.payoffs(o.Bot, o.Thing.Market)
+	p := m.payoffsOf(m.counted(o), o.Thing.Market)
 	d := sub(p[0], p[1])
 	up := func(t Thing, buys bool) bool { return (t.Outcome == m.markets[t.Market].outcomes[0]) == buys }
 	is := up(o.Thing, o.Buys)
@@ -155,7 +178,7 @@ func (m *Second) roomOfTwo(o *SecondOrder, others []SecondPermit, own Num) Num {
 // that bot in that market filled, is not below what it is now".
 func (m *Second) roomOfMore(o *SecondOrder, others []SecondPermit, own Num) Num {
 	pays := func(t Thing, j string) bool { return t.Outcome == j || (t.Outcome[0] == '!' && t.Outcome != not(j)) }
-	now := m.payoffs(o.Bot, o.Thing.Market)
+	now := m.payoffsOf(m.counted(o), o.Thing.Market)
 	for n, j := range m.open(o.Thing.Market) {
 		if pays(o.Thing, j) {
 			sales := among(others, o, o.Group, func(p *SecondPermit) bool { return !p.Buys && pays(p.Thing, j) })
@@ -165,20 +188,34 @@ func (m *Second) roomOfMore(o *SecondOrder, others []SecondPermit, own Num) Num 
 	return own
 }
 
-// reclaim reduces the closing parts of live permits to what still reduces, the oldest permit
-// first.
+// reclaim reduces the closing parts of live permits to what still reduces: those of operators
+// in a halt first, and the oldest first.
 func (m *Second) reclaim(id, market string) {
 	var before []SecondPermit
-	for n := range m.permits {
-		p := &m.permits[n]
-		if !m.alive(p) || (id != "" && p.Bot != id) || p.Thing.Market != market {
-			continue
+	for _, operators := range []bool{true, false} {
+		for n := range m.permits {
+			p := &m.permits[n]
+			if p.uncovers != operators || !m.alive(p) || (id != "" && p.Bot != id) || p.Thing.Market != market {
+				continue
+			}
+			o := p.SecondOrder
+			o.Group = p.groupOf()
+			p.closing = smaller(sub(p.Left, p.opening), m.room(&o, before))
+			before = append(before, *p)
 		}
-		o := p.SecondOrder
-		o.Group = p.groupOf()
-		p.closing = smaller(sub(p.Left, p.opening), m.room(&o, before))
-		before = append(before, *p)
 	}
+}
+
+// rivals returns the permits that an order shares with what there is: an operator's in a
+// halt with those of operators in a halt alone.
+func (m *Second) rivals(o *SecondOrder) []SecondPermit {
+	var out []SecondPermit
+	for _, p := range m.livePermits(o.Bot) {
+		if p.uncovers || !o.uncovers {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 // --- reservations
@@ -217,7 +254,7 @@ func (m *Second) reserves(o *SecondOrder, left, closing, fee, mark Num, others [
 func (m *Second) reserved(p *SecondPermit) Num {
 	var before []SecondPermit
 	for _, o := range m.livePermits(p.Bot) {
-		if o.ID < p.ID {
+		if o.uncovers && !p.uncovers || o.uncovers == p.uncovers && o.ID < p.ID {
 			before = append(before, o)
 		}
 	}
@@ -429,6 +466,8 @@ func (m *Second) Place(id int, until time.Time) Answer {
 		switch {
 		case p == nil:
 			return refuse("not_found")
+		case !p.working && less(p.closing, p.Left) && m.isHalted(p.Bot):
+			return refuse("halted") // what it was to close is gone
 		case !until.IsZero() && !m.now.Before(until):
 			return refuse("invalid")
 		case p.placed && p.Force != "ioc" && p.Force != "fok" && !p.ends.Equal(until):

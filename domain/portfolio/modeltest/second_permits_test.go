@@ -112,6 +112,10 @@ func TestMoneyThatIsGoneCannotBeSpent(t *testing.T) {
 	s.denied(s.order("a", "buy", "m/YES", "10001", "0.5"), "insufficient_cash")
 	s.granted(s.order("b", "buy", "m/YES", "6000", "0.5"))
 	s.denied(s.order("a", "buy", "m/YES", "4001", "0.5"), "insufficient_cash")
+	s.fact("a", "buy", "m/YES", "4001", "0.5")
+	s.fact("b", "buy", "m/YES", "9000", "0.5")
+	s.denied(s.order("b", "buy", "m/YES", "1", "0.5"), "insufficient_cash")
+	s.denied(s.order("b", "buy", "m/NO", "1", "0.5")) // it reduces
 }
 
 // “reducing permits of one bot and market with the same group (take-profit and stop) count
