@@ -30,7 +30,7 @@ func (s *State) Apply(at domain.Stamp, event domain.Event) {
 		}
 		s.rearm()
 	case *domain.MarketRegistered:
-		s.register(e)
+		s.register(at, e)
 	case *domain.BotRegistered:
 		s.Bots[e.Bot] = &Bot{ID: e.Bot, Strategy: e.Strategy, Kind: e.Kind, InventoryCap: e.InventoryCap, Status: Registered}
 	case *domain.BotStarted:

@@ -409,7 +409,7 @@ func (s *State) costIn(market, bot string) domain.Decimal {
 
 // register records a market, again when its tokens become known. A market that is
 // registered after it was traded is valued anew: that change is a flow.
-func (s *State) register(e *domain.MarketRegistered) {
+func (s *State) register(at domain.Stamp, e *domain.MarketRegistered) {
 	m := &Market{Kind: e.Kind, Outcomes: e.Outcomes, Category: e.Category, Tokens: e.Tokens, Condition: e.Condition, Checked: e.Checked, Exclusive: e.Exclusive}
 	old := s.Markets[e.Market]
 	s.Markets[e.Market] = m
@@ -418,6 +418,7 @@ func (s *State) register(e *domain.MarketRegistered) {
 		m.Held = old.Held
 	case m.Exclusive:
 		s.beginTogether(e.Market, m)
+		s.reclaimMarket(at, e.Market)
 	}
 }
 
