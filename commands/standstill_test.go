@@ -37,7 +37,7 @@ func sell(quantity string) AskPermit {
 // what opens (permits that open, starts, resets, transfers, signatures of orders that
 // open) with `clock`", and no fact, mark, stop or reduction.
 func TestWhatAWrongClockRefuses(t *testing.T) {
-	refused := `add_address allocate_capital approve_transfer ask_permit broadcast_transfer cancel_transfer change_limits change_treasury_policy
+	refused := `add_address approve_transfer ask_permit broadcast_transfer cancel_transfer change_limits change_treasury_policy
 		confirm_clear open_portfolio prepare_again prepare_transfer propose_rebalance raise_fee register_bot register_wallet reprice_transfer
 		request_clear request_override request_transfer reset_breaker sign_transfer start_bot`
 	m := yearAhead(t)

@@ -99,7 +99,7 @@ var (
 	recordWithdrawal = command(Spec{Name: "record_withdrawal", Blank: RecordWithdrawal{}, Roles: operators, Class: ClassFact, Batch: true, Import: true})
 	recordFee        = command(Spec{Name: "record_fee", Blank: RecordFee{}, Roles: operators, Class: ClassFact, Batch: true, Import: true, own: true, bot: of(func(c RecordFee) string { return c.Bot })})
 	postAdjustment   = command(Spec{Name: "post_adjustment", Blank: PostAdjustment{}, Roles: admins, Batch: true, anyClock: true})
-	allocateCapital  = command(Spec{Name: "allocate_capital", Blank: AllocateCapital{}, Roles: operators, Batch: true})
+	allocateCapital  = command(Spec{Name: "allocate_capital", Blank: AllocateCapital{}, Roles: operators, Batch: true, anyClock: true})
 )
 
 // Wallets, their keys, and the address book: wallets.go.

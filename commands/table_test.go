@@ -79,7 +79,7 @@ func TestColumnsOfTheTable(t *testing.T) {
 		"import":          {func(s Spec) bool { return s.Import }, "change_sets open_portfolio record_deposit record_fee record_fill record_funding record_trade record_withdrawal redeem_position register_market set_row_aside settle_market"},
 		"goes on":         {func(s Spec) bool { return s.GoesOn }, "confirm_clear confirm_override reset_breaker start_bot"},
 		"waits for stops": {func(s Spec) bool { return s.waitsForStops }, "ask_permit broadcast_transfer sign_order sign_transfer start_bot"},
-		"any clock":       {func(s Spec) bool { return s.anyClock }, "load_wallet miss_key post_adjustment record_key register_market remove_address set_row_aside test_recovery use_key"},
+		"any clock":       {func(s Spec) bool { return s.anyClock }, "allocate_capital load_wallet miss_key post_adjustment record_key register_market remove_address set_row_aside test_recovery use_key"},
 		"own bot":         {func(s Spec) bool { return s.own }, "ask_permit change_sets confirm_fill record_fee record_fill record_funding record_trade void_fill"},
 		"of a bot":        {func(s Spec) bool { return s.bot != nil }, "ask_permit change_sets confirm_fill record_fee record_fill record_funding record_trade reset_breaker start_bot void_fill"},
 		"confirms":        {func(s Spec) bool { return s.confirms != nil }, "approve_transfer confirm_clear confirm_override"},

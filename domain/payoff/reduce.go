@@ -1,6 +1,10 @@
 package payoff
 
-import "pets/domain"
+import (
+	"strings"
+
+	"pets/domain"
+)
 
 // Order is an order, or what is left of one, in an exclusive market.
 type Order struct {
@@ -21,6 +25,13 @@ func (o Order) Signed() domain.Decimal {
 	return o.Quantity
 }
 
+// Lowers reports whether a fill of the order lowers what is paid if an outcome wins, in a
+// market of more than two outcomes. A purchase lowers nothing.
+func (o Order) Lowers(outcome string) bool {
+	name, complement := strings.CutPrefix(o.Outcome, Not)
+	return o.Side == domain.Sell && (name == outcome) != complement
+}
+
 // SurePayout returns what legs pay in the worst outcome of a market: the smallest of
 // their payoffs. It returns false if a leg is of an outcome that the market does not
 // have, or that is settled.
@@ -39,7 +50,8 @@ func SurePayout(registered, live []string, legs []Order) (domain.Decimal, bool) 
 //
 // Orders granted one after another, each as far as this allows, never lower the
 // smallest payoff, in whichever order and however far they are filled, if of the
-// orders of a group no more is filled than the largest of them.
+// orders of a group that take of the same shares, or lower the same payoff, no more is
+// filled than the largest of them.
 //
 // In a market registered with two outcomes, with D = q(YES) − q(NO), selling the
 // larger side (at most what is held of it) or buying the smaller reduces, up to |D|

@@ -442,7 +442,9 @@ func (s *State) applyAdjustment(e *domain.AdjustmentPosted) {
 // correctFlow tells the references that a deposit or withdrawal was another amount.
 func (s *State) correctFlow(before domain.Decimal, of uint64, units domain.Decimal) {
 	change := s.Equity().Sub(before)
-	s.Refs.CorrectFlow(of, s.Policy.MinCapital, before, units, change)
+	if s.Refs.CorrectFlow(of, s.Policy.MinCapital, before, units, change) {
+		s.Refs.Flows.Came(s.Time) // without its hour, a later correction would lose what was reached before it
+	}
 	s.bound(s.Equity(), s.Refs.Peak, s.Refs.LifetimePeak, s.Refs.DayOpen)
 	s.effects.Flows = append(s.effects.Flows, Flow{Amount: change, Of: &of})
 	s.rearm()

@@ -25,6 +25,7 @@ func (s *State) applyPaidOut(at domain.Stamp, e *domain.MarketPaidOut) {
 	for _, outcome := range s.outcomesPaid(e) {
 		s.revalue(s.instrument(domain.Instrument{Market: e.Market, Outcome: outcome}))
 	}
+	s.reclaimMarket(at, e.Market)
 	s.tidyArbitrages("")
 }
 

@@ -187,28 +187,63 @@ func (s *State) reclaim(at domain.Stamp, bot string, in *Instrument) {
 
 // shrinks lists what a fill leaves of the other orders of its group, oldest first:
 // "A fill in the group leaves each at most G − what the group filled", where G is what is
-// left of the largest.
+// left of the largest. It leaves less of those that take of the same thing, if the largest
+// of these is smaller: two orders that sell the one share of A do not both sell it because
+// a third of their group sells three of B.
 func (s *State) shrinks(now time.Time, by *risk.Permit, filled domain.Decimal) []domain.ShrunkOrder {
 	group := by.Joined()
 	if group == "" {
 		return nil
 	}
-	largest := domain.Zero
 	ids := idsOf(s.permitsOf(by.Bot), func(p *risk.Permit) bool {
-		in := p.Market == by.Market && p.Joined() == group && p.Live(now)
-		if in {
-			largest = largest.Max(p.Left)
-		}
-		return in
+		return p.Market == by.Market && p.Joined() == group && p.Live(now)
 	})
-	rest := largest.Sub(filled).Max(domain.Zero)
+	left := make(map[string]domain.Decimal, len(ids))
+	for _, id := range ids {
+		left[id] = s.Permits[id].Left
+	}
+	for _, takes := range s.takenBy(by) {
+		largest := domain.Zero
+		for _, id := range ids {
+			if p := s.Permits[id]; takes(p) {
+				largest = largest.Max(p.Left)
+			}
+		}
+		rest := largest.Sub(filled).Max(domain.Zero)
+		for _, id := range ids {
+			if takes(s.Permits[id]) {
+				left[id] = left[id].Min(rest)
+			}
+		}
+	}
 	var all []domain.ShrunkOrder
 	for _, id := range ids {
-		if p := s.Permits[id]; p != by && rest.Less(p.Left) {
-			all = append(all, domain.ShrunkOrder{Permit: id, Left: rest})
+		if p := s.Permits[id]; p != by && left[id].Less(p.Left) {
+			all = append(all, domain.ShrunkOrder{Permit: id, Left: left[id]})
 		}
 	}
 	return all
+}
+
+// takenBy lists what an order of a group takes, each as a test of whether another order
+// takes of it as well: the group's own quantity, the holding, and in an exclusive market of
+// more than two outcomes each payoff that its fill lowers.
+func (s *State) takenBy(by *risk.Permit) []func(*risk.Permit) bool {
+	taken := []func(*risk.Permit) bool{
+		func(*risk.Permit) bool { return true },
+		func(p *risk.Permit) bool { return p.Instrument == by.Instrument && p.Side == by.Side },
+	}
+	m := s.together(by.Instrument)
+	if m == nil || len(m.Outcomes) == 2 {
+		return taken
+	}
+	for _, outcome := range m.Outcomes {
+		lowers := func(p *risk.Permit) bool { return payoff.Order{Outcome: p.Outcome, Side: p.Side}.Lowers(outcome) }
+		if lowers(by) {
+			taken = append(taken, lowers)
+		}
+	}
+	return taken
 }
 
 // shrink applies what a fill leaves of the other orders of its group.
@@ -221,6 +256,24 @@ func (s *State) shrink(orders []domain.ShrunkOrder) {
 		if p.Shrink(o.Left, s.KindOf(p.Market)); p.Left.IsZero() {
 			s.dropPermit(o.Permit)
 		}
+	}
+}
+
+// reclaimMarket does so for all bots in an exclusive market, where something else than their
+// own trades changed what reduces: an outcome that cannot win any more, or a registration.
+func (s *State) reclaimMarket(at domain.Stamp, market string) {
+	m := s.exclusive(market)
+	if m == nil {
+		return
+	}
+	bots := map[string]bool{}
+	for _, p := range s.Permits {
+		if p.Market == market {
+			bots[p.Bot] = true
+		}
+	}
+	for bot := range bots {
+		s.reclaimTogether(at, bot, market, m)
 	}
 }
 

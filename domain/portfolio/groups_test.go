@@ -92,6 +92,63 @@ func TestAGroupShrinksOnlyWhatIsTooLarge(t *testing.T) {
 	}
 }
 
+// "Groups: reducing permits of one bot and market with the same group … count as G, the
+// largest", and "filled in any order and any subset" they "never lower min P": of the one
+// share of !C one is sold, although a third order of the group sells three of A.
+func TestAGroupSellsNoShareTwice(t *testing.T) {
+	for name, register := range map[string]func(*harness){
+		"exclusive": func(h *harness) { h.exclusive("m", "A", "B", "C") },
+		"other":     func(*harness) {},
+	} {
+		h := second(t, "1000", quietPolicy)
+		register(h)
+		h.fill("a", "m", "A", buy, "3", "0.3")
+		h.fill("a", "m", "!C", buy, "1", "0.3")
+		one := h.grant(joined("exit", order("a", "m", "!C", sell, "1", "0.3")))
+		two := h.grant(joined("exit", order("a", "m", "!C", sell, "1", "0.4")))
+		big := h.grant(joined("exit", order("a", "m", "A", sell, "3", "0.3")))
+		h.fill("a", "m", "!C", sell, "1", "0.3", withPermit(one.Permit))
+		require.Equal(t, []domain.ShrunkOrder{{Permit: two.Permit, Left: dec("0")}, {Permit: big.Permit, Left: dec("2")}}, lastOf[*domain.FillRecorded](h).Shrunk, name)
+	}
+}
+
+// Of two shares that lower one payoff no more is sold than the larger order of them.
+func TestAGroupLowersNoPayoffTwice(t *testing.T) {
+	h := second(t, "1000", quietPolicy)
+	h.exclusive("m", "A", "B", "C", "D")
+	for outcome, quantity := range map[string]string{"A": "1", "!B": "1", "B": "1", "C": "1", "D": "9"} { // they pay 2, 1, 2, 10
+		h.fill("a", "m", outcome, buy, quantity, "0.3")
+	}
+	exit := func(outcome, quantity string) string {
+		return h.grant(joined("exit", order("a", "m", outcome, sell, quantity, "0.3"))).Permit
+	}
+	one, two, big := exit("A", "1"), exit("!B", "1"), exit("D", "9")
+	h.fill("a", "m", "A", sell, "1", "0.3", withPermit(one))
+	require.Equal(t, []domain.ShrunkOrder{{Permit: two, Left: dec("0")}, {Permit: big, Left: dec("8")}}, lastOf[*domain.FillRecorded](h).Shrunk)
+	worst, _ := h.s.Figures("a", "m")
+	h.equal("1", worst.PayoffMin)
+}
+
+// "selling what is held reduces as far as min P, with all live reducing sales of that bot in
+// that market filled, is not below what it is now", and of an outcome that is settled at 0
+// "min and max run over the rest": what a permit was to close may open then, and is not signed.
+func TestASettledOutcomeLimitsWhatReduces(t *testing.T) {
+	h := second(t, "1000", quietPolicy)
+	h.exclusive("m", "A", "B", "C")
+	h.fill("a", "m", "C", buy, "1", "0.3")
+	h.fill("a", "m", "!A", sell, "1", "0.3") // A pays 0, B −1, C 0
+	id := h.grant(order("a", "m", "C", sell, "1", "0.3")).Permit
+	h.settleOne("m", "B", "0")
+	h.equal("0", h.s.Permits[id].ReducingLeft, "the least that is paid is 0 now")
+
+	// The same of a registration: one half of a set opens the other.
+	h.fill("a", "late", "YES", buy, "10", "0.3")
+	h.fill("a", "late", "NO", buy, "10", "0.3")
+	id = h.grant(order("a", "late", "YES", sell, "10", "0.3")).Permit
+	h.exclusive("late", "YES", "NO")
+	h.equal("0", h.s.Permits[id].ReducingLeft)
+}
+
 // "Cash is reserved for each." Both ways to flatten a group is bought with need their cash.
 func TestCashIsReservedForEachOfAGroup(t *testing.T) {
 	h := second(t, "1000", quietPolicy)

@@ -130,13 +130,14 @@ func (f *Flows) openDay(equity domain.Decimal) {
 // CorrectFlow corrects the flow that a record made: units of its asset, which change
 // equity by change now. It replaces the flow's factor in the references, and those of the
 // flows since, as if it had been recorded right. Where that is not possible, because the
-// scope has or would have too little equity, the correction is a flow of its own.
-func (r *References) CorrectFlow(revision uint64, least, equity, units, change domain.Decimal) {
+// scope has or would have too little equity, the correction is a flow of its own, and
+// CorrectFlow returns true.
+func (r *References) CorrectFlow(revision uint64, least, equity, units, change domain.Decimal) (another bool) {
 	f := r.Flows
 	n := f.find(revision)
 	if n < 0 {
 		r.FlowAbove(least, equity, change)
-		return
+		return true
 	}
 	m := *f.List[n].Of
 	m.Corrected = m.Corrected.Add(units)
@@ -144,7 +145,7 @@ func (r *References) CorrectFlow(revision uint64, least, equity, units, change d
 	if fixed == nil || !r.Evaluated(equity) || equity.Sign() <= 0 || equity.Add(change).Sign() <= 0 || tooLittle(least, equity.Add(change)) {
 		r.FlowAbove(least, equity, change)
 		f.rename(revision, &m)
-		return
+		return true
 	}
 	if r.Hours != nil {
 		r.Hours.correct(f, fixed, n, units.Mul(m.Price))
@@ -155,6 +156,7 @@ func (r *References) CorrectFlow(revision uint64, least, equity, units, change d
 		whole.step(&whole.List[i])
 	}
 	r.Peak, r.LifetimePeak, r.DayOpen = whole.Peak, whole.LifetimePeak, whole.DayOpen
+	return false
 }
 
 // rename keeps what was corrected so far of a record that is still remembered.

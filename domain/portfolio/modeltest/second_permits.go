@@ -177,11 +177,10 @@ func (m *Second) roomOfTwo(o *SecondOrder, others []SecondPermit, own Num) Num {
 // roomOfMore: "selling what is held reduces as far as min P, with all live reducing sales of
 // that bot in that market filled, is not below what it is now".
 func (m *Second) roomOfMore(o *SecondOrder, others []SecondPermit, own Num) Num {
-	pays := func(t Thing, j string) bool { return t.Outcome == j || (t.Outcome[0] == '!' && t.Outcome != not(j)) }
 	now := m.payoffsOf(m.counted(o), o.Thing.Market)
 	for n, j := range m.open(o.Thing.Market) {
-		if pays(o.Thing, j) {
-			sales := among(others, o, o.Group, func(p *SecondPermit) bool { return !p.Buys && pays(p.Thing, j) })
+		if paysIn(o.Thing, j) {
+			sales := among(others, o, o.Group, func(p *SecondPermit) bool { return !p.Buys && paysIn(p.Thing, j) })
 			own = smaller(own, sub(sub(now[n], total(sales, closingOf)), least(now)))
 		}
 	}
@@ -413,29 +412,53 @@ func (m *Second) limitTime(p *SecondPermit) {
 }
 
 // shrink: "A fill in the group leaves each at most G − what the group filled (directive
-// group_shrunk)."
+// group_shrunk)." The same of those orders of the group that sell what the filled one sells,
+// and of those that lower the same payoff, so that none of them takes what it did not count.
 func (m *Second) shrink(by *SecondPermit, filled Num) (shrunk []int) {
 	if by.groupOf() == "" {
 		return nil
 	}
-	g := zero
 	in := func(p *SecondPermit) bool {
 		return m.alive(p) && p.Bot == by.Bot && p.Thing.Market == by.Thing.Market && p.groupOf() == by.groupOf()
 	}
-	for n := range m.permits {
-		if in(&m.permits[n]) {
-			g = larger(g, m.permits[n].Left)
+	kinds := []func(*SecondPermit) bool{in, func(p *SecondPermit) bool { return in(p) && p.Thing == by.Thing && p.Buys == by.Buys }}
+	if outcomes := m.markets[by.Thing.Market].outcomes; m.together(by.Thing) && len(outcomes) > 2 && !by.Buys {
+		for _, j := range outcomes {
+			if paysIn(by.Thing, j) {
+				kinds = append(kinds, func(p *SecondPermit) bool { return in(p) && !p.Buys && paysIn(p.Thing, j) })
+			}
 		}
 	}
-	rest := larger(zero, sub(g, filled))
+	rest := map[int]Num{}
+	for _, kind := range kinds {
+		g := zero
+		for n := range m.permits {
+			if kind(&m.permits[n]) {
+				g = larger(g, m.permits[n].Left)
+			}
+		}
+		for n := range m.permits {
+			if p := &m.permits[n]; p != by && kind(p) {
+				if rest[n] == nil {
+					rest[n] = p.Left
+				}
+				rest[n] = smaller(rest[n], larger(zero, sub(g, filled)))
+			}
+		}
+	}
 	for n := range m.permits {
-		if p := &m.permits[n]; p != by && in(p) && less(rest, p.Left) {
-			p.Left = rest
+		if p := &m.permits[n]; rest[n] != nil && less(rest[n], p.Left) {
+			p.Left = rest[n]
 			p.gone = p.Left.Sign() == 0
 			shrunk = append(shrunk, p.ID)
 		}
 	}
 	return shrunk
+}
+
+// paysIn: a share of j pays if j wins, one of !k if any other than k does.
+func paysIn(t Thing, j string) bool {
+	return t.Outcome == j || (t.Outcome[0] == '!' && t.Outcome != not(j))
 }
 
 func (m *Second) permit(id int) *SecondPermit {
