@@ -253,9 +253,9 @@ func (s *State) applyVoid(at domain.Stamp, e *domain.FillVoided) {
 		s.reclaim(at, e.Bot, in)
 	}
 	s.pullMark(in, e.Bot, ref.Revision)
-	s.countWaitingResult(s.bot(e.Bot), in.Market)
 	s.moved(e.Bot)
 	s.revalue(in)
+	s.countWaitingResult(s.bot(e.Bot), in.Market)
 	s.endLegFill(e.FillID, in.Market, true)
 	s.tidyArbitrages(e.Bot)
 }

@@ -214,17 +214,17 @@ func (s *State) counted(i domain.Instrument) domain.Instrument {
 // isDust reports that what a bot holds is below position_dust_usd, by cost and by
 // value: it is no open position. In an exclusive market that is all it holds there.
 func (s *State) isDust(bot string, in *Instrument) bool {
-	dust := s.Policy.PositionDustUSD
-	if dust.IsZero() {
-		return false
+	if s.together(in.Instrument) != nil {
+		return s.isDustIn(bot, in.Market)
 	}
 	h := in.Holding(bot)
-	cost, value := h.Cost, h.Value
-	if s.together(in.Instrument) != nil {
-		f, _ := s.Figures(bot, in.Market)
-		cost, value = f.Cost, f.Value.Max(f.Exposure)
-	}
-	return cost.Abs().Max(value.Abs()).Less(dust)
+	return h.Cost.Abs().Max(h.Value.Abs()).Less(s.Policy.PositionDustUSD)
+}
+
+// isDustIn reports that all that a bot holds in an exclusive market is dust.
+func (s *State) isDustIn(bot, market string) bool {
+	f, _ := s.Figures(bot, market)
+	return f.Cost.Abs().Max(f.Value.Abs()).Max(f.Exposure).Less(s.Policy.PositionDustUSD)
 }
 
 // ordersWithin counts the permits that a bot was granted in the minute before a

@@ -14,7 +14,8 @@ import (
 const maxLeg = 1000
 
 // liveShare is the part of the notional that a bot's key may report as a rebate, and of
-// a position's value as funding: beyond it, a stolen key would write itself equity.
+// a position's value as funding, in one report. It stops a slip, such as a misplaced point. It
+// does not stop a liar, who reports as often as it likes.
 var liveShare = domain.MustDecimal("0.05")
 
 // checkFillFee checks the fee of a fill. A rebate is negative.

@@ -181,6 +181,9 @@ func (s *State) markOwn(at domain.Stamp, e *domain.FillRecorded, m MarkEntry) {
 	i, price := s.priced(e.Instrument, m.Price)
 	m.Price = price
 	in := s.instrument(i)
+	if before := in.priceInForce(e.Bot); before != nil && m.Time.Before(before.Time) {
+		m.Time = before.Time // an older fact lowers the price in force, and is no newer price
+	}
 	in.markFor(e.Bot, m)
 	s.revalueFor(in, e.Bot)
 }
@@ -201,29 +204,43 @@ func (d *Decision) fresh(m *MarkEntry) bool {
 }
 
 // ownMark returns the price at which a fill marks its bot's holding, or nil if it does
-// not: the fill is older than the price in force, the market has a fresh mark, or every
-// price would earn something that it must not.
+// not: the market has a fresh mark, the fill is older than the price in force and earns
+// nothing there, or every price would earn something that it must not.
 func (d *Decision) ownMark(e *domain.FillRecorded, price domain.Decimal, fact ledger.Fact, permitted bool) *domain.Decimal {
 	i, _ := d.s.priced(e.Instrument, price)
 	if d.fresh(d.s.marketMark(i)) {
 		return nil
 	}
+	var before *MarkEntry
 	if in := d.s.Instruments[i]; in != nil {
 		if in.Payout != nil {
 			return nil
 		}
-		if m := in.priceInForce(e.Bot); m != nil && effective(e.EffectiveAt, d.now).Before(m.Time) {
+		before = in.priceInForce(e.Bot)
+	}
+	old := before != nil && effective(e.EffectiveAt, d.now).Before(before.Time)
+	if permitted && d.s.Mode != domain.ModeLive {
+		if old {
 			return nil
 		}
-	}
-	if permitted && d.s.Mode != domain.ModeLive {
 		return &price
 	}
-	worth, kinks, bound := d.worthAfter(e, fact)
+	worth, kinks, unmarked := d.worthAfter(e, fact)
+	bound := unmarked
 	if e.Side == domain.Buy {
 		bound = d.worthBefore(e).Add(e.Notional)
 	}
-	return highest(price, kinks, func(m domain.Decimal) bool { return !bound.Less(worth(m)) })
+	if old { // a purchase must not earn what it likes by naming an early time
+		if !bound.Less(unmarked) {
+			return nil
+		}
+		price, _ = d.s.PriceOf(e.Instrument, e.Bot)
+	}
+	found := highest(price, kinks, func(m domain.Decimal) bool { return !bound.Less(worth(m)) })
+	if found == nil && before == nil && worth(price).Less(unmarked) {
+		return &price // what the others imply is more than the bot itself says
+	}
+	return found
 }
 
 // PriceOf returns the price at which a bot's holding of an instrument is valued: of a

@@ -192,3 +192,66 @@ func TestABotsWordAgainstAMarkOfTheOther(t *testing.T) {
 	h.after(1).mark("rain", "NO", "0.10")
 	require.Equal(t, []string{"price.marked"}, h.types())
 }
+
+// "A fact whose effective_at … is older than the price in force marks nothing", but "any word
+// in live earns nothing": 1,000 bought at .10 yesterday were worth .90 each today.
+func TestAnEarlyTimeEarnsNothing(t *testing.T) {
+	for _, market := range []string{"rain", "cup", "m"} { // two outcomes, three, and unregistered
+		for _, permitted := range []bool{false, true} {
+			h := newHarness(t).open(domain.ModeLive, quietPolicy, func(p *domain.Policy) { p.Rules = domain.SecondRules })
+			h.deposit("2000")
+			h.bot("a", "2000")
+			h.exclusive("rain", "YES", "NO")
+			h.exclusive("cup", "YES", "NO", "DRAW")
+			h.fill("a", market, "YES", buy, "1", "0.90")
+			marked, yesterday := h.now, h.now.Add(-24*time.Hour)
+			h.after(time.Minute)
+			late := func(side domain.Side, quantity, price string) *domain.Decimal {
+				h.t.Helper()
+				r := h.report("a", market, "YES", side, quantity, price)
+				r.EffectiveAt = &yesterday
+				if permitted {
+					r.PermitID = h.permit("a", market, "YES", side, quantity, price)
+				}
+				h.must(func(d *Decision) error { return d.RecordFill(r) })
+				return lastOf[*domain.FillRecorded](h).Mark
+			}
+			h.equal("0.100799200799200799", *late(buy, "1000", "0.10"))
+			require.False(t, dec("2000").Less(h.s.Bots["a"].Equity()))
+			require.True(t, dec("1999.999999").Less(h.s.Bots["a"].Equity()), "one that is late costs nothing, either")
+			i := domain.Instrument{Market: market, Outcome: "YES"}
+			require.Equal(t, marked, h.s.Instruments[i].priceInForce("a").Time, "it is no newer price")
+			require.Nil(t, late(buy, "10", "0.50"), "it earns nothing where it is")
+			require.Nil(t, late(sell, "500", "0.05"), "a sale marks nothing")
+		}
+	}
+	h := second(t, "1000", quietPolicy)
+	h.exclusive("cup", "A", "B", "C")
+	h.fill("a", "cup", "!A", buy, "10", "0.90")
+	before := h.now.Add(-time.Second)
+	r := h.report("a", "cup", "!A", buy, "90", "0.40")
+	r.EffectiveAt = &before
+	h.must(func(d *Decision) error { return d.RecordFill(r) })
+	h.equal("0.45", *lastOf[*domain.FillRecorded](h).Mark, "without a permit on paper, too")
+	require.Equal(t, "1000", h.equityOf("a"))
+}
+
+// "if there is none, the mark before stays": where there was none, what the other outcome
+// leaves is none that the bot could earn by. Both orders come to the same.
+func TestAnImpliedPriceIsNoMarkBefore(t *testing.T) {
+	for _, first := range []string{"NO", "YES"} {
+		h := newHarness(t).open(domain.ModeLive, quietPolicy, func(p *domain.Policy) { p.Rules = domain.SecondRules })
+		h.deposit("1000")
+		h.bot("a", "1000")
+		h.exclusive("rain", "YES", "NO")
+		if first == "YES" {
+			h.fill("a", "rain", "YES", buy, "50", "0.30")
+		}
+		h.fill("a", "rain", "NO", buy, "30", "0.49")
+		if first == "NO" {
+			h.fill("a", "rain", "YES", buy, "50", "0.30")
+		}
+		f, _ := h.s.Figures("a", "rain")
+		require.Equal(t, "36", f.Value.String(), first)
+	}
+}

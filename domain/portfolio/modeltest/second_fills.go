@@ -151,16 +151,13 @@ func (m *Second) book(f *SecondFill, reinstated bool) Answer {
 	default:
 		is.paid, is.asset, is.amount = zero, f.FeeAsset, f.Fee
 	}
-	since := m.now
-	if !f.Effective.IsZero() && f.Effective.Before(since) {
-		since = f.Effective
-	}
-	marks := !slices.Contains(flags, "price_off") && m.mayMark(f.Bot, f.Thing, since)
+	marks := !slices.Contains(flags, "price_off") && m.mayMark(f.Thing)
+	mark := m.price(f.Bot, m.pricedBy(f.Thing)) // before it
 	n := m.note(is)
 	m.fills[f.id()] = n
 	m.label(n)
 	if marks {
-		m.markFill(n, f, within, before)
+		m.markFill(n, f, within, before, mark)
 	}
 	var shrunk []int
 	if p := m.permitOf(f); p != nil {
@@ -177,17 +174,34 @@ func (m *Second) book(f *SecondFill, reinstated bool) Answer {
 
 // markFill makes a fill the mark of its own bot: in paper one within a permit at its
 // price, any other at what earns nothing.
-func (m *Second) markFill(n int, f *SecondFill, within bool, before Num) {
-	price := f.at()
-	if !within || m.live {
-		bound := add(before, f.cash())
-		if !f.Buys {
-			bound = m.value(f.Bot, f.Thing.Market, nil)
-		}
-		price = m.modest(f.Bot, f.Thing, price, bound)
+//
+// "A fact whose effective_at (the earlier of it and Time) is older than the price in force
+// marks nothing", but a purchase that then would earn something lowers that price to what
+// earns nothing. Where no price earns nothing and there was none, a purchase is worth what
+// it says if that is less than what the other marks leave.
+func (m *Second) markFill(n int, f *SecondFill, within bool, before Num, was priced) {
+	said, unmarked, most := f.at(), m.value(f.Bot, f.Thing.Market, nil), m.value(f.Bot, f.Thing.Market, nil)
+	if f.Buys {
+		most = add(before, f.cash())
 	}
-	if price != nil {
+	old, believed := was.price != nil && m.items[n].since.Before(was.since), within && !m.live
+	switch {
+	case old && (believed || !less(most, unmarked)):
+		return
+	case believed:
+		m.markBy(n, f.Thing, said)
+		return
+	case old:
+		m.items[n].since = was.since
+		said = m.asPriced(f.Thing, was.price)
+	}
+	if price := m.modest(f.Bot, f.Thing, said, most); price != nil {
 		m.markBy(n, f.Thing, price)
+		return
+	}
+	try := supposed{m.pricedBy(f.Thing): m.asPriced(f.Thing, said)}
+	if was.price == nil && less(m.value(f.Bot, f.Thing.Market, try), unmarked) {
+		m.markBy(n, f.Thing, said)
 	}
 }
 
@@ -338,6 +352,7 @@ func (m *Second) Void(id SecondFillID) Answer {
 		m.items[n].voided, m.stakes = true, nil
 		m.relabel(f.bot, f.thing)
 		m.reclaim(f.bot, f.thing.Market)
+		m.countWaiting(f.bot, f.thing.Market)
 		m.retrade(f.bot, f.thing)
 		m.perform(f.bot)
 		return Answer{}

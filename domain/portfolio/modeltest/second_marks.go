@@ -253,17 +253,25 @@ func (m *Second) pricedBy(t Thing) Thing {
 	return t
 }
 
-// mayMark: "A bot's word … prices only its own holding, and only when that outcome has no
-// market mark younger than mark_max_age (0: none at all) at that moment." "A fact whose
-// effective_at (the earlier of it and Time) is older than the price in force marks
-// nothing."
-func (m *Second) mayMark(id string, t Thing, since time.Time) bool {
-	of := m.pricedBy(t)
-	if m.settled(t) || m.settled(of) || m.heard(of) {
-		return false
+// asPriced returns a price of a thing as one of the outcome that it is priced by, and back.
+func (m *Second) asPriced(t Thing, price Num) Num {
+	if m.pricedBy(t) != t {
+		return sub(one, price)
 	}
-	force := m.price(id, of)
-	return force.price == nil || !since.Before(force.since)
+	return price
+}
+
+// mayMark: "A bot's word … prices only its own holding, and only when that outcome has no
+// market mark younger than mark_max_age (0: none at all) at that moment."
+func (m *Second) mayMark(t Thing) bool {
+	of := m.pricedBy(t)
+	return !m.settled(t) && !m.settled(of) && !m.heard(of)
+}
+
+// isOld reports that something happened before the price in force of a thing.
+func (m *Second) isOld(id string, t Thing, since time.Time) bool {
+	force := m.price(id, m.pricedBy(t))
+	return force.price != nil && since.Before(force.since)
 }
 
 // heard reports that an outcome has a market mark younger than mark_max_age.
@@ -274,18 +282,14 @@ func (m *Second) heard(t Thing) bool {
 
 // speak records a mark by a bot in paper, where it is believed.
 func (m *Second) speak(id string, t Thing, price Num) {
-	if m.mayMark(id, t, m.now) {
+	if m.mayMark(t) && !m.isOld(id, t, m.now) {
 		m.markBy(m.note(item{what: "mark", bot: id}), t, price)
 	}
 }
 
 // markBy makes an item the bot's own mark of a thing.
 func (m *Second) markBy(n int, t Thing, price Num) {
-	of := m.pricedBy(t)
-	if of != t {
-		price = sub(one, price)
-	}
-	m.items[n].prices, m.items[n].mark = of, price
+	m.items[n].prices, m.items[n].mark = m.pricedBy(t), m.asPriced(t, price)
 }
 
 // modest: "A fill outside or without a permit, and any word in live, earns nothing: own
@@ -297,11 +301,7 @@ func (m *Second) markBy(n int, t Thing, price Num) {
 // for the outcomes without a mark.
 func (m *Second) modest(id string, t Thing, price, most Num) Num {
 	fits := func(x Num) bool {
-		of, mark := m.pricedBy(t), x
-		if of != t {
-			mark = sub(one, x)
-		}
-		return !less(most, m.value(id, t.Market, supposed{of: mark}))
+		return !less(most, m.value(id, t.Market, supposed{m.pricedBy(t): m.asPriced(t, x)}))
 	}
 	ends := []Num{zero}
 	if bend := m.bend(id, t); bend != nil && bend.Sign() > 0 && less(bend, price) {

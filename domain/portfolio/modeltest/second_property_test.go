@@ -161,11 +161,12 @@ func TestWordsEarnNothing(t *testing.T) {
 }
 
 // bought records a purchase. If there is no mark at which it earns nothing, the mark before
-// stays, and the equity may be higher: that is the rule.
+// stays, and the equity may be higher: that is the rule. What was never marked is worth then
+// what was paid for it, if that is less.
 func (c *chance) bought(f SecondFill, before Num) Num {
+	most := add(c.value("a", "abc", nil), f.cash())
 	require.Empty(c, c.Record(f).Code)
-	n := c.fills[f.id()]
-	if c.items[n].mark == nil {
+	if c.items[c.fills[f.id()]].mark == nil || c.modest("a", f.Thing, f.at(), most) == nil {
 		return larger(before, c.Equity("a"))
 	}
 	return before
