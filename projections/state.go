@@ -65,13 +65,15 @@ type WaitingMark struct {
 	Price   domain.Decimal  `json:"price"`
 	InForce *domain.Decimal `json:"in_force,omitempty"`
 	Since   time.Time       `json:"since"`
+	// OutOfRange: it would bring an amount out of range, so time does not confirm it.
+	OutOfRange bool `json:"out_of_range,omitempty"`
 }
 
 // WaitingMarksOf lists the marks that wait.
 func WaitingMarksOf(s *portfolio.State) []WaitingMark {
 	var out []WaitingMark
 	for _, w := range s.WaitingMarks() {
-		out = append(out, WaitingMark{w.Market, w.Outcome, w.Asset, w.Price, w.InForce, w.Since})
+		out = append(out, WaitingMark{w.Market, w.Outcome, w.Asset, w.Price, w.InForce, w.Since, w.OutOfRange})
 	}
 	return out
 }

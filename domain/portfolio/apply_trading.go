@@ -188,6 +188,7 @@ func (s *State) revalueHolding(in *Instrument, h *Holding, together bool) (forgo
 		forgotten = true
 	}
 	s.countPositions(b, h)
+	s.weigh(in, h)
 	return forgotten
 }
 

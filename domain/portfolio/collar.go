@@ -32,8 +32,12 @@ type Waiting struct {
 // the record. If none is good, the command is refused.
 func (d *Decision) markSecondEdition(marks []domain.Mark) error {
 	e := &domain.PriceMarked{Source: d.caller.Role, Bot: d.caller.Bot}
+	reaches := d.s.trial()
 	for n, m := range marks {
 		kept, err := d.judgeMark(m)
+		if err == nil && kept != nil {
+			err = d.checkReach(reaches, *kept)
+		}
 		switch {
 		case err != nil:
 			e.Refused = append(e.Refused, refusedMark(n, err))
@@ -287,7 +291,8 @@ const confirmedAtOnce = 1000
 
 // waited returns the marks that have waited long enough at a time, as they are to be
 // recorded: instruments by name, then assets by name. Of too many it returns those that
-// have waited longest, and a market as a whole.
+// have waited longest, and a market as a whole. One that would bring an amount out of range
+// is not among them: it goes on waiting, and keeps nobody from deciding.
 func (s *State) waited(now time.Time) []*domain.MarkConfirmed {
 	type due struct {
 		since time.Time
@@ -295,7 +300,7 @@ func (s *State) waited(now time.Time) []*domain.MarkConfirmed {
 	}
 	var all []due
 	s.eachWaiting(func(w *Waiting, e domain.MarkConfirmed) {
-		if now.Sub(w.Since) >= s.Policy.ConfirmAfter() {
+		if now.Sub(w.Since) >= s.Policy.ConfirmAfter() && s.trial().takes(markOf(&e)) {
 			all = append(all, due{w.Since, &e})
 		}
 	})
@@ -314,7 +319,12 @@ func (s *State) waited(now time.Time) []*domain.MarkConfirmed {
 		out[n] = all[n].MarkConfirmed
 	}
 	slices.SortFunc(out, byName)
-	return out
+	reaches := s.trial()
+	return slices.DeleteFunc(out, func(e *domain.MarkConfirmed) bool { return !reaches.takes(markOf(e)) })
+}
+
+func markOf(e *domain.MarkConfirmed) domain.Mark {
+	return domain.Mark{Market: e.Market, Outcome: e.Outcome, Asset: e.Asset, Price: e.Price}
 }
 
 // eachWaiting calls do for each mark that is confirmed by time, in no order. The first
@@ -416,6 +426,9 @@ type WaitingMark struct {
 	Asset string // instead of the instrument
 	Waiting
 	InForce *domain.Decimal // nil for none
+	// OutOfRange reports that it would bring an amount out of range, so that it is not
+	// confirmed.
+	OutOfRange bool
 }
 
 // WaitingMarks lists the marks that wait to be confirmed, by time or by another user:
@@ -445,6 +458,9 @@ func (s *State) WaitingMarks() []WaitingMark {
 	slices.SortFunc(all, func(a, b WaitingMark) int {
 		return cmp.Or(strings.Compare(a.Asset, b.Asset), strings.Compare(a.Market, b.Market), strings.Compare(a.Outcome, b.Outcome))
 	})
+	for n, m := range all {
+		all[n].OutOfRange = !s.trial().takes(domain.Mark{Market: m.Market, Outcome: m.Outcome, Asset: m.Asset, Price: m.Price})
+	}
 	return all
 }
 

@@ -190,6 +190,9 @@ func (d *Decision) RecordFunding(e *domain.FundingRecorded) error {
 	if err := d.checkBotFunding(e); err != nil {
 		return err
 	}
+	if err := d.checkFunding(e); err != nil {
+		return err
+	}
 	moved := d.fact(e).Moved
 	d.evaluate(moved)
 	return nil

@@ -57,6 +57,9 @@ func (d *Decision) RecordFill(r FillReport) error {
 	if err := d.checkRebate(e); err != nil {
 		return err
 	}
+	if err := d.checkSize(e); err != nil {
+		return err
+	}
 	d.due() // Record due leg time-outs first, because an episode is named after the fill's revision.
 	d.priceFee(e)
 	if d.s.Policy.Second() && d.judgesBot() {
@@ -381,6 +384,9 @@ func (d *Decision) void(key FillKey, market string) error {
 	if err := d.roomToRefold(key); err != nil {
 		return err
 	}
+	if err := d.checkVoid(key); err != nil {
+		return err
+	}
 	trades := d.revised(key)
 	if err := d.roomFor(trades); err != nil {
 		return err
@@ -458,6 +464,9 @@ func (d *Decision) RecordTrade(e *domain.TradeClosed) error {
 	id := domain.FillID{Bot: e.Bot, TradeID: e.TradeID, Leg: domain.ReportedLeg}
 	if ref, ok := d.s.fillRef(d.s.fillKey(id, e.Market)); ok {
 		return d.repeated(ref, contentOfTrade(e), "this trade is already recorded")
+	}
+	if err := d.checkReported(b, e); err != nil {
+		return err
 	}
 	d.due() // before the trade is named after its revision
 	e.Trade = domain.TradeName(d.s.Next)

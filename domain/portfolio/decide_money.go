@@ -102,6 +102,9 @@ func (d *Decision) checkMovement(wallet, asset string, amount domain.Decimal, tx
 	if err := d.s.checkDecimals(asset, amount); err != nil {
 		return err
 	}
+	if err := d.checkLargest("amount", amount); err != nil {
+		return err
+	}
 	switch {
 	case leg < 0 || leg > maxMovementLeg:
 		return domain.Invalid("leg", "must be 0 to %d", maxMovementLeg)
@@ -159,6 +162,9 @@ func (d *Decision) RecordFee(e *domain.FeeRecorded) error {
 		return domain.Invalid("amount", "must be above 0; use kind rebate for money that comes back")
 	}
 	if err := d.requireOwner(e.Bot, e.Asset); err != nil {
+		return err
+	}
+	if err := d.checkFeeSize(e); err != nil {
 		return err
 	}
 	moved := d.fact(e).Moved

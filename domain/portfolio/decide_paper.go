@@ -62,6 +62,9 @@ func (d *Decision) paperFill(p *risk.Permit, price domain.Decimal) {
 		Instrument: p.Instrument, Side: p.Side, Quantity: quantity, Price: price, Notional: quantity.Mul(price),
 		Fee: d.paperFee(p, quantity, price), Permit: p.ID, Status: domain.FillConfirmedStatus,
 	}
+	if d.checkFilled(e) != nil { // more than a bot may have: the order rests
+		return
+	}
 	if d.haltedFill(e, true) { // the order rested when the bot was stopped
 		e.Flags = append(e.Flags, domain.FlagHalted)
 	}

@@ -170,6 +170,9 @@ func (d *Decision) checkOrder(r PermitRequest) (o domain.Order, ttl time.Duratio
 	if !notional.Add(o.Fee).InRange() {
 		return o, 0, domain.Invalid("quantity", "times limit_price reaches 10^15")
 	}
+	if err := d.checkLargest("quantity", o.Quantity, notional.Add(o.Fee)); err != nil {
+		return o, 0, err
+	}
 	return o, ttl, nil
 }
 

@@ -180,6 +180,9 @@ func (d *Decision) RegisterBot(e *domain.BotRegistered, capital domain.Decimal, 
 	if err := d.treasuryCovers("capital", capital); err != nil {
 		return err
 	}
+	if err := d.checkLargest("capital", capital); err != nil {
+		return err
+	}
 	d.emit(e)
 	if capital.Sign() > 0 {
 		d.emit(&domain.BotCapitalAllocated{Bot: e.Bot, Amount: capital})
@@ -207,6 +210,9 @@ func (d *Decision) Allocate(bot string, amount domain.Decimal) error {
 		return domain.Invalid("amount", "is more than the bot's free cash of %s", d.s.freeCash(b, d.now))
 	case b.Equity().Less(amount.Neg()):
 		return domain.Invalid("amount", "would leave the bot's equity of %s below 0", b.Equity())
+	}
+	if err := d.checkClaim("amount", claim{bot: b, cash: amount}); err != nil {
+		return err
 	}
 	d.emit(&domain.BotCapitalAllocated{Bot: bot, Amount: amount})
 	return nil

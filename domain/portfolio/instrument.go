@@ -42,6 +42,8 @@ type Holding struct {
 	Oversold bool `json:"oversold,omitempty"`
 	// counted reports that it is counted in its bot's Positions.
 	counted bool
+	// weight is what it counts in its bot's claims (claim.go).
+	weight domain.Decimal
 	ledger.Holding
 }
 

@@ -449,6 +449,11 @@ func (s *State) register(at domain.Stamp, e *domain.MarketRegistered) {
 	m := &Market{Kind: e.Kind, Outcomes: e.Outcomes, Category: e.Category, Tokens: e.Tokens, Condition: e.Condition, Checked: e.Checked, Exclusive: e.Exclusive}
 	old := s.Markets[e.Market]
 	s.Markets[e.Market] = m
+	for _, in := range s.instrumentsOf(e.Market) { // the kind may be another
+		for _, h := range in.Holdings {
+			s.weigh(in, h)
+		}
+	}
 	switch {
 	case old != nil && old.Exclusive && m.Exclusive:
 		m.Held = old.Held

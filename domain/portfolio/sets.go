@@ -33,6 +33,9 @@ func (d *Decision) ChangeSets(e *domain.SetsChanged) error {
 		return err
 	}
 	e.Parts = d.s.setParts(e, m)
+	if err := d.checkSetClaim(e, b); err != nil {
+		return err
+	}
 	d.due() // before episodes are named after the revision
 	effects := d.fact(e)
 	closed, moved := slices.Clone(effects.Closed), slices.Clone(effects.Moved)

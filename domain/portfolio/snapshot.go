@@ -107,6 +107,7 @@ func Restore(b []byte) (*State, error) {
 		s.Instruments[i.Instrument] = i
 		for _, h := range i.Holdings {
 			h.counted = !h.IsFlat()
+			s.weigh(i, h)
 		}
 	}
 	for _, f := range in.Fills {

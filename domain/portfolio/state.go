@@ -188,6 +188,9 @@ type Bot struct {
 	// second edition: where a reported trade is looked for.
 	Venues []string `json:"venues,omitempty"`
 	Legs   int      `json:"legs,omitempty"`
+
+	// claims are the weights of its holdings. They are no part of a snapshot.
+	claims domain.Decimal
 }
 
 // Denial is a denied permit of a bot, kept to coalesce an identical next one.

@@ -132,6 +132,7 @@ var fieldWords = map[string]string{ //nolint:gosec // "secret" is a field, and i
 	"hot_wallet_percentage":  "The share of the total that the hot wallet should hold",
 	"idempotency_key":        "The UUID of the command",
 	"in_force":               "The price in force meanwhile; missing if there is none",
+	"out_of_range":           "It would bring what is held of it out of range, so time does not confirm it",
 	"in_use":                 "The encryption keys that wallets are sealed under",
 	"increases_denied":       "Whether permits that open are denied because of the treasury",
 	"index":                  "Its place in the request, from 0",

@@ -4981,6 +4981,8 @@ export interface components {
             in_force?: string;
             /** @description The market's id */
             market?: string;
+            /** @description It would bring what is held of it out of range, so time does not confirm it */
+            out_of_range?: boolean;
             /** @description The outcome of the market that is traded */
             outcome?: string;
             /**

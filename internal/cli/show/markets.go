@@ -45,6 +45,9 @@ func Waiting(w projections.WaitingMark, after time.Duration) string {
 	if w.InForce == nil {
 		return fmt.Sprintf("%s at %s, the first mark of it: it prices nothing until another user marks it within the collar", name, cli.Money(w.Price))
 	}
+	if w.OutOfRange {
+		return fmt.Sprintf("%s at %s, in force %s: it would bring what is held of it out of range, and is not confirmed", name, cli.Money(w.Price), cli.Money(*w.InForce))
+	}
 	return fmt.Sprintf("%s at %s, in force %s, until %s UTC", name, cli.Money(w.Price), cli.Money(*w.InForce), cli.Clock(w.Since.Add(after)))
 }
 
