@@ -25,6 +25,8 @@ type Answer struct {
 	// ID is the name of what the command created, if it has one: a request to clear an
 	// emergency stop, an override, an API key, an approver's key, a transfer, a key rotation.
 	ID string `json:"id,omitempty"`
+	// Replaces names the requests for overrides that waited, and that this one replaces.
+	Replaces []string `json:"replaces,omitempty"`
 	// Flags say what is remarkable about the fill, the closed trade or the settlement that was
 	// reported.
 	Flags []string `json:"flags,omitempty"`
@@ -230,7 +232,7 @@ func (a *Answer) add(event domain.Event) {
 	case *domain.EmergencyStopClearRequested:
 		a.ID = e.Request
 	case *domain.OverrideRequested:
-		a.ID = e.Override
+		a.ID, a.Replaces = e.Override, e.Replaces
 	case *domain.APIKeyIssued:
 		a.ID = e.Key
 	case *domain.ApproverRegistered:

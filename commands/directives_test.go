@@ -101,6 +101,22 @@ func TestAHaltSaysWhichOrdersToCancelAndWhetherToClose(t *testing.T) {
 	}
 }
 
+// "close_positions is said only where closing is permitted", and "Every halt directs bots to
+// cancel_orders": each bot its own, and who has nothing to close is not told to close it.
+func TestAHaltTellsEachBotWhatIsIts(t *testing.T) {
+	e := newEngined(t).opened("main").bySecond(`,"close_positions_on_trip":true`)
+	e.must("main", olga, RegisterBot{ID: "b"})
+	e.must("main", olga, StartBot{Bot: "b"})
+	e.must("main", botCaller("a"), fill("a", "f", "buy", "10", "0.5"))
+	opens := e.resting(permit("a", "10"))
+	told := e.must("main", olga, manual()).Directives
+	require.Equal(t, []string{ActionStop, ActionCancelOrders, ActionClosePositions}, actionsOf(told))
+	require.Equal(t, []string{"a", "b"}, told[0].Bots)
+	require.Equal(t, []string{"a"}, told[1].Bots)
+	require.Equal(t, []string{opens}, told[1].Permits)
+	require.Equal(t, []string{"a"}, told[2].Bots)
+}
+
 // lost books a loss of bot a that is no trade.
 func lost(amount string) Command {
 	return PostAdjustment{Account: "hot:bot/a", Amount: dec(amount).Neg(), Reason: "test"}

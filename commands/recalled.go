@@ -33,6 +33,7 @@ func (e *Engine) asOfNow(ctx context.Context, id string, requests []Request, res
 		}
 	}
 	pending := e.Pending(id)
+	e.addressed(ctx, id, results)
 	if len(again) > 0 {
 		err := e.renew(ctx, id, requests, results, again, pending)
 		for _, i := range again {
@@ -51,6 +52,79 @@ func (e *Engine) asOfNow(ctx context.Context, id string, requests []Request, res
 			a.addPending(pending, botOf(&requests[i]))
 		}
 	}
+}
+
+// addressed sends what first answers direct to whom it concerns: to close positions, to bots that
+// have something to close, and to cancel an order, to the bot whose order it is. The record of a
+// halt names the bots that it stops, and the orders, not whose they are.
+func (e *Engine) addressed(ctx context.Context, id string, results []Result) {
+	var first []*Answer
+	for i := range results {
+		if a := &results[i].Answer; results[i].Err == nil && !a.Replayed && slices.ContainsFunc(a.Directives, halts) {
+			first = append(first, a)
+		}
+	}
+	if len(first) == 0 {
+		return
+	}
+	w, err := e.writer(ctx, id, false)
+	if err != nil {
+		return
+	}
+	_ = w.lookAt(ctx, func(fold stateFold) error {
+		if p, ok := fold.(*portfolioFold); ok {
+			for _, a := range first {
+				a.Directives = Addressed(p.s, a.Directives)
+			}
+		}
+		return nil
+	}) // what cannot be read takes nothing away
+}
+
+// halts reports whether a directive is of those that a halt gives to many bots.
+func halts(d Directive) bool {
+	return d.Action == ActionClosePositions || d.Action == ActionCancelOrders && len(d.Bots) > 0
+}
+
+// Addressed returns directives as they concern bots by a state. One for an order of which nothing
+// is known any more stays as it is. In the first edition all do.
+func Addressed(s *portfolio.State, all []Directive) []Directive {
+	if !s.Policy.Second() {
+		return all
+	}
+	out := make([]Directive, 0, len(all))
+	for _, d := range all {
+		switch d.Action {
+		case ActionClosePositions:
+			d.Bots = slices.DeleteFunc(slices.Clone(d.Bots), func(b string) bool { return !s.ToldToClose(b) })
+			if len(d.Bots) > 0 {
+				out = append(out, d)
+			}
+		case ActionCancelOrders:
+			out = append(out, byOwner(s, d)...)
+		default:
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+// byOwner splits a directive to cancel orders by whose they are, in the order of its permits.
+func byOwner(s *portfolio.State, d Directive) (out []Directive) {
+	for _, permit := range d.Permits {
+		bots := d.Bots
+		if p := s.Permits[permit]; p != nil {
+			bots = []string{p.Bot}
+		}
+		if i := slices.IndexFunc(out, func(o Directive) bool { return slices.Equal(o.Bots, bots) }); i >= 0 {
+			out[i].Permits = append(out[i].Permits, permit)
+			continue
+		}
+		one := d
+		one.Bots, one.Permits = bots, []string{permit}
+		out = append(out, one)
+	}
+	return out
 }
 
 // botOf returns the bot that a command acts for, or "".

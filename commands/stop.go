@@ -106,9 +106,13 @@ func (e *Engine) engage(ctx context.Context, p PendingStop) (answer Answer, reco
 	done := e.stops.saveIfSlow()
 	answer, recorded, err = e.stops.attempt(patient, l, p)
 	done()
-	if recorded && answer.Replayed { // it may have been cleared since
+	if recorded {
 		results := []Result{{Answer: answer}}
-		e.asOfNow(ctx, p.Portfolio, []Request{{Caller: p.Caller, Key: p.Key, Command: p.command()}}, results)
+		if answer.Replayed { // it may have been cleared since
+			e.asOfNow(ctx, p.Portfolio, []Request{{Caller: p.Caller, Key: p.Key, Command: p.command()}}, results)
+		} else {
+			e.addressed(patient, p.Portfolio, results)
+		}
 		answer = results[0].Answer
 	}
 	if recorded || err != nil {

@@ -51,6 +51,8 @@ type OverrideRequested struct {
 	Reason    string       `json:"reason"`
 	User      string       `json:"user"`
 	ExpiresAt time.Time    `json:"expires_at"`
+	// Replaces names the requests that waited, and that this one replaces.
+	Replaces []string `json:"replaces,omitempty"`
 }
 
 // OverrideRecorded records the confirmation by a second user. The override is in

@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"strings"
 	"time"
 
 	"pets/domain"
@@ -27,6 +28,42 @@ type Position struct {
 	MarkWaiting *domain.Decimal `json:"mark_waiting,omitempty"`
 	// Stale reports that the mark is older than mark_max_age.
 	Stale bool `json:"stale,omitempty"`
+	// Settled says, under the second edition of the rules, what its market was settled at. What is
+	// held there then came late, and only another settlement at the same pays it out.
+	Settled *Settled `json:"settled,omitempty"`
+}
+
+// Settled is what a market pays: by outcome, of all that are known, or the cost where it was void.
+type Settled struct {
+	Payouts map[string]domain.Decimal `json:"payouts,omitempty"`
+	Void    bool                      `json:"void,omitempty"`
+}
+
+// settledOf returns what an instrument was settled at, with all outcomes of its market where all
+// are settled, else alone.
+func settledOf(s *portfolio.State, in *portfolio.Instrument) *Settled {
+	switch {
+	case !s.Policy.Second() || in.Payout == nil:
+		return nil
+	case in.Refunded:
+		return &Settled{Void: true}
+	}
+	m, alone := s.Markets[in.Market], &Settled{Payouts: map[string]domain.Decimal{in.Outcome: *in.Payout}}
+	if m == nil || len(m.Outcomes) == 0 {
+		return alone
+	}
+	if of, complement := strings.CutPrefix(in.Outcome, "!"); complement && m.Exclusive {
+		alone.Payouts = map[string]domain.Decimal{of: domain.One.Sub(*in.Payout)}
+	}
+	all := &Settled{Payouts: map[string]domain.Decimal{}}
+	for _, outcome := range m.Outcomes {
+		one := s.Instruments[domain.Instrument{Market: in.Market, Outcome: outcome}]
+		if one == nil || one.Payout == nil {
+			return alone
+		}
+		all.Payouts[outcome] = *one.Payout
+	}
+	return all
 }
 
 // PositionsOf lists the open positions by market, outcome and bot, as of the last record.
@@ -54,6 +91,7 @@ func PositionsAt(s *portfolio.State, now time.Time) []Position {
 				// A complement has no mark of its own to be valued at.
 				p.UnrealisedPnL = h.Quantity.Mul(price).Sub(h.Cost)
 			}
+			p.Settled = settledOf(s, in)
 			p.MarkWaiting = s.WaitingFor(in.Instrument)
 			_, p.Stale = s.Stale(in.Instrument, h.Bot, now)
 			out = append(out, p)

@@ -38,6 +38,9 @@ type State struct {
 	// holds there pays together, is worth and risks. Its positions do not add up to it.
 	Markets []portfolio.MarketHolding `json:"markets,omitempty"`
 	Policy  domain.Policy             `json:"policy"`
+	// ClockBehind is by how much the wall clock is behind the last record: what opens, and what
+	// depends on the time, is refused meanwhile.
+	ClockBehind domain.Duration `json:"clock_behind,omitzero"`
 	// Asleep: the portfolio has less than min_capital, and its breakers are not evaluated.
 	Asleep bool `json:"asleep,omitempty"`
 	// Overrides are what two people decided together, oldest first.

@@ -20,14 +20,14 @@ func DescribeBy(event domain.Event, user string) string {
 
 // decidedByPerson reports whether a person decided the event: an operator's stop,
 // for example, but not the stop that came with a trip, which carries the user of
-// the fill.
+// the fill. A settlement is one: who made it is asked when it was wrong.
 func decidedByPerson(event domain.Event) bool {
 	switch event.(type) {
 	case *domain.EmergencyStopEngaged, *domain.BreakerReset, *domain.BotStarted, *domain.BotStopped, *domain.BotRegistered,
 		*domain.PortfolioOpened, *domain.LimitsChanged, *domain.BotCapitalAllocated, *domain.DepositRecorded, *domain.WithdrawalRecorded,
 		*domain.FeeRecorded, *domain.AdjustmentPosted, *domain.MarketRegistered, *domain.FillVoided, *domain.TreasuryPolicyChanged,
 		*domain.AddressRemoved, *domain.WalletRegistered, *domain.WalletRetired, *domain.RollbackAccepted, *domain.APIKeyIssued, *domain.APIKeyRevoked,
-		*domain.KeyRotationStarted:
+		*domain.KeyRotationStarted, *domain.MarketSettled, *domain.MarketPaidOut, *domain.MarketCorrected:
 		return true
 	}
 	return false

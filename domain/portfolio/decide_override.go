@@ -2,6 +2,8 @@ package portfolio
 
 import (
 	"encoding/json"
+	"maps"
+	"slices"
 	"time"
 
 	"pets/domain"
@@ -51,6 +53,9 @@ func (d *Decision) RequestOverride(kind, portfolio string, limits json.RawMessag
 	}
 	d.due()
 	e.Override = domain.OverrideName(d.s.Next)
+	if d.s.Policy.Second() {
+		e.Replaces = d.s.replacedBy(e, d.now)
+	}
 	d.emit(e)
 	return nil
 }
@@ -90,13 +95,29 @@ func (d *Decision) ConfirmOverride(id string) error {
 // maxOverrides limits how many open and confirmed overrides are remembered.
 const maxOverrides = 100
 
+// replaces reports whether a new request takes the place of an open one of its kind.
+func replaces(e *domain.OverrideRequested, o *Override) bool {
+	k, _ := OverrideKindOf(e.Kind)
+	return o.ConfirmedBy == "" && o.Kind == e.Kind && (k.apart == nil || !k.apart(o.Limits, e.Limits))
+}
+
+// replacedBy names the requests that wait and that a new one replaces, in the order of their names.
+func (s *State) replacedBy(e *domain.OverrideRequested, now time.Time) []string {
+	var open []string
+	for _, id := range slices.Sorted(maps.Keys(s.Overrides)) {
+		if o := s.Overrides[id]; replaces(e, o) && now.Before(o.ExpiresAt) {
+			open = append(open, id)
+		}
+	}
+	return open
+}
+
 // requestOverride and recordOverride fold the events of overrides.
 func (s *State) requestOverride(e *domain.OverrideRequested) {
 	k, _ := OverrideKindOf(e.Kind)
 	full := len(s.Overrides) >= maxOverrides
 	for id, o := range s.Overrides {
-		same := o.Kind == e.Kind && (k.apart == nil || !k.apart(o.Limits, e.Limits))
-		if o.ConfirmedBy == "" && (same || full) {
+		if replaces(e, o) || o.ConfirmedBy == "" && full {
 			delete(s.Overrides, id) // A new request replaces an open one.
 		}
 	}

@@ -164,6 +164,7 @@ func TestWhatStandsInAMarket(t *testing.T) {
 		return MarketHolding{Bot: bot, MarketFigures: f}
 	}
 	rain, hail := row("a", "rain", "300", "500", "360", "297", "65"), row("b", "hail", "0", "0", "0", "0", "4")
+	rain.Sets = dec("300") // complete ones, which are merged
 	require.Equal(t, []MarketHolding{hail, rain}, h.s.MarketHoldings("", h.now))
 	require.Equal(t, []MarketHolding{rain}, h.s.MarketHoldings("a", h.now))
 	h.after(31 * time.Second) // the permits have expired

@@ -230,8 +230,18 @@ func (s *State) toCancel(only string, d *Decision) []string {
 		return nil
 	}
 	return s.permitIDs(func(p *risk.Permit) bool {
-		return p.Working && p.Live(d.now) && p.ReducingLeft.Less(p.Left) && (only == "" || only == p.Bot)
+		return p.Working && p.Live(d.now) && opens(p) && (only == "" || only == p.Bot)
 	})
+}
+
+// opens reports whether some of what is left of an order opens. A stop-loss or another
+// order that only reduces stays where it rests.
+func opens(p *risk.Permit) bool { return p.ReducingLeft.Less(p.Left) }
+
+// Opens reports that of a permit. An unknown one opens nothing.
+func (s *State) Opens(permit string) bool {
+	p := s.Permits[permit]
+	return p != nil && opens(p)
 }
 
 // ToCancel lists the resting orders of a bot that open, as of the last record.

@@ -391,6 +391,29 @@ func (s *State) Figures(bot, market string) (f MarketFigures, ok bool) {
 type MarketHolding struct {
 	Bot string `json:"bot"`
 	MarketFigures
+	// Sets are the complete sets that the bot holds: they pay 1 each, whatever wins, and are
+	// merged into cash.
+	Sets domain.Decimal `json:"sets,omitzero"`
+}
+
+// completeSets returns how many sets a bot holds of a market of which no outcome is settled.
+func (s *State) completeSets(market, bot string) domain.Decimal {
+	m := s.exclusive(market)
+	if m == nil || len(m.Outcomes) == 0 {
+		return domain.Zero
+	}
+	sets := domain.Zero
+	for n, outcome := range m.Outcomes {
+		i := domain.Instrument{Market: market, Outcome: outcome}
+		held := s.quantityOf(bot, i)
+		if held.Sign() <= 0 || s.Instruments[i].Payout != nil {
+			return domain.Zero
+		}
+		if n == 0 || held.Less(sets) {
+			sets = held
+		}
+	}
+	return sets
 }
 
 // MarketHoldings lists what bots hold together in exclusive markets, by market and bot.
@@ -423,7 +446,7 @@ func (s *State) MarketHoldings(only string, now time.Time) []MarketHolding {
 	for at := range held {
 		f, _ := s.Figures(at.bot, at.market)
 		f.Market, f.Exposure = at.market, f.Exposure.Add(opening[at])
-		all = append(all, MarketHolding{Bot: at.bot, MarketFigures: f})
+		all = append(all, MarketHolding{Bot: at.bot, MarketFigures: f, Sets: s.completeSets(at.market, at.bot)})
 	}
 	slices.SortFunc(all, func(a, b MarketHolding) int {
 		return cmp.Or(strings.Compare(a.Market, b.Market), strings.Compare(a.Bot, b.Bot))

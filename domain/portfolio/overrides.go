@@ -54,7 +54,7 @@ func OverrideKinds() []OverrideKind {
 			confirm: func(d *Decision, _ *Override, e *domain.OverrideRecorded) error { d.emit(e); return nil },
 		},
 		{
-			Name: domain.OverrideLimits, About: "of a live portfolio: KEY=VALUE, looser than the defaults", Content: reflect.TypeFor[domain.Policy](), Patch: true,
+			Name: domain.OverrideLimits, About: "of a live portfolio: KEY=VALUE, looser than what is set (rules 1: than the defaults)", Content: reflect.TypeFor[domain.Policy](), Patch: true,
 			check:   func(d *Decision, e *domain.OverrideRequested) error { return d.checkLooser(e.Portfolio, e.Limits) },
 			confirm: (*Decision).confirmLimits,
 		},
@@ -88,7 +88,7 @@ func OverrideKinds() []OverrideKind {
 				_, err := d.overriddenPayouts(e.Portfolio, e.Limits, "requested")
 				return err
 			},
-			confirm: (*Decision).settleAgreed,
+			confirm: (*Decision).settleAgreed, apart: otherMarkets,
 		},
 		{
 			Name: domain.OverrideSettlement, About: "what a settled market pays after all: market=NAME void=yes or OUTCOME=PAYOUT… [rebase=yes]", Content: reflect.TypeFor[Correction](),
@@ -96,7 +96,7 @@ func OverrideKinds() []OverrideKind {
 				_, err := d.overriddenCorrection(e.Portfolio, e.Limits, e.Reason)
 				return err
 			},
-			confirm: (*Decision).confirmCorrection,
+			confirm: (*Decision).confirmCorrection, apart: otherMarkets,
 		},
 		{
 			Name: domain.OverrideClock, About: "to go on with a clock that is behind the last record", anyClock: true,
@@ -115,6 +115,12 @@ func OverrideKinds() []OverrideKind {
 			confirm: (*Decision).confirmSigned, recorded: (*State).signFromHere,
 		},
 	}
+}
+
+// otherMarkets reports whether two requests are about different markets.
+func otherMarkets(a, b json.RawMessage) bool {
+	var one, other struct{ Market string }
+	return json.Unmarshal(a, &one) == nil && json.Unmarshal(b, &other) == nil && one.Market != other.Market
 }
 
 // OverrideKindOf returns the row of a kind, or false if this build has none.

@@ -68,7 +68,7 @@ func TestColumnsOfTheOverrides(t *testing.T) {
 		"on chain":      {func(k OverrideKind) bool { return k.OnChain }, "transfer market_tokens"},
 		"no content":    {func(k OverrideKind) bool { return k.Content == nil }, "go_live clock signed_approvals"},
 		"patch":         {func(k OverrideKind) bool { return k.Patch }, "limits treasury_policy"},
-		"apart":         {func(k OverrideKind) bool { return k.apart != nil }, "adjustment"},
+		"apart":         {func(k OverrideKind) bool { return k.apart != nil }, "adjustment payouts settlement"},
 	} {
 		var got []string
 		for _, k := range OverrideKinds() {

@@ -2,9 +2,12 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -72,8 +75,87 @@ func (a *App) done(answer commands.Answer, note *domain.CommandNoted, what strin
 	for _, d := range answer.Directives {
 		p.Line("  %s", Directed(d))
 	}
+	if !a.replayed {
+		a.sayTripped(p, answer)
+	}
 	return Told(what, p.Err)
 }
+
+// trippedWithin bounds the wait for what a command tripped: the command is done.
+const trippedWithin = 5 * time.Second
+
+// sayTripped says to who sent a command that it tripped breakers, what that stopped, and what to do
+// next. A stop that a person engages is said by its own command.
+func (a *App) sayTripped(p *Printer, answer commands.Answer) {
+	first := slices.IndexFunc(answer.Events, func(e commands.EventRef) bool { return isTrip(e.Type) })
+	if first < 0 {
+		return
+	}
+	breakers, stop := a.tripsOf(answer, answer.Events[first].Revision)
+	if len(breakers) == 0 { // they cannot be read
+		breakers = []string{fmt.Sprintf("a breaker (revision %d)", answer.Events[first].Revision)}
+	}
+	const most = 5
+	if more := len(breakers) - most; more > 0 {
+		breakers = append(breakers[:most], fmt.Sprintf("%d more", more))
+	}
+	p.Line("  TRIPPED by this: %s", strings.Join(breakers, ", "))
+	if stop != "" {
+		p.Line("  EMERGENCY STOP engaged by this: %s", stop)
+	}
+	p.Say(2, "What is stopped, and what to do next:")
+	a.Command(p, "state")
+}
+
+func isTrip(eventType string) bool {
+	name := domain.EventName(eventType)
+	return name == domain.EventName(domain.BreakerTrippedType) || name == domain.EventName(domain.BreakersTrippedType)
+}
+
+// tripsOf names the breakers that a command tripped, and the kind of the emergency stop that it
+// engaged. first is the revision of the first trip.
+func (a *App) tripsOf(answer commands.Answer, first uint64) (breakers []string, stop string) {
+	add := func(e domain.Event) {
+		for _, e := range domain.Flatten(e) {
+			switch e := e.(type) {
+			case *domain.BreakerTripped:
+				name := e.Breaker
+				if e.Bot != "" {
+					name += " of " + e.Bot
+				}
+				breakers = append(breakers, name)
+			case *domain.EmergencyStopEngaged:
+				stop = e.Kind
+			}
+		}
+	}
+	if decoded := answer.Decoded(); decoded != nil {
+		for _, e := range decoded {
+			add(e)
+		}
+		return breakers, stop
+	}
+	for _, e := range answer.Events {
+		if domain.EventName(e.Type) == domain.EventName(domain.EmergencyStopEngagedType) {
+			stop = domain.StopPortfolioDrawdown // the only kind that a trip engages
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), trippedWithin)
+	defer cancel()
+	query := EventQuery{After: int64(first) - 1, Types: []string{"breaker"}, Limit: 100} //nolint:gosec // no stream is that long
+	_ = a.EachEvent(ctx, query, func(line EventLine) error {
+		if line.Revision > answer.Revision {
+			return errOver
+		}
+		if e, err := domain.Decode(line.Type, line.Data); err == nil && isTrip(line.Type) {
+			add(e)
+		}
+		return nil
+	}) // who may not see them is told that there are some
+	return breakers, stop
+}
+
+var errOver = errors.New("what the command recorded is read")
 
 // Directed says what bots have to do now.
 func Directed(d commands.Directive) string {

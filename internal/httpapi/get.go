@@ -164,6 +164,10 @@ func stateView(l *looker) (*any, error) {
 		return boxed(v), v.page(l.values, botList(&v.Bots), breakerList(&v.Breakers), positionList(&v.Positions), marketList(&v.Markets))
 	}
 	v := &stateAnswer{State: projections.StateAt(l.state, l.at())}
+	if !l.past {
+		_, behind := l.state.ClockAt(l.now)
+		v.ClockBehind = domain.Duration(behind)
+	}
 	v.EmergencyStop = l.emergencyStop()
 	l.stopped(v.Bots)
 	overrides := listOf("overrides", &v.Overrides, func(o *projections.Override) string { return o.Override })

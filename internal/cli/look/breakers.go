@@ -28,7 +28,7 @@ func (a *app) breakersCommand() *cobra.Command {
 				story, _ := show.AskStory(c.Context(), a.App, moment, v.EmergencyStop) // it is shown without, where the key may not see it
 				return a.showBreakers(v, story)
 			}, func(s *portfolio.State) error {
-				return a.showBreakers(breakersView{projections.EmergencyStopOf(s), projections.BreakersOf(s)}, a.storyOf(c.Context(), moment, s))
+				return a.showBreakers(breakersView{projections.EmergencyStopOf(s), projections.BreakersOf(s)}, a.storyOf(c.Context(), moment, s, nil).StopStory)
 			})
 		},
 	}

@@ -86,6 +86,10 @@ func TestStateSaysWhatToDoNext(t *testing.T) {
 
 	w.Ok(w.Bob, "clear", "--confirm", request)
 	require.Contains(t, w.Ok(w.Olga, "events", "--type", "cleared"), "emergency stop cleared ("+request+"): requested by olga, confirmed by bob")
-	require.NotContains(t, w.Ok(w.Olga, "state"), "WHAT TO DO NEXT")
+	cleared := w.Ok(w.Olga, "state")
+	require.NotContains(t, cleared, "pets clear")
+	require.Contains(t, cleared, "    pets permit release "+permit.PermitID+" -p main\n", "it still rests")
+	require.Contains(t, cleared, "    pets start alpha -p main\n", "nothing else is left to do")
 	w.Ok(w.Olga, "start", "alpha")
+	require.NotContains(t, w.Ok(w.Olga, "state"), "WHAT TO DO NEXT")
 }

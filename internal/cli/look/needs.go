@@ -8,6 +8,7 @@ import (
 
 	"pets/commands/client"
 	"pets/domain"
+	"pets/domain/approval"
 	"pets/domain/portfolio"
 	"pets/domain/treasury"
 	"pets/internal/cli"
@@ -50,6 +51,7 @@ type watched struct {
 	BaseAsset     string                    `json:"base_asset"`
 	Doubts        []projections.Doubt       `json:"doubts"`
 	WaitingMarks  []projections.WaitingMark `json:"waiting_marks"`
+	PartlyMarked  []string                  `json:"partly_marked"`
 	Unreconciled  bool                      `json:"unreconciled"`
 	Policy        domain.Policy             `json:"policy"`
 }
@@ -150,6 +152,9 @@ func (a *app) needsOfMarks(v *watched) []attention {
 		if w.InForce == nil || a.Clock()().Sub(w.Since) > after+time.Minute {
 			out = append(out, attention{What: "a mark waits: " + show.Waiting(w, after), Next: a.Advise("state")})
 		}
+	}
+	if len(v.PartlyMarked) > 0 {
+		out = append(out, attention{What: show.Partly(v.PartlyMarked) + "; the feed is to send the marks of all outcomes in one command", Next: a.Advise("state")})
 	}
 	if v.Unreconciled {
 		out = append(out, attention{What: fmt.Sprintf("two reconciliations in a row found less %s on the chain than is recorded, and nothing is opened: find what is missing, correct the books, and reconcile", v.BaseAsset), Next: a.Advise("treasury")})
@@ -298,7 +303,19 @@ func (a *app) lookInto(n notice.Standing) cli.Advice {
 }
 
 // needsOfOverrides lists the requests that wait for a second person.
+// What replaced another one, or made room for it, does not wait any more: only the state knows that.
 func (a *app) needsOfOverrides(ctx context.Context, _ *watched) ([]attention, error) {
+	var waiting struct{ Approvals []projections.Approval }
+	switch err := a.View(ctx, "", "/approvals", nil, &waiting); {
+	case client.CodeOf(err) == domain.CodeDenied: // the key of a bot or a feed, which shows no request either
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	waits := map[string]bool{}
+	for _, one := range waiting.Approvals {
+		waits[one.ID] = one.Kind == approval.KindOverride || waits[one.ID]
+	}
 	open := map[string]*domain.OverrideRequested{}
 	var order []string
 	err := a.EachEvent(ctx, cli.EventQuery{After: -1, Types: []string{"override."}}, func(line cli.EventLine) error {
@@ -314,7 +331,7 @@ func (a *app) needsOfOverrides(ctx context.Context, _ *watched) ([]attention, er
 	})
 	var out []attention
 	for _, id := range order {
-		if o := open[id]; o != nil && a.Clock()().Before(o.ExpiresAt) {
+		if o := open[id]; o != nil && waits[id] {
 			out = append(out, attention{What: fmt.Sprintf("%s asked for override %s (%s); another person confirms, as an approver: %s", o.User, o.Kind, id, o.Reason), Next: a.Advise("override", "confirm", id)})
 		}
 	}

@@ -43,7 +43,8 @@ func (a *app) permitsCommand() *cobra.Command {
 	return c
 }
 
-// asOf returns the time at which permits count as live or expired.
+// asOf returns the time at which permits count as live or expired, and marks as stale: that of
+// the clock, as at a server, because a feed that is dead records nothing.
 func (a *app) asOf(s *portfolio.State, moment string) time.Time {
 	if moment != "" || s.Clock == domain.ClockImported {
 		return s.Time // as of the last record

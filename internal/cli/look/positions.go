@@ -21,7 +21,8 @@ func (a *app) positionsCommand() *cobra.Command {
 				}
 				return a.showPositions(v)
 			}, func(s *portfolio.State) error {
-				return a.showPositions(holdings{projections.PositionsOf(s), s.MarketHoldings("", s.Time)})
+				now := a.asOf(s, moment)
+				return a.showPositions(holdings{projections.PositionsAt(s, now), s.MarketHoldings("", now)})
 			})
 		},
 	}

@@ -91,6 +91,42 @@ func TestStateShowsStaleMarks(t *testing.T) {
 	require.Contains(t, squeezed(s.Run("status").Out), "main: what is held of rain/YES has had no mark for longer than mark_max_age (1ms)")
 }
 
+// A dead feed is seen from a folder as from its server: marks go stale although nothing is recorded.
+func TestAFolderShowsStaleMarks(t *testing.T) {
+	t.Parallel()
+	s, p := secondEdition(t, "mark_max_age=1ms")
+	s.Ok("mark", "rain", "YES", "0.6") // the last record
+	require.NoError(t, p.Cmd.Process.Signal(os.Interrupt))
+	require.NoError(t, p.Cmd.Wait())
+	s.SetEnv("PETS_SERVER", "")
+	require.Contains(t, s.Ok("state"), "STALE     rain/NO, rain/YES")
+	require.Regexp(t, `rain/YES .* stale\n`, s.Ok("positions"))
+}
+
+// "Every halt directs bots to cancel_orders (the opening ones that rest, by permit)": nobody is told
+// to cancel the stop-loss.
+func TestNobodyIsToldToCancelWhatReduces(t *testing.T) {
+	t.Parallel()
+	s, _ := secondEdition(t)
+	s.SetEnv("COLUMNS", "200")
+	bot := petstest.SecretPattern.FindString(s.Ok("apikey", "issue", "--user", "carl", "--role", "bot", "--bot", "alpha"))
+	asks := func(side, quantity, price string) string {
+		s.SetEnv("PETS_KEY", bot)
+		defer s.SetEnv("PETS_KEY", petstest.AdminKey)
+		id := regexp.MustCompile(`p\d+`).FindString(s.Ok("permit", "ask", "--bot", "alpha", "--market", "rain", "--outcome", "YES", "--side", side, "--quantity", quantity, "--limit-price", price))
+		s.Ok("permit", "place", id)
+		return id
+	}
+	opens, reduces := asks("buy", "10", "0.3"), asks("sell", "100", "0.2")
+	s.Ok("stop", "alpha", "--reason", "odd")
+	for _, text := range []string{s.Ok("state"), s.Run("status").Out} {
+		require.Contains(t, text, "pets permit release "+opens)
+		require.NotContains(t, text, "permit release "+reduces)
+	}
+	s.Ok("permit", "release", opens)
+	require.NotContains(t, s.Run("status").Out, "permit release")
+}
+
 // "Several rows the strictest holds": what a halt leaves to a bot and to an operator for it is
 // shown, and what an operator types to get to flat is printed, and is permitted as it is printed.
 func TestStateShowsTheWayToFlat(t *testing.T) {
@@ -106,10 +142,12 @@ func TestStateShowsTheWayToFlat(t *testing.T) {
 	state := s.Ok("state")
 	require.Contains(t, squeezed(state), "HALTED alpha: emergency stop (manual), the bot is stopped. The bot may do nothing; an operator may still reduce what it holds")
 	require.Contains(t, state, "To close what a halted bot holds")
+	require.Contains(t, state, "pets sets merge --bot alpha --market rain --quantity 300 --set-id SET-ID", "complete sets are merged")
 	operator := petstest.SecretPattern.FindString(s.Ok("apikey", "issue", "--user", "olga", "--role", "operator"))
 	s.SetEnv("PETS_KEY", operator)
 	typed := regexp.MustCompile(`(?m)^ +pets (permit ask .*)$`).FindAllStringSubmatch(state, -1)
-	require.Len(t, typed, 2, state)
+	require.Len(t, typed, 1, state)
+	require.Contains(t, typed[0][1], "--side sell --quantity 200 ", "a permit is for the rest only")
 	for _, line := range typed {
 		require.Contains(t, line[1], " -p main")
 		s.Ok(strings.Fields(strings.Replace(line[1], "PRICE", "0.3", 1))...)
@@ -118,6 +156,33 @@ func TestStateShowsTheWayToFlat(t *testing.T) {
 	state = s.Ok("state")
 	require.Contains(t, squeezed(state), "Nothing is permitted to the bot, nor to an operator for it")
 	require.NotContains(t, state, "permit ask")
+}
+
+// "A person can always stop, and always get out": who stopped a bot, when and why is said, and how
+// it goes on, also when nothing else is stopped. What came late to a settled market is paid out by
+// settling it again.
+func TestStateSaysWhoStoppedABot(t *testing.T) {
+	t.Parallel()
+	s, p := secondEdition(t)
+	s.SetEnv("COLUMNS", "200")
+	s.Ok("settle", "rain", "--payouts", "YES=1,NO=0")
+	s.Ok("fill", "--bot", "alpha", "--market", "rain", "--outcome", "YES", "--side", "buy", "--quantity", "50", "--price", "0.4", "--trade-id", "v-3")
+	require.NotContains(t, s.Ok("state"), "WHAT TO DO NEXT")
+	s.Ok("stop", "alpha", "--full", "--reason", "odd fills")
+	says := func() {
+		state := s.Ok("state")
+		require.Regexp(t, `alpha was stopped by \S+ at \d{4}-\S+ \S+ UTC fully: it may not even reduce\. Why: odd fills`, state)
+		require.Contains(t, state, "    pets start alpha")
+		if strings.Contains(s.Ok("positions"), "rain/YES") {
+			require.Contains(t, state, "    pets settle rain --payouts NO=0,YES=1 ")
+			require.NotContains(t, state, "permit ask")
+		}
+	}
+	says()
+	require.NoError(t, p.Cmd.Process.Signal(os.Interrupt))
+	require.NoError(t, p.Cmd.Wait())
+	s.SetEnv("PETS_SERVER", "")
+	says()
 }
 
 // "A scope sleeps until its equity first reaches min_capital": it is said of a bot, and of the

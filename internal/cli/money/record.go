@@ -166,6 +166,19 @@ func (a *app) adjust(ctx context.Context, body commands.PostAdjustment, what str
 	return alone
 }
 
+// onOf names the flag in a refusal of the record that an adjustment corrects.
+func onOf(err error) error {
+	var p *client.Problem
+	if rest, is := "", false; errors.As(err, &p) && p.Field != "" {
+		if rest, is = strings.CutPrefix(p.Detail, p.Field); is && (p.Field == "of" || p.Field == "limits.of") {
+			named := *p
+			named.Detail = "--of" + rest
+			return &named
+		}
+	}
+	return err
+}
+
 func (a *app) adjustCommand() *cobra.Command {
 	body := commands.PostAdjustment{}
 	var add, take cli.DecimalFlag
@@ -204,7 +217,7 @@ func (a *app) adjustCommand() *cobra.Command {
 			if body.Flow {
 				what += fmt.Sprintf(", which corrects revision %d and is no profit or loss", of)
 			}
-			return a.adjust(c.Context(), body, what)
+			return onOf(a.adjust(c.Context(), body, what))
 		},
 	}
 	c.Flags().Var(&add, "add", "how much more it is to have")

@@ -2,8 +2,10 @@ package operate
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -53,7 +55,7 @@ func (a *app) resetCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.Done(answer, args[0]+" is reset; start the bots one by one")
+			return a.Done(answer, args[0]+" is reset; "+a.afterwards(c.Context()))
 		},
 	}
 	c.Flags().StringVar(&bot, "bot", "", "whose breaker, of those that are kept per bot")
@@ -61,6 +63,51 @@ func (a *app) resetCommand() *cobra.Command {
 	c.Flags().BoolVar(&rebase, "rebase", false, "measure from the current equity")
 	c.Flags().BoolVar(&dry, "dry-run", false, "say what would happen, and do nothing")
 	return c
+}
+
+// afterwards says what comes after a reset or a clearing: the bots are started, unless something
+// else still keeps them from it.
+func (a *app) afterwards(ctx context.Context) string {
+	const start = "start the bots one by one"
+	var left []string
+	take := func(stop projections.EmergencyStop, breakers []projections.Breaker) {
+		for _, b := range show.TrippedOf(breakers) {
+			left = append(left, risk.Key{Breaker: b.Breaker, Bot: deref(b.Bot)}.String())
+		}
+		if stop.Engaged {
+			left = append(left, "the emergency stop")
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, listWithin)
+	defer cancel()
+	err := a.LookEither(ctx, "", nil, func() error {
+		var v struct {
+			EmergencyStop projections.EmergencyStop `json:"emergency_stop"`
+			Breakers      []projections.Breaker     `json:"breakers"`
+		}
+		err := a.View(ctx, "", "/state", nil, &v)
+		take(v.EmergencyStop, v.Breakers)
+		return err
+	}, func(s *portfolio.State) error {
+		take(projections.EmergencyStopOf(s), projections.BreakersOf(s))
+		return nil
+	})
+	switch {
+	case err != nil:
+		return "see what is left: " + a.Typed("state")
+	case len(left) == 0:
+		return start
+	case len(left) > show.MostPrinted:
+		left = append(left[:show.MostPrinted], "others")
+	}
+	return fmt.Sprintf("still to be reset or cleared before bots start: %s (%s)", strings.Join(left, ", "), a.Typed("state"))
+}
+
+func deref(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
 }
 
 func (a *app) clearCommand() *cobra.Command {
@@ -83,7 +130,7 @@ func (a *app) clearCommand() *cobra.Command {
 				if err := a.ToServer(c.Context(), http.MethodPost, "/emergency-stop/clear/"+url.PathEscape(confirm)+"/confirm", body, &answer); err != nil {
 					return err
 				}
-				return a.Done(answer, "the emergency stop is cleared; start the bots one by one")
+				return a.Done(answer, "the emergency stop is cleared; "+a.afterwards(c.Context()))
 			}
 			if err := a.ToServer(c.Context(), http.MethodPost, "/emergency-stop/clear", cli.ReasonOf(reason), &answer); err != nil {
 				return err

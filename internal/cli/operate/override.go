@@ -198,7 +198,11 @@ func (a *app) requestOverride(c *cobra.Command, body commands.RequestOverride) e
 	if err := a.ToServer(c.Context(), http.MethodPost, "/overrides", body, &answer); err != nil {
 		return err
 	}
-	if err := a.Done(answer, fmt.Sprintf("%s: override %s is asked for; it waits for 24 h", answer.ID, body.Kind)); err != nil {
+	what := fmt.Sprintf("%s: override %s is asked for; it waits for 24 h", answer.ID, body.Kind)
+	if len(answer.Replaces) > 0 {
+		what += ". It REPLACES what waited: " + strings.Join(answer.Replaces, ", ")
+	}
+	if err := a.Done(answer, what); err != nil {
 		return err
 	}
 	return a.Next("another user, with a key of role approver, confirms it", "override", "confirm", answer.ID)

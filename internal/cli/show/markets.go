@@ -3,6 +3,7 @@ package show
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -65,11 +66,16 @@ func sayMarks(p *cli.Printer, v *projections.State) {
 		p.Line("STALE     %s: no mark for longer than mark_max_age (%s)", old, v.Policy.MarkMaxAge)
 	}
 	if len(v.PartlyMarked) > 0 {
-		p.Line("MARKS     not all outcomes of %s were marked by one command: they are valued at prices of different moments", some(v.PartlyMarked))
+		p.Line("MARKS     %s", Partly(v.PartlyMarked))
 	}
 	if v.Unreconciled {
 		p.Line("SHORT     two reconciliations in a row found less %s on the chain than is recorded: nothing is opened until one finds no shortage", v.BaseAsset)
 	}
+}
+
+// Partly says which markets are marked in parts.
+func Partly(markets []string) string {
+	return fmt.Sprintf("not all outcomes of %s were marked by one command: they are valued at prices of different moments", some(markets))
 }
 
 // Stale names the instruments of positions whose marks are too old, "" for none.
@@ -195,29 +201,75 @@ func haltWords(halts []portfolio.Halt) string {
 	return text + fmt.Sprintf("The bot may: %s; an operator for it: %s", bot, operator)
 }
 
-// sayWaysToFlat prints how an operator reduces what halted bots hold, where that is permitted.
+// sayWaysToFlat prints how an operator reduces what halted bots hold, where that is permitted:
+// complete sets are merged, what came late to a settled market is paid out, and for the rest a
+// permit is asked for.
 func sayWaysToFlat(a *cli.App, p *cli.Printer, n nextSteps) {
-	var open []projections.Position
+	var merges, settles, asks [][]string
 	for _, b := range n.bots {
-		if _, operator := May(b.Halts); len(b.Halts) == 0 || operator == portfolio.LeaveNothing {
+		if _, operator := May(b.Halts); n.imported || len(b.Halts) == 0 || operator == portfolio.LeaveNothing {
 			continue
 		}
+		sets := map[string]domain.Decimal{}
+		for _, m := range n.markets {
+			if m.Bot == b.Bot && m.Sets.Sign() > 0 {
+				sets[m.Market] = m.Sets
+				merges = append(merges, []string{"sets", "merge", "--bot", b.Bot, "--market", m.Market, "--quantity", m.Sets.String(), "--set-id", "SET-ID"})
+			}
+		}
 		for _, h := range n.positions {
-			if h.Bot == b.Bot {
-				open = append(open, h)
+			switch {
+			case h.Bot != b.Bot:
+			case h.Settled != nil:
+				if words := settledAgain(h); !slices.ContainsFunc(settles, func(w []string) bool { return slices.Equal(w, words) }) {
+					settles = append(settles, words)
+				}
+			default:
+				if !strings.HasPrefix(h.Outcome, "!") {
+					h.Quantity = h.Quantity.Sub(sets[h.Market])
+				}
+				if !h.Quantity.IsZero() {
+					asks = append(asks, wayToFlat(h))
+				}
 			}
 		}
 	}
-	if len(open) == 0 || n.imported {
+	sayEach(a, p, "What halted bots hold of a settled market came late; the same payouts again pay it out:", settles)
+	sayEach(a, p, "Complete sets of halted bots are merged at the venue, under the id that it gives, and recorded:", merges)
+	sayEach(a, p, "To close what a halted bot holds, an operator asks for the permit, places the order, and reports its fill:", asks)
+}
+
+// sayEach prints commands of a kind: of many the first, and how to list what all are about.
+func sayEach(a *cli.App, p *cli.Printer, what string, commands [][]string) {
+	if len(commands) == 0 {
 		return
 	}
-	p.Say(2, "To close what a halted bot holds, an operator asks for the permit, places the order, and reports its fill:")
-	if len(open) > MostPrinted {
-		a.Command(p, "positions")
-		open = open[:1]
+	p.Say(2, "%s", what)
+	if len(commands) <= MostPrinted {
+		for _, words := range commands {
+			a.Command(p, words...)
+		}
+		return
 	}
-	for _, h := range open {
-		a.Command(p, wayToFlat(h)...)
+	a.Command(p, commands[0]...)
+	p.Say(2, "So for each of %d. All that is held is listed by:", len(commands))
+	a.Command(p, "positions")
+}
+
+// settledAgain is the command that settles the market of a position at what it was settled at.
+func settledAgain(h projections.Position) []string {
+	words := []string{"settle", h.Market}
+	switch outcomes := slices.Sorted(maps.Keys(h.Settled.Payouts)); {
+	case h.Settled.Void:
+		return append(words, "--void")
+	case len(outcomes) == 1:
+		return append(words, outcomes[0], h.Settled.Payouts[outcomes[0]].String())
+	default:
+		pairs := make([]string, len(outcomes))
+		for i, outcome := range outcomes {
+			pairs[i] = outcome + "=" + h.Settled.Payouts[outcome].String()
+		}
+		return append(words, "--payouts", strings.Join(pairs, ","))
 	}
 }
 

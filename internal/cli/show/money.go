@@ -16,7 +16,10 @@ import (
 
 // StepsOf returns what a state says about the way out of a stop.
 func StepsOf(v projections.State, open ClearRequest) nextSteps {
-	return nextSteps{v.EmergencyStop, open, v.Breakers, v.Bots, v.Clock == domain.ClockImported, v.Equity, v.Day.Date, v.Mode == domain.ModeLive, nil, v.Positions, v.Policy.Second()}
+	return nextSteps{
+		stop: v.EmergencyStop, Clear: open, breakers: v.Breakers, bots: v.Bots, imported: v.Clock == domain.ClockImported, equity: v.Equity,
+		day: v.Day.Date, live: v.Mode == domain.ModeLive, positions: v.Positions, markets: v.Markets, second: v.Policy.Second(),
+	}
 }
 
 // Lack is the money without which tripped breakers cannot be reset.

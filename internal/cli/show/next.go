@@ -17,6 +17,7 @@ import (
 type Extra struct {
 	Permits []projections.Permit
 	Stop    StopStory
+	Stops   BotStops
 	Past    bool // of a moment that is over: nothing can be done about it
 }
 
@@ -66,6 +67,49 @@ func ClearOf(s *portfolio.State) ClearRequest {
 	return ClearRequest{s.Stop.Request, s.Stop.Requester, s.Stop.RequestEnds}
 }
 
+// BotStops are the bots that a person stopped, and that were not started since.
+type BotStops map[string]BotStop
+
+// BotStop is who stopped a bot, when and why.
+type BotStop struct {
+	By     string
+	At     time.Time
+	Reason string
+	Full   bool
+}
+
+// Follow is told of each record.
+func (s BotStops) Follow(e domain.Event, at time.Time, user string) {
+	switch e := e.(type) {
+	case *domain.BotStopped:
+		s[e.Bot] = BotStop{user, at, e.Reason, e.Full}
+	case *domain.BotStarted:
+		delete(s, e.Bot)
+	}
+}
+
+// AskStops finds them among the events, where a bot is stopped. Who may not see them is shown the
+// state without.
+func AskStops(ctx context.Context, a *cli.App, moment string, bots []projections.Bot) BotStops {
+	stops := BotStops{}
+	if !AnyStopped(bots) {
+		return stops
+	}
+	_ = a.EachEvent(ctx, cli.EventQuery{At: moment, After: -1, Types: []string{"bot.started", "bot.stopped"}}, func(line cli.EventLine) error {
+		e, err := domain.Decode(line.Type, line.Data)
+		if err == nil {
+			stops.Follow(e, line.Time, line.User)
+		}
+		return nil
+	})
+	return stops
+}
+
+// AnyStopped reports whether a bot is stopped. One that was never started is not.
+func AnyStopped(bots []projections.Bot) bool {
+	return slices.ContainsFunc(bots, func(b projections.Bot) bool { return b.Status == portfolio.Stopped })
+}
+
 // AskExtra asks a server. A bot's key sees its own orders, and no request.
 func AskExtra(ctx context.Context, a *cli.App, moment string, stop projections.EmergencyStop) (Extra, error) {
 	var v struct{ Permits []projections.Permit }
@@ -73,7 +117,7 @@ func AskExtra(ctx context.Context, a *cli.App, moment string, stop projections.E
 		return Extra{}, err
 	}
 	story, err := AskStory(ctx, a, moment, stop)
-	return Extra{v.Permits, story, moment != ""}, err
+	return Extra{Permits: v.Permits, Stop: story, Past: moment != ""}, err
 }
 
 // AskStory finds it among the events: no view of a server has it.
@@ -108,20 +152,25 @@ type nextSteps struct {
 	permits  []projections.Permit
 	// positions are what the bots hold.
 	positions []projections.Position
+	// stops are the stops of bots by people.
+	stops BotStops
+	// markets are what they hold of exclusive markets as a whole.
+	markets []portfolio.MarketHolding
 	// second means that the portfolio lives by the second edition of the rules.
 	second bool
 }
 
 // Resting are the orders that may still be filled although their bot, or everything, is stopped:
 // a stop revokes what was not placed, and does not reach a venue. One on paper is filled, too, when
-// the mark reaches its limit.
+// the mark reaches its limit. Orders that only reduce, such as a stop-loss, are left where they rest:
+// every halt directs bots to cancel those that open.
 func Resting(all []projections.Permit, stop projections.EmergencyStop, bots []projections.Bot) []projections.Permit {
 	stopped := map[string]bool{}
 	for _, b := range bots {
 		stopped[b.Bot] = b.Status == portfolio.Stopped
 	}
 	return slices.DeleteFunc(slices.Clone(all), func(p projections.Permit) bool {
-		return p.Status != "working" || !stop.Engaged && !stopped[p.Bot]
+		return p.Status != "working" || p.Reduces || !stop.Engaged && !stopped[p.Bot]
 	})
 }
 
@@ -150,7 +199,7 @@ const MostPrinted = 5
 // is tripped; bots last.
 func sayWayOut(a *cli.App, p *cli.Printer, n nextSteps) {
 	tripped := TrippedOf(n.breakers)
-	if len(tripped) == 0 && !n.stop.Engaged && !n.held() {
+	if len(tripped) == 0 && !n.stop.Engaged && !n.held() && (n.imported || !AnyStopped(n.bots)) {
 		return
 	}
 	p.Line("")
@@ -160,6 +209,7 @@ func sayWayOut(a *cli.App, p *cli.Printer, n nextSteps) {
 		sayHeld(a, p)
 		return
 	}
+	sayStopped(p, n)
 	sayWaysToFlat(a, p, n)
 	sayResets(a, p, n, tripped)
 	if n.imported {
@@ -170,6 +220,29 @@ func sayWayOut(a *cli.App, p *cli.Printer, n nextSteps) {
 		sayClear(a, p, n)
 	}
 	sayStarts(a, p, n.bots)
+}
+
+// sayStopped says who stopped which bots, when and why.
+func sayStopped(p *cli.Printer, n nextSteps) {
+	said := 0
+	for _, b := range n.bots {
+		s, known := n.stops[b.Bot]
+		if b.Status != portfolio.Stopped || !known {
+			continue
+		}
+		if said++; said > MostPrinted {
+			p.Say(2, "Others were stopped by people, too: their events (bot.stopped) say by whom, when and why.")
+			return
+		}
+		fully, why := "", ""
+		if s.Full {
+			fully = " fully: it may not even reduce"
+		}
+		if s.Reason != "" {
+			why = ". Why: " + s.Reason
+		}
+		p.Say(2, "%s was stopped by %s at %s UTC%s%s", b.Bot, s.By, cli.Clock(s.At), fully, why)
+	}
 }
 
 // held reports whether a stop holds that is not recorded yet: nothing lets trading go on then.

@@ -25,6 +25,9 @@ func PrintState(a *cli.App, v projections.State, b Extra) error {
 	p.Line("drawdown  %s from peak %s   (lifetime peak %s)", cli.Percent(v.Drawdown), cli.Money(v.Peak), cli.Money(v.LifetimePeak))
 	p.Line("day       %s opened at %s, loss %s", v.Day.Date, cli.Money(v.Day.Open), cli.Percent(v.Day.Loss))
 	sayEdition(p, &v)
+	if v.ClockBehind > 0 {
+		p.Say(0, "CLOCK     the wall clock is %s behind the last record. Starts, resets, clearing, and all that opens are refused (clock) until it is right, or until two people accept it (%s); what stops or reduces is taken", v.ClockBehind, a.Typed("override", "request", "clock", "--reason", cli.Unsaid))
+	}
 	SayStop(p, v.EmergencyStop, b.Stop)
 	if len(v.Doubts) > 0 || len(v.WaitingMarks) > 0 || v.Stale || len(v.PartlyMarked) > 0 || v.Unreconciled {
 		p.Line("")
@@ -42,7 +45,7 @@ func PrintState(a *cli.App, v projections.State, b Extra) error {
 	}
 	if !b.Past {
 		steps := StepsOf(v, b.Stop.Clear)
-		steps.permits = b.Permits
+		steps.permits, steps.stops = b.Permits, b.Stops
 		sayWayOut(a, p, steps)
 	}
 	return p.Err
