@@ -211,20 +211,33 @@ func (s *State) counted(i domain.Instrument) domain.Instrument {
 	return i
 }
 
-// isDust reports that what a bot holds is below position_dust_usd, by cost and by
-// value: it is no open position. In an exclusive market that is all it holds there.
+// isDust reports that what a bot holds is below position_dust_usd, by cost, by value and by
+// what it can lose: it is no open position. Under the second edition that is all it holds in
+// the market.
 func (s *State) isDust(bot string, in *Instrument) bool {
 	dust := s.Policy.PositionDustUSD
 	if dust.IsZero() {
 		return false
 	}
-	h := in.Holding(bot)
-	cost, value := h.Cost, h.Value
-	if s.together(in.Instrument) != nil {
-		f, _ := s.Figures(bot, in.Market)
-		cost, value = f.Cost, f.Value.Max(f.Exposure)
+	if !s.Policy.Second() {
+		h := in.Holding(bot)
+		return h.Cost.Abs().Max(h.Value.Abs()).Less(dust)
 	}
-	return cost.Abs().Max(value.Abs()).Less(dust)
+	cost, value, exposure := domain.Zero, domain.Zero, domain.Zero
+	for _, in := range s.instrumentsOf(in.Market) {
+		h := in.Holding(bot)
+		if h == nil {
+			continue
+		}
+		cost, exposure = cost.Add(h.Cost), exposure.Add(s.exposureOf(in, bot))
+		if s.together(in.Instrument) == nil {
+			value = value.Add(h.Value)
+		}
+	}
+	if f, ok := s.Figures(bot, in.Market); ok {
+		value, exposure = value.Add(f.Value), exposure.Add(f.Exposure)
+	}
+	return cost.Abs().Max(value.Abs()).Max(exposure).Less(dust)
 }
 
 // ordersWithin counts the permits that a bot was granted in the minute before a

@@ -179,12 +179,12 @@ func (s *State) ToldToClose(bot string) bool {
 	return (s.Stop.Engaged || b.Halted || len(s.haltedBy(bot)) > 0) && s.Leaves(bot, false) == LeaveReduce
 }
 
-// closable reports that a bot holds something that an order would reduce: no dust, and in
-// an exclusive market more than complete sets, of which no half is sold without opening
-// the other. Who is told to close must not be refused.
+// closable reports that a bot holds something that an order would reduce: no dust, nothing
+// of what is settled, and in an exclusive market more than complete sets, of which no half is
+// sold without opening the other. Who is told to close must not be refused.
 func (s *State) closable(bot string) bool {
 	for _, in := range s.Instruments {
-		if h := in.Holding(bot); h == nil || h.IsFlat() || s.isDust(bot, in) {
+		if h := in.Holding(bot); h == nil || h.IsFlat() || in.Payout != nil || s.isDust(bot, in) {
 			continue
 		}
 		if m := s.together(in.Instrument); m == nil || s.held(m, in.Market, bot).Uneven() {
