@@ -1018,7 +1018,9 @@ func TestSecondModel(t *testing.T) {
 			if w.over {
 				return
 			}
-			w.compare()
+			if w.compare(); w.over {
+				return
+			}
 		}
 	})
 }

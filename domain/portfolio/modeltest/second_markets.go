@@ -351,7 +351,7 @@ func (m *Second) exposed(id, market string) Num {
 	for _, t := range m.things(market) {
 		p := m.held(id, t)
 		switch {
-		case m.together(t) && len(m.open(market)) > 0:
+		case m.together(t) && len(m.open(market)) > 0 && !m.allVoid(market):
 			cost = add(cost, p.Cost)
 		case p.Quantity.Sign() >= 0:
 			sum = add(sum, larger(p.Cost, m.valueOf(id, t, nil)))
@@ -359,7 +359,7 @@ func (m *Second) exposed(id, market string) Num {
 			sum = add(sum, larger(zero, sub(m.cover(id, t), abs(p.Cost))))
 		}
 	}
-	if m.markets[market].exclusive && len(m.open(market)) > 0 {
+	if m.markets[market].exclusive && len(m.open(market)) > 0 && !m.allVoid(market) {
 		p := m.payoffs(id, market)
 		value := worth(p, m.marks(id, market, nil))
 		sum = add(sum, smaller(sub(larger(cost, value), least(p)), sub(most(p), least(p))))
