@@ -93,6 +93,23 @@ type MarkConfirmed struct {
 	Instrument
 	Asset string  `json:"asset,omitempty"`
 	Price Decimal `json:"price"`
+	// With are the other marks that are confirmed at this moment. What is held is valued by
+	// all of them before any reference is taken: what it would be worth by some of them, it
+	// never was.
+	With []ConfirmedMark `json:"with,omitempty"`
+}
+
+// ConfirmedMark is a mark of an instrument, or of an asset.
+type ConfirmedMark struct {
+	Market  string  `json:"market,omitempty"`
+	Outcome string  `json:"outcome,omitempty"`
+	Asset   string  `json:"asset,omitempty"`
+	Price   Decimal `json:"price"`
+}
+
+// All lists every mark that the record confirms.
+func (e *MarkConfirmed) All() []ConfirmedMark {
+	return append([]ConfirmedMark{{Market: e.Market, Outcome: e.Outcome, Asset: e.Asset, Price: e.Price}}, e.With...)
 }
 
 // FillReinstated records that a voided fill was reported again as confirmed. It

@@ -26,12 +26,21 @@ func describeMarket(event domain.Event) string {
 	case *domain.FundingRecorded:
 		return fmt.Sprintf("%s funding %s of %s", e.Bot, Signed(e.Amount), Short(e.Instrument))
 	case *domain.MarkConfirmed:
-		return fmt.Sprintf("%s is priced at %s: the mark that waited is confirmed", cmp.Or(e.Asset, Short(e.Instrument)), e.Price)
+		return describeConfirmed(e)
 	case *domain.FillReinstated:
 		return "a voided fill lives again: " + Describe(&e.FillRecorded)
 	default:
 		return describeMany(event)
 	}
+}
+
+func describeConfirmed(e *domain.MarkConfirmed) string {
+	text, what := cmp.Or(e.Asset, Short(e.Instrument))+" is priced at "+e.Price.String(), "mark that waited is"
+	for _, m := range e.With {
+		text += ", " + cmp.Or(m.Asset, Short(domain.Instrument{Market: m.Market, Outcome: m.Outcome})) + " at " + m.Price.String()
+		what = "marks that waited are"
+	}
+	return text + ": the " + what + " confirmed"
 }
 
 func describeMany(event domain.Event) string {

@@ -176,7 +176,12 @@ func (v *verifier) checkSets(e *domain.SetsChanged) {
 		v.problem("sets of %s are changed for %s: no exclusive market, or no bot", e.Market, e.Bot)
 		return
 	}
-	total := domain.Zero
+	total, open := domain.Zero, 0
+	for _, outcome := range m.Outcomes {
+		if in := v.state.Instruments[domain.Instrument{Market: e.Market, Outcome: outcome}]; in == nil || in.Payout == nil {
+			open++
+		}
+	}
 	for _, part := range e.Parts {
 		total = total.Add(part.Cash)
 		in := v.state.Instruments[domain.Instrument{Market: e.Market, Outcome: part.Outcome}]
@@ -184,7 +189,7 @@ func (v *verifier) checkSets(e *domain.SetsChanged) {
 			v.problem("%s merges %s sets of %s, and does not hold as many of %s", e.Bot, e.Quantity, e.Market, part.Outcome)
 		}
 	}
-	if total != e.Quantity || len(e.Parts) != len(m.Outcomes) {
+	if total != e.Quantity || len(e.Parts) != open {
 		v.problem("the parts of %s sets of %s sum to %s", e.Quantity, e.Market, total)
 	}
 	want := b.Equity().Sub(e.Fee)
@@ -195,18 +200,21 @@ func (v *verifier) checkSets(e *domain.SetsChanged) {
 	}
 }
 
-// checkConfirmed requires that the mark waited, at that price and long enough.
+// checkConfirmed requires that each mark waited, at that price and long enough.
 func (v *verifier) checkConfirmed(at time.Time, e *domain.MarkConfirmed) {
-	var waiting *portfolio.Waiting
-	if a := v.state.Assets[e.Asset]; e.Asset != "" && a != nil {
-		waiting = a.Waiting
-	} else if in := v.state.Instruments[e.Instrument]; e.Asset == "" && in != nil {
-		waiting = in.Waiting
-	}
-	switch {
-	case waiting == nil || waiting.Price != e.Price:
-		v.problem("a mark of %s is confirmed at %s, but none waited at that price", cmp.Or(e.Asset, Short(e.Instrument)), e.Price)
-	case at.Sub(waiting.Since) < v.state.Policy.ConfirmAfter():
-		v.problem("a mark at %s is confirmed after %s, which is sooner than %s", e.Price, at.Sub(waiting.Since), v.state.Policy.ConfirmAfter())
+	for _, m := range e.All() {
+		var waiting *portfolio.Waiting
+		i := domain.Instrument{Market: m.Market, Outcome: m.Outcome}
+		if a := v.state.Assets[m.Asset]; m.Asset != "" && a != nil {
+			waiting = a.Waiting
+		} else if in := v.state.Instruments[i]; m.Asset == "" && in != nil {
+			waiting = in.Waiting
+		}
+		switch {
+		case waiting == nil || waiting.Price != m.Price:
+			v.problem("a mark of %s is confirmed at %s, but none waited at that price", cmp.Or(m.Asset, Short(i)), m.Price)
+		case at.Sub(waiting.Since) < v.state.Policy.ConfirmAfter():
+			v.problem("a mark at %s is confirmed after %s, which is sooner than %s", m.Price, at.Sub(waiting.Since), v.state.Policy.ConfirmAfter())
+		}
 	}
 }

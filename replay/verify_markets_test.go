@@ -153,7 +153,7 @@ func TestVerifyRecomputesWhatMarketsRecord(t *testing.T) {
 				e.Quantity = domain.MustDecimal("100.01")
 			}
 		}), "does not hold as many of A"},
-		"a mark that did not wait": {on(func(e *domain.MarkConfirmed) { e.Price = e.Price.Sub(cent) }), "rain/YES is confirmed at 0.89, but none waited"},
+		"a mark that did not wait": {on(func(e *domain.MarkConfirmed) { e.With[0].Price = e.With[0].Price.Sub(cent) }), "rain/YES is confirmed at 0.89, but none waited"},
 		"a mark too soon": {func(e domain.Event) time.Duration {
 			if _, is := e.(*domain.MarkConfirmed); is {
 				return -time.Millisecond

@@ -270,18 +270,18 @@ func (d *Decision) confirmMarks() {
 	if d.still.Behind != 0 {
 		return
 	}
-	var moved []string
 	waited := d.s.waited(d.now)
-	for _, e := range waited {
-		d.add(e)
-		d.cause = d.s.Next - 1
-		moved = append(moved, d.s.Effects().Moved...)
+	if len(waited) == 0 {
+		return
 	}
-	if len(waited) > 0 {
-		slices.Sort(moved)
-		d.evaluate(slices.Compact(moved))
-		d.fillConfirmedOnPaper(waited)
+	e := waited[0]
+	for _, other := range waited[1:] {
+		e.With = append(e.With, other.All()...)
 	}
+	d.add(e)
+	d.cause = d.s.Next - 1
+	d.evaluate(slices.Clone(d.s.Effects().Moved))
+	d.fillConfirmedOnPaper(e.All())
 }
 
 // confirmedAtOnce limits how many marks one decision confirms. A command records no more
@@ -391,20 +391,30 @@ func (s *State) NextConfirmation() (at time.Time, ok bool) {
 
 func (s *State) applyMarkConfirmed(at domain.Stamp, e *domain.MarkConfirmed) {
 	s.effects.Performed = true
-	if e.Asset != "" {
-		a := s.asset(e.Asset)
-		w := a.Waiting.orElse(at)
-		s.setWaitingAsset(a, nil)
-		s.markAsset(domain.Stamp{Revision: w.Revision, Time: w.At}, domain.Mark{Asset: e.Asset, Price: e.Price})
-		if w.Source == string(domain.RoleFeed) && w.User != "" {
-			a.markedBy(FeedMark{User: w.User, Price: e.Price, At: w.At})
+	for _, m := range e.All() {
+		if m.Asset != "" {
+			s.confirmAsset(at, m)
+		} else {
+			s.confirm(at, m)
 		}
-		return
 	}
-	in := s.instrument(e.Instrument)
+}
+
+func (s *State) confirmAsset(at domain.Stamp, m domain.ConfirmedMark) {
+	a := s.asset(m.Asset)
+	w := a.Waiting.orElse(at)
+	s.setWaitingAsset(a, nil)
+	s.markAsset(domain.Stamp{Revision: w.Revision, Time: w.At}, domain.Mark{Asset: m.Asset, Price: m.Price})
+	if w.Source == string(domain.RoleFeed) && w.User != "" {
+		a.markedBy(FeedMark{User: w.User, Price: m.Price, At: w.At})
+	}
+}
+
+func (s *State) confirm(at domain.Stamp, m domain.ConfirmedMark) {
+	in := s.instrument(domain.Instrument{Market: m.Market, Outcome: m.Outcome})
 	w := in.Waiting.orElse(at)
 	s.setWaiting(in, nil)
-	in.Marks.push(MarkEntry{Price: e.Price, Revision: w.Revision, Time: w.At, Source: w.Source})
+	in.Marks.push(MarkEntry{Price: m.Price, Revision: w.Revision, Time: w.At, Source: w.Source})
 	in.Own = nil
 	s.revalue(in)
 }

@@ -211,20 +211,34 @@ func (s *State) counted(i domain.Instrument) domain.Instrument {
 	return i
 }
 
-// isDust reports that what a bot holds is below position_dust_usd, by cost and by
-// value: it is no open position. In an exclusive market that is all it holds there.
+// isDust reports that what a bot holds is below position_dust_usd, by cost, by value and by
+// what it can lose: it is no open position. Under the second edition that is all it holds in
+// the market.
 func (s *State) isDust(bot string, in *Instrument) bool {
-	if s.together(in.Instrument) != nil {
+	if s.Policy.Second() {
 		return s.isDustIn(bot, in.Market)
 	}
 	h := in.Holding(bot)
 	return h.Cost.Abs().Max(h.Value.Abs()).Less(s.Policy.PositionDustUSD)
 }
 
-// isDustIn reports that all that a bot holds in an exclusive market is dust.
+// isDustIn reports that all that a bot holds in a market is dust.
 func (s *State) isDustIn(bot, market string) bool {
-	f, _ := s.Figures(bot, market)
-	return f.Cost.Abs().Max(f.Value.Abs()).Max(f.Exposure).Less(s.Policy.PositionDustUSD)
+	cost, value, exposure := domain.Zero, domain.Zero, domain.Zero
+	for _, in := range s.instrumentsOf(market) {
+		h := in.Holding(bot)
+		if h == nil {
+			continue
+		}
+		cost, exposure = cost.Add(h.Cost), exposure.Add(s.exposureOf(in, bot))
+		if s.together(in.Instrument) == nil {
+			value = value.Add(h.Value)
+		}
+	}
+	if f, ok := s.Figures(bot, market); ok {
+		value, exposure = value.Add(f.Value), exposure.Add(f.Exposure)
+	}
+	return cost.Abs().Max(value.Abs()).Max(exposure).Less(s.Policy.PositionDustUSD)
 }
 
 // ordersWithin counts the permits that a bot was granted in the minute before a

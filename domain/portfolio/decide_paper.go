@@ -134,7 +134,7 @@ func (d *Decision) fillRestingAt(i domain.Instrument, price domain.Decimal, only
 }
 
 // fillConfirmedOnPaper does so for the marks that have waited long enough.
-func (d *Decision) fillConfirmedOnPaper(waited []*domain.MarkConfirmed) {
+func (d *Decision) fillConfirmedOnPaper(waited []domain.ConfirmedMark) {
 	var marks []domain.Mark
 	for _, e := range waited {
 		if e.Asset == "" {

@@ -28,6 +28,9 @@ func (d *Decision) RegisterMarket(e *domain.MarketRegistered) error {
 	if e.Kind != domain.KindOutcome && d.tradedAsOutcome(e.Market) {
 		return &domain.Error{Code: domain.CodeConflict, Field: "market", Message: "is already traded as kind outcome"}
 	}
+	if e.Exclusive && d.s.settledIn(e.Market) {
+		return &domain.Error{Code: domain.CodeConflict, Field: "exclusive", Message: "must be false: an outcome is settled by itself already, so nobody says what all of them pay together"}
+	}
 	return d.emitMarket(e)
 }
 

@@ -179,14 +179,14 @@ func (s *State) ToldToClose(bot string) bool {
 	return (s.Stop.Engaged || b.Halted || len(s.haltedBy(bot)) > 0) && s.Leaves(bot, false) == LeaveReduce
 }
 
-// closable reports that a bot holds something that an order would reduce: no dust, and in
-// an exclusive market more than complete sets, of which no half is sold without opening
-// the other. Nor does one reduce what only its own word says. Who is told to close must not
+// closable reports that a bot holds something that an order would reduce: no dust, nothing
+// of what is settled, and in an exclusive market more than complete sets, of which no half
+// is sold without opening the other. Nor does one reduce what only its own word says. Who is told to close must not
 // be refused.
 func (s *State) closable(bot string) bool {
 	for _, in := range s.Instruments {
 		h := in.Holding(bot)
-		if h == nil || h.IsFlat() || s.isDust(bot, in) {
+		if h == nil || h.IsFlat() || in.Payout != nil || s.isDust(bot, in) {
 			continue
 		}
 		m := s.together(in.Instrument)

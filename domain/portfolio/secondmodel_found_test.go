@@ -2,6 +2,7 @@ package portfolio
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -85,4 +86,90 @@ func TestTheLastMarkOfACommandCounts(t *testing.T) {
 	})
 	h.equal("0.5", h.markOf("m", "YES").Price)
 	h.equal("0.9", *h.s.WaitingFor(domain.Instrument{Market: "m", Outcome: "YES"}))
+}
+
+// "registered again" cannot say more than was known: nobody says what the outcomes of a market
+// pay together of which one was settled by itself. A first registration was taken all the same.
+func TestASettledMarketBecomesNoExclusiveOne(t *testing.T) {
+	h := second(t, "1000", quietPolicy)
+	h.fill("a", "rain", "YES", buy, "10", "0.5")
+	h.settleOne("rain", "NO", "0.5")
+	register := func(exclusive bool) func(*Decision) error {
+		return func(d *Decision) error {
+			return d.RegisterMarket(&domain.MarketRegistered{Market: "rain", Kind: domain.KindOutcome, Outcomes: []string{"YES", "NO"}, Exclusive: exclusive})
+		}
+	}
+	h.refused(domain.CodeConflict, register(true))
+	h.must(register(false))
+	h.refused(domain.CodeConflict, register(true))
+}
+
+// "an outcome settled at 0 … from then … min and max run over the rest": one share of each of
+// the rest pays 1 together, so a bot may get its cash out of them. It was refused.
+func TestSetsOfWhatMayStillWin(t *testing.T) {
+	h := second(t, "1000", quietPolicy)
+	h.exclusive("cup", "A", "B", "C")
+	h.must(h.sets("a", "cup", domain.SplitSets, "30", "s1"))
+	h.must(func(d *Decision) error { return d.SettleMarket(Settlement{Market: "cup", Outcome: "A"}) })
+	require.Equal(t, "1000", h.equityOf("a"))
+	h.must(h.sets("a", "cup", domain.MergeSets, "20", "s2"))
+	h.equal("990", h.botOf("a").Cash)
+	h.equal("10", h.position("a", "cup", "C").Quantity)
+	h.must(h.sets("a", "cup", domain.SplitSets, "5", "s3"))
+	require.Equal(t, "1000", h.equityOf("a"))
+	require.Equal(t, ledger.Position{}, h.position("a", "cup", "A"))
+	h.settleOne("cup", "B", "1")
+	require.Equal(t, "1000", h.equityOf("a"))
+	h.refused(domain.CodeConflict, h.sets("a", "cup", domain.SplitSets, "1", "s4"))
+}
+
+// "close_positions is said only where closing is permitted": what is filled late of a settled
+// market is closed by no order. Its holder was told to close it.
+func TestNobodyIsToldToCloseWhatIsSettled(t *testing.T) {
+	h := second(t, "1000", func(p *domain.Policy) { p.ClosePositionsOnTrip, p.PositionDustUSD = true, domain.Zero })
+	h.exclusive("rain", "YES", "NO")
+	h.settleOne("rain", "YES", "0.5")
+	h.fill("a", "rain", "YES", buy, "10", "0.5")
+	h.engage(domain.StopManual)
+	require.False(t, h.s.ToldToClose("a"))
+	h.fill("a", "dry", "YES", buy, "10", "0.5")
+	require.True(t, h.s.ToldToClose("a"))
+}
+
+// "mark.confirmed stands before the next record …, and everything is evaluated": once. Between
+// the two marks of a market the portfolio was worth what it never was, and its peak rose to that.
+func TestMarksConfirmedTogetherRaiseNoPeakBetween(t *testing.T) {
+	h := second(t, "1000", quietPolicy, func(p *domain.Policy) { p.MarkCollar = dec("0.25") })
+	h.deposit("1000")
+	h.bot("b", "1000")
+	h.exclusive("rain", "YES", "NO")
+	h.mark("rain", "YES", "0.9")
+	h.mark("rain", "NO", "0.1")
+	h.fill("a", "rain", "NO", buy, "100", "0.1")
+	h.fill("b", "rain", "YES", buy, "100", "0.9")
+	before := h.s.Refs.Peak
+	h.mark("rain", "YES", "0.1") // and NO at .9
+	h.now = h.now.Add(10 * time.Second)
+	h.must(func(d *Decision) error { return d.TimeOutLegs() })
+	require.Len(t, lastOf[*domain.MarkConfirmed](h).All(), 2)
+	h.equal("0.1", h.markOf("rain", "YES").Price)
+	h.equal("0.9", h.markOf("rain", "NO").Price)
+	require.Equal(t, before, h.s.Refs.Peak)
+	require.Equal(t, "1080", h.equityOf("a"))
+}
+
+// "below position_dust_usd a market is no open position": by all that is held there, and by
+// what it can lose. A short that was sold for nothing was none, and neither were two small
+// outcomes that are no dust together.
+func TestNoOpenPositionIsSmallInEveryWay(t *testing.T) {
+	h := second(t, "1000", quietPolicy, func(p *domain.Policy) { p.MaxOpenPositions, p.PositionDustUSD = 1, domain.One })
+	buys := order("a", "other", "X", buy, "10", "0.5")
+	h.fill("a", "m", "MAYBE", buy, "1", "0.6")
+	require.Empty(t, h.would(buys))
+	h.fill("a", "m", "OR NOT", buy, "1", "0.4")
+	require.Equal(t, denied(domain.ReasonMaxOpenPositions), h.would(buys))
+
+	h = second(t, "1000", quietPolicy, func(p *domain.Policy) { p.MaxOpenPositions, p.PositionDustUSD = 1, domain.One })
+	h.fill("a", "m", "MAYBE", sell, "10", "0")
+	require.Equal(t, denied(domain.ReasonMaxOpenPositions), h.would(buys))
 }

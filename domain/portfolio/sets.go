@@ -78,8 +78,8 @@ func (d *Decision) checkSets(e *domain.SetsChanged) error {
 func (d *Decision) holdsSets(e *domain.SetsChanged, b *Bot, m *Market) error {
 	for _, outcome := range m.Outcomes {
 		in := d.s.Instruments[domain.Instrument{Market: e.Market, Outcome: outcome}]
-		if in != nil && in.Payout != nil {
-			return &domain.Error{Code: domain.CodeConflict, Field: "market", Message: "is settled, wholly or in part, so it has no complete sets any more"}
+		if in != nil && in.Payout != nil && (in.Refunded || !in.Payout.IsZero() || d.s.decided(e.Market)) {
+			return &domain.Error{Code: domain.CodeConflict, Field: "market", Message: "is settled, so it has no complete sets any more"}
 		}
 	}
 	if e.Action == domain.SplitSets {
@@ -88,7 +88,7 @@ func (d *Decision) holdsSets(e *domain.SetsChanged, b *Bot, m *Market) error {
 		}
 		return nil
 	}
-	for _, outcome := range m.Outcomes {
+	for _, outcome := range d.s.alive(m, e.Market) {
 		held := d.s.quantityOf(b.ID, domain.Instrument{Market: e.Market, Outcome: outcome})
 		if held.Less(e.Quantity) {
 			return &domain.Error{Code: domain.CodeNotHeld, Field: "quantity", Message: "is more than the " + held.String() + " × " + outcome + " that the bot holds; report its fills first"}
@@ -113,22 +113,23 @@ func (s *State) holding(bot string, i domain.Instrument) *Holding {
 	return nil
 }
 
-// setParts divides the cash among the outcomes: a split by the marks, a merge by the
-// cost that it takes out.
+// setParts divides the cash among the outcomes that may still win, which pay 1 together: a
+// split by the marks, a merge by the cost that it takes out.
 func (s *State) setParts(e *domain.SetsChanged, m *Market) []domain.SetPart {
 	var shares []domain.Decimal
+	outcomes := s.alive(m, e.Market)
 	if e.Action == domain.SplitSets {
-		shares = payoff.SplitShares(e.Quantity, s.prices(m.Outcomes, e.Market, e.Bot))
+		shares = payoff.SplitShares(e.Quantity, s.prices(outcomes, e.Market, e.Bot))
 	} else {
-		taken := make([]domain.Decimal, len(m.Outcomes))
-		for n, outcome := range m.Outcomes {
+		taken := make([]domain.Decimal, len(outcomes))
+		for n, outcome := range outcomes {
 			h := s.Instruments[domain.Instrument{Market: e.Market, Outcome: outcome}].Holding(e.Bot)
 			taken[n] = h.Apply(ledger.Trade{Side: domain.Sell, Quantity: e.Quantity}).Money.Cost.Neg()
 		}
 		shares = payoff.MergeShares(e.Quantity, taken)
 	}
 	parts := make([]domain.SetPart, len(shares))
-	for n, outcome := range m.Outcomes {
+	for n, outcome := range outcomes {
 		parts[n] = domain.SetPart{Outcome: outcome, Cash: shares[n]}
 	}
 	return parts

@@ -31,26 +31,27 @@ type Second struct {
 	wall, now, last time.Time // the wall clock, the Time of the next record, and of the last one
 	offset          time.Duration
 	day             string
-	command         int // the number of the command
+	command         int      // the number of the command
+	moved           []string // the bots whose equity it has changed before a flow
 
-	items    []item   // everything that affects money or prices, in order
-	moments  []moment // everything that affects references, in order
-	ends     []end    // trades, in the order they first closed
-	permits  []SecondPermit
-	grants   []grant
-	legs     []arbitrage
-	markets  map[string]listing
-	payouts  map[Thing]Num
-	refunded map[string]bool // markets that were settled as void
-	members  map[string]member
-	fills    map[SecondFillID]int // the item of a fill, or −1 if its void came first
-	first    map[SecondFillID]string
-	seen     map[string]string // contents of what is booked once
-	waits    map[Thing]waiting
-	alarms   map[Alarm]alarm
-	stops    map[string]bool // the kinds of emergency stop that are engaged
-	asked    string          // the user who requested its clearing
-	short    int             // reconciliations in a row that found a shortage
+	items   []item   // everything that affects money or prices, in order
+	moments []moment // everything that affects references, in order
+	ends    []end    // trades, in the order they first closed
+	permits []SecondPermit
+	grants  []grant
+	legs    []arbitrage
+	markets map[string]listing
+	payouts map[Thing]Num
+	void    map[Thing]bool // what was settled as void
+	members map[string]member
+	fills   map[SecondFillID]int // the item of a fill, or −1 if its void came first
+	first   map[SecondFillID]string
+	seen    map[string]string // contents of what is booked once
+	waits   map[Thing]waiting
+	alarms  map[Alarm]alarm
+	stops   map[string]bool // the kinds of emergency stop that are engaged
+	asked   string          // the user who requested its clearing
+	short   int             // reconciliations in a row that found a shortage
 
 	stakes map[stakeKey]*stake // what play returned since the items last changed
 }
@@ -117,7 +118,7 @@ func NewSecond(rules SecondRules, live bool, now time.Time) *Second {
 	}
 	return &Second{
 		Rules: rules, live: live, wall: now, now: now, last: now, day: now.Format(time.DateOnly),
-		markets: map[string]listing{}, payouts: map[Thing]Num{}, refunded: map[string]bool{}, members: map[string]member{}, fills: map[SecondFillID]int{},
+		markets: map[string]listing{}, payouts: map[Thing]Num{}, void: map[Thing]bool{}, members: map[string]member{}, fills: map[SecondFillID]int{},
 		first: map[SecondFillID]string{}, seen: map[string]string{}, waits: map[Thing]waiting{}, alarms: map[Alarm]alarm{}, stops: map[string]bool{},
 	}
 }
@@ -127,7 +128,7 @@ func (m *Second) clone() *Second {
 	c.stakes = nil
 	c.items, c.moments, c.ends = slices.Clone(m.items), slices.Clone(m.moments), slices.Clone(m.ends)
 	c.permits, c.grants, c.legs = slices.Clone(m.permits), slices.Clone(m.grants), slices.Clone(m.legs)
-	c.markets, c.payouts, c.refunded, c.members = maps.Clone(m.markets), maps.Clone(m.payouts), maps.Clone(m.refunded), maps.Clone(m.members)
+	c.markets, c.payouts, c.void, c.members = maps.Clone(m.markets), maps.Clone(m.payouts), maps.Clone(m.void), maps.Clone(m.members)
 	c.fills, c.first, c.seen = maps.Clone(m.fills), maps.Clone(m.first), maps.Clone(m.seen)
 	c.waits, c.alarms, c.stops = maps.Clone(m.waits), maps.Clone(m.alarms), maps.Clone(m.stops)
 	return &c
@@ -151,6 +152,7 @@ func (m *Second) do(act func() Answer) Answer {
 // "mark.confirmed stands before the next record (after a day.opened)".
 func (m *Second) begin() {
 	m.command++
+	m.moved = nil
 	if day := m.now.Format(time.DateOnly); day > m.day {
 		m.day = day
 		for _, id := range m.scopes() {
@@ -389,8 +391,12 @@ func (m *Second) Start(id string) Answer {
 // Stop stops a bot for a person, and revokes its permits that are not placed yet.
 func (m *Second) Stop(id string, full bool) Answer {
 	return m.do(func() Answer {
-		if _, is := m.members[id]; !is {
+		b, is := m.members[id]
+		switch {
+		case !is:
 			return refuse("not_found")
+		case b.status == "stopped" && !b.tripped && (b.full || !full): // what it reduces with, goes on
+			return again
 		}
 		m.setMember(id, func(b *member) { b.status, b.tripped, b.full = "stopped", false, full })
 		m.revoke(id)

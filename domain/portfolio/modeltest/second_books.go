@@ -278,7 +278,7 @@ func (m *Second) retrade(id string, t Thing) (added []int) {
 		if name := m.items[r.by].opened; known[name] == r {
 			m.ends = append(m.ends, end{
 				bot: id, thing: t, by: name, command: m.command, pnl: r.profit(), dust: m.Rules.Dust, neutral: r.refund || r.negligible(),
-				apart: !m.together(t), at: m.now,
+				apart: !m.markets[t.Market].exclusive, at: m.now,
 			})
 			added = append(added, len(m.ends)-1)
 		}

@@ -210,7 +210,7 @@ func (m *Second) payAgain(id string, t Thing) {
 	switch {
 	case m.payouts[t] != nil:
 		is.what, is.price = "payout", m.payouts[t]
-	case m.refunded[t.Market]:
+	case m.voided(t):
 		is.what = "refund"
 	default:
 		return
@@ -249,7 +249,7 @@ func (m *Second) flag(f *SecondFill) (flags []string, within bool) {
 		within = !less(p.Left, f.Quantity) && !worse && !less(unit, costs)
 		is("permit_exceeded", !within)
 		// "A fee above what was reserved is flagged fee_exceeded and changes nothing else".
-		is("fee_exceeded", f.FeeAsset == "" && less(add(p.fee, unit), add(p.paid, f.Fee)))
+		is("fee_exceeded", f.FeeAsset == "" && less(add(p.fee, unit), add(p.paid, larger(zero, f.Fee))))
 	}
 	kind := m.kind(f.Thing.Market)
 	is("halted", m.halted(f.Bot) && !(within && m.wayOut(f, p)))

@@ -1,5 +1,7 @@
 package modeltest
 
+import "slices"
+
 // allowance is what a halt permits.
 type allowance int
 
@@ -40,11 +42,8 @@ func (m *Second) halts(id string) []haltRow {
 	}
 	if b, is := m.members[id]; is && b.status != "running" {
 		row := haltRow{"bot_stopped", reduce, reduce}
-		switch {
-		case b.full:
+		if b.full {
 			row.bot = nothing
-		case b.tripped && len(m.haltedBy(id)) > 0:
-			row.bot = m.whileTripped()
 		}
 		out = append(out, row)
 	}
@@ -101,7 +100,24 @@ func (m *Second) Directed(id string) (cancel []int, closePositions bool) {
 		}
 	}
 	told := m.Rules.CloseOnTrip && (len(m.haltedBy(id)) > 0 || len(m.stops) > 0 || m.members[id].tripped)
-	return cancel, told && bot == reduce
+	return cancel, told && bot == reduce && m.closable(id)
+}
+
+// closable reports that an order of a bot could reduce something that is no dust: complete
+// sets are the same whoever wins.
+func (m *Second) closable(id string) bool {
+	return slices.ContainsFunc(m.things(""), func(t Thing) bool {
+		if m.quantity(id, t).Sign() == 0 || m.settled(t) {
+			return false
+		}
+		if m.together(t) {
+			p := m.payoffs(id, t.Market)
+			if len(p) == 0 || least(p).Cmp(most(p)) == 0 {
+				return false
+			}
+		}
+		return !less(m.size(id, t.Market), m.Rules.PositionDust)
+	})
 }
 
 // MaySign reports whether an order may be signed under a permit: "A reducing permit whose
@@ -117,7 +133,7 @@ func (m *Second) MaySign(permit int) bool {
 	}
 	reduces := p.closing.Cmp(p.Left) == 0
 	switch {
-	case p.reducing() && !reduces:
+	case less(add(p.opening, p.closing), p.Left): // what it was to close is gone
 		return false
 	case !reduces && (m.behind() || m.short >= 2):
 		return false

@@ -1,6 +1,7 @@
 package modeltest
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -63,12 +64,8 @@ func (m *Second) Register(r Market) Answer {
 // anyPaid reports whether any outcome of a market was settled: such a market can no longer
 // become exclusive, since nobody said what its outcomes pay together.
 func (m *Second) anyPaid(market string) bool {
-	for t := range m.payouts {
-		if t.Market == market {
-			return true
-		}
-	}
-	return m.refunded[market]
+	of := func(t Thing) bool { return t.Market == market }
+	return slices.ContainsFunc(slices.Collect(maps.Keys(m.payouts)), of) || slices.ContainsFunc(slices.Collect(maps.Keys(m.void)), of)
 }
 
 func (m *Second) equities() map[string]Num {
@@ -295,7 +292,7 @@ func (m *Second) traded() []string {
 // value returns the value of what a bot holds in a market.
 func (m *Second) value(id, market string, s supposed) Num {
 	sum := m.apart(id, market, s)
-	if m.refunded[market] {
+	if m.allVoid(market) {
 		return sum
 	}
 	if m.markets[market].exclusive && len(m.open(market)) > 0 {
@@ -310,7 +307,7 @@ func (m *Second) value(id, market string, s supposed) Num {
 func (m *Second) apart(id, market string, s supposed) Num {
 	sum := zero
 	for _, t := range m.things(market) {
-		if !m.together(t) || len(m.open(market)) == 0 || m.refunded[market] {
+		if !m.together(t) || len(m.open(market)) == 0 || m.allVoid(market) {
 			sum = add(sum, m.valueOf(id, t, s))
 		}
 	}
@@ -319,7 +316,7 @@ func (m *Second) apart(id, market string, s supposed) Num {
 
 func (m *Second) valueOf(id string, t Thing, s supposed) Num {
 	p := m.held(id, t)
-	if m.refunded[t.Market] {
+	if m.voided(t) {
 		return p.Cost // "gives every holder his cost back"
 	}
 	if mark := m.priceWith(id, t, s); mark != nil {
@@ -344,7 +341,7 @@ func (m *Second) Figures(id, market string) Figures {
 	for _, t := range m.things(market) {
 		out.Cost = add(out.Cost, m.held(id, t).Cost)
 	}
-	if m.markets[market].exclusive && len(m.open(market)) > 0 {
+	if m.markets[market].exclusive && len(m.open(market)) > 0 && !m.allVoid(market) {
 		p := m.payoffs(id, market)
 		out.PayoffMin, out.PayoffMax = least(p), most(p)
 	}
@@ -358,7 +355,7 @@ func (m *Second) exposed(id, market string) Num {
 	for _, t := range m.things(market) {
 		p := m.held(id, t)
 		switch {
-		case m.together(t) && len(m.open(market)) > 0:
+		case m.together(t) && len(m.open(market)) > 0 && !m.allVoid(market):
 			cost = add(cost, p.Cost)
 		case p.Quantity.Sign() >= 0:
 			sum = add(sum, larger(p.Cost, m.valueOf(id, t, nil)))
@@ -366,7 +363,7 @@ func (m *Second) exposed(id, market string) Num {
 			sum = add(sum, larger(zero, sub(m.cover(id, t), abs(p.Cost))))
 		}
 	}
-	if m.markets[market].exclusive && len(m.open(market)) > 0 {
+	if m.markets[market].exclusive && len(m.open(market)) > 0 && !m.allVoid(market) {
 		p := m.payoffs(id, market)
 		value := worth(p, m.marks(id, market, nil))
 		sum = add(sum, smaller(sub(larger(cost, value), least(p)), sub(most(p), least(p))))

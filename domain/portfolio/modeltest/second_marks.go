@@ -72,7 +72,7 @@ func (m *Second) Marks(by Speaker, said []Said) Answer {
 				m.hear(by.User, s)
 			}
 		}
-		m.perform()
+		m.perform(m.moved...)
 		return Answer{Bad: bad}
 	})
 }
@@ -173,6 +173,11 @@ func (m *Second) force(t Thing, price Num, since time.Time) {
 	before := map[string]Num{}
 	if first {
 		before = m.equities()
+		for id, e := range before { // by other marks of the same command
+			if id != "" && e.Cmp(m.lastEquity(id)) != 0 {
+				m.moved = append(m.moved, id)
+			}
+		}
 	}
 	m.note(item{what: "mark", prices: t, mark: price, market: true, since: since})
 	if first {

@@ -351,14 +351,8 @@ func (m *Second) Exposure(id string, counts func(market string) bool) Num {
 func (m *Second) openMarkets(id string) []string {
 	var out []string
 	for _, market := range m.traded() {
-		held, cost := false, zero
-		for _, t := range m.things(market) {
-			p := m.held(id, t)
-			held = held || p.Quantity.Sign() != 0
-			cost = add(cost, p.Cost)
-		}
-		size := larger(larger(abs(cost), abs(m.value(id, market, nil))), m.exposed(id, market))
-		if held && !less(size, m.Rules.PositionDust) {
+		held := slices.ContainsFunc(m.things(market), func(t Thing) bool { return m.quantity(id, t).Sign() != 0 })
+		if held && !less(m.size(id, market), m.Rules.PositionDust) {
 			out = append(out, market)
 		}
 	}
@@ -368,6 +362,15 @@ func (m *Second) openMarkets(id string) []string {
 		}
 	}
 	return unique(out)
+}
+
+// size is the highest of |cost|, |value| and exposure of what a bot holds in a market.
+func (m *Second) size(id, market string) Num {
+	cost := zero
+	for _, t := range m.things(market) {
+		cost = add(cost, m.held(id, t).Cost)
+	}
+	return larger(larger(abs(cost), abs(m.value(id, market, nil))), m.exposed(id, market))
 }
 
 // --- the life of a permit

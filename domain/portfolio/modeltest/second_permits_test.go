@@ -296,12 +296,13 @@ func TestHalts(t *testing.T) {
 	}
 }
 
-// A bot that a breaker stopped is denied by both.
+// A bot that a breaker stopped is denied by both what opens. A stopped bot may reduce, so the
+// breaker alone denies that.
 func TestCodesOfAHalt(t *testing.T) {
 	s := start(t, false, func(r *SecondRules) { r.MaxBot, r.WhileTripped = N("0.05"), "nothing" })
 	s.trade("a", "buy", "m/YES", "2000", "0.5")
 	s.lose()
-	s.denied(s.order("a", "sell", "m/YES", "10", "0.5"), "bot_stopped", "breaker_tripped")
+	s.denied(s.order("a", "sell", "m/YES", "10", "0.5"), "breaker_tripped")
 	s.denied(s.order("b", "buy", "m/YES", "10", "0.5"), "bot_stopped", "breaker_tripped")
 	s.ok(s.Emergency("manual"))
 	s.denied(s.order("a", "sell", "m/YES", "10", "0.5"), "breaker_tripped", "emergency_stop")

@@ -18,8 +18,37 @@ type Settlement struct {
 	Two     bool   // two people agreed (override payouts)
 }
 
-// settled reports whether a thing has paid out, or its market was settled as void.
-func (m *Second) settled(t Thing) bool { return m.payouts[t] != nil || m.refunded[t.Market] }
+// settled reports whether a thing has paid out, or was settled as void.
+func (m *Second) settled(t Thing) bool { return m.payouts[t] != nil || m.voided(t) }
+
+// voided reports whether a thing was settled as void, by itself or with the outcome that it
+// is the complement of.
+func (m *Second) voided(t Thing) bool {
+	outcome, isNot := strings.CutPrefix(t.Outcome, "!")
+	return m.void[t] || isNot && m.together(t) && m.void[Thing{t.Market, outcome}]
+}
+
+// allVoid reports whether an exclusive market was settled as void.
+func (m *Second) allVoid(market string) bool {
+	is := m.markets[market]
+	return is.exclusive && !slices.ContainsFunc(is.outcomes, func(o string) bool { return !m.void[Thing{market, o}] })
+}
+
+// heardOf returns what was ever traded or priced of a market, and its outcomes.
+func (m *Second) heardOf(market string) []Thing {
+	found := map[Thing]bool{}
+	for _, o := range m.markets[market].outcomes {
+		found[Thing{market, o}] = true
+	}
+	for _, f := range m.items {
+		for _, t := range []Thing{f.thing, f.prices} {
+			if t.Market == market {
+				found[t] = true
+			}
+		}
+	}
+	return sortedThings(maps.Keys(found))
+}
 
 // Settle settles a market: "Settlement is of a market … one command, one append; peaks and
 // breakers evaluated once, after the last holder."
@@ -47,9 +76,6 @@ func (m *Second) Settle(s Settlement) Answer {
 
 // payoutsOf returns the payout of each outcome that a settlement is about.
 func (m *Second) payoutsOf(s Settlement) (pay map[Thing]Num, code string) {
-	if m.refunded[s.Market] {
-		return nil, "conflict"
-	}
 	named := s.Payouts
 	if named == nil {
 		if named, code = m.expand(s); code != "" {
@@ -64,7 +90,7 @@ func (m *Second) payoutsOf(s Settlement) (pay map[Thing]Num, code string) {
 			return nil, "invalid"
 		}
 		t := Thing{s.Market, o}
-		if was := m.payouts[t]; was != nil && was.Cmp(p) != 0 {
+		if was := m.payouts[t]; was != nil && was.Cmp(p) != 0 || m.voided(t) {
 			// "A second, different payout: 409."
 			return nil, "conflict"
 		}
@@ -104,20 +130,15 @@ func (m *Second) expand(s Settlement) (map[string]Num, string) {
 // with one outcome)". After outcomes were settled at 0, "later payouts name" the rest.
 func (m *Second) checkNames(s Settlement) string {
 	outcomes := m.markets[s.Market].outcomes
-	for o := range s.Payouts {
-		if !slices.Contains(outcomes, o) {
-			return "invalid"
-		}
+	rest := slices.DeleteFunc(slices.Clone(outcomes), func(o string) bool {
+		paid := m.payouts[Thing{s.Market, o}]
+		return paid != nil && paid.Sign() == 0
+	})
+	names := slices.Sorted(maps.Keys(s.Payouts))
+	if slices.Equal(names, unique(outcomes)) || len(names) > 0 && len(m.open(s.Market)) > 0 && slices.Equal(names, unique(rest)) {
+		return ""
 	}
-	for _, o := range outcomes {
-		if s.Payouts[o] == nil && m.payouts[Thing{s.Market, o}] == nil {
-			return "invalid"
-		}
-	}
-	if len(s.Payouts) == 0 {
-		return "invalid"
-	}
-	return ""
+	return "invalid"
 }
 
 // checkSum: "In an exclusive market payouts sum to 1 (payouts_sum; another sum takes two
@@ -165,11 +186,13 @@ func (m *Second) refund(s Settlement) Answer {
 			return refuse("conflict")
 		}
 	}
-	things := m.things(s.Market)
-	if m.refunded[s.Market] && !m.anyHeld(s.Bot, things) {
+	things := m.heardOf(s.Market)
+	if !slices.ContainsFunc(things, func(t Thing) bool { return !m.voided(t) }) && !m.anyHeld(s.Bot, things) {
 		return again
 	}
-	m.refunded[s.Market] = true
+	for _, t := range things {
+		m.void[t] = true
+	}
 	m.close(s, things, func(Thing) item { return item{what: "refund"} })
 	return Answer{}
 }
@@ -193,7 +216,13 @@ func (m *Second) anyHeld(only string, things []Thing) bool {
 
 // close closes what is held of some things, of all bots or of one.
 func (m *Second) close(s Settlement, things []Thing, with func(Thing) item) {
-	var holders []string
+	holders := m.pay(s, things, with)
+	m.reclaim("", s.Market)
+	m.perform(holders...)
+}
+
+// pay pays the holders of some things, and returns them.
+func (m *Second) pay(s Settlement, things []Thing, with func(Thing) item) (holders []string) {
 	for _, id := range m.ids() {
 		if s.Bot != "" && s.Bot != id {
 			continue
@@ -220,11 +249,10 @@ func (m *Second) close(s Settlement, things []Thing, with func(Thing) item) {
 		}
 		holds := m.holdsIn(id, s.Market)
 		for _, n := range added {
-			m.ends[n].deferred = holds && m.together(m.ends[n].thing)
+			m.ends[n].deferred = holds && m.markets[s.Market].exclusive
 		}
 	}
-	m.reclaim("", s.Market)
-	m.perform(unique(holders)...)
+	return unique(holders)
 }
 
 // holdsIn reports that what closes there waits: "What that closes counts with the bot's next
@@ -285,97 +313,113 @@ type Correction struct {
 // payout; it may trip, it never untrips." "(operator; live: two people)".
 func (m *Second) Correct(c Correction) Answer {
 	return m.do(func() Answer {
-		is := m.markets[c.Market]
-		settled := map[string]Num{}
-		for t, p := range m.payouts {
-			if t.Market == c.Market && !(is.exclusive && strings.HasPrefix(t.Outcome, "!") && m.has(t)) {
-				settled[t.Outcome] = p
+		if m.live && !c.Two {
+			return refuse("denied")
+		}
+		pay, code := m.corrected(c)
+		if code != "" {
+			return refuse(code)
+		}
+		exclusive := m.markets[c.Market].exclusive
+		var settled, rest []Thing
+		for _, t := range m.heardOf(c.Market) {
+			switch {
+			case !c.Void && pay[t] == nil:
+			case m.settled(t):
+				settled = append(settled, t)
+			case exclusive: // it says what all outcomes pay
+				rest = append(rest, t)
 			}
 		}
+		changes := func(t Thing) bool {
+			if c.Void {
+				return !m.voided(t)
+			}
+			return m.voided(t) || m.payouts[t].Cmp(pay[t]) != 0
+		}
+		open := exclusive && slices.ContainsFunc(m.markets[c.Market].outcomes, func(o string) bool { return !m.settled(Thing{c.Market, o}) })
 		switch {
-		case len(settled) == 0 && !m.refunded[c.Market],
-			is.exclusive && !m.refunded[c.Market] && len(m.open(c.Market)) > 0:
+		case len(settled) == 0:
 			return refuse("conflict")
-		case m.live && !c.Two:
-			return refuse("denied")
-		case c.Void && m.refunded[c.Market]:
+		case !slices.ContainsFunc(settled, changes) && !open:
 			return again
 		}
-		pay := map[Thing]Num{}
-		if !c.Void {
-			code := ""
-			if pay, code = m.corrected(c, settled); code != "" {
-				return refuse(code)
-			}
-			if len(settled) > 0 && !slices.ContainsFunc(slices.Collect(maps.Keys(pay)), func(t Thing) bool { return m.payouts[t].Cmp(pay[t]) != 0 }) {
-				return again
-			}
-		}
-		m.replace(c, pay)
+		m.replace(c, pay, settled, rest)
 		return Answer{}
 	})
 }
 
-// corrected returns the payouts of a correction: it names what was settled, or every
-// outcome of a market that was settled as void.
-func (m *Second) corrected(c Correction, settled map[string]Num) (map[Thing]Num, string) {
+// corrected returns the payouts of a correction: it names every outcome of an exclusive
+// market, and elsewhere what was settled and changes.
+func (m *Second) corrected(c Correction) (map[Thing]Num, string) {
 	is := m.markets[c.Market]
-	names := slices.Collect(maps.Keys(settled))
-	if m.refunded[c.Market] {
-		names = is.outcomes
-		if len(names) == 0 {
-			for _, t := range m.things(c.Market) {
-				names = append(names, t.Outcome)
-			}
-		}
-	}
-	if !slices.Equal(unique(names), slices.Sorted(maps.Keys(c.Payouts))) {
-		return nil, "invalid"
-	}
 	pay := map[Thing]Num{}
+	if c.Void {
+		return pay, ""
+	}
+	named := 0
 	for o, p := range c.Payouts {
-		if p.Sign() < 0 || less(one, p) {
+		t := Thing{c.Market, o}
+		ofMarket := is.exclusive && slices.Contains(is.outcomes, o)
+		if p.Sign() < 0 || less(one, p) || !ofMarket && (!m.settled(t) || m.together(t)) {
 			return nil, "invalid"
 		}
-		t := Thing{c.Market, o}
 		pay[t] = p
-		if m.together(t) {
+		if ofMarket {
+			named++
 			pay[Thing{c.Market, not(o)}] = sub(one, p)
 		}
+	}
+	if len(pay) == 0 || named > 0 && named < len(is.outcomes) {
+		return nil, "invalid"
 	}
 	return pay, m.checkSum(Settlement{Market: c.Market, Two: c.Two}, pay)
 }
 
-func (m *Second) replace(c Correction, pay map[Thing]Num) {
-	maps.DeleteFunc(m.payouts, func(t Thing, _ Num) bool { return t.Market == c.Market })
-	maps.Copy(m.payouts, pay)
-	if c.Void {
-		m.refunded[c.Market] = true
-	} else {
-		delete(m.refunded, c.Market)
+// replace makes payouts, or a void, those of what was settled, and settles the rest.
+func (m *Second) replace(c Correction, pay map[Thing]Num, settled, rest []Thing) {
+	with := func(t Thing) item {
+		if c.Void {
+			return item{what: "refund"}
+		}
+		return item{what: "payout", price: pay[t]}
 	}
+	for _, t := range append(settled, rest...) {
+		if c.Void {
+			delete(m.payouts, t)
+			delete(m.payouts, Thing{c.Market, not(t.Outcome)})
+			m.void[t] = true
+		} else {
+			delete(m.void, t)
+		}
+	}
+	maps.Copy(m.payouts, pay)
 	for n := range m.items {
-		f := &m.items[n]
-		switch {
-		case f.thing.Market != c.Market || (f.what != "payout" && f.what != "refund"):
-		case c.Void:
-			f.what, f.price = "refund", nil
-		case pay[f.thing] != nil:
-			f.what, f.price = "payout", pay[f.thing]
+		if f := &m.items[n]; slices.Contains(settled, f.thing) && (f.what == "payout" || f.what == "refund") {
+			is := with(f.thing)
+			f.what, f.price = is.what, is.price
 		}
 	}
 	m.stakes = nil
-	var moved []string
 	for _, id := range m.ids() {
-		if m.Equity(id).Cmp(m.lastEquity(id)) != 0 {
-			moved = append(moved, id)
-		}
-		for _, t := range m.things(c.Market) {
+		for _, t := range settled {
 			m.retrade(id, t)
 		}
 	}
+	holders := m.pay(Settlement{Market: c.Market, Void: c.Void && len(rest) > 0}, rest, with)
+	var moved []string
+	for _, id := range m.ids() {
+		if slices.Contains(holders, id) || m.Equity(id).Cmp(m.lastEquity(id)) != 0 {
+			moved = append(moved, id)
+		}
+	}
+	m.reclaim("", c.Market)
 	if c.Rebase {
-		for _, id := range append([]string{""}, moved...) {
+		scopes := append([]string{""}, moved...)
+		for _, id := range scopes { // what wakes by the correction, wakes before it is rebased
+			m.moment(moment{what: "move", scope: id, after: m.Equity(id)})
+		}
+		for _, id := range scopes {
 			m.moment(moment{what: "rebase", scope: id, before: m.Equity(id), after: m.Equity(id), which: []string{"peak", "day", "hours"}})
 		}
 	}
@@ -407,11 +451,11 @@ func (m *Second) ChangeSets(s Sets) Answer {
 		case !m.markets[s.Market].exclusive || s.Quantity.Sign() <= 0 || s.Fee.Sign() < 0 || (s.Action != "split" && s.Action != "merge"):
 			return refuse("invalid")
 		}
-		content := s.Action + " " + s.Quantity.RatString() + " " + s.Fee.RatString()
-		if known, a := m.once("sets "+s.Bot+" "+s.Market+" "+s.ID, content); known {
+		content := s.Market + " " + s.Action + " " + s.Quantity.RatString() + " " + s.Fee.RatString()
+		if known, a := m.once("sets "+s.Bot+" "+s.ID, content); known {
 			return a
 		}
-		if len(open) == 0 || m.refunded[s.Market] {
+		if len(open) == 0 || m.allVoid(s.Market) {
 			return refuse("conflict")
 		}
 		var weights []Num

@@ -135,8 +135,10 @@ func (w *Why) say(at time.Time, e domain.Event) {
 			}
 		}
 	case *domain.MarkConfirmed:
-		if e.Asset == "" {
-			w.said = append(w.said, whySaid{at, saidMarket, e.Instrument, e.Price})
+		for _, m := range e.All() {
+			if m.Asset == "" {
+				w.said = append(w.said, whySaid{at, saidMarket, domain.Instrument{Market: m.Market, Outcome: m.Outcome}, m.Price})
+			}
 		}
 	case *domain.FillReinstated:
 		w.say(at, &e.FillRecorded)
