@@ -76,6 +76,9 @@ func (t *Trades) one(rec eventstore.Record, event domain.Event) {
 			return
 		}
 		t.all[i].Revised = true
+		if e.Joins != "" { // it counts where that result does
+			t.all[i].ResultID, t.all[i].deferred = e.Joins, e.Deferred || e.Place != e.Number
+		}
 		if e.After == nil {
 			t.all[i].gone = true
 			return

@@ -405,7 +405,10 @@ func (d *Decision) revised(key FillKey) []domain.Event {
 	for _, e := range refold.Closed {
 		trades = append(trades, d.tradeClosed(ClosedEpisode{Bot: id.Bot, Instrument: in.Instrument, Episode: e}, domain.ClosedByVoid))
 	}
-	return trades
+	if d.s.together(in.Instrument) == nil {
+		return trades
+	}
+	return d.rejoined(id, in, refold, trades)
 }
 
 // revision records how one closed trade changed.
