@@ -91,6 +91,9 @@ type FillVoided struct {
 	FillID
 	Market  string `json:"market,omitempty"`
 	Unknown bool   `json:"unknown,omitempty"`
+	// Mark is the price at which the bot's holding is valued from now on, where a later word
+	// of the bot would have raised what the void gave back.
+	Mark *Decimal `json:"mark,omitempty"`
 }
 
 // MarketSettled records that an outcome paid out. The instrument is marked at the

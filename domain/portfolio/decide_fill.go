@@ -378,7 +378,7 @@ func (d *Decision) void(key FillKey, market string) error {
 	if err := d.roomFor(trades); err != nil {
 		return err
 	}
-	moved := append([]string(nil), d.fact(&domain.FillVoided{FillID: key.FillID, Market: market}).Moved...)
+	moved := append([]string(nil), d.fact(&domain.FillVoided{FillID: key.FillID, Market: market, Mark: d.voidMark(key)}).Moved...)
 	for _, e := range trades {
 		d.row(e)
 	}
