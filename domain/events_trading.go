@@ -94,6 +94,9 @@ type FillVoided struct {
 	FillID
 	Market  string `json:"market,omitempty"`
 	Unknown bool   `json:"unknown,omitempty"`
+	// Mark is the price at which the bot's holding is valued from now on, where a later word
+	// of the bot would have raised what the void gave back.
+	Mark *Decimal `json:"mark,omitempty"`
 }
 
 // MarketSettled records that an outcome paid out. The instrument is marked at the
@@ -252,6 +255,12 @@ type TradeRevised struct {
 	ResultID string `json:"result_id,omitempty"`
 	Repaid   bool   `json:"repaid,omitempty"`
 	Refunded bool   `json:"refunded,omitempty"`
+	// Joins is the result that the trade is part of from now on, where a void moved it to
+	// what a settlement closed, or out of that. Place is that result's place among the
+	// bot's, if it begins with this trade; Deferred says that it is not counted yet.
+	Joins    string `json:"joins,omitempty"`
+	Place    int    `json:"place,omitempty"`
+	Deferred bool   `json:"deferred,omitempty"`
 }
 
 // The event types of this file.

@@ -88,3 +88,18 @@ func TestStatisticsOfManyRows(t *testing.T) {
 		require.Equal(t, 1, b.Trades, b.Bot)
 	}
 }
+
+// "{market, void:true} gives every holder his cost back": after a correction trades say how
+// they closed after all.
+func TestACorrectionSaysHowTradesClosed(t *testing.T) {
+	h := cup(t, "A", "B")
+	h.fill("a", "cup", "buy 100 A at 0.49")
+	h.settleCup(portfolio.Settlement{Void: true})
+	trades, _ := h.shown()
+	require.Equal(t, domain.ClosedByRefund, trades[0].ClosedBy)
+	h.must(func(d *portfolio.Decision) error {
+		return d.CorrectSettlement(portfolio.Correction{Market: "cup", Payouts: map[string]domain.Decimal{"A": domain.One, "B": domain.Zero}}, "A won")
+	})
+	trades, _ = h.shown()
+	require.Equal(t, domain.ClosedBySettlement, trades[0].ClosedBy)
+}

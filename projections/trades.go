@@ -76,6 +76,15 @@ func (t *Trades) one(rec eventstore.Record, event domain.Event) {
 			return
 		}
 		t.all[i].Revised = true
+		if e.Joins != "" { // it counts where that result does
+			t.all[i].ResultID, t.all[i].deferred = e.Joins, e.Deferred || e.Place != e.Number
+		}
+		switch {
+		case e.Refunded:
+			t.all[i].ClosedBy = domain.ClosedByRefund
+		case e.Repaid:
+			t.all[i].ClosedBy = domain.ClosedBySettlement
+		}
 		if e.After == nil {
 			t.all[i].gone = true
 			return

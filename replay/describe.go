@@ -262,6 +262,8 @@ func marks(all []domain.Mark) string {
 
 func revision(e *domain.TradeRevised) string {
 	switch {
+	case e.Joins != "" && e.After != nil:
+		return Signed(e.After.PnL) + ", part of result " + e.Joins
 	case e.After != nil:
 		return Signed(e.After.PnL)
 	case e.Open:

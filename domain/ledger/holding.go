@@ -180,6 +180,36 @@ type Refold struct {
 	// episodes that end only because of the void.
 	Revised []Revision
 	Closed  []Episode
+	// Ended says which fact had closed each trade, Ends which one closes it now.
+	Ended, Ends map[string]Fact
+}
+
+// End is a trade that the remembered facts closed, the fact that closed it, and the
+// revision of the fact that opened it, or 0 if that is not remembered.
+type End struct {
+	Episode
+
+	By     Fact
+	Opened uint64
+}
+
+// Endings returns the trades that the remembered facts closed.
+func (h *Holding) Endings() []End {
+	f := fold(h.Base, h.Tail)
+	ends := make([]End, len(f.closed))
+	for n, e := range f.closed {
+		ends[n] = End{Episode: e, By: *f.by[n], Opened: h.OpenedBy(e.Trade)}
+	}
+	return ends
+}
+
+// OpenedBy returns the revision of the fact that opened a trade, or 0 if that is not
+// remembered.
+func (h *Holding) OpenedBy(trade string) uint64 {
+	if i := slices.IndexFunc(h.Tail, func(f Fact) bool { return f.Opened == trade }); i >= 0 {
+		return h.Tail[i].Revision
+	}
+	return 0
 }
 
 // Revision says how one closed trade changed: to the figures in After, to open
@@ -232,6 +262,7 @@ func (h *Holding) refold(facts []Fact) (r Refold) {
 	r.After = Holding{Position: after.position, Base: h.Base, Tail: facts, Closings: h.Closings}
 	r.After.trim()
 	r.Money = after.money.Sub(before.money)
+	r.Ended, r.Ends = before.endings(), after.endings()
 	open, was, is := after.position.Episode.Trade, before.byName(), after.byName()
 	for _, old := range before.closed {
 		now := is[old.Trade]
@@ -255,6 +286,18 @@ type folded struct {
 	position Position
 	money    Money
 	closed   []Episode
+	by       []*Fact // that closed them
+}
+
+// endings returns the facts that closed the episodes, by name as byName.
+func (f *folded) endings() map[string]Fact {
+	named := make(map[string]Fact, len(f.closed))
+	for i, e := range f.closed {
+		if _, has := named[e.Trade]; !has {
+			named[e.Trade] = *f.by[i]
+		}
+	}
+	return named
 }
 
 // byName indexes the closed episodes by name; if two share one, the first wins.
@@ -278,7 +321,7 @@ func fold(base Position, facts []Fact) folded {
 		e := out.position.Apply(t)
 		out.position, out.money = e.After, out.money.Add(e.Money)
 		if e.Closed != nil {
-			out.closed = append(out.closed, *e.Closed)
+			out.closed, out.by = append(out.closed, *e.Closed), append(out.by, &facts[i])
 		}
 	}
 	return out

@@ -16,14 +16,14 @@ import (
 // trips another's breakers. TestNoBotMovesAnothersEquity sends the requests of a key; here they
 // come with permits, groups, arbitrages, funding, fees in other assets, dates, and days.
 
-// apart is a world with two bots that hold the same things. a's key is used; of b, all stays.
-type apart struct {
+// neighbours is a world with two bots that hold the same things. a's key is used; of b, all stays.
+type neighbours struct {
 	*world
 	things []domain.Instrument
 }
 
-func newApart(t *rapid.T, change ...func(*domain.Policy)) *apart {
-	a := &apart{}
+func newApart(t *rapid.T, change ...func(*domain.Policy)) *neighbours {
+	a := &neighbours{}
 	a.world = newWorld(t, rapid.SampledFrom([]domain.Mode{domain.ModePaper, domain.ModeLive}).Draw(t, "mode"), append(change, func(p *domain.Policy) {
 		p.MarkCollar, p.MarkMaxAge = dec("0.25"), domain.Duration(time.Minute)
 		p.MarkConfirmAfter = domain.Duration(10 * time.Hour) // what waits for time is confirmed by nobody's key
@@ -61,7 +61,7 @@ func newApart(t *rapid.T, change ...func(*domain.Policy)) *apart {
 }
 
 // anyRequest sends a request of the caller about a.
-func (a *apart) anyRequest(by domain.Caller) {
+func (a *neighbours) anyRequest(by domain.Caller) {
 	i := oneOf(a.world, a.things...)
 	switch oneOf(a.world, "fill", "fill", "fill", "mark", "mark", "take back", "sets", "funding", "permit", "permit", "legs", "end", "trade", "others") {
 	case "fill":
@@ -113,7 +113,7 @@ func (a *apart) anyRequest(by domain.Caller) {
 }
 
 // others are the facts of a that no bot's key may send.
-func (a *apart) others(by domain.Caller) {
+func (a *neighbours) others(by domain.Caller) {
 	if by.Role == domain.RoleBot {
 		return
 	}
@@ -130,7 +130,7 @@ func (a *apart) others(by domain.Caller) {
 }
 
 // anyReport is a fill of a, with all that a report may say. Its permit may be another bot's.
-func (a *apart) anyReport(i domain.Instrument) FillReport {
+func (a *neighbours) anyReport(i domain.Instrument) FillReport {
 	r := a.report("a", i, oneOf(a.world, buy, sell), a.quantity(), oneOf(a.world, a.price(), "41"))
 	r.Status, r.Venue = oneOf(a.world, domain.FillConfirmedStatus, domain.FillProvisionalStatus), oneOf(a.world, "", "v")
 	r.Fee, r.FeeAsset = dec(oneOf(a.world, "0", "0.1", "-0.01", "3")), oneOf(a.world, "", "", "ETH", "NEW", domain.FeeShares)
@@ -152,7 +152,7 @@ func (a *apart) anyReport(i domain.Instrument) FillReport {
 }
 
 // ofB is all that b has, and the treasury: its money, its holdings, and what they are worth.
-func (a *apart) ofB() string {
+func (a *neighbours) ofB() string {
 	b := a.s.Bots["b"]
 	var text strings.Builder
 	fmt.Fprintf(&text, "cash %s, equity %s, other %v, treasury %s, trades %d\n", b.Cash, b.Equity(), b.Other, a.s.Treasury(domain.WalletHot), b.Trades)
@@ -164,7 +164,7 @@ func (a *apart) ofB() string {
 	return text.String()
 }
 
-func (a *apart) breakersOfB() string {
+func (a *neighbours) breakersOfB() string {
 	var text strings.Builder
 	for _, key := range a.s.BreakerKeys() {
 		if key.Bot == "b" {
@@ -228,7 +228,7 @@ func TestNoFactOfABotTripsAnothersBreaker(t *testing.T) {
 }
 
 // anyFact is a request about a that marks nothing for all.
-func (a *apart) anyFact(by domain.Caller) {
+func (a *neighbours) anyFact(by domain.Caller) {
 	before := a.s.Clone()
 	a.anyRequest(by)
 	for _, e := range a.events {

@@ -37,12 +37,29 @@ func (s *State) applyFunding(at domain.Stamp, e *domain.FundingRecorded) {
 	}
 }
 
+// unpayOtherFee gives back the fee of a voided fill. One that had no value when it was booked
+// came into equity as a flow, by the first mark of its asset, and so it goes.
+func (s *State) unpayOtherFee(b *Bot, fact *ledger.Fact) {
+	all, before := s.Equity(), b.Equity()
+	s.payOtherFee(b, fact.FeeAsset, fact.FeeAmount.Neg(), fact.FeeValue.Neg())
+	flow := b.Equity().Sub(before)
+	if flow.IsZero() || !fact.FeeValue.IsZero() || !s.Policy.Second() {
+		return
+	}
+	s.flowed(&b.Refs, before, flow, b.Positions > 0)
+	s.bound(b.Equity(), b.Refs.Peak, b.Refs.LifetimePeak, b.Refs.DayOpen)
+	s.effects.Flows = append(s.effects.Flows, Flow{Bot: b.ID, Amount: flow})
+	s.flow(all)
+}
+
 // payOtherFee takes a fee out of what a bot has of another asset, or gives it back.
-func (s *State) payOtherFee(b *Bot, asset string, fee domain.Decimal) {
+func (s *State) payOtherFee(b *Bot, asset string, fee, value domain.Decimal) {
 	if asset == "" || fee.IsZero() {
 		return
 	}
 	s.post(ledger.Move(ledger.Fees(asset, b.ID), ledger.BotCash(asset, b.ID), fee)...)
+	b.OtherFees = b.OtherFees.Add(value)
+	s.bound(b.OtherFees)
 	s.changeOther(b, asset, fee.Neg())
 }
 

@@ -35,7 +35,7 @@ func (s *State) applyFill(at domain.Stamp, e *domain.FillRecorded) {
 	fact := s.factOf(at, e)
 	effect := h.Record(fact)
 	s.postBot(b, ledger.PositionOf(s.BaseAsset, b.ID, e.Instrument), effect.Money)
-	s.payOtherFee(b, fact.FeeAsset, fact.FeeAmount)
+	s.payOtherFee(b, fact.FeeAsset, fact.FeeAmount, fact.FeeValue)
 	s.tell(b, e.FillID)
 	h.Oversold = h.Quantity.Sign() < 0 && (h.Oversold || slices.Contains(e.Flags, domain.FlagOversold))
 	s.closed(b, in, effect.Closed)
@@ -45,6 +45,7 @@ func (s *State) applyFill(at domain.Stamp, e *domain.FillRecorded) {
 		s.bound(*e.Mark)
 		m := MarkEntry{Price: *e.Mark, Revision: at.Revision, Time: at.Time, Source: MarkedByFill, Provisional: provisional}
 		if s.Policy.Second() {
+			m.Earns = s.Mode != domain.ModeLive && !slices.ContainsFunc(e.Flags, unpermitted)
 			s.markOwn(at, e, m)
 		} else {
 			in.Marks.push(m)
@@ -241,7 +242,7 @@ func (s *State) applyVoid(at domain.Stamp, e *domain.FillVoided) {
 		return
 	}
 	if fact := h.Remembered(e.FillID); fact != nil {
-		s.payOtherFee(s.bot(e.Bot), fact.FeeAsset, fact.FeeAmount.Neg())
+		s.unpayOtherFee(s.bot(e.Bot), fact)
 	}
 	if refold, ok := h.Void(e.FillID); ok {
 		short := h.Quantity.Sign() < 0
@@ -254,6 +255,9 @@ func (s *State) applyVoid(at domain.Stamp, e *domain.FillVoided) {
 		s.reclaim(at, e.Bot, in)
 	}
 	s.pullMark(in, e.Bot, ref.Revision)
+	if e.Mark != nil {
+		s.markVoid(at, e, in)
+	}
 	s.moved(e.Bot)
 	s.revalue(in)
 	s.countWaitingResult(s.bot(e.Bot), in.Market)
@@ -308,7 +312,7 @@ func (s *State) applyMarks(at domain.Stamp, e *domain.PriceMarked) {
 			continue
 		}
 		if e.Source == domain.RoleBot && s.Policy.Second() {
-			in.markFor(e.Bot, MarkEntry{Price: m.Price, Revision: at.Revision, Time: at.Time, Source: string(e.Source)})
+			in.markFor(e.Bot, MarkEntry{Price: m.Price, Revision: at.Revision, Time: at.Time, Source: string(e.Source), Earns: s.Mode != domain.ModeLive})
 			s.revalue(in)
 			continue
 		}

@@ -391,7 +391,7 @@ func (d *Decision) void(key FillKey, market string) error {
 	if err := d.roomFor(trades); err != nil {
 		return err
 	}
-	moved := append([]string(nil), d.fact(&domain.FillVoided{FillID: key.FillID, Market: market}).Moved...)
+	moved := append([]string(nil), d.fact(&domain.FillVoided{FillID: key.FillID, Market: market, Mark: d.voidMark(key)}).Moved...)
 	for _, e := range trades {
 		d.row(e)
 	}
@@ -418,7 +418,10 @@ func (d *Decision) revised(key FillKey) []domain.Event {
 	for _, e := range refold.Closed {
 		trades = append(trades, d.tradeClosed(ClosedEpisode{Bot: id.Bot, Instrument: in.Instrument, Episode: e}, domain.ClosedByVoid))
 	}
-	return trades
+	if d.s.together(in.Instrument) == nil {
+		return trades
+	}
+	return d.rejoined(id, in, refold, trades)
 }
 
 // revision records how one closed trade changed.

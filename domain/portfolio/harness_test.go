@@ -587,6 +587,10 @@ func (h *harness) followOne(e domain.Event) {
 		if result := cmp.Or(e.ResultID, e.Trade); slices.Contains(f.order, result) { // or it waits for the bot's next result
 			require.Equal(h.t, result, f.order[e.Number], "a revised trade keeps its place")
 		}
+		if e.Joins != "" {
+			f.join(h, e)
+			return
+		}
 		if e.Repaid || e.Refunded {
 			f.refunded[e.ResultID] = e.ResultID != "" && e.Refunded
 		}
@@ -775,6 +779,27 @@ func (h *harness) checkTrades(b *Bot) {
 		fees = fees.Add(value)
 	}
 	require.Equal(h.t, income.Sub(fees).String(), sum.String(), "bot %s: trades and open episodes add up to income less fees", b.ID)
+}
+
+// join moves a trade to the result that it is part of from now on.
+func (f *botFacts) join(h *harness, e *domain.TradeRevised) {
+	h.t.Helper()
+	was := cmp.Or(e.ResultID, e.Trade)
+	f.parts[was] = slices.DeleteFunc(slices.Clone(f.parts[was]), func(trade string) bool { return trade == e.Trade })
+	if e.ResultID == "" {
+		f.order[e.Number] = ""
+	}
+	switch {
+	case e.Deferred || slices.Contains(f.order, e.Joins):
+	case e.Place == len(f.order):
+		f.order = append(f.order, e.Joins)
+	default:
+		require.Empty(h.t, f.order[e.Place], "a result stands where its trade stood")
+		f.order[e.Place] = e.Joins
+	}
+	f.parts[e.Joins] = append(f.parts[e.Joins], e.Trade)
+	f.refunded[e.Joins] = f.refunded[e.Joins] || e.Refunded
+	f.figures[e.Trade], f.revised[e.Trade] = e.After, true
 }
 
 // resultOf returns what the trades of a result come to, or "" if none stands.

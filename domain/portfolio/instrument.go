@@ -60,6 +60,8 @@ type MarkEntry struct {
 	Source string `json:"source"`
 	// Provisional marks are removed when their fill is voided.
 	Provisional bool `json:"provisional,omitempty"`
+	// Earns reports a bot's word that may raise its equity: on paper, within a permit.
+	Earns bool `json:"earns,omitempty"`
 }
 
 // Sources of marks that do not come from a role.

@@ -141,7 +141,7 @@ func (s *State) alive(m *Market, market string) []string {
 			dead = append(dead, in.Outcome)
 		}
 	}
-	if len(dead) == 0 || len(dead) >= len(m.Outcomes)-1 && s.decided(market) {
+	if len(dead) == 0 || s.decided(market) {
 		return m.Outcomes
 	}
 	return slices.DeleteFunc(slices.Clone(m.Outcomes), func(o string) bool { return slices.Contains(dead, o) })

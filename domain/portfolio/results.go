@@ -150,6 +150,10 @@ func (b *Bot) recount(r *Result, before domain.Result) {
 
 // reviseTrade counts the revision of a closed trade.
 func (s *State) reviseTrade(b *Bot, e *domain.TradeRevised) {
+	if e.Joins != "" && e.After != nil {
+		s.rejoin(b, e)
+		return
+	}
 	now := domain.Result("")
 	if e.After == nil {
 		b.Trades--

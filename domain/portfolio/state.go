@@ -159,11 +159,13 @@ type Bot struct {
 	Value domain.Decimal `json:"value"`
 	// Other are its balances of other assets: the fees that it paid in them. OtherValue
 	// is what those with a mark are worth.
-	Other      map[string]domain.Decimal `json:"other,omitempty"`
-	OtherValue domain.Decimal            `json:"other_value,omitzero"`
-	Positions  int                       `json:"positions"`
-	Refs       risk.References           `json:"refs"`
-	Streak     risk.Streak               `json:"streak"`
+	Other map[string]domain.Decimal `json:"other,omitempty"`
+	// OtherFees is what the fees in them were worth when they were booked.
+	OtherFees  domain.Decimal  `json:"other_fees,omitzero"`
+	OtherValue domain.Decimal  `json:"other_value,omitzero"`
+	Positions  int             `json:"positions"`
+	Refs       risk.References `json:"refs"`
+	Streak     risk.Streak     `json:"streak"`
 
 	// Closings counts every result. Trades counts the trades that still stand, the
 	// others their results.
@@ -353,6 +355,9 @@ func (s *State) Income(bot string) (realised, fees domain.Decimal) {
 	rebates := s.Book[ledger.RebateIncome(s.BaseAsset, bot)]
 	funding := s.Book[ledger.FundingIncome(s.BaseAsset, bot)]
 	fees = s.Book[ledger.Fees(s.BaseAsset, bot)]
+	if b := s.Bots[bot]; b != nil { // those in other assets, at what they were worth then
+		fees = fees.Add(b.OtherFees)
+	}
 	return trading.Add(rebates).Add(funding).Neg().Sub(fees), fees
 }
 

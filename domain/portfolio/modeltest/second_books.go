@@ -1,6 +1,9 @@
 package modeltest
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // stake is what a bot holds of one thing, at average cost.
 type stake struct {
@@ -18,6 +21,8 @@ type run struct {
 	entry, exit Num
 	fees        Num
 	funding     Num
+	command     int // which ended it
+	paid        bool
 	worth       Num // the most that it was worth at a fill
 	dust        Num // position_dust_usd when it ended
 	refund      bool
@@ -156,7 +161,7 @@ func newRun(by int, short bool) *run {
 }
 
 func (p *stake) end(f item) {
-	p.open.dust = f.dust
+	p.open.dust, p.open.command, p.open.paid = f.dust, f.command, f.what == "payout" || f.what == "refund"
 	p.ended, p.open = append(p.ended, p.open), nil
 }
 
@@ -252,6 +257,9 @@ type end struct {
 	// deferred: "What that closes counts with the bot's next result in the market".
 	deferred bool
 	apart    bool // it is a result of its own
+	settled  bool // by a settlement
+	counted  bool // before a void showed that it is deferred
+	moved    bool // a void moved it to another command
 	at       time.Time
 }
 
@@ -272,18 +280,59 @@ func (m *Second) retrade(id string, t Thing) (added []int) {
 			continue
 		}
 		c.pnl, c.neutral = r.profit(), r.refund || r.negligible()
+		if !c.apart {
+			m.regroup(c, r)
+		}
 		delete(known, c.by)
 	}
 	for _, r := range m.held(id, t).ended { // in their order
 		if name := m.items[r.by].opened; known[name] == r {
 			m.ends = append(m.ends, end{
-				bot: id, thing: t, by: name, command: m.command, pnl: r.profit(), dust: m.Rules.Dust, neutral: r.refund || r.negligible(),
-				apart: !m.markets[t.Market].exclusive, at: m.now,
+				bot: id, thing: t, by: name, command: m.command, settled: r.paid && r.command == m.command, pnl: r.profit(), dust: m.Rules.Dust, neutral: r.refund || r.negligible(),
+				apart: !m.together(t), at: m.now,
 			})
+			if c := &m.ends[len(m.ends)-1]; !c.apart && r.paid && r.command != m.command {
+				m.regroup(c, r)
+			}
 			added = append(added, len(m.ends)-1)
 		}
 	}
 	return added
+}
+
+// regroup: a void is "as if the fill had never been", so a trade that a settlement closes now
+// is part of what that settlement closed; one that it no longer closes is the newest result.
+func (m *Second) regroup(c *end, r *run) {
+	was := c.settled
+	if c.settled = r.paid; r.command == c.command || !r.paid && !was {
+		return
+	}
+	if !r.paid {
+		for _, o := range m.ends {
+			if o.bot == c.bot && o.thing != c.thing && o.thing.Market == c.thing.Market && o.command == c.command && !o.gone && !o.apart {
+				m.ends = append(m.ends, *c) // after all others
+				c.gone = true
+				last := &m.ends[len(m.ends)-1]
+				last.command, last.deferred, last.moved = m.command, false, false
+				return
+			}
+		}
+		return
+	}
+	c.command, c.moved = r.command, true
+	last := 0
+	for n, f := range m.items {
+		if f.command == r.command {
+			last = n + 1
+		}
+	}
+	for n := range m.ends { // what was settled at 0 while the bot held this one waits for it
+		o := &m.ends[n]
+		if o.bot == c.bot && o.thing != c.thing && o.thing.Market == c.thing.Market && o.settled && !o.apart && o.command < c.command && m.items[r.by].command < o.command {
+			o.counted, o.deferred = o.counted || !o.deferred, true
+		}
+	}
+	c.deferred = slices.ContainsFunc(m.things(c.thing.Market), func(t Thing) bool { return m.together(t) && m.play(c.bot, t, last).Quantity.Sign() != 0 })
 }
 
 // label notes which run was open before a new item, and that it may begin one.
@@ -346,6 +395,10 @@ func (m *Second) Results(id string) []Result {
 		}
 		r := Result{Bot: id, Market: c.thing.Market, Profit: zero, place: n, command: c.command}
 		neutral := true
+		if !c.apart {
+			r.place = m.placeOf(n)
+			c.dust = m.ends[r.place].dust
+		}
 		for _, i := range m.partsOf(n) {
 			r.Profit, r.Trades = add(r.Profit, m.ends[i].pnl), r.Trades+1
 			neutral = neutral && m.ends[i].neutral
@@ -353,7 +406,25 @@ func (m *Second) Results(id string) []Result {
 		r.Verdict = verdict(r.Profit, c.dust, neutral)
 		out = append(out, r)
 	}
+	slices.SortStableFunc(out, func(a, b Result) int { return a.place - b.place })
 	return out
+}
+
+// placeOf returns the trade at whose place a result stands: the first that its command
+// closed, even if a void has merged that into another one.
+func (m *Second) placeOf(n int) int {
+	c := m.ends[n]
+	for i, o := range m.ends {
+		if o.bot == c.bot && o.thing.Market == c.thing.Market && o.command == c.command && !o.deferred && !o.apart && !o.moved {
+			return i
+		}
+	}
+	for _, i := range slices.Sorted(slices.Values(m.partsOf(n))) {
+		if m.ends[i].counted {
+			return i
+		}
+	}
+	return n
 }
 
 // verdict: "P&L > 0 is a win, < 0 a loss, |P&L| ≤ loss_dust (default 0) is neutral."
@@ -399,12 +470,13 @@ func (m *Second) partsOf(first int) []int {
 
 func (m *Second) nextResult(n int) int {
 	c := m.ends[n]
+	next := -1
 	for i, o := range m.ends {
-		if i > n && o.bot == c.bot && o.thing.Market == c.thing.Market && !o.gone && !o.deferred && !o.apart {
-			return i
+		if o.command > c.command && o.bot == c.bot && o.thing.Market == c.thing.Market && !o.gone && !o.deferred && !o.apart && (next < 0 || o.command < m.ends[next].command) {
+			next = i
 		}
 	}
-	return -1
+	return next
 }
 
 // Streak returns the losing streak of a bot since its last reset: "win → 0, loss → +1,

@@ -349,6 +349,7 @@ func (m *Second) Void(id SecondFillID) Answer {
 			return refuse("conflict")
 		}
 		f := m.items[n]
+		m.voidFee(n)
 		m.items[n].voided, m.stakes = true, nil
 		m.relabel(f.bot, f.thing)
 		m.reclaim(f.bot, f.thing.Market)
@@ -357,6 +358,21 @@ func (m *Second) Void(id SecondFillID) Answer {
 		m.perform(f.bot)
 		return Answer{}
 	})
+}
+
+// voidFee takes back a fee without a value: it came into equity by the first mark of its
+// asset, which is a flow, and so it goes.
+func (m *Second) voidFee(n int) {
+	f := m.items[n]
+	if f.asset == "" || f.fee.Sign() != 0 {
+		return
+	}
+	before := map[string]Num{}
+	for _, id := range m.scopes() {
+		before[id] = m.Equity(id)
+	}
+	m.items[n].amount = zero
+	m.flows(before)
 }
 
 // --- funding and reported trades

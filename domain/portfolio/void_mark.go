@@ -1,0 +1,133 @@
+package portfolio
+
+import (
+	"slices"
+
+	"pets/domain"
+	"pets/domain/ledger"
+)
+
+// unpermitted reports a flag of a fill that is not within a permit.
+func unpermitted(flag string) bool {
+	return flag == domain.FlagNoPermit || flag == domain.FlagPermitNotLive || flag == domain.FlagPermitExceeded
+}
+
+// voidMark returns the price at which a void values the bot's holding of the fill's instrument,
+// or nil where the price in force stays. "Any word in live earns nothing": a word that the bot
+// gave after the fill, while it held less, must not price what the void gives back above the
+// cash that the void takes.
+func (d *Decision) voidMark(key FillKey) *domain.Decimal {
+	in, ref := d.s.Instruments[d.s.Provisional[key]], FillRef{}
+	if ref, _ = d.s.fillRef(key); !d.s.Policy.Second() || in == nil {
+		return nil
+	}
+	h := in.Holding(key.Bot)
+	if h == nil || !d.wordsEarn(in, key.Bot, ref.Revision) {
+		return nil
+	}
+	refold, ok := h.Void(key.FillID)
+	if !ok {
+		return nil
+	}
+	e := &domain.FillRecorded{FillID: key.FillID, Instrument: in.Instrument}
+	worth, kinks, price := d.worthVoided(in, h, refold, ref.Revision)
+	before := d.worthBefore(e)
+	if now := worth(price); now.Cmp(before) <= 0 {
+		return nil
+	}
+	bound := before.Sub(refold.Money.Cash).Sub(refold.Money.Fee)
+	allowed := func(m domain.Decimal) bool { return !bound.Less(worth(m)) }
+	if allowed(price) {
+		return nil
+	}
+	if mark := highest(price, kinks, allowed); mark != nil {
+		return mark
+	}
+	none := domain.Zero
+	return &none
+}
+
+// wordsEarn reports whether a price that values a bot's holding of an instrument is the bot's
+// own, from after a record, and may not earn anything.
+func (d *Decision) wordsEarn(in *Instrument, bot string, after uint64) bool {
+	i, _ := d.s.priced(in.Instrument, domain.Zero)
+	own := []*Instrument{d.s.Instruments[i]}
+	if d.s.together(in.Instrument) != nil {
+		own = d.s.instrumentsOf(in.Market) // one without a mark has what the others leave
+	}
+	for _, o := range own {
+		if o == nil || o.Payout != nil {
+			continue
+		}
+		if n, has := o.ownOf(bot); has {
+			if m := o.Own[n].Marks.last(); m != nil && !m.Earns && m.Revision > after {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// worthVoided returns what the bot's holdings of a market, or of an instrument elsewhere, are
+// worth after a void at a mark of the instrument, the marks at which that may begin to rise or
+// to fall, and the price that values it then.
+func (d *Decision) worthVoided(in *Instrument, h *Holding, refold ledger.Refold, revision uint64) (worth func(domain.Decimal) domain.Decimal, kinks []domain.Decimal, price domain.Decimal) {
+	price = domain.One
+	i, _ := d.s.priced(in.Instrument, domain.Zero)
+	known := false
+	if p := d.s.Instruments[i]; p != nil {
+		mark := p.Mark()
+		if n, has := p.ownOf(h.Bot); has {
+			own := slices.Clone(p.Own[n].Marks)
+			if own.pull(revision); len(own) > 0 {
+				mark = own.last()
+			}
+		}
+		if mark != nil {
+			_, price = d.s.priced(in.Instrument, mark.Price)
+			known = true
+		}
+	}
+	m := d.s.together(in.Instrument)
+	if m == nil {
+		if !known {
+			return func(domain.Decimal) domain.Decimal { return refold.After.Cost }, nil, price
+		}
+		return refold.After.Quantity.Mul, nil, price
+	}
+	held := d.s.held(m, in.Market, h.Bot)
+	held.Add(in.Outcome, refold.After.Quantity.Sub(h.Quantity))
+	marks := d.s.prices(held.Outcomes, in.Market, h.Bot)
+	at := slices.Index(held.Outcomes, i.Outcome)
+	if at < 0 {
+		return func(domain.Decimal) domain.Decimal { return held.Min() }, nil, price
+	}
+	rest := domain.One
+	for n, mark := range marks {
+		if mark.Known && n != at {
+			rest = rest.Sub(mark.Price)
+		}
+	}
+	_, kink := d.s.priced(in.Instrument, rest)
+	if !known { // what the others leave
+		price = kink.Max(domain.Zero)
+	}
+	return func(mark domain.Decimal) domain.Decimal {
+		_, marks[at].Price = d.s.priced(in.Instrument, mark)
+		marks[at].Known = true
+		return worthAt(held, marks)
+	}, []domain.Decimal{kink}, price
+}
+
+// markVoid makes the price that a void says that of the bot's own holding. It is as old as the
+// price that it takes the place of.
+func (s *State) markVoid(at domain.Stamp, e *domain.FillVoided, in *Instrument) {
+	i, price := s.priced(in.Instrument, *e.Mark)
+	s.bound(price)
+	marked := s.instrument(i)
+	mark := MarkEntry{Price: price, Revision: at.Revision, Time: at.Time, Source: MarkedByFill}
+	if before := marked.priceInForce(e.Bot); before != nil {
+		mark.Time = before.Time
+	}
+	marked.markFor(e.Bot, mark)
+}
