@@ -145,7 +145,7 @@ func (a *neighbours) anyReport(i domain.Instrument) FillReport {
 		n := r.Quantity.Mul(dec(a.price()))
 		r.Notional = &n
 	}
-	if len(a.fills) > 0 && a.yes() && a.yes() { // again, and it may have been voided
+	if len(a.fills) > 0 && oneOf(a.world, false, false, false, true) { // again, and it may have been voided
 		r.FillID = oneOf(a.world, a.fills...).FillID
 	}
 	return r

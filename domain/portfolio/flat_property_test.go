@@ -139,7 +139,7 @@ func (c *cornered) closes(by domain.Caller, i domain.Instrument) {
 	if o.Quantity = held.Abs(); held.Sign() < 0 {
 		o.Side, o.LimitPrice = buy, dec(oneOf(c.world, "0.3", "1"))
 	}
-	if c.yes() && c.yes() {
+	if oneOf(c.world, false, false, false, true) {
 		o.Quantity = o.Quantity.Min(dec("7")) // a part of it
 	}
 	p, err := c.s.PreviewPermit(c.wall, by, PermitRequest{Order: o})

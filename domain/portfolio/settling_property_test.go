@@ -115,8 +115,8 @@ func outcomeAt(outcome, payout string) act {
 	return settles(Settlement{Market: "cup", Outcome: outcome, Payout: dec(payout)})
 }
 
-// ends are orders in which the market comes to pay the winner, or some share it: all at once,
-// the winner alone, and others first. direct says how many of them settle at once.
+// ends are orders in which the market comes to pay the winner, or two share it: all at once,
+// the winner alone, and others first. The first direct of them settle it by one command.
 func (s *settling) ends(winner string, shared bool) (all [][]act, direct int, payouts map[string]domain.Decimal) {
 	payouts = map[string]domain.Decimal{}
 	for _, o := range s.outcomes {

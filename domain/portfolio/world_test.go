@@ -2,7 +2,6 @@ package portfolio
 
 import (
 	"flag"
-	"fmt"
 	"slices"
 	"strconv"
 	"testing"
@@ -211,5 +210,3 @@ func (w *world) payoffs(bot, market string) (low, high domain.Decimal) {
 	}
 	return low, high
 }
-
-func (w *world) String() string { return fmt.Sprintf("%d facts", w.n) }
