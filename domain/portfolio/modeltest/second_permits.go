@@ -240,7 +240,7 @@ func (m *Second) reserves(o *SecondOrder, left, closing, fee, mark Num, others [
 		return add(m.worst(o, left, mark), fee)
 	case opening.Sign() == 0:
 		return zero
-	case m.kind(o.Thing.Market) == "outcome":
+	case m.together(o.Thing): // elsewhere as before: what was granted to open stays reserved
 		sells := among(others, o, o.Group, func(p *SecondPermit) bool { return !p.Buys && p.Thing == o.Thing })
 		free := larger(zero, sub(m.quantity(o.Bot, o.Thing), total(sells, leftOf)))
 		if opening = smaller(opening, larger(zero, sub(left, free))); opening.Sign() == 0 {
