@@ -510,10 +510,15 @@ func (d *Decision) checkUnconfirmed(c *orderCheck) {
 	if d.s.waiting == 0 {
 		return
 	}
+	var first *Instrument
+	own, _ := d.s.priced(c.order.Instrument, domain.Zero)
 	for _, in := range d.s.instrumentsOf(c.order.Market) {
-		if w := in.Waiting; w != nil {
-			c.fail(domain.ReasonMarkUnconfirmed, w.Price.String(), in.last().String(), "the mark %s of %s is beyond the collar of the one in force, and waits to be confirmed", w.Price, in.Instrument)
-			return
+		if in.Waiting != nil && (first == nil || in.Instrument == own) { // that of the order, where it waits
+			first = in
 		}
+	}
+	if first != nil {
+		price := first.Waiting.Price
+		c.fail(domain.ReasonMarkUnconfirmed, price.String(), first.last().String(), "the mark %s of %s is beyond the collar of the one in force, and waits to be confirmed", price, first.Instrument)
 	}
 }

@@ -45,7 +45,9 @@ func TestALateFillOfALostOutcomeGetsItsCostBack(t *testing.T) {
 	h.payouts("m", "0.5", "0", "0.5")
 	h.fill("a", "m", "B", buy, "600", "0.5")
 	require.Equal(t, "700", h.equityOf("a"))
-	h.must(func(d *Decision) error { return d.CorrectSettlement(Correction{Market: "m", Void: true}, "it was void") })
+	h.must(func(d *Decision) error {
+		return d.CorrectSettlement(Correction{Market: "m", Void: true}, "it was void")
+	})
 	require.Equal(t, "1000", h.equityOf("a"))
 	require.Len(t, h.s.MarketHoldings("a", h.now), 1)
 }

@@ -1512,6 +1512,8 @@ export interface components {
             permit?: components["schemas"]["PermitAnswer"];
             /** @description The marks of the request that were not taken, by their place in it; the others were taken */
             refused?: components["schemas"]["RefusedMark"][];
+            /** @description The open requests of the same kind that the new one takes the place of */
+            replaces?: string[];
             /**
              * Format: int64
              * @description The place in the portfolio's history
@@ -2677,6 +2679,8 @@ export interface components {
             permit?: components["schemas"]["PermitAnswer"];
             /** @description The marks of the request that were not taken, by their place in it; the others were taken */
             refused?: components["schemas"]["RefusedMark"][];
+            /** @description The open requests of the same kind that the new one takes the place of */
+            replaces?: string[];
             /**
              * Format: int64
              * @description The place in the portfolio's history
@@ -3017,6 +3021,11 @@ export interface components {
              */
             payoff_min: string;
             /**
+             * @description How many complete sets the bot holds, which pay 1 each whatever wins. An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            sets?: string;
+            /**
              * @description What the holdings in the market are worth together: positions alone do not add up to it. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
@@ -3242,6 +3251,8 @@ export interface components {
              * @example 12.5
              */
             quantity: string;
+            /** @description Whether all that is left of the order reduces what the bot holds */
+            reduces?: boolean;
             /**
              * @description The cash that is reserved for the order. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
@@ -3627,6 +3638,7 @@ export interface components {
              * @example 12.5
              */
             quantity: string;
+            settled?: components["schemas"]["Settled"];
             /** @description Whether a mark that prices it is older than mark_max_age */
             stale?: boolean;
             /** @description The id of the trade */
@@ -4338,6 +4350,14 @@ export interface components {
             /** @description The market is void: every holder gets the cost back, and the results are neutral */
             void?: boolean;
         };
+        Settled: {
+            /** @description What one share of each outcome pays, from 0 to 1, by outcome: every outcome of a registered market. In an exclusive market the sum is 1 */
+            payouts?: {
+                [key: string]: string;
+            };
+            /** @description The market is void: every holder gets the cost back, and the results are neutral */
+            void?: boolean;
+        };
         ShrunkOrder: {
             /**
              * @description What may still be filled of the order; 0: its permit has ended. An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -4460,6 +4480,11 @@ export interface components {
             /** @description wall, or imported: times come from trade files */
             clock: string;
             /**
+             * @description By how much the server's clock was behind the last record, where it was: the command has that record's time. A duration such as 30s, 15m or 1h.
+             * @example 30s
+             */
+            clock_behind?: string;
+            /**
              * @description What two people agreed to add to the wall clock. A duration such as 30s, 15m or 1h.
              * @example 30s
              */
@@ -4575,6 +4600,8 @@ export interface components {
             recorded: boolean;
             /** @description The marks of the request that were not taken, by their place in it; the others were taken */
             refused?: components["schemas"]["RefusedMark"][];
+            /** @description The open requests of the same kind that the new one takes the place of */
+            replaces?: string[];
             /**
              * Format: int64
              * @description The place in the portfolio's history
