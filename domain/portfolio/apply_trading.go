@@ -258,9 +258,9 @@ func (s *State) applyVoid(at domain.Stamp, e *domain.FillVoided) {
 	if e.Mark != nil {
 		s.markVoid(at, e, in)
 	}
+	s.countWaitingResult(s.bot(e.Bot), in.Market)
 	s.moved(e.Bot)
 	s.revalue(in)
-	s.countWaitingResult(s.bot(e.Bot), in.Market)
 	s.endLegFill(e.FillID, in.Market, true)
 	s.tidyArbitrages(e.Bot)
 }

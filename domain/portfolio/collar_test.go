@@ -313,7 +313,7 @@ func TestAConfirmedMarkFillsWhatRestsOnPaper(t *testing.T) {
 	h.mark("rain", "YES", "0.95")
 	require.Equal(t, "100", h.position("a", "rain", "YES").Quantity.String())
 	h.after(10 * time.Second).deposit("1")
-	require.Equal(t, []string{"mark.confirmed", "mark.confirmed", "fill.recorded", "deposit.recorded"}, h.types())
+	require.Equal(t, []string{"mark.confirmed", "fill.recorded", "deposit.recorded"}, h.types())
 	require.Equal(t, "60", h.position("a", "rain", "YES").Quantity.String())
 	h.equal("0.9", stepOf[*domain.FillRecorded](h)[0].Price)
 }

@@ -2,7 +2,6 @@ package portfolio
 
 import (
 	"encoding/json"
-	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -310,45 +309,6 @@ func TestAWaitingResultCountsWhenNothingIsLeft(t *testing.T) {
 	h.void(id)
 	require.Equal(t, []int{1, 1}, []int{h.botOf("a").Trades, h.botOf("a").Losses})
 	require.Equal(t, risk.Tripped, h.status(domain.ConsecutiveLosses, "a"))
-}
-
-// "at once if it holds nothing more there": what is below position_dust_usd by cost, value and
-// exposure is nothing. A millionth of a share in each market hid every loss.
-func TestNoResultWaitsForDust(t *testing.T) {
-	for _, c := range []struct {
-		left   string
-		losses int
-	}{{"0.000001", 1}, {"0.999", 1}, {"1", 0}} { // at .1 each: limit − .0001, limit
-		h := second(t, "1000", func(p *domain.Policy) {
-			quietPolicy(p)
-			p.MaxConsecutiveLosses, p.PositionDustUSD = 4, dec("0.1")
-		})
-		h.deposit("1000")
-		for n := range 4 {
-			market := fmt.Sprint("cup-", n)
-			h.exclusive(market, "A", "B", "C")
-			h.mark(market, "A", "0.3")
-			h.mark(market, "B", "0.1")
-			h.fill("a", market, "A", buy, "10", "0.3")
-			h.fill("a", market, "B", buy, c.left, "0.1")
-			h.settleOne(market, "A", "0")
-			require.Equal(t, c.losses*(n+1), h.botOf("a").Losses, c.left)
-		}
-		require.Equal(t, c.losses > 0, h.status(domain.ConsecutiveLosses, "a") == risk.Tripped, c.left)
-	}
-}
-
-// "at once if it holds nothing more there": also where a void leaves only dust.
-func TestAWaitingResultCountsWhenDustIsLeft(t *testing.T) {
-	h := second(t, "1000", func(p *domain.Policy) { quietPolicy(p); p.PositionDustUSD = dec("0.1") })
-	h.exclusive("cup", "A", "B", "C")
-	h.fill("a", "cup", "A", buy, "100", "0.10")
-	h.fill("a", "cup", "B", buy, "0.5", "0.10")
-	id := h.fill("a", "cup", "B", buy, "100", "0.10", provisional)
-	h.settleOne("cup", "A", "0")
-	require.Equal(t, 0, h.botOf("a").Losses, "it waits")
-	h.void(id)
-	require.Equal(t, 1, h.botOf("a").Losses)
 }
 
 // "from then its mark is 0, and min and max run over the rest": the last outcome that is

@@ -118,14 +118,14 @@ func (r *Result) add(f domain.TradeFigures, n int) {
 }
 
 // countWaitingResult counts the result of a bot that waits for its next one in a market, where
-// a void has taken away what it still held there, or all but dust.
+// a void has taken away what it still held there.
 func (s *State) countWaitingResult(b *Bot, market string) {
 	m := s.exclusive(market)
 	if m == nil || len(b.Results) == 0 {
 		return
 	}
 	r := b.Results[b.waiting(market)]
-	if r == nil || s.holdsIn(m, market, b.ID) {
+	if held := s.held(m, market, b.ID); r == nil || !held.Empty() {
 		return
 	}
 	r.Counted, r.Number, r.LostBefore = true, b.Closings, b.Lost[market]
@@ -225,18 +225,13 @@ func (d *Decision) recordClosed(trades []closing) {
 }
 
 // defers reports that a trade was closed because one of several outcomes was settled,
-// while the bot still holds something of the market that is no dust: it counts with the
-// bot's next result there. A loss does not wait for a millionth of a share.
+// while the bot still holds something of the market: it counts with the bot's next
+// result there.
 func (d *Decision) defers(c closing) bool {
 	m := d.s.exclusive(c.Market)
 	if m == nil || c.by != domain.ClosedBySettlement || d.s.decided(c.Market) {
 		return false
 	}
-	return d.s.holdsIn(m, c.Market, c.Bot)
-}
-
-// holdsIn reports that a bot holds something of an exclusive market that counts as open.
-func (s *State) holdsIn(m *Market, market, bot string) bool {
-	h := s.held(m, market, bot)
-	return !h.Empty() && !s.isDustIn(bot, market)
+	h := d.s.held(m, c.Market, c.Bot)
+	return !h.Empty()
 }

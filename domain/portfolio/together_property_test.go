@@ -34,8 +34,11 @@ func newFair(t *rapid.T) *fair {
 			f.step()
 		}
 	}
-	f.market("two", true, f.markets["two"]...)
-	f.market("more", true, f.markets["more"]...)
+	for name, outcomes := range map[string][]string{"two": f.markets["two"], "more": f.markets["more"]} {
+		_ = f.try(olga, func(d *Decision) error { // what is held as !A and cannot be joined keeps it from being exclusive
+			return d.RegisterMarket(&domain.MarketRegistered{Market: name, Kind: domain.KindOutcome, Outcomes: outcomes, Exclusive: true})
+		})
+	}
 	return f
 }
 

@@ -17,8 +17,9 @@ func unpermitted(flag string) bool {
 // gave after the fill, while it held less, must not price what the void gives back above the
 // cash that the void takes.
 func (d *Decision) voidMark(key FillKey) *domain.Decimal {
-	in, ref := d.s.Instruments[d.s.Provisional[key]], FillRef{}
-	if ref, _ = d.s.fillRef(key); !d.s.Policy.Second() || in == nil {
+	in := d.s.Instruments[d.s.Provisional[key]]
+	ref, _ := d.s.fillRef(key)
+	if !d.s.Policy.Second() || in == nil {
 		return nil
 	}
 	h := in.Holding(key.Bot)

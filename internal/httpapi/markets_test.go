@@ -42,7 +42,7 @@ func TestStateShowsMarkets(t *testing.T) {
 		r.get(who, main+"/state").into(t, &v)
 		require.Len(t, v.Markets, rows, who)
 		if rows > 0 {
-			require.JSONEq(t, `{"bot":"alpha","market":"rain","payoff_min":"30","payoff_max":"50","value":"36","cost":"29.7","exposure":"6"}`, string(v.Markets[0]))
+			require.JSONEq(t, `{"bot":"alpha","market":"rain","payoff_min":"30","payoff_max":"50","value":"36","cost":"29.7","exposure":"6","sets":"30"}`, string(v.Markets[0]))
 		}
 	}
 }

@@ -353,7 +353,6 @@ func (m *Second) Void(id SecondFillID) Answer {
 		m.items[n].voided, m.stakes = true, nil
 		m.relabel(f.bot, f.thing)
 		m.reclaim(f.bot, f.thing.Market)
-		m.countWaiting(f.bot, f.thing.Market)
 		m.retrade(f.bot, f.thing)
 		m.perform(f.bot)
 		return Answer{}

@@ -247,52 +247,14 @@ func (m *Second) pay(s Settlement, things []Thing, with func(Thing) item) (holde
 		for _, t := range things {
 			added = append(added, m.retrade(id, t)...)
 		}
-		holds := m.holdsIn(id, s.Market)
+		// "What that closes counts with the bot's next result in the market, at once if it
+		// holds nothing more there."
+		holds := slices.ContainsFunc(m.things(s.Market), func(t Thing) bool { return m.quantity(id, t).Sign() != 0 && m.together(t) })
 		for _, n := range added {
 			m.ends[n].deferred = holds && m.markets[s.Market].exclusive
 		}
 	}
 	return unique(holders)
-}
-
-// holdsIn reports that what closes there waits: "What that closes counts with the bot's next
-// result in the market, at once if it holds nothing more there." Below position_dust_usd, by
-// each of cost, value and exposure, it is nothing.
-func (m *Second) holdsIn(id, market string) bool {
-	held, cost := false, zero
-	for _, t := range m.things(market) {
-		if m.together(t) {
-			held, cost = held || m.quantity(id, t).Sign() != 0, add(cost, m.held(id, t).Cost)
-		}
-	}
-	if !held || len(m.open(market)) == 0 {
-		return held
-	}
-	p := m.payoffs(id, market)
-	value := worth(p, m.marks(id, market, nil))
-	exposed := smaller(sub(larger(cost, value), least(p)), sub(most(p), least(p)))
-	return !less(larger(larger(abs(cost), abs(value)), exposed), m.Rules.PositionDust)
-}
-
-// countWaiting counts what waits for a bot's next result in a market as a result of its own,
-// from now, where a void has taken away what it still held there: a loss must not wait for
-// ever.
-func (m *Second) countWaiting(id, market string) {
-	if m.holdsIn(id, market) {
-		return
-	}
-	var waits []int
-	for n, c := range m.ends {
-		if c.bot == id && c.thing.Market == market && !c.gone && c.deferred && m.nextResult(n) < 0 {
-			waits = append(waits, n)
-		}
-	}
-	for _, n := range waits {
-		c := m.ends[n]
-		m.ends[n].gone = true
-		c.deferred, c.command, c.at = false, -m.command, m.now // apart from what the void itself closes
-		m.ends = append(m.ends, c)
-	}
 }
 
 func sortedThings(things func(func(Thing) bool)) []Thing {

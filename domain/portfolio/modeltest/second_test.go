@@ -418,34 +418,3 @@ func TestHedgeIsOneResult(t *testing.T) {
 	require.Equal(t, "ok", s.Status(Alarm{Losses, "a"}))
 	require.Equal(t, 0, s.Bot("a").Streak)
 }
-
-// “at once if it holds nothing more there”: also where a void took away the rest, and what
-// is below position_dust_usd is nothing.
-func TestNothingWaitsForDust(t *testing.T) {
-	s := start(t, false, func(r *SecondRules) { r.PositionDust = N("0.1") })
-	losses := func(want int) {
-		t.Helper()
-		n := 0
-		for _, r := range s.Results("a") {
-			if r.Verdict == "loss" {
-				n++
-			}
-		}
-		require.Equal(t, want, n)
-	}
-	s.trade("a", "buy", "abc/B", "0.5", "0.1")
-	s.trade("a", "buy", "abc/A", "100", "0.1")
-	f := s.report("a", "buy", "abc/B", "100", "0.1")
-	f.Provisional = true
-	s.ok(s.Record(f))
-	s.ok(s.Settle(Settlement{Market: "abc", Outcome: "A", Payout: zero}))
-	losses(0)
-	s.ok(s.Void(f.id()))
-	losses(1)
-	s.ok(s.Register(Market{Name: "def", Kind: "outcome", Outcomes: []string{"D", "E", "F"}}))
-	s.trade("a", "buy", "def/D", "100", "0.1")
-	s.trade("a", "buy", "def/E", "0.000001", "0.1")
-	s.ok(s.Settle(Settlement{Market: "def", Outcome: "D", Payout: zero}))
-	losses(2)
-	require.Equal(t, 2, s.Streak("a"))
-}

@@ -2,6 +2,7 @@ package look
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -261,8 +262,20 @@ func (a *app) showEvent(rec cli.EventLine) error {
 	}
 	p := a.Printer()
 	head := fmt.Sprintf("%6d  %s  ", rec.Revision, cli.Clock(rec.Time))
-	printOneEvent(p, head, domain.EventName(rec.Type), replay.DescribeBy(e, rec.User))
+	printOneEvent(p, head, domain.EventName(rec.Type), replay.DescribeBy(e, decidedBy(rec)))
 	return p.Err
+}
+
+// decidedBy returns who decided an event, or "" for what was read from a file: who imported it
+// decided nothing.
+func decidedBy(rec cli.EventLine) string {
+	var m struct {
+		Source string `json:"source"`
+	}
+	if json.Unmarshal(rec.Metadata, &m) == nil && m.Source != "" {
+		return ""
+	}
+	return rec.User
 }
 
 // printOneEvent prints an event on one line or, if that is too long, below its name.

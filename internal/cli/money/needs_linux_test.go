@@ -85,6 +85,7 @@ func TestStatusOfWhatIsOverdue(t *testing.T) {
 		"/treasury":     `{"hot_above_since":"` + past + `","increases_denied":true,"reconciled_at":"` + past + `","differences":[{"place":"hot","asset":"USDC","difference":"-5"}]}`,
 		"/events":       `{"events":[]}`,
 		"/v1/approvers": `{"approvers":[]}`,
+		"/approvals":    `{"approvals":[]}`,
 	}
 	l := petstest.NewListener(t)
 	l.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -112,7 +113,7 @@ func TestStatusOfWhatIsOverdue(t *testing.T) {
 	}
 	answers["/positions"] = `{"positions":[{"bot":"alpha","market":"rain","outcome":"YES","quantity":"10","open_leg":"4"}]}`
 	require.Contains(t, s.Ok("positions"), "open leg 4", "the command that is printed is no dead end")
-	require.Contains(t, r.Err, "8 things need a person")
+	require.Contains(t, r.Err, "8 things need a person", r.Out)
 	clitest.Fits(t, 80, regexp.MustCompile(`(?m)^ *\(pets withdraw 5 --asset USDC --key \S+ -p main\);?$`).ReplaceAllString(r.Out, "  (a whole command)"))
 	// "status can lose an emergency stop": what was seen is said, though its story cannot be read.
 	answers["/state"] = `{"revision":9,"mode":"live","clock":"wall","emergency_stop":{"engaged":true,"kind":"manual","reason":"smoke","since":"` + past + `"},"breakers":[],"bots":[],"positions":[]}`
