@@ -227,6 +227,26 @@ func TestTwoPeopleCorrectALiveSettlement(t *testing.T) {
 	require.NotEmpty(t, lastOf[*domain.MarketCorrected](h).Override)
 }
 
+// "another sum takes two people": what is reported of such a market later is worth what it pays,
+// and a set of it not 1.
+func TestLateFillsOfPayoutsThatDoNotSumToOne(t *testing.T) {
+	h := newHarness(t).open(domain.ModeLive, quietPolicy, func(p *domain.Policy) { p.Rules = domain.SecondRules })
+	h.deposit("1000")
+	h.bot("a", "1000")
+	h.exclusive("cup", "A", "B", "C")
+	h.operator().must(func(d *Decision) error {
+		return d.RequestOverride(domain.OverridePayouts, "", json.RawMessage(`{"market":"cup","payouts":{"A":"0.5","B":"0.4","C":"0"}}`), "agreed")
+	})
+	id := lastOf[*domain.OverrideRequested](h).Override
+	h.as(domain.RoleApprover, "anna").must(func(d *Decision) error { return d.ConfirmOverride(id) })
+	h.operator().fill("a", "cup", "A", buy, "10", "0.50")
+	h.fill("a", "cup", "B", buy, "10", "0.40")
+	h.fill("a", "cup", "C", buy, "10", "0.00")
+	require.Equal(t, "1000", h.equityOf("a"))
+	h.fill("a", "cup", "!B", buy, "10", "0.60")
+	require.Equal(t, "1000", h.equityOf("a"))
+}
+
 // "A `bot` narrows a settlement only in imports and in markets that are not exclusive."
 // A wallet's ledger names no outcome: in an exclusive market of two, what one outcome
 // paid settles the other, and of both the one whose quantity is the cash has won.

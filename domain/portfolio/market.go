@@ -314,7 +314,39 @@ func (s *State) heldWorth(m *Market, market, bot string) (holds bool, value doma
 	if s.refunded(m, market) { // what is filled late in a void market gets its cost back, too
 		return true, s.costIn(market, bot)
 	}
+	if paid, apart := s.paidApart(m, market, bot); apart {
+		return true, paid
+	}
 	return true, worth(h, s.prices(h.Outcomes, market, bot))
+}
+
+// paidApart returns what a bot's holdings pay in a settled market whose payouts two people let
+// sum to something else than 1: there a complete set is not worth 1, so each share is worth its
+// own payout. It returns false for any other market.
+func (s *State) paidApart(m *Market, market, bot string) (paid domain.Decimal, apart bool) {
+	if !s.decided(market) {
+		return domain.Zero, false
+	}
+	sum := domain.Zero
+	for _, outcome := range m.Outcomes {
+		sum = sum.Add(*s.Instruments[domain.Instrument{Market: market, Outcome: outcome}].Payout)
+	}
+	if sum == domain.One {
+		return domain.Zero, false
+	}
+	for _, in := range s.instrumentsOf(market) {
+		h := in.Holding(bot)
+		if h == nil || !m.has(in.Outcome) {
+			continue
+		}
+		of, _ := s.priced(in.Instrument, domain.Zero)
+		pays := *s.Instruments[of].Payout
+		if of != in.Instrument {
+			pays = domain.One.Sub(pays)
+		}
+		paid = paid.Add(h.Quantity.Mul(pays))
+	}
+	return paid, true
 }
 
 // refunded reports whether a market was settled as void.
