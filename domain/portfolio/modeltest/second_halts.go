@@ -110,15 +110,19 @@ func (m *Second) closable(id string) bool {
 		if m.quantity(id, t).Sign() == 0 || m.settled(t) {
 			return false
 		}
-		if m.together(t) {
-			p := m.payoffs(id, t.Market)
-			if len(p) == 0 || least(p).Cmp(most(p)) == 0 {
-				return false
-			}
+		proven := m.counted(&SecondOrder{Bot: id, proven: m.live}) // its own word leaves it nothing to close
+		if !m.together(t) && proven(t).Sign() != m.quantity(id, t).Sign() {
+			return false
+		}
+		if m.together(t) && (even(m.payoffs(id, t.Market)) || even(m.payoffsOf(proven, t.Market))) {
+			return false
 		}
 		return !less(m.size(id, t.Market), m.Rules.PositionDust)
 	})
 }
+
+// even reports that every outcome pays the same, or that there is none.
+func even(p []Num) bool { return len(p) == 0 || least(p).Cmp(most(p)) == 0 }
 
 // MaySign reports whether an order may be signed under a permit: "A reducing permit whose
 // position is gone signs nothing."
