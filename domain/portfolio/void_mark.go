@@ -44,8 +44,17 @@ func (d *Decision) voidMark(key FillKey) *domain.Decimal {
 	if mark := highest(price, kinks, allowed); mark != nil {
 		return mark
 	}
-	none := domain.Zero
-	return &none
+	// At no price up to the one in force it earns nothing: then the one at which it earns least.
+	least := price
+	for _, c := range append(kinks, domain.Zero) {
+		if c.Sign() >= 0 && c.Less(price) && worth(c).Less(worth(least)) {
+			least = c
+		}
+	}
+	if least == price {
+		return nil
+	}
+	return &least
 }
 
 // wordsEarn reports whether a price that values a bot's holding of an instrument is the bot's
