@@ -140,9 +140,9 @@ func (w *Writer) answerOne(g *group, s *step) error {
 	if err := CheckRequest(r); err != nil {
 		return err
 	}
-	body, err := canonical(r)
-	if err != nil {
-		return err
+	id := &s.job.ids[s.i]
+	if id.err != nil {
+		return id.err
 	}
 	if g.unreadable == nil {
 		g.unreadable = w.load()
@@ -154,7 +154,7 @@ func (w *Writer) answerOne(g *group, s *step) error {
 	if len(g.proposed) == 0 {
 		g.first = w.durable
 	}
-	command, known, found, err := w.index.recorded(w.subject, r, body)
+	command, known, found, err := w.index.recorded(w.subject, r, id)
 	if err != nil {
 		return err
 	}
@@ -163,7 +163,7 @@ func (w *Writer) answerOne(g *group, s *step) error {
 		w.recallJump(s.command, known)
 		return nil
 	}
-	s.command = commandID(r.scope(), r.Key)
+	s.command = id.command
 	if w.poisoned != nil {
 		return asUnavailable(w.poisoned)
 	}
@@ -186,7 +186,7 @@ func (w *Writer) answerOne(g *group, s *step) error {
 		return err
 	}
 	s.behind = behind
-	return w.record(g, s, requestHash(r.scope(), w.subject, r, body), now)
+	return w.record(g, s, id.hash, now)
 }
 
 // recallJump checks whether a command that tried to record a jump of the clock did

@@ -2,6 +2,7 @@ package commands
 
 import (
 	"bytes"
+	"crypto/sha1" //nolint:gosec // UUIDv5
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -19,21 +20,48 @@ import (
 // namespace is the root of every id that this program derives.
 var namespace = uuid.MustParse("7e6d1a52-4c1b-5b7e-9a39-0f4d7e0a7433")
 
+// sha1ID is UUIDv5: the version 5 UUID of the parts, one after the other, in a space. It is
+// uuid.NewSHA1 without its allocations: a writer makes some for every command.
+func sha1ID(space uuid.UUID, parts ...string) (id uuid.UUID) {
+	var room [256]byte
+	b := append(room[:0], space[:]...)
+	for _, part := range parts {
+		b = append(b, part...)
+	}
+	sum := sha1.Sum(b) //nolint:gosec // what UUIDv5 is made of; nothing rests on its strength
+	copy(id[:], sum[:])
+	id[6] = id[6]&0x0f | 5<<4
+	id[8] = id[8]&0x3f | 0x80 // the variant of RFC 9562
+	return id
+}
+
 // CommandID is UUIDv5(scope, Idempotency-Key). The same key from two callers identifies
 // two commands; from one person it identifies one, whatever the role and the case of the
 // name.
 func CommandID(c domain.Caller, key string) uuid.UUID { return commandID(c.Scope(), key) }
 
 func commandID(scope, key string) uuid.UUID {
-	return uuid.NewSHA1(uuid.NewSHA1(namespace, []byte(scope)), []byte(key))
+	return sha1ID(sha1ID(namespace, scope), key)
 }
 
 // recordID is UUIDv5(portfolio, command id, writer instance, index). Only a retry of the
 // same writer is idempotent in the store. The attempt of another server conflicts; that
 // server catches up, and finds the command.
 func recordID(portfolio string, command, instance uuid.UUID, index int) uuid.UUID {
-	name := portfolio + "\x00" + command.String() + "\x00" + instance.String() + "\x00" + strconv.Itoa(index)
-	return uuid.NewSHA1(namespace, []byte(name))
+	var room [2*36 + 16]byte
+	ids := appendID(append(room[:0], 0), command)
+	ids = appendID(append(ids, 0), instance)
+	ids = strconv.AppendInt(append(ids, 0), int64(index), 10)
+	return sha1ID(namespace, portfolio, string(ids))
+}
+
+// appendID appends the text of a UUID.
+func appendID(b []byte, id uuid.UUID) []byte {
+	b = hex.AppendEncode(b, id[:4])
+	for at := 4; at < 10; at += 2 {
+		b = hex.AppendEncode(append(b, '-'), id[at:at+2])
+	}
+	return hex.AppendEncode(append(b, '-'), id[10:])
 }
 
 // importScope is the scope of the keys of imported rows. It is the same for every caller,
@@ -50,7 +78,7 @@ const suggestedVersion = 8
 // SuggestedKey is the Idempotency-Key of a command that is suggested to whoever asks: the same
 // parts give the same key.
 func SuggestedKey(parts ...string) string {
-	id := uuid.NewSHA1(namespace, []byte("suggested\x00"+strings.Join(parts, "\x00")))
+	id := sha1ID(namespace, "suggested\x00", strings.Join(parts, "\x00"))
 	id[6] = id[6]&0x0f | suggestedVersion<<4
 	return id.String()
 }
@@ -123,26 +151,63 @@ func requestHash(scope, portfolio string, r *Request, body []byte) (hash request
 	return hash
 }
 
+// identity is what a request is known by. It depends on nothing but the request, and is
+// worked out by its caller: the writer's loop, which all callers wait for, only looks it up.
+type identity struct {
+	body []byte
+	// command and hash are those under the request's own scope, former its ids under the
+	// scopes of an earlier build.
+	command uuid.UUID
+	hash    requestDigest
+	former  []uuid.UUID
+	// err: the request has no canonical form.
+	err error
+}
+
+// identify works out the identities of requests. Those without a command have none, and are
+// refused before it is asked for.
+func identify(portfolio string, requests []Request) []identity {
+	all := make([]identity, len(requests))
+	for i := range requests {
+		r, id := &requests[i], &all[i]
+		if r.Command == nil || len(r.Key) > MaxKeyBytes {
+			continue
+		}
+		if id.body, id.err = canonical(r); id.err != nil {
+			continue
+		}
+		scope := r.scope()
+		id.command, id.hash = commandID(scope, r.Key), requestHash(scope, portfolio, r, id.body)
+		if r.Import != nil {
+			continue
+		}
+		for _, scope := range r.formerScopes() {
+			id.former = append(id.former, commandID(scope, r.Key))
+		}
+	}
+	return all
+}
+
 // recorded finds a request among the accepted ones: under its own scope, or under those of
 // an earlier build. A command that an earlier build recorded under another role is found
 // only if it is the same request; a different one is not a mismatch.
-func (x index) recorded(portfolio string, r *Request, body []byte) (command uuid.UUID, known indexEntry, found bool, err error) {
-	look := func(scope string) (same, other bool) {
-		command = commandID(scope, r.Key)
+func (x index) recorded(portfolio string, r *Request, id *identity) (command uuid.UUID, known indexEntry, found bool, err error) {
+	if known, found = x[id.command]; found {
+		same := known.hash == id.hash
+		if same || r.Import != nil {
+			return id.command, known, same, mismatch(!same)
+		}
+	}
+	other := found
+	for i, command := range id.former {
 		known, found = x[command]
-		same = found && known.hash == requestHash(scope, portfolio, r, body)
-		return same, found && !same
-	}
-	same, other := look(r.scope())
-	if same || r.Import != nil {
-		return command, known, same, mismatch(other)
-	}
-	for i, scope := range r.formerScopes() {
-		same, another := look(scope)
-		if same {
+		if !found {
+			continue
+		}
+		if known.hash == requestHash(r.formerScopes()[i], portfolio, r, id.body) {
 			return command, known, true, nil
 		}
-		other = other || i == 0 && another
+		other = other || i == 0
 	}
 	return uuid.Nil, indexEntry{}, false, mismatch(other)
 }

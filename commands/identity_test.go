@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
@@ -71,6 +72,16 @@ func TestIDs(t *testing.T) {
 	require.Equal(t, "dc9b879a-7177-55c1-ae1e-eeb4ceb55cb7", commandID(olga.FormerScope(), "k").String(), "of earlier builds")
 	require.Equal(t, "b66a3b11-2f50-5781-9785-db50fc273302", CommandID(olga, "k").String())
 	r.check()
+}
+
+// Ids are those of the library, whatever the length of their parts.
+func TestIDsAreUUIDv5(t *testing.T) {
+	t.Parallel()
+	for n := range 300 {
+		space, part := uuid.New(), strings.Repeat("é\x00", n)
+		require.Equal(t, uuid.NewSHA1(space, []byte("a"+part)), sha1ID(space, "a", part))
+		require.Equal(t, "x"+space.String(), string(appendID([]byte("x"), space)))
+	}
 }
 
 // "portfolio-<id>".

@@ -5,8 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
-
 	"pets/domain"
 	"pets/domain/portfolio"
 	"pets/domain/system"
@@ -94,7 +92,7 @@ func CheckRequest(r *Request) error {
 // DerivedKey is the Idempotency-Key of a step that any process may repeat: the same
 // parts give the same key.
 func DerivedKey(parts ...string) string {
-	return uuid.NewSHA1(namespace, []byte(strings.Join(parts, "\x00"))).String()
+	return sha1ID(namespace, strings.Join(parts, "\x00")).String()
 }
 
 // ErrLedgerChanged refuses a [Reconcile] whose readings agreed with the ledger when they

@@ -140,6 +140,7 @@ type Writer struct {
 type job struct {
 	ctx      context.Context //nolint:containedctx // it passes through the queue with the requests
 	requests []Request
+	ids      []identity // of the requests
 	results  []Result
 	// brief leaves out most of the answers, for an import, which only counts.
 	// each decides every request by itself: a failure does not stop the others.
@@ -262,6 +263,7 @@ func (w *Writer) send(j *job) ([]Result, error) {
 		return nil, nil
 	}
 	j.results, j.done = make([]Result, len(j.requests)), make(chan struct{})
+	j.ids = identify(w.subject, j.requests)
 	if w.ctx.Err() != nil {
 		return nil, errStopped
 	}
