@@ -38,6 +38,14 @@ const maxPath = 120
 // apart are none of the body's: they keep what they have. Errors have code invalid and
 // name the field.
 func Decode(body []byte, into any, apart ...string) error {
+	if readPlain(body, into, apart) {
+		return nil
+	}
+	return decode(body, into, apart)
+}
+
+// decode is the general way to read a body, and the only one that says what is wrong.
+func decode(body []byte, into any, apart []string) error {
 	s := shapeOf(reflect.TypeOf(into).Elem())
 	if len(apart) > 0 {
 		s = s.without(apart)
