@@ -186,7 +186,7 @@ func (q *request) deliverBatch(v *batchAnswer) error {
 			out.WriteByte(',')
 		}
 		before := out.Len()
-		if err := appendJSON(&out, &v.Results[i]); err != nil {
+		if err := appendResult(&out, &v.Results[i]); err != nil {
 			return err
 		}
 		if out.Len() > whole {
@@ -199,6 +199,15 @@ func (q *request) deliverBatch(v *batchAnswer) error {
 	}
 	out.WriteString("]}\n")
 	return q.write(out.Bytes())
+}
+
+// appendResult appends one result.
+func appendResult(out *bytes.Buffer, r *batchResult) error {
+	if b, plain := appendBatched(out.AvailableBuffer(), r); plain {
+		_, err := out.Write(b)
+		return err
+	}
+	return appendJSON(out, r)
 }
 
 // shortened keeps the part of an answer that its sender has to know now: the

@@ -87,11 +87,7 @@ func (q *request) answer(a *commands.Answer) {
 	if a.Replayed {
 		q.w.Header().Set("Idempotency-Replayed", "true")
 	}
-	if a.Permit != nil {
-		writeJSON(q.w, http.StatusOK, permitAnswerOf(a))
-		return
-	}
-	writeJSON(q.w, http.StatusOK, a)
+	writeAnswer(q.w, a)
 }
 
 // readBody reads one JSON body, strictly, and then checks the key once more,
