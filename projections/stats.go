@@ -2,7 +2,6 @@ package projections
 
 import (
 	"maps"
-	"slices"
 	"time"
 
 	"pets/domain"
@@ -105,6 +104,10 @@ type ClosedBreaker struct {
 type StatsFold struct {
 	trades *Trades
 	steps  []step
+	stepOf []int          // trade (index into trades.all) → step
+	first  map[string]int // result → the first step of its trades
+
+	kept keptStats
 }
 
 // step is a flow, or the place of a closed trade.
@@ -115,7 +118,7 @@ type step struct {
 }
 
 // NewStats returns an empty fold.
-func NewStats() *StatsFold { return &StatsFold{trades: NewTrades()} }
+func NewStats() *StatsFold { return &StatsFold{trades: NewTrades(), first: map[string]int{}} }
 
 // Trades returns the trades the statistics are made of.
 func (f *StatsFold) Trades() *Trades { return f.trades }
@@ -125,7 +128,13 @@ func (f *StatsFold) Apply(rec eventstore.Record, e domain.Event, s *portfolio.St
 	closed := len(f.trades.all)
 	f.trades.Apply(rec, e, s)
 	for n := closed; n < len(f.trades.all); n++ {
+		f.stepOf = append(f.stepOf, len(f.steps))
 		f.steps = append(f.steps, step{trade: n})
+		f.joins(n)
+	}
+	for _, n := range f.trades.revised {
+		f.kept.forget(f.stepOf[n])
+		f.joins(n)
 	}
 	for _, flow := range s.Effects().Flows {
 		if flow.Of != nil && f.correct(flow) {
@@ -135,11 +144,27 @@ func (f *StatsFold) Apply(rec eventstore.Record, e domain.Event, s *portfolio.St
 	}
 }
 
+// joins notes that a trade is part of a result. What was computed of that result before is
+// outdated.
+func (f *StatsFold) joins(trade int) {
+	t := &f.trades.all[trade]
+	if t.ResultID == "" {
+		return
+	}
+	at := f.stepOf[trade]
+	if first, known := f.first[t.result()]; known {
+		f.kept.forget(first)
+		at = min(at, first)
+	}
+	f.first[t.result()] = at
+}
+
 // correct corrects the flow of an earlier record, as if it had been recorded right.
 func (f *StatsFold) correct(by portfolio.Flow) bool {
 	for i := range f.steps {
 		if st := &f.steps[i]; st.trade < 0 && st.revision == *by.Of && st.flow.Bot == by.Bot {
 			st.flow.Amount = st.flow.Amount.Add(by.Amount)
+			f.kept.forget(i)
 			return true
 		}
 	}
@@ -157,53 +182,82 @@ func (f *StatsFold) View(s *portfolio.State, limits tradestats.Limits) (Stats, e
 			return Stats{}, err
 		}
 	}
-	merged := tradestats.LimitsFor(&s.Policy)
-	maps.Copy(merged, limits)
-	v := Stats{Portfolio: scopeOf(tradestats.Compute(f.series(s, ""), merged, zone), s.Refs.Max, merged), Bots: make([]BotStats, 0, len(s.Bots))}
+	merged, own := tradestats.LimitsFor(&s.Policy), tradestats.LimitsOf(&s.Policy)
+	walks := f.walked(s, merged, own, zone)
+	stats := walks[""].Stats()
+	if len(limits) > 0 {
+		maps.Copy(merged, limits)
+		stats = f.judged(s, merged, zone)
+	}
+	v := Stats{Portfolio: scopeOf(stats, s.Refs.Max, merged), Bots: make([]BotStats, 0, len(s.Bots))}
 	for _, id := range s.BotIDs() {
-		own := tradestats.LimitsOf(&s.Policy)
-		stats := tradestats.Compute(f.series(s, id), own, zone)
-		v.Bots = append(v.Bots, BotStats{Bot: id, ScopeStats: scopeOf(stats, s.Bots[id].Refs.Max, own)})
+		v.Bots = append(v.Bots, BotStats{Bot: id, ScopeStats: scopeOf(walks[id].Stats(), s.Bots[id].Refs.Max, own)})
 	}
 	return v, nil
 }
 
-// series lists the steps of a scope in stream order: all results and the portfolio's own
-// flows, or one bot's. A result of several trades stands where it was counted: at its
-// first trade that is not deferred, or at its last one while it waits.
-func (f *StatsFold) series(s *portfolio.State, bot string) []tradestats.Step {
-	var out []tradestats.Step
-	at := map[string]*tradestats.Trade{} // the step of a result
-	counted := map[string]bool{}         // it stands where it was counted
-	for _, st := range f.steps {
+// judged computes the figures of the portfolio by other limits than its own.
+func (f *StatsFold) judged(s *portfolio.State, limits tradestats.Limits, zone *time.Location) tradestats.Stats {
+	w := tradestats.Begin(limits, zone)
+	for _, e := range f.entries(s, 0, len(f.steps)) {
+		if e.of("") {
+			w.Step(e.Step)
+		}
+	}
+	return w.Stats()
+}
+
+// entry is a step of the series with the bot that it concerns, or "" for the portfolio
+// alone.
+type entry struct {
+	tradestats.Step
+	bot  string
+	gone bool // its result stands later
+}
+
+// of reports whether the entry is part of a scope's series: all results and the portfolio's
+// own flows, or one bot's.
+func (e *entry) of(scope string) bool {
+	return !e.gone && (e.bot == scope || scope == "" && e.Trade != nil)
+}
+
+// result is the name of the result that a trade is part of, among all bots.
+func (t *Trade) result() string { return t.Bot + "/" + t.ResultID }
+
+// entries lists some of the steps in stream order. A result of several trades stands where
+// it was counted: at its first trade that is not deferred, or at its last one while it
+// waits.
+func (f *StatsFold) entries(s *portfolio.State, from, to int) []entry {
+	out := make([]entry, 0, to-from)
+	at := map[string]int{}       // the place of a result in out
+	counted := map[string]bool{} // it stands where it was counted
+	for _, st := range f.steps[from:to] {
 		if st.trade < 0 {
-			if st.flow.Bot == bot {
-				out = append(out, tradestats.Step{Flow: st.flow.Amount})
-			}
+			out = append(out, entry{Step: tradestats.Step{Flow: st.flow.Amount}, bot: st.flow.Bot})
 			continue
 		}
 		t := &f.trades.all[st.trade]
-		if t.gone || (bot != "" && t.Bot != bot) {
+		if t.gone {
 			continue
 		}
 		one := &tradestats.Trade{Bot: t.Bot, Time: t.ClosedAt, PnL: t.PnL, Fee: t.Fee, Result: t.Result}
 		if t.ResultID == "" {
-			out = append(out, tradestats.Step{Trade: one})
+			out = append(out, entry{Step: tradestats.Step{Trade: one}, bot: t.Bot})
 			continue
 		}
-		key := t.Bot + "/" + t.ResultID
-		before := at[key]
-		if before != nil && counted[key] {
-			before.PnL, before.Fee, before.More = before.PnL.Add(one.PnL), before.Fee.Add(one.Fee), before.More+1
-			continue
-		}
-		if before != nil {
+		key := t.result()
+		if place, known := at[key]; known {
+			before := out[place].Trade
+			if counted[key] {
+				before.PnL, before.Fee, before.More = before.PnL.Add(one.PnL), before.Fee.Add(one.Fee), before.More+1
+				continue
+			}
 			one.PnL, one.Fee, one.More = one.PnL.Add(before.PnL), one.Fee.Add(before.Fee), before.More+1
-			out = slices.DeleteFunc(out, func(x tradestats.Step) bool { return x.Trade == before })
+			out[place].gone = true
 		}
 		one.Result = s.ResultOf(t.Bot, t.ResultID)
-		at[key], counted[key] = one, !t.deferred
-		out = append(out, tradestats.Step{Trade: one})
+		at[key], counted[key] = len(out), !t.deferred
+		out = append(out, entry{Step: tradestats.Step{Trade: one}, bot: t.Bot})
 	}
 	return out
 }

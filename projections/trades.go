@@ -42,6 +42,8 @@ type Trade struct {
 type Trades struct {
 	all []Trade
 	at  map[string]int // trade → index of its latest closing
+	// revised are the indexes of those that the last record revised.
+	revised []int
 }
 
 // NewTrades returns an empty collection.
@@ -49,6 +51,7 @@ func NewTrades() *Trades { return &Trades{at: map[string]int{}} }
 
 // Apply implements Projection.
 func (t *Trades) Apply(rec eventstore.Record, event domain.Event, _ *portfolio.State) {
+	t.revised = t.revised[:0]
 	switch event.(type) {
 	case *domain.TradesClosed, *domain.TradesRevised:
 		for _, row := range domain.Flatten(event) {
@@ -76,6 +79,7 @@ func (t *Trades) one(rec eventstore.Record, event domain.Event) {
 			return
 		}
 		t.all[i].Revised = true
+		t.revised = append(t.revised, i)
 		if e.Joins != "" { // it counts where that result does
 			t.all[i].ResultID, t.all[i].deferred = e.Joins, e.Deferred || e.Place != e.Number
 		}

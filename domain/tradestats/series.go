@@ -7,6 +7,7 @@
 package tradestats
 
 import (
+	"slices"
 	"time"
 
 	"pets/domain"
@@ -127,30 +128,20 @@ func (s *Stats) ProfitFactor() *domain.Decimal {
 	return &factor
 }
 
-// Compute walks a series. Days are counted in zone. The series starts at the net
-// flows before the first close. Later flows scale its references as
-// [risk.References.Flow] does. A day opens at the equity after the last close
-// before it.
+// Compute walks a whole series.
 func Compute(steps []Step, limits Limits, zone *time.Location) Stats {
-	w := walk{limits: limits, zone: zone}
-	w.each(time.Time{}, func(r *risk.Rule) func(risk.Subject) { return r.On })
+	w := Begin(limits, zone)
 	for i := range steps {
-		if steps[i].Trade != nil {
-			w.close(steps[i].Trade)
-		} else {
-			w.flow(steps[i].Flow)
-		}
+		w.Step(steps[i])
 	}
-	w.endDay()
-	w.stats.Equity = w.equity
-	if w.stats.Trades == 0 {
-		w.stats.Capital = w.equity
-	}
-	return w.stats
+	return w.Stats()
 }
 
-// walk is the state of one pass over a series.
-type walk struct {
+// Walk is a pass over a series, which may go on whenever there is more of it. Days are
+// counted in zone. The series starts at the net flows before the first close. Later flows
+// scale its references as [risk.References.Flow] does. A day opens at the equity after the
+// last close before it.
+type Walk struct {
 	limits Limits
 	zone   *time.Location
 	stats  Stats
@@ -162,7 +153,42 @@ type walk struct {
 	peak   Extreme
 }
 
-func (w *walk) flow(amount domain.Decimal) {
+// Begin returns a walk before the first step.
+func Begin(limits Limits, zone *time.Location) *Walk {
+	w := &Walk{limits: limits, zone: zone}
+	w.each(time.Time{}, func(r *risk.Rule) func(risk.Subject) { return r.On })
+	return w
+}
+
+// Step takes the next step of the series.
+func (w *Walk) Step(s Step) {
+	if s.Trade != nil {
+		w.close(s.Trade)
+	} else {
+		w.flow(s.Flow)
+	}
+}
+
+// Clone returns a walk that goes on by itself.
+func (w *Walk) Clone() *Walk {
+	c := *w
+	c.refs = w.refs.Clone()
+	c.stats.ClosedBreakers = slices.Clip(c.stats.ClosedBreakers)
+	return &c
+}
+
+// Stats returns the figures of the steps so far, as if the series ended here.
+func (w *Walk) Stats() Stats {
+	c := *w // the last day ends in the copy
+	c.endDay()
+	c.stats.Equity = c.equity
+	if c.stats.Trades == 0 {
+		c.stats.Capital = c.equity
+	}
+	return c.stats
+}
+
+func (w *Walk) flow(amount domain.Decimal) {
 	before := w.equity
 	w.equity = w.equity.Add(amount)
 	w.refs.Flow(before, amount, false)
@@ -171,7 +197,7 @@ func (w *walk) flow(amount domain.Decimal) {
 	w.peak.Equity = w.refs.LifetimePeak
 }
 
-func (w *walk) close(t *Trade) {
+func (w *Walk) close(t *Trade) {
 	if w.stats.Trades == 0 {
 		w.stats.Capital = w.equity
 	}
@@ -188,7 +214,7 @@ func (w *walk) close(t *Trade) {
 }
 
 // endDay compares the day that ends with the best and the worst one.
-func (w *walk) endDay() {
+func (w *Walk) endDay() {
 	if w.day == "" {
 		return
 	}
@@ -203,12 +229,12 @@ func (w *walk) endDay() {
 }
 
 // subject returns the scope of the series, as the breakers measure it.
-func (w *walk) subject(at time.Time) risk.Subject {
+func (w *Walk) subject(at time.Time) risk.Subject {
 	return risk.Subject{Refs: &w.refs, Equity: w.equity, Streak: &w.streak, Time: at}
 }
 
 // each runs one hook of every breaker that has it.
-func (w *walk) each(at time.Time, what func(*risk.Rule) func(risk.Subject)) {
+func (w *Walk) each(at time.Time, what func(*risk.Rule) func(risk.Subject)) {
 	for r := range risk.Rules() {
 		if _, on := w.limits[r.Name]; on && what(r) != nil {
 			what(r)(w.subject(at))
@@ -216,7 +242,7 @@ func (w *walk) each(at time.Time, what func(*risk.Rule) func(risk.Subject)) {
 	}
 }
 
-func (w *walk) count(t *Trade) {
+func (w *Walk) count(t *Trade) {
 	s := &w.stats
 	s.Trades += 1 + t.More
 	s.NetPnL = s.NetPnL.Add(t.PnL)
@@ -238,7 +264,9 @@ func (w *walk) count(t *Trade) {
 	case domain.Neutral:
 		s.Neutral++
 	}
-	if w.streak.Close(t.Result); t.Result != domain.Loss {
+	w.streak.Close(t.Result)
+	w.streak.Results = nil // no trade is revised here
+	if t.Result != domain.Loss {
 		return
 	}
 	if s.LongestLossStreak < w.streak.Losses {
@@ -250,7 +278,7 @@ func (w *walk) count(t *Trade) {
 }
 
 // measure updates the peak and the deepest drawdown.
-func (w *walk) measure(t *Trade) {
+func (w *Walk) measure(t *Trade) {
 	before := w.refs.Max.Ratio
 	oldPeak := w.refs.LifetimePeak
 	w.refs.Perform(w.equity)
@@ -267,7 +295,7 @@ func (w *walk) measure(t *Trade) {
 }
 
 // judge notes the first trade at which each breaker would have tripped.
-func (w *walk) judge(t *Trade) {
+func (w *Walk) judge(t *Trade) {
 	for r := range risk.Rules() {
 		if limit, on := w.limits[r.Name]; on {
 			w.first(r, limit, t)
@@ -275,7 +303,7 @@ func (w *walk) judge(t *Trade) {
 	}
 }
 
-func (w *walk) first(r *risk.Rule, limit domain.Decimal, t *Trade) {
+func (w *Walk) first(r *risk.Rule, limit domain.Decimal, t *Trade) {
 	value := r.Value(w.subject(t.Time))
 	if value.Less(limit) {
 		return
