@@ -31,7 +31,7 @@ func BenchmarkStats(b *testing.B) {
 		apply(&domain.BotCapitalAllocated{Bot: fmt.Sprint("b", n), Amount: dec("1000")})
 	}
 	trade := func() {
-		n := int64(next) //nolint:gosec // small
+		n := int64(next)
 		pnl, result := domain.FromInt(n%7-3), domain.Win
 		if pnl.Sign() <= 0 {
 			result = domain.Loss

@@ -85,7 +85,7 @@ var table = []allowance{
 	// Whether an address is this machine: for those who send keys, and those who answer.
 	{pkg: "internal/loopback"},
 	{pkg: "internal/config", may: []string{"domain", "internal/loopback", "internal/owner", "internal/spelling"}},
-	{pkg: "internal/strict", may: []string{"domain", "internal/spelling"}},
+	{pkg: "internal/strict", may: []string{"domain", "internal/spelling"}, tests: []string{"commands"}},
 	{pkg: "internal/httpapi", may: []string{"domain", "domain/...", "eventstore", "commands", "commands/custody", "projections", "internal/live", "internal/loopback", "internal/notice", "internal/proof", "internal/strict", "internal/owner"}, tests: []string{"commands/client", "internal/legs"}},
 	{pkg: "internal/metrics", may: []string{"domain", "domain/..."}, tests: []string{"commands", "projections"}},
 	{pkg: "internal/snapshot", may: []string{"eventstore", "internal/owner"}},

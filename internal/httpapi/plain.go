@@ -158,7 +158,7 @@ func listed(i int) byte {
 }
 
 func appendDecimal(b []byte, d domain.Decimal) []byte {
-	b, _ = d.AppendText(append(b, '"')) //nolint:errcheck // it never fails
+	b, _ = d.AppendText(append(b, '"'))
 	return append(b, '"')
 }
 
