@@ -22,11 +22,12 @@ import (
 )
 
 // between hands requests on to a server. answered may change the results of a batch; reads counts
-// the reads of events, which events answers if it is set.
+// the reads of events, which events answers if it is set; asked is told of every request.
 type between struct {
 	address  string
 	answered func(results []map[string]any)
 	events   http.HandlerFunc
+	asked    func(*http.Request)
 	reads    atomic.Int32
 }
 
@@ -34,7 +35,7 @@ func standsBetween(t *testing.T, p *petstest.Process) *between {
 	t.Helper()
 	there, err := url.Parse(p.URL)
 	require.NoError(t, err)
-	b := &between{answered: func([]map[string]any) {}}
+	b := &between{answered: func([]map[string]any) {}, asked: func(*http.Request) {}}
 	proxy := httputil.NewSingleHostReverseProxy(there)
 	proxy.ModifyResponse = func(r *http.Response) error {
 		if !strings.HasSuffix(r.Request.URL.Path, "/batch") {
@@ -51,6 +52,7 @@ func standsBetween(t *testing.T, p *petstest.Process) *between {
 		return err
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b.asked(r)
 		if strings.HasSuffix(r.URL.Path, "/events") {
 			b.reads.Add(1)
 			if b.events != nil {
