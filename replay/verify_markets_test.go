@@ -136,7 +136,7 @@ func TestVerifyRecomputesWhatMarketsRecord(t *testing.T) {
 				e.Payouts["C"] = domain.MustDecimal("0.76")
 			}
 		}), "the payouts of cup sum to 1.01 without an override"},
-		"a settlement by an override that nobody confirmed": {on(func(e *domain.MarketPaidOut) {
+		"a settlement by an override that is not confirmed": {on(func(e *domain.MarketPaidOut) {
 			if e.Market == "odd" {
 				e.Override = "o999"
 			}

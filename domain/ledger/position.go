@@ -108,7 +108,7 @@ type Trade struct {
 	At    time.Time
 	// Refund reports that the trade gives back the cost.
 	Refund bool
-	// OwnWord reports a fill that nobody permitted, and that only its holder reported.
+	// OwnWord reports a fill that is not within a permit, and that only its holder reported.
 	OwnWord bool
 }
 

@@ -26,7 +26,7 @@ func newApart(t *rapid.T, change ...func(*domain.Policy)) *neighbours {
 	a := &neighbours{}
 	a.world = newWorld(t, rapid.SampledFrom([]domain.Mode{domain.ModePaper, domain.ModeLive}).Draw(t, "mode"), append(change, func(p *domain.Policy) {
 		p.MarkCollar, p.MarkMaxAge = dec("0.25"), domain.Duration(time.Minute)
-		p.MarkConfirmAfter = domain.Duration(10 * time.Hour) // what waits for time is confirmed by nobody's key
+		p.MarkConfirmAfter = domain.Duration(10 * time.Hour) // so no request confirms what waits for its time
 		p.MaxRollingLossPct, p.MaxBotDailyLossPct = dec("0.9"), dec("0.9")
 	})...)
 	a.bot("a", "2000")
@@ -189,7 +189,7 @@ func TestNoKeyMovesAnothersEquity(t *testing.T) {
 	})
 }
 
-// No flag or fact of one bot trips another bot's own breaker, whoever reports it and however
+// No flag or fact of one bot trips another bot's own breaker, by every role that may report it, and however
 // near b is to each of its limits; the portfolio's breakers stop all.
 func TestNoFactOfABotTripsAnothersBreaker(t *testing.T) {
 	property(t, 400, func(t *rapid.T) {

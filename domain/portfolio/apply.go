@@ -234,7 +234,7 @@ func (s *State) instrument(i domain.Instrument) *Instrument {
 		s.Instruments[i] = in
 		of := s.byMarket[i.Market]
 		n, _ := slices.BinarySearchFunc(of, in, compareInstruments)
-		s.byMarket[i.Market] = slices.Insert(slices.Clip(of), n, in) // whoever walks over the old ones goes on
+		s.byMarket[i.Market] = slices.Insert(slices.Clip(of), n, in) // a loop over the old slice is not disturbed
 	}
 	return in
 }

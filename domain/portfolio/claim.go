@@ -6,7 +6,7 @@ import (
 )
 
 // What one bot may have under the second edition: more than the largest amount is a typing
-// error. No fact may bring it there, whoever reports it. So no bot comes near the range
+// error. No fact may bring it there, of whatever role. So no bot comes near the range
 // of amounts, where the marks and settlements of all would be refused.
 
 // weigh keeps Bot.claims in step with one holding: its quantity, of an outcome at 1, else at

@@ -35,7 +35,7 @@ func TestWhatABotHasIsBounded(t *testing.T) {
 	require.True(t, h.botOf("a").claims.IsZero())
 }
 
-// Each fact says 10^12 at most, whoever reports it.
+// Each fact says 10^12 at most, of whatever role.
 func TestAFactIsBounded(t *testing.T) {
 	const bound, above = "1000000000000", "1000000000000.000001"
 	h := second(t, "1000", quietPolicy)

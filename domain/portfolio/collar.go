@@ -292,7 +292,7 @@ const confirmedAtOnce = 1000
 // waited returns the marks that have waited long enough at a time, as they are to be
 // recorded: instruments by name, then assets by name. Of too many it returns those that
 // have waited longest, and a market as a whole. One that would bring an amount out of range
-// is not among them: it goes on waiting, and keeps nobody from deciding.
+// is not among them: it goes on waiting, and blocks no decision.
 func (s *State) waited(now time.Time) []*domain.MarkConfirmed {
 	type due struct {
 		since time.Time

@@ -187,6 +187,6 @@ func TestWhatAHaltLeavesIsNotFlagged(t *testing.T) {
 		h.fill("a", "m", "YES", buy, "10", "0.5", withPermit(opens))
 		require.Equal(t, []string{domain.FlagHalted}, h.flags(), name)
 		h.fill("a", "m", "YES", sell, "10", "0.5")
-		require.Contains(t, h.flags(), domain.FlagHalted, "%s: nobody permitted it", name)
+		require.Contains(t, h.flags(), domain.FlagHalted, "%s: it has no permit", name)
 	}
 }

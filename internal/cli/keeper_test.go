@@ -96,7 +96,7 @@ func TestAStartAndACommandWaitForEachOther(t *testing.T) {
 		}()
 		p := petstest.ServeFolder(t, s.Store(), env...)
 		require.NoError(t, <-done)
-		require.Contains(t, p.Errs.String(), "pets: waiting up to 10s: the folder of the store or PETS_DIR is held: ")
+		p.Says("pets: waiting up to 10s: the folder of the store or PETS_DIR is held: ")
 
 		// It does not wait for another server.
 		s.Env = append(s.Env, env...)

@@ -114,7 +114,7 @@ func (m *Second) refuseFill(f *SecondFill) string {
 }
 
 // tooGenerous: "In live a bot's key may not report a rebate above 5 % of the notional"; of one
-// in an asset without a mark nobody can say how much it is.
+// in an asset without a mark its value is unknown.
 func (m *Second) tooGenerous(f *SecondFill) bool {
 	if !m.live || f.ByOperator || f.Fee.Sign() >= 0 || f.FeeAsset == "shares" {
 		return false

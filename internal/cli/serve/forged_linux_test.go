@@ -36,7 +36,7 @@ func TestAForgedHistoryIsStopped(t *testing.T) {
 	forge(t, d.folder, "deposit.recorded.v1", `"amount":"1000"`, `"amount":"9000"`)
 	d.start()
 	require.Eventually(t, func() bool { allowed, err := d.ask(); return err == nil && !allowed }, 20*time.Second, 20*time.Millisecond)
-	require.Contains(t, d.server.Errs.String(), "the hash tree of its history")
+	d.server.Says("the hash tree of its history")
 	// The stop holds at once, and is recorded a moment later.
 	require.Eventually(t, func() bool {
 		r := d.server.Pets(d.folder, petstest.AdminKey, "events", "-p", "main", "--json")
@@ -121,8 +121,8 @@ func TestAForgedApproverIsTold(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, store.Close())
 	d.start()
-	require.Contains(t, d.server.Errs.String(), "the records of an approver's key need a look")
-	require.Contains(t, d.server.Errs.String(), "but should from")
+	d.server.Says("the records of an approver's key need a look")
+	d.server.Says("but should from")
 	r := d.server.Pets(d.folder, petstest.AdminKey, "approver", "list", "--json")
 	require.Equal(t, 0, r.Code, r.Err)
 	counting := regexp.MustCompile(`"counts": ?true`).FindAllString(r.Out, -1)

@@ -61,7 +61,7 @@ func TestAWitnessThatWasRemovedStillRemembers(t *testing.T) {
 		_, err := os.Stat(filepath.Join(beside, "witness"))
 		return err == nil
 	}, 20*time.Second, 20*time.Millisecond)
-	require.Contains(t, d.server.Errs.String(), "was changed under this process")
+	d.server.Says("was changed under this process")
 	require.NoError(t, d.server.Cmd.Process.Kill())
 	_ = d.server.Cmd.Wait() // it was killed
 	d.putBack(old)

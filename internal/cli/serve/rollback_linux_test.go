@@ -235,7 +235,7 @@ func TestARollbackIsAcceptedByAPerson(t *testing.T) {
 	require.Equal(t, 0, r.Code, r.Err)
 	require.Contains(t, r.Out, `"kind":"system_error"`)
 	require.Contains(t, systemEvents(t, d.folder), `"reason":"the disk is gone, noon is the newest copy","streams":[{"stream":"portfolio-main","witnessed":`)
-	require.Contains(t, d.server.Errs.String(), "the store was rolled back, and that was accepted")
+	d.server.Says("the store was rolled back, and that was accepted")
 	d.stop()
 	d.start() // from here on it is a store like any other
 	require.False(t, d.allowed())
@@ -355,7 +355,7 @@ func TestAWitnessThatIsMissingOrAnothers(t *testing.T) {
 	d.stop()
 	require.NoError(t, os.RemoveAll(d.folder+"-witness"))
 	d.start()
-	require.Contains(t, d.server.Errs.String(), "there is no witness")
+	d.server.Says("there is no witness")
 	d.stop()
 	require.FileExists(t, filepath.Join(d.folder+"-witness", "witness"))
 	require.NoError(t, os.RemoveAll(d.folder))
@@ -437,7 +437,7 @@ func TestAMissingWitnessIsAccepted(t *testing.T) {
 func TestAServerWithoutAPlaceForItsWitness(t *testing.T) {
 	t.Parallel()
 	p := petstest.ServeFolder(t, filepath.Join(t.TempDir(), "store"), "PETS_WITNESS=/proc/nobody-makes-a-folder-here")
-	require.Contains(t, p.Errs.String(), "cannot be written")
+	p.Says("cannot be written")
 	require.NoError(t, p.Cmd.Process.Signal(os.Interrupt))
 	require.NoError(t, p.Cmd.Wait())
 }

@@ -233,8 +233,8 @@ func TestAVolumeOfAGroup(t *testing.T) {
 		mount()
 		server := s.start(serviceID, store)
 		if n > 0 {
-			require.Contains(t, server.Errs.String(), "the group of "+store+" could write to it (its mode was 0770); that was taken away")
-			require.Contains(t, server.Errs.String(), "the group of "+witness+" could write to it")
+			server.Says("the group of " + store + " could write to it (its mode was 0770); that was taken away")
+			server.Says("the group of " + witness + " could write to it")
 		}
 		require.NotContains(t, server.Readyz(), "warning")
 		for _, dir := range []string{store, witness} {

@@ -70,6 +70,6 @@ func TestServerHasAStopSocket(t *testing.T) {
 	// A server that cannot have a stop socket still answers, and logs that.
 	require.NoError(t, os.WriteFile(socket, []byte("somebody's"), 0o600))
 	p = petstest.ServeFolder(t, folder, "PETS_DIR="+dir)
-	require.Contains(t, p.Errs.String(), "there is no stop socket")
+	p.Says("there is no stop socket")
 	require.NoError(t, p.Client(petstest.AdminKey).Get(t.Context(), "/v1/portfolios", nil))
 }

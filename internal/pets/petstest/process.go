@@ -50,6 +50,13 @@ func (p *Process) Pets(folder, key string, args ...string) Ran {
 	return Ran{code, out.String(), errs.String()}
 }
 
+// Says waits until the server's log has the words. The log comes through a pipe, so it may
+// be read after the answer, or the file, that the server wrote later.
+func (p *Process) Says(words string) {
+	p.T.Helper()
+	require.Eventually(p.T, func() bool { return strings.Contains(p.Errs.String(), words) }, 20*time.Second, 5*time.Millisecond, "%q in %s", words, p.Errs)
+}
+
 // SecretPattern matches an API key.
 var SecretPattern = regexp.MustCompile(`pets_[A-Za-z0-9_-]{43}`)
 
