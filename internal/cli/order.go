@@ -72,7 +72,7 @@ func (a *App) done(answer commands.Answer, note *domain.CommandNoted, what strin
 		p.Line("%s (revision %d)", what, answer.Revision)
 	}
 	if answer.ClockBehind > 0 {
-		p.Line("  the clock is %s behind the last record, whose time this has", answer.ClockBehind)
+		p.Line("  the clock is %s behind the last record, whose time this has", time.Duration(answer.ClockBehind).Round(time.Second))
 	}
 	for _, d := range answer.Directives {
 		p.Line("  %s", Directed(d))
