@@ -8,6 +8,7 @@ package show
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"pets/domain"
 	"pets/domain/portfolio"
@@ -26,7 +27,7 @@ func PrintState(a *cli.App, v projections.State, b Extra) error {
 	p.Line("day       %s opened at %s, loss %s", v.Day.Date, cli.Money(v.Day.Open), cli.Percent(v.Day.Loss))
 	sayEdition(p, &v)
 	if v.ClockBehind > 0 {
-		p.Say(0, "CLOCK     the wall clock is %s behind the last record. Starts, resets, clearing, and all that opens are refused (clock) until it is right, or until two people accept it (%s); what stops or reduces is taken", v.ClockBehind, a.Typed("override", "request", "clock", "--reason", cli.Unsaid))
+		p.Say(0, "CLOCK     the wall clock is %s behind the last record. Starts, resets, clearing, and all that opens are refused (clock) until it is right, or until two people accept it (%s); what stops or reduces is taken", time.Duration(v.ClockBehind).Round(time.Second), a.Typed("override", "request", "clock", "--reason", cli.Unsaid))
 	}
 	SayStop(p, v.EmergencyStop, b.Stop)
 	if len(v.Doubts) > 0 || len(v.WaitingMarks) > 0 || v.Stale || len(v.PartlyMarked) > 0 || v.Unreconciled {
@@ -202,7 +203,7 @@ func positionRows(all []projections.Position) [][]string {
 			mark = cli.Money(*p.Mark)
 		}
 		rows = append(rows, []string{
-			cli.Cut(p.Bot, 12), cli.Instrument(p.Market, p.Outcome), cli.Money(p.Quantity), cli.Money(p.Cost), mark, cli.Money(p.UnrealisedPnL), notes(&p),
+			p.Bot, cli.Instrument(p.Market, p.Outcome), cli.Money(p.Quantity), cli.Money(p.Cost), mark, cli.Money(p.UnrealisedPnL), notes(&p),
 		})
 	}
 	return rows
@@ -221,7 +222,7 @@ func PermitRows(all []projections.Permit) [][]string {
 			expires = cli.Clock(*p.ExpiresAt)
 		}
 		rows = append(rows, []string{
-			p.Permit, cli.Cut(p.Bot, 12), cli.Instrument(p.Market, p.Outcome), string(p.Side), cli.Money(p.Quantity), cli.Money(p.Left),
+			p.Permit, p.Bot, cli.Instrument(p.Market, p.Outcome), string(p.Side), cli.Money(p.Quantity), cli.Money(p.Left),
 			cli.Money(p.LimitPrice), cli.Money(p.Reserved), p.Status, expires,
 		})
 		if last := len(rows) - 1; special {
