@@ -20,7 +20,7 @@ func (a *app) benchCommand() *cobra.Command {
 			"In a checkout, make bench does the same with pebble and SQLite beside it.",
 		RunE: func(c *cobra.Command, _ []string) error { return a.bench(c.Context(), o) },
 	}
-	c.AddCommand(a.benchStopsCommand(), a.benchPortfoliosCommand(), a.benchHashesCommand(), a.loadCommand())
+	c.AddCommand(a.benchStopsCommand(), a.benchPortfoliosCommand(), a.benchHashesCommand(), a.benchLatencyCommand(), a.loadCommand())
 	c.Flags().StringVar(&o.Dir, "dir", "", "a `folder` on the disk to be measured (the one for temporary files by default)")
 	c.Flags().IntVar(&o.Rounds, "rounds", 15, "how many turns each contender gets")
 	c.Flags().IntVar(&o.Events, "events", 500_000, "how many events the store has that is opened")
