@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"math/bits"
+	"slices"
 	"time"
 
 	"pets/domain"
@@ -44,10 +46,13 @@ type Trades struct {
 	at  map[string]int // trade → index of its latest closing
 	// revised are the indexes of those that the last record revised.
 	revised []int
+	// current counts those that are not gone, of holds the indexes of a bot's.
+	current counts
+	of      map[string][]int
 }
 
 // NewTrades returns an empty collection.
-func NewTrades() *Trades { return &Trades{at: map[string]int{}} }
+func NewTrades() *Trades { return &Trades{at: map[string]int{}, of: map[string][]int{}} }
 
 // Apply implements Projection.
 func (t *Trades) Apply(rec eventstore.Record, event domain.Event, _ *portfolio.State) {
@@ -72,7 +77,9 @@ func (t *Trades) one(rec eventstore.Record, event domain.Event) {
 			ResultID: e.ResultID, deferred: e.Deferred,
 		}
 		closed.set(e.TradeFigures)
+		t.of[e.Bot] = append(t.of[e.Bot], len(t.all))
 		t.all = append(t.all, closed)
+		t.current.push()
 	case *domain.TradeRevised:
 		i, ok := t.at[e.Trade]
 		if !ok {
@@ -90,6 +97,9 @@ func (t *Trades) one(rec eventstore.Record, event domain.Event) {
 			t.all[i].ClosedBy = domain.ClosedBySettlement
 		}
 		if e.After == nil {
+			if !t.all[i].gone {
+				t.current.drop(i)
+			}
 			t.all[i].gone = true
 			return
 		}
@@ -122,24 +132,71 @@ func (t *Trades) List(bot string) []Trade {
 
 // Page returns at most limit of the current trades, of one bot or ("") of all,
 // with numbers above after. more reports whether there are further ones. It
-// copies only what it returns, so a page of a long history needs no more memory
-// than one of a short history.
+// costs as much as the trades that it returns, however long the history is.
 func (t *Trades) Page(bot string, after, limit int) (page []Trade, more bool) {
 	page = []Trade{}
-	n := 0
-	for i := range t.all {
-		if t.all[i].gone {
-			continue
-		}
-		n++
-		if n <= after || bot != "" && bot != t.all[i].Bot {
-			continue
-		}
-		if len(page) == limit {
-			return page, true
+	first := t.current.find(after + 1)
+	add := func(i int) (full bool) {
+		switch {
+		case t.all[i].gone:
+			return false
+		case len(page) == limit:
+			more = true
+			return true
 		}
 		page = append(page, t.all[i])
-		page[len(page)-1].Number = n
+		page[len(page)-1].Number = t.current.upTo(i)
+		return false
 	}
-	return page, false
+	if bot == "" {
+		for i := first; i < len(t.all) && !add(i); i++ {
+		}
+		return page, more
+	}
+	own := t.of[bot]
+	n, _ := slices.BinarySearch(own, first)
+	for ; n < len(own) && !add(own[n]); n++ {
+	}
+	return page, more
+}
+
+// counts says how many of the first elements of a list stand, in logarithmic time. It is a
+// Fenwick tree: entry i, from 1, counts those of the last i&-i elements up to the i-th.
+type counts struct{ sums []int }
+
+// push adds an element that stands.
+func (c *counts) push() {
+	i := len(c.sums) + 1
+	sum := 1
+	for j := i - 1; j > i-i&-i; j -= j & -j { // what lies between
+		sum += c.sums[j-1]
+	}
+	c.sums = append(c.sums, sum)
+}
+
+// drop takes out an element that stood.
+func (c *counts) drop(i int) {
+	for i++; i <= len(c.sums); i += i & -i {
+		c.sums[i-1]--
+	}
+}
+
+// upTo counts the elements up to and with one.
+func (c *counts) upTo(i int) (n int) {
+	for i++; i > 0; i -= i & -i {
+		n += c.sums[i-1]
+	}
+	return n
+}
+
+// find returns the place of the n-th element that stands, from 1, or the length of the list
+// if there are fewer.
+func (c *counts) find(n int) int {
+	at := 0
+	for bit := 1 << bits.Len(uint(len(c.sums))); bit > 0; bit >>= 1 {
+		if next := at + bit; next <= len(c.sums) && c.sums[next-1] < n {
+			at, n = next, n-c.sums[next-1]
+		}
+	}
+	return at
 }

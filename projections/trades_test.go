@@ -1,0 +1,55 @@
+package projections
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"pets/domain"
+	"pets/eventstore"
+)
+
+// A page has what the list has, from any place on, whatever is gone.
+func TestPagesAreThoseOfTheList(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		trades := NewTrades()
+		bots := []string{"a", "b", "nobody"}
+		for n := range rapid.IntRange(0, 120).Draw(t, "events") {
+			e := domain.Event(&domain.TradeClosed{Trade: fmt.Sprint("t", n), Bot: rapid.SampledFrom(bots[:2]).Draw(t, "bot")})
+			if n > 0 && rapid.IntRange(0, 3).Draw(t, "what") == 0 {
+				e = &domain.TradeRevised{Trade: fmt.Sprint("t", rapid.IntRange(0, n-1).Draw(t, "of"))} // gone, perhaps again
+			}
+			trades.Apply(eventstore.Record{Revision: uint64(n)}, e, nil)
+		}
+		bot := rapid.SampledFrom(append(bots, "")).Draw(t, "whose")
+		after, limit := rapid.IntRange(0, 130).Draw(t, "after"), rapid.IntRange(1, 40).Draw(t, "limit")
+		want := []Trade{}
+		for _, one := range trades.List(bot) {
+			if one.Number > after {
+				want = append(want, one)
+			}
+		}
+		page, more := trades.Page(bot, after, limit)
+		require.Equal(t, len(want) > limit, more)
+		require.Equal(t, want[:min(limit, len(want))], page)
+	})
+}
+
+// BenchmarkPage: ten trades in the middle of many.
+func BenchmarkPage(b *testing.B) {
+	for _, n := range []int{10_000, 1_000_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			trades := NewTrades()
+			for i := range n {
+				trades.Apply(eventstore.Record{Revision: uint64(i)}, &domain.TradeClosed{Trade: fmt.Sprint("t", i), Bot: "a"}, nil)
+			}
+			for b.Loop() {
+				page, _ := trades.Page("a", n/2, 10)
+				require.Len(b, page, 10)
+			}
+		})
+	}
+}
