@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"slices"
 	"sort"
 	"time"
 
@@ -27,6 +28,18 @@ type EquityPoint struct {
 // changed it or tripped a breaker.
 type Equity struct {
 	points []EquityPoint
+	blocks []equityBlock // of each whole block of blockPoints points
+	trips  []int         // indexes of points with a trip
+}
+
+// blockPoints is how many points are summed up at once for thinning.
+const blockPoints = 128
+
+// equityBlock sums up a block of points: the indexes of the first lowest and highest one, and
+// the flows before the block.
+type equityBlock struct {
+	low, high int
+	flow      domain.Decimal
 }
 
 // NewEquity returns an empty series.
@@ -53,7 +66,58 @@ func (q *Equity) Apply(rec eventstore.Record, e domain.Event, s *portfolio.State
 	}
 	p.Equity, p.RealisedEquity = s.Equity(), s.RealisedEquity()
 	p.Drawdown = s.Refs.Drawdown(p.Equity).Ratio()
+	q.add(p)
+}
+
+func (q *Equity) add(p EquityPoint) {
+	if p.Tripped != "" {
+		q.trips = append(q.trips, len(q.points))
+	}
 	q.points = append(q.points, p)
+	n := len(q.points)
+	if n%blockPoints != 0 {
+		return
+	}
+	b := equityBlock{flow: q.flowBefore(n - blockPoints)}
+	b.low, b.high = q.extremes(n-blockPoints, n)
+	q.blocks = append(q.blocks, b)
+}
+
+// flowBefore sums the flows of the points before one.
+func (q *Equity) flowBefore(n int) domain.Decimal {
+	from, sum := 0, domain.Zero
+	if b := min(n/blockPoints, len(q.blocks)-1); b >= 0 {
+		from, sum = b*blockPoints, q.blocks[b].flow
+	}
+	for i := from; i < n; i++ {
+		if flow := &q.points[i].Flow; !flow.IsZero() {
+			sum = sum.Add(*flow)
+		}
+	}
+	return sum
+}
+
+// extremes returns the first lowest and the first highest of some points.
+func (q *Equity) extremes(from, to int) (low, high int) {
+	low, high = from, from
+	see := func(l, h int) {
+		if q.points[l].Equity.Less(q.points[low].Equity) {
+			low = l
+		}
+		if q.points[high].Equity.Less(q.points[h].Equity) {
+			high = h
+		}
+	}
+	for i := from; i < to; {
+		if b := i / blockPoints; i%blockPoints == 0 && i+blockPoints <= to && b < len(q.blocks) {
+			see(q.blocks[b].low, q.blocks[b].high)
+			i += blockPoints
+			continue
+		}
+		see(i, i)
+		i++
+	}
+	return low, high
 }
 
 // LeastPoints is the smallest number of points a series can be thinned to: a
@@ -67,49 +131,45 @@ const LeastPoints = 3
 // dropped points are added to the next point kept, so that deposits and
 // withdrawals never look like performance.
 func (q *Equity) Points(from, to time.Time, most int) []EquityPoint {
-	in := q.between(from, to)
-	if most <= 0 || len(in) <= most {
-		return append([]EquityPoint{}, in...)
+	first, end := q.between(from, to)
+	n := end - first
+	if most <= 0 || n <= most {
+		return append([]EquityPoint{}, q.points[first:end]...)
 	}
 	stretches := max(most/LeastPoints, 1)
 	out := make([]EquityPoint, 0, most)
-	for n := range stretches {
-		out = append(out, thin(in[n*len(in)/stretches:(n+1)*len(in)/stretches])...)
+	for i := range stretches {
+		out = q.thin(out, first+i*n/stretches, first+(i+1)*n/stretches)
 	}
 	return out
 }
 
-// between finds the points of a period without copying the series, which may be
-// as long as the history. Times in it never decrease.
-func (q *Equity) between(from, to time.Time) []EquityPoint {
-	in := q.points
+// between finds the points of a period. Times in the series never decrease.
+func (q *Equity) between(from, to time.Time) (first, end int) {
+	end = len(q.points)
 	if !from.IsZero() {
-		in = in[sort.Search(len(in), func(i int) bool { return !in[i].Time.Before(from) }):]
+		first = sort.Search(end, func(i int) bool { return !q.points[i].Time.Before(from) })
 	}
 	if !to.IsZero() {
-		in = in[:sort.Search(len(in), func(i int) bool { return in[i].Time.After(to) })]
+		end = first + sort.Search(end-first, func(i int) bool { return q.points[first+i].Time.After(to) })
 	}
-	return in
+	return first, end
 }
 
-func thin(stretch []EquityPoint) []EquityPoint {
-	low, high := 0, 0
-	for i, p := range stretch {
-		if p.Equity.Less(stretch[low].Equity) {
-			low = i
-		}
-		if stretch[high].Equity.Less(p.Equity) {
-			high = i
-		}
+// thin appends what is kept of a stretch.
+func (q *Equity) thin(out []EquityPoint, from, to int) []EquityPoint {
+	low, high := q.extremes(from, to)
+	kept := []int{low, high, to - 1}
+	for n, _ := slices.BinarySearch(q.trips, from); n < len(q.trips) && q.trips[n] < to; n++ {
+		kept = append(kept, q.trips[n])
 	}
-	out := make([]EquityPoint, 0, LeastPoints)
-	flow := domain.Zero
-	for i, p := range stretch {
-		flow = flow.Add(p.Flow)
-		if i == low || i == high || i == len(stretch)-1 || p.Tripped != "" {
-			p.Flow, flow = flow, domain.Zero
-			out = append(out, p)
-		}
+	slices.Sort(kept)
+	before := q.flowBefore(from)
+	for _, i := range slices.Compact(kept) {
+		p := q.points[i]
+		flow := q.flowBefore(i + 1)
+		p.Flow, before = flow.Sub(before), flow
+		out = append(out, p)
 	}
 	return out
 }

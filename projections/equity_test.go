@@ -1,0 +1,93 @@
+package projections
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"pets/domain"
+)
+
+// thinned is the rule, read off point by point: "of every section, thinning keeps the lowest
+// and the highest equity, its trips and the last point; the flows of dropped points are added
+// to the next point kept".
+func thinned(in []EquityPoint, most int) []EquityPoint {
+	if len(in) <= most {
+		return append([]EquityPoint{}, in...)
+	}
+	stretches := max(most/LeastPoints, 1)
+	out := []EquityPoint{}
+	for n := range stretches {
+		stretch := in[n*len(in)/stretches : (n+1)*len(in)/stretches]
+		low, high := 0, 0
+		for i, p := range stretch {
+			if p.Equity.Less(stretch[low].Equity) {
+				low = i
+			}
+			if stretch[high].Equity.Less(p.Equity) {
+				high = i
+			}
+		}
+		flow := domain.Zero
+		for i, p := range stretch {
+			flow = flow.Add(p.Flow)
+			if i == low || i == high || i == len(stretch)-1 || p.Tripped != "" {
+				p.Flow, flow = flow, domain.Zero
+				out = append(out, p)
+			}
+		}
+	}
+	return out
+}
+
+// A series of any length is thinned block by block to what the rule keeps.
+func TestThinningByBlocks(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		q := NewEquity()
+		n := rapid.IntRange(1, 1500).Draw(t, "points")
+		seed := rapid.Uint64().Draw(t, "seed")
+		for i := range n {
+			seed = seed*6364136223846793005 + 1442695040888963407
+			p := EquityPoint{Revision: uint64(i), Time: noon.Add(time.Duration(i/3) * time.Minute), Equity: domain.FromInt(int64(seed >> 58))}
+			if seed>>40&63 == 0 {
+				p.Flow = domain.FromInt(int64(seed>>50&15) - 8)
+			}
+			if seed>>33&127 == 0 {
+				p.Tripped = "daily_loss"
+			}
+			q.add(p)
+		}
+		from, to := time.Time{}, time.Time{}
+		if rapid.Bool().Draw(t, "period") {
+			a, b := rapid.IntRange(0, n/3).Draw(t, "from"), rapid.IntRange(0, n/3).Draw(t, "to")
+			from, to = noon.Add(time.Duration(a)*time.Minute), noon.Add(time.Duration(b)*time.Minute)
+		}
+		var in []EquityPoint
+		for _, p := range q.points {
+			if (from.IsZero() || !p.Time.Before(from)) && (to.IsZero() || !p.Time.After(to)) {
+				in = append(in, p)
+			}
+		}
+		most := rapid.IntRange(LeastPoints, 400).Draw(t, "most")
+		require.Equal(t, thinned(in, most), q.Points(from, to, most))
+	})
+}
+
+// BenchmarkPoints: 600 points of a long series.
+func BenchmarkPoints(b *testing.B) {
+	for _, n := range []int{10_000, 1_000_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			q := NewEquity()
+			for i := range n {
+				q.add(EquityPoint{Revision: uint64(i), Time: noon.Add(time.Duration(i) * time.Second), Equity: domain.FromInt(int64(i * 7919 % 10007))})
+			}
+			for b.Loop() {
+				require.NotEmpty(b, q.Points(time.Time{}, time.Time{}, 600))
+			}
+		})
+	}
+}
