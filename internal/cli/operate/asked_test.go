@@ -3,7 +3,9 @@ package operate_test
 import (
 	"regexp"
 	"slices"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -79,4 +81,23 @@ func TestWhatIsWrongOfAFlowNamesTheFlag(t *testing.T) {
 		s.Fails(1, []string{"--of is no deposit or withdrawal whose effect on the references is still known"},
 			"adjust", "hot:treasury", "--take", "1", "--flow", "--of", revision, "--reason", "typed wrong")
 	}
+}
+
+// "Deposits and withdrawals with a tx are booked once …: the same again is noted": it is said that
+// nothing has changed, also where the note is the first record of a day.
+func TestANoteOfANewDayIsNoDeposit(t *testing.T) {
+	t.Parallel()
+	s := petstest.New(t)
+	var ahead atomic.Int64
+	address := s.ServedBy(func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) })
+	s.Env = append(s.Env, "PETS_SERVER="+address, "PETS_KEY="+petstest.AdminKey)
+	s.Ok("portfolio", "open", "main")
+	require.Contains(t, s.Ok("deposit", "7", "--tx", "0xab"), "7 came into the hot wallet")
+	for _, at := range []time.Duration{0, 25 * time.Hour} {
+		ahead.Store(int64(at))
+		require.Contains(t, s.Ok("deposit", "7", "--tx", "0xab"), "nothing has changed (duplicate)", at)
+	}
+	ahead.Store(int64(50 * time.Hour))
+	require.Contains(t, s.Ok("batch", s.File("batch.json", `{"commands":[{"command":"record_deposit","body":{"wallet":"hot","amount":"7","tx":"0xab"}}]}`)), "1 of them changed nothing")
+	require.Len(t, s.EventsOf("day.opened"), 2)
 }
