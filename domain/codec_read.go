@@ -273,12 +273,18 @@ func (r *reader) raw(into *json.RawMessage) {
 }
 
 // names holds texts that were read lately, so that a bot, a market or a role is not copied
-// for each record that names it. It is bounded: a name takes the place of another one.
-type names [1 << nameBits]string
+// for each record that names it. It is bounded: a name takes the place of another one. It
+// grows only with use, because there may be one for each of many portfolios.
+type names struct {
+	places []string
+	bits   int // of the number of places
+	missed int // since it grew
+}
 
 const (
-	nameBits = 9
-	maxName  = 64 // longer ones are copied
+	leastNames = 4 // bits
+	mostNames  = 9
+	maxName    = 64 // longer ones are copied
 )
 
 // of returns the text of some bytes. Without a place to remember it, it copies them.
@@ -286,16 +292,21 @@ func (n *names) of(b []byte) string {
 	if n == nil || len(b) == 0 || len(b) > maxName {
 		return string(b)
 	}
-	place := &n[slot(b)]
+	if n.missed >= 4*len(n.places) && n.bits < mostNames {
+		n.bits, n.missed = max(n.bits+1, leastNames), 0
+		n.places = make([]string, 1<<n.bits)
+	}
+	place := &n.places[spread(b)>>(64-n.bits)]
 	if *place != string(b) {
 		*place = string(b)
+		n.missed++
 	}
 	return *place
 }
 
-// slot spreads names over the places. It needs no secret: whoever finds names that share
-// a place gains that they are copied.
-func slot(b []byte) uint64 {
+// spread gives each name a number, of which the first bits choose its place. It needs no
+// secret: whoever finds names that share a place gains that they are copied.
+func spread(b []byte) uint64 {
 	const odd = 0x9E3779B97F4A7C15
 	h := uint64(len(b)) * odd
 	for len(b) >= 8 {
@@ -307,5 +318,5 @@ func slot(b []byte) uint64 {
 	for _, c := range b {
 		last = last<<8 | uint64(c)
 	}
-	return ((h ^ last) * odd) >> (64 - nameBits)
+	return (h ^ last) * odd
 }

@@ -356,13 +356,20 @@ func TestNamesAreBounded(t *testing.T) {
 	}
 	long := strings.Repeat("x", maxName+1)
 	require.Equal(t, long, n.of([]byte(long)))
-	require.NotContains(t, n[:], long)
+	require.NotContains(t, n.places, long)
+	require.Len(t, n.places, 1<<mostNames)
 	require.Equal(t, "", n.of(nil))
 	used := map[uint64]bool{}
-	for i := range len(n) {
-		used[slot(fmt.Appendf(nil, "bot-%d", i))] = true
+	for i := range len(n.places) {
+		used[spread(fmt.Appendf(nil, "bot-%d", i))>>(64-mostNames)] = true
 	}
-	require.Greater(t, len(used), len(n)/2, "names are spread")
+	require.Greater(t, len(used), len(n.places)/2, "names are spread")
+
+	var few names
+	for range 1000 {
+		few.of([]byte("alpha"))
+	}
+	require.Len(t, few.places, 1<<leastNames, "it grows with use")
 	known := []byte("alpha")
 	n.of(known)
 	require.Zero(t, testing.AllocsPerRun(100, func() { n.of(known) }))
