@@ -3,6 +3,7 @@ package domain
 import (
 	"encoding/binary"
 	"encoding/json"
+	"math/bits"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -99,7 +100,7 @@ func (r *reader) plain() (span []byte, ok bool) {
 		return nil, false
 	}
 	from, ascii := r.at+1, true
-	for i := from; i < len(r.data); i++ {
+	for i := nextSpecial(r.data, from); i < len(r.data); i = nextSpecial(r.data, i+1) {
 		switch c := r.data[i]; {
 		case c == '"':
 			r.at = i + 1
@@ -114,12 +115,35 @@ func (r *reader) plain() (span []byte, ok bool) {
 		case c < ' ':
 			r.fail()
 			return nil, false
-		case c >= utf8.RuneSelf:
+		default:
 			ascii = false
 		}
 	}
 	r.fail()
 	return nil, false
+}
+
+// nextSpecial returns where the next byte is, from i on, that does not simply stand for
+// itself in a string: a quote, an escape, a control character, or one beyond ASCII.
+func nextSpecial[T string | []byte](s T, i int) int {
+	for ; i+8 <= len(s); i += 8 {
+		const ones, highs = 0x0101010101010101, 0x8080808080808080
+		x := uint64(s[i]) | uint64(s[i+1])<<8 | uint64(s[i+2])<<16 | uint64(s[i+3])<<24 |
+			uint64(s[i+4])<<32 | uint64(s[i+5])<<40 | uint64(s[i+6])<<48 | uint64(s[i+7])<<56
+		quote, escape := x^ones*'"', x^ones*'\\'
+		// A byte below n borrows when n is taken from it. That can mark the bytes above it as
+		// well, but not those below: the lowest mark is right.
+		marks := ((x-ones*' ')&^x | (quote-ones)&^quote | (escape-ones)&^escape | x) & highs
+		if marks != 0 {
+			return i + bits.TrailingZeros64(marks)/8
+		}
+	}
+	for ; i < len(s); i++ {
+		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
+			break
+		}
+	}
+	return i
 }
 
 // text reads a string.

@@ -374,3 +374,21 @@ func TestNamesAreBounded(t *testing.T) {
 	n.of(known)
 	require.Zero(t, testing.AllocsPerRun(100, func() { n.of(known) }))
 }
+
+// Eight bytes are looked at together; what is found is what one by one finds.
+func TestNextSpecial(t *testing.T) {
+	for c := range 256 {
+		for at := range 20 {
+			for _, beside := range []byte{'a', ' ', '~', '!', '#', '[', ']', 0x7f} {
+				b := bytes.Repeat([]byte{beside}, 20)
+				b[at] = byte(c)
+				want := len(b)
+				if c < ' ' || c == '"' || c == '\\' || c > 0x7f {
+					want = at
+				}
+				require.Equal(t, want, nextSpecial(b, 0), "%q", b)
+				require.Equal(t, max(want, at), nextSpecial(string(b), at), "%q", b)
+			}
+		}
+	}
+}

@@ -22,8 +22,7 @@ type writer struct {
 func (w *writer) open() { w.before = '{' }
 
 func (w *writer) key(k string) {
-	w.out = append(w.out, w.before)
-	w.out = append(w.out, k...)
+	w.out = append(append(w.out, w.before), k...)
 	w.before = ','
 }
 
@@ -66,12 +65,7 @@ func (w *writer) count(n uint64) { w.out = strconv.AppendUint(w.out, n, 10) }
 func (w *writer) text(s string) {
 	w.out = append(w.out, '"')
 	plain := 0
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c >= ' ' && c != '"' && c != '\\' && c < utf8.RuneSelf {
-			i++
-			continue
-		}
+	for i := nextSpecial(s, 0); i < len(s); i = nextSpecial(s, i) {
 		size, as := escape(s[i:])
 		if as != "" {
 			w.out = append(w.out, s[plain:i]...)

@@ -148,17 +148,20 @@ func (d Decimal) appendPlain(b []byte) []byte {
 	if decimals == 0 {
 		return b
 	}
+	n := Scale
+	for ; decimals%1_000_000 == 0; n -= 6 {
+		decimals /= 1_000_000
+	}
+	for ; decimals%10 == 0; n-- {
+		decimals /= 10
+	}
 	var text [Scale + 1]byte
-	last := 0
-	for i := Scale; i > 0; i-- {
+	for i := n; i > 0; i-- {
 		text[i] = '0' + byte(decimals%10)
 		decimals /= 10
-		if last == 0 && text[i] != '0' {
-			last = i
-		}
 	}
 	text[0] = '.'
-	return append(b, text[:last+1]...)
+	return append(b, text[:n+1]...)
 }
 
 // checkSyntax accepts [+-]digits[.digits] with bounded lengths; trailing zeros

@@ -37,7 +37,7 @@ func Encode(e Event) ([]byte, error) {
 }
 
 // usualSize is the size that most events stay below.
-const usualSize = 512
+const usualSize = 384
 
 // encodeGeneral is Encode by encoding/json. It writes events without generated code, and
 // says what is wrong with one that cannot be written.
@@ -102,6 +102,22 @@ func (r row) current(decoded any) Event {
 	}
 	return decoded.(Event) //nolint:errcheck // a row without an upcaster is one of an Event
 }
+
+// General decodes with encoding/json alone, which [Decode] falls back to. It is there to be
+// compared with.
+type General struct{}
+
+// Decode is [Decode].
+func (General) Decode(eventType string, data []byte) (Event, error) {
+	r, is := events.byLiteral[eventType]
+	if !is {
+		return nil, &UnknownTypeError{eventType}
+	}
+	return r.decodeGeneral(data)
+}
+
+// Metadata is [DecodeMetadata].
+func (General) Metadata(b []byte) (Metadata, error) { return decodeMetadataGeneral(b) }
 
 // A Decoder is for one reader of many records. It remembers the names of bots, markets
 // and the like that it has read, so that they are not copied for each record. Its zero

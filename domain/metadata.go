@@ -29,7 +29,7 @@ type Metadata struct {
 
 // EncodeMetadata returns the JSON that is stored beside an event.
 func EncodeMetadata(m Metadata) ([]byte, error) {
-	w := writer{out: make([]byte, 0, usualSize)}
+	w := writer{out: make([]byte, 0, 256)}
 	if writeMetadata(&w, &m); !w.failed {
 		return w.out, nil
 	}
