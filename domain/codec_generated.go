@@ -2309,7 +2309,7 @@ func readPermitGranted(r *reader, e *PermitGranted) {
 		r.flag(&e.Order.ReduceOnly)
 	}
 	if r.key(`"intent":`) {
-		r.text((*string)(&e.Order.Intent))
+		r.name((*string)(&e.Order.Intent))
 	}
 	if r.key(`"paper_fill":`) {
 		r.flag(&e.Order.PaperFill)
@@ -2318,7 +2318,7 @@ func readPermitGranted(r *reader, e *PermitGranted) {
 		r.text(&e.Order.Group)
 	}
 	if r.key(`"time_in_force":`) {
-		r.text((*string)(&e.Order.TimeInForce))
+		r.name((*string)(&e.Order.TimeInForce))
 	}
 	if r.key(`"reducing":`) {
 		r.decimal(&e.Reducing)
@@ -2484,7 +2484,7 @@ func readPermitDenied(r *reader, e *PermitDenied) {
 		r.flag(&e.Order.ReduceOnly)
 	}
 	if r.key(`"intent":`) {
-		r.text((*string)(&e.Order.Intent))
+		r.name((*string)(&e.Order.Intent))
 	}
 	if r.key(`"paper_fill":`) {
 		r.flag(&e.Order.PaperFill)
@@ -2493,7 +2493,7 @@ func readPermitDenied(r *reader, e *PermitDenied) {
 		r.text(&e.Order.Group)
 	}
 	if r.key(`"time_in_force":`) {
-		r.text((*string)(&e.Order.TimeInForce))
+		r.name((*string)(&e.Order.TimeInForce))
 	}
 	if r.key(`"reasons":`) {
 		e.Reasons = []Reason{}
@@ -2703,7 +2703,7 @@ func readOrder(r *reader, e *Order) {
 		r.flag(&e.ReduceOnly)
 	}
 	if r.key(`"intent":`) {
-		r.text((*string)(&e.Intent))
+		r.name((*string)(&e.Intent))
 	}
 	if r.key(`"paper_fill":`) {
 		r.flag(&e.PaperFill)
@@ -2712,7 +2712,7 @@ func readOrder(r *reader, e *Order) {
 		r.text(&e.Group)
 	}
 	if r.key(`"time_in_force":`) {
-		r.text((*string)(&e.TimeInForce))
+		r.name((*string)(&e.TimeInForce))
 	}
 	r.close()
 }
@@ -3038,7 +3038,7 @@ func readFillRecorded(r *reader, e *FillRecorded) {
 		e.Flags = []string{}
 		for i := 0; r.element(i); i++ {
 			e.Flags = append(e.Flags, "")
-			r.text(&e.Flags[i])
+			r.name(&e.Flags[i])
 		}
 	}
 	if r.key(`"shrunk":`) {
@@ -3283,7 +3283,7 @@ func readMarketSettled(r *reader, e *MarketSettled) {
 		e.Flags = []string{}
 		for i := 0; r.element(i); i++ {
 			e.Flags = append(e.Flags, "")
-			r.text(&e.Flags[i])
+			r.name(&e.Flags[i])
 		}
 	}
 	r.close()
@@ -3733,7 +3733,7 @@ func readFillReinstated(r *reader, e *FillReinstated) {
 		e.FillRecorded.Flags = []string{}
 		for i := 0; r.element(i); i++ {
 			e.FillRecorded.Flags = append(e.FillRecorded.Flags, "")
-			r.text(&e.FillRecorded.Flags[i])
+			r.name(&e.FillRecorded.Flags[i])
 		}
 	}
 	if r.key(`"shrunk":`) {
@@ -4086,7 +4086,7 @@ func readTradeClosed(r *reader, e *TradeClosed) {
 		r.decimal(&e.TradeFigures.PnL)
 	}
 	if r.key(`"result":`) {
-		r.text((*string)(&e.TradeFigures.Result))
+		r.name((*string)(&e.TradeFigures.Result))
 	}
 	if r.key(`"dust":`) {
 		r.flag(&e.TradeFigures.Dust)
@@ -4102,7 +4102,7 @@ func readTradeClosed(r *reader, e *TradeClosed) {
 		e.Flags = []string{}
 		for i := 0; r.element(i); i++ {
 			e.Flags = append(e.Flags, "")
-			r.text(&e.Flags[i])
+			r.name(&e.Flags[i])
 		}
 	}
 	if r.key(`"result_id":`) {
@@ -4245,7 +4245,7 @@ func readTradeFigures(r *reader, e *TradeFigures) {
 		r.decimal(&e.PnL)
 	}
 	if r.key(`"result":`) {
-		r.text((*string)(&e.Result))
+		r.name((*string)(&e.Result))
 	}
 	if r.key(`"dust":`) {
 		r.flag(&e.Dust)
@@ -4552,7 +4552,7 @@ func readBreakerTripped(r *reader, e *BreakerTripped) {
 		e.BotsStopped = []string{}
 		for i := 0; r.element(i); i++ {
 			e.BotsStopped = append(e.BotsStopped, "")
-			r.text(&e.BotsStopped[i])
+			r.name(&e.BotsStopped[i])
 		}
 	}
 	if r.key(`"permits_revoked":`) {
@@ -4761,7 +4761,7 @@ func readEmergencyStopEngaged(r *reader, e *EmergencyStopEngaged) {
 		e.BotsStopped = []string{}
 		for i := 0; r.element(i); i++ {
 			e.BotsStopped = append(e.BotsStopped, "")
-			r.text(&e.BotsStopped[i])
+			r.name(&e.BotsStopped[i])
 		}
 	}
 	if r.key(`"permits_revoked":`) {
@@ -5741,10 +5741,10 @@ func readTransferRequested(r *reader, e *TransferRequested) {
 		r.name(&e.Wallet)
 	}
 	if r.key(`"from_place":`) {
-		r.text(&e.FromPlace)
+		r.name(&e.FromPlace)
 	}
 	if r.key(`"to_place":`) {
-		r.text(&e.ToPlace)
+		r.name(&e.ToPlace)
 	}
 	if r.key(`"asset":`) {
 		r.name(&e.Asset)

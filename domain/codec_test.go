@@ -125,12 +125,17 @@ func TestOtherFormsAreReadAlike(t *testing.T) {
 	for _, c := range allCoded(t) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
+			every := 1
+			if testing.Short() {
+				every = 8
+			}
 			var d Decoder
 			for _, stored := range c.stored {
-				for _, other := range otherForms(t, stored) {
-					c.readAlike(t, &d, other)
+				forms := otherForms(t, stored)
+				for i := 0; i < len(forms); i += every {
+					c.readAlike(t, &d, forms[i])
 				}
-				for at := range stored {
+				for at := 0; at < len(stored); at += every {
 					c.readAlike(t, &d, stored[:at])
 					for _, instead := range []byte{'0', '"', '\\', ' ', ',', '}', 0x1f, 0x80} {
 						if at%7 == int(instead)%7 { // all of them in turn: each costs a decoding

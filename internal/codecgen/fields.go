@@ -49,9 +49,10 @@ const (
 // names are the keys of texts that a stream repeats: they are read without a copy of
 // their own. An id that occurs once must not be here, because it would displace them.
 var names = []string{
-	"account", "action", "actor", "asset", "base_asset", "bot", "breaker", "by", "category", "chain", "closed_by", "code",
-	"command", "direction", "fee_asset", "gas_asset", "kind", "market", "outcome", "place", "portfolio", "purpose", "role",
-	"scope", "shape", "side", "source", "status", "stops", "strategy", "user", "venue", "wallet",
+	"account", "action", "actor", "asset", "base_asset", "bot", "bots_stopped", "breaker", "by", "category", "chain", "closed_by",
+	"code", "command", "direction", "fee_asset", "flags", "from_place", "gas_asset", "intent", "kind", "market", "outcome", "place",
+	"portfolio", "purpose", "result", "role", "scope", "shape", "side", "source", "status", "stops", "strategy", "time_in_force",
+	"to_place", "user", "venue", "wallet",
 }
 
 var plainKey = regexp.MustCompile(`^[A-Za-z0-9_]+$`)
