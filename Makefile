@@ -70,6 +70,7 @@ FUZZTIME ?= 60s
 .PHONY: fuzz
 fuzz: ## Fuzz every reader of input, and the arithmetic of markets, for FUZZTIME each
 	go test ./domain -run '^$$' -fuzz FuzzDecode -fuzztime $(FUZZTIME)
+	go test ./domain -run '^$$' -fuzz FuzzCodec -fuzztime $(FUZZTIME)
 	go test ./domain/payoff -run '^$$' -fuzz FuzzHolding -fuzztime $(FUZZTIME)
 	go test ./eventstore/embedded -run '^$$' -fuzz FuzzDecode -fuzztime $(FUZZTIME)
 	go test ./internal/strict -run '^$$' -fuzz FuzzDecode -fuzztime $(FUZZTIME)

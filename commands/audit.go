@@ -218,6 +218,7 @@ func (w *Writer) seen(ctx context.Context) (s seen, err error) {
 
 // refold is a stream that is being folded again.
 type refold struct {
+	decoder  domain.Decoder
 	state    stateFold
 	frontier eventstore.Frontier
 	index    eventstore.Hash
@@ -287,7 +288,7 @@ func (a *audit) fold(ctx context.Context, w *Writer, r *refold, live seen) error
 
 func (r *refold) apply(rec eventstore.Record) error {
 	r.frontier.Append(eventstore.LeafHash(&rec))
-	e, err := domain.Decode(rec.Type, rec.Data)
+	e, err := r.decoder.Decode(rec.Type, rec.Data)
 	if err != nil {
 		return err
 	}
@@ -298,7 +299,7 @@ func (r *refold) apply(rec eventstore.Record) error {
 // command sums up the index without keeping it. That is possible because the records of a
 // command are consecutive.
 func (r *refold) command(rec eventstore.Record) error {
-	m, err := domain.DecodeMetadata(rec.Metadata)
+	m, err := r.decoder.Metadata(rec.Metadata)
 	if err != nil {
 		return err
 	}
@@ -309,7 +310,7 @@ func (r *refold) command(rec eventstore.Record) error {
 	if id != r.last {
 		r.flush()
 		one := index{}
-		if err := one.apply(rec); err != nil {
+		if err := one.note(rec.Revision, m); err != nil {
 			return err
 		}
 		r.last, r.entry = id, one[id]

@@ -318,7 +318,7 @@ func (w *Writer) room(s *step, hash requestDigest) (portfolio.Room, error) {
 	if s.request().Command.spec() != voidFill {
 		return portfolio.Room{}, nil
 	}
-	meta, err := encodeJSON(w.metadata(s, hash))
+	meta, err := domain.EncodeMetadata(w.metadata(s, hash))
 	if err != nil {
 		return portfolio.Room{}, err
 	}
@@ -330,7 +330,7 @@ func (w *Writer) room(s *step, hash requestDigest) (portfolio.Room, error) {
 
 // encode makes the records of one command. They must fit one append.
 func (w *Writer) encode(s *step, events []domain.Event, hash requestDigest, now time.Time) ([]eventstore.Proposed, int, error) {
-	meta, err := encodeJSON(w.metadata(s, hash))
+	meta, err := domain.EncodeMetadata(w.metadata(s, hash))
 	if err != nil {
 		return nil, 0, err
 	}

@@ -251,11 +251,11 @@ func (f *systemFold) snapshot() []byte { return nil }
 func (f *systemFold) restore([]byte, uint64) bool { return false }
 
 // foldRecord applies one stored record to a fold and to an index.
-func foldRecord(f stateFold, x index, rec eventstore.Record) error {
-	e, err := domain.Decode(rec.Type, rec.Data)
+func foldRecord(d *domain.Decoder, f stateFold, x index, rec eventstore.Record) error {
+	e, err := d.Decode(rec.Type, rec.Data)
 	if err != nil {
 		return err
 	}
 	f.apply(domain.Stamp{Revision: rec.Revision, Time: rec.Time}, e)
-	return x.apply(rec)
+	return x.apply(d, rec)
 }

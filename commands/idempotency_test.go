@@ -474,7 +474,7 @@ func TestCommandsOfEarlierBuildsAreFound(t *testing.T) {
 		require.NoError(t, err)
 		hash := requestHash(c.FormerScope(), "main", &request, body)
 		id := commandID(c.FormerScope(), "k")
-		meta, err := encodeJSON(domain.Metadata{
+		meta, err := domain.EncodeMetadata(domain.Metadata{
 			Actor: c.User, Role: c.Role, Bot: c.Bot, Command: nameOf(command), CommandID: id.String(), RequestHash: hex.EncodeToString(hash[:]),
 		})
 		require.NoError(t, err)

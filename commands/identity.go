@@ -245,18 +245,22 @@ type indexEntry struct {
 type requestDigest [sha256.Size]byte
 
 // apply notes one stored record.
-func (x index) apply(rec eventstore.Record) error {
-	m, err := domain.DecodeMetadata(rec.Metadata)
+func (x index) apply(d *domain.Decoder, rec eventstore.Record) error {
+	m, err := d.Metadata(rec.Metadata)
 	if err != nil {
 		return err
 	}
+	return x.note(rec.Revision, m)
+}
+
+func (x index) note(revision uint64, m domain.Metadata) error {
 	id, err := uuid.Parse(m.CommandID)
 	if err != nil {
 		return fmt.Errorf("metadata has no valid command_id")
 	}
 	e, ok := x[id]
 	if !ok {
-		e.first = rec.Revision
+		e.first = revision
 		if n, err := hex.Decode(e.hash[:], []byte(m.RequestHash)); err != nil || n != len(e.hash) || len(m.RequestHash) != 2*n {
 			return fmt.Errorf("metadata has no valid request_hash")
 		}

@@ -1,10 +1,7 @@
 package commands
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 
 	"pets/domain"
@@ -21,12 +18,13 @@ func (w *Writer) load() error {
 	}
 	state, idx, from := w.fromSnapshot()
 	next, told := from, time.Now()
+	var decoder domain.Decoder
 	err := eventstore.Walk(w.ctx, w.store, w.stream, from, func(rec eventstore.Record) error {
 		if next = rec.Revision + 1; next%foldingStep == 0 && time.Since(told) >= foldingEvery {
 			told = time.Now()
 			w.folding(next)
 		}
-		return foldRecord(state, idx, rec)
+		return foldRecord(&decoder, state, idx, rec)
 	})
 	if err != nil {
 		return &domain.Error{Code: domain.CodeUnavailable, Message: "the history cannot be read; nothing is decided", Cause: err}
@@ -128,6 +126,7 @@ func (w *Writer) saveBeside() {
 	w.saves.Go(func() {
 		defer w.saving.Store(false)
 		state, idx, next, _ := w.restore()
+		var decoder domain.Decoder
 		err := eventstore.Walk(w.ctx, w.store, w.stream, next, func(rec eventstore.Record) error {
 			if rec.Revision == upTo {
 				return errFolded
@@ -136,7 +135,7 @@ func (w *Writer) saveBeside() {
 				return err
 			}
 			next = rec.Revision + 1
-			return foldRecord(state, idx, rec)
+			return foldRecord(&decoder, state, idx, rec)
 		})
 		if next == upTo && (err == nil || errors.Is(err, errFolded)) {
 			w.keep(state, idx, upTo)
@@ -153,16 +152,6 @@ func (w *Writer) keep(f stateFold, known index, next uint64) {
 	w.options.Snapshots.Save(SnapshotIndex, w.stream, next-1, known.marshal())
 	w.options.Snapshots.Save(SnapshotState, w.stream, next-1, state)
 	w.saved.Store(next)
-}
-
-func encodeJSON(v any) ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return nil, fmt.Errorf("commands: %w", err)
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
 // A command that is refused after it has changed the state leaves a state that nothing can

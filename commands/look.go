@@ -73,9 +73,10 @@ func (w *Writer) show(f func(stateFold) error) (err error) {
 // be too slow: two servers may look many times a minute, and a history may be long.
 func (w *Writer) catchUp() error {
 	next := w.durable
+	var decoder domain.Decoder
 	err := eventstore.Walk(w.ctx, w.store, w.stream, next, func(rec eventstore.Record) error {
 		next = rec.Revision + 1
-		return foldRecord(w.state, w.index, rec)
+		return foldRecord(&decoder, w.state, w.index, rec)
 	})
 	if err != nil {
 		w.discard() // some of the records may have been applied

@@ -100,7 +100,7 @@ func (r *rig) checkIndex() {
 	r.t.Helper()
 	full := index{}
 	for _, rec := range r.records() {
-		require.NoError(r.t, full.apply(rec))
+		require.NoError(r.t, full.apply(&domain.Decoder{}, rec))
 	}
 	require.Equal(r.t, full, r.w.index)
 }

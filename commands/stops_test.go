@@ -539,7 +539,7 @@ func TestBalancesThatDoNotAddUpStopThePortfolio(t *testing.T) {
 	s, x := portfolio.New(), index{}
 	for rec, err := range e.store.ReadStream(t.Context(), Stream("main"), 0) {
 		require.NoError(t, err)
-		require.NoError(t, foldRecord(&portfolioFold{"main", s}, x, rec))
+		require.NoError(t, foldRecord(&domain.Decoder{}, &portfolioFold{"main", s}, x, rec))
 	}
 	for account := range s.Book {
 		delete(s.Book, account)

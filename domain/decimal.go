@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"math/bits"
+	"strconv"
 
 	"github.com/holiman/uint256"
 	"github.com/quagmt/udecimal"
@@ -65,7 +67,7 @@ func FromInt(n int64) Decimal {
 		mag = -mag
 	}
 	var z uint256.Int
-	z.Mul(uint256.NewInt(mag), uint256.NewInt(1_000_000_000_000_000_000))
+	z.Mul(uint256.NewInt(mag), uint256.NewInt(unit))
 	return fromUint256(neg, &z)
 }
 
@@ -88,6 +90,78 @@ func ParseDecimal(s string) (Decimal, error) {
 		return Zero, errDecimalRange
 	}
 	return d, nil
+}
+
+// unit is 10^18, the coefficient of 1.
+const unit = 1_000_000_000_000_000_000
+
+// maxWhole is how many digits before the point are surely in the range.
+const maxWhole = 15
+
+// parsePlain reads a number as [Decimal.AppendText] writes it. It returns false for any
+// other text, of which [ParseDecimal] knows what it means.
+func parsePlain(s []byte) (Decimal, bool) {
+	rest, neg := s, len(s) > 0 && s[0] == '-'
+	if neg {
+		rest = s[1:]
+	}
+	whole, n := leadingDigits(rest)
+	if n == 0 || n > maxWhole {
+		return Zero, false
+	}
+	decimals := uint64(0)
+	if rest = rest[n:]; len(rest) > 0 {
+		decimals, n = leadingDigits(rest[1:])
+		if rest[0] != '.' || n == 0 || n > Scale || n < len(rest)-1 {
+			return Zero, false
+		}
+		decimals *= pow10[Scale-n][0]
+	}
+	hi, lo := bits.Mul64(whole, unit)
+	lo, carry := bits.Add64(lo, decimals, 0)
+	u, err := udecimal.NewFromHiLo(neg, hi+carry, lo, Scale)
+	return Decimal{u}, err == nil
+}
+
+// leadingDigits returns the number that a text begins with, and how many digits it has.
+// More than 19 digits overflow.
+func leadingDigits(s []byte) (v uint64, n int) {
+	for n < len(s) && s[n]-'0' < 10 {
+		v = v*10 + uint64(s[n]-'0')
+		n++
+	}
+	return v, n
+}
+
+// appendPlain appends the canonical text of d, in the range without the help of udecimal.
+func (d Decimal) appendPlain(b []byte) []byte {
+	neg, hi, lo, prec, ok := d.d.ToHiLo()
+	if !ok || prec != Scale || hi >= unit {
+		b, _ = d.d.AppendText(b) // it cannot fail
+		return b
+	}
+	whole, decimals := bits.Div64(hi, lo, unit)
+	if neg {
+		b = append(b, '-')
+	}
+	b = strconv.AppendUint(b, whole, 10)
+	if decimals == 0 {
+		return b
+	}
+	n := Scale
+	for ; decimals%1_000_000 == 0; n -= 6 {
+		decimals /= 1_000_000
+	}
+	for ; decimals%10 == 0; n-- {
+		decimals /= 10
+	}
+	var text [Scale + 1]byte
+	for i := n; i > 0; i-- {
+		text[i] = '0' + byte(decimals%10)
+		decimals /= 10
+	}
+	text[0] = '.'
+	return append(b, text[:n+1]...)
 }
 
 // checkSyntax accepts [+-]digits[.digits] with bounded lengths; trailing zeros

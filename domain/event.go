@@ -29,6 +29,19 @@ func Encode(e Event) ([]byte, error) {
 	if _, known := events.byType[reflect.TypeOf(e)]; !known {
 		return nil, fmt.Errorf("encode %T: the event has no row in the registry", e)
 	}
+	w := writer{out: make([]byte, 0, usualSize)}
+	if writeEvent(&w, e) && !w.failed {
+		return w.out, nil
+	}
+	return encodeGeneral(e)
+}
+
+// usualSize is the size that most events stay below.
+const usualSize = 384
+
+// encodeGeneral is Encode by encoding/json. It writes events without generated code, and
+// says what is wrong with one that cannot be written.
+func encodeGeneral(e Event) ([]byte, error) {
 	data, err := encodeJSON(e)
 	if err != nil {
 		return nil, fmt.Errorf("encode %s: %w", e.EventType(), err)
@@ -56,21 +69,68 @@ func (e *UnknownTypeError) Error() string {
 // version goes through its upcasters. An unknown type gives an
 // [*UnknownTypeError]. Data that does not fit the stored type, including unknown
 // fields, is an error too.
-func Decode(eventType string, data []byte) (Event, error) {
-	r, known := events.byLiteral[eventType]
-	if !known {
+func Decode(eventType string, data []byte) (Event, error) { return decode(nil, eventType, data) }
+
+func decode(known *names, eventType string, data []byte) (Event, error) {
+	r, is := events.byLiteral[eventType]
+	if !is {
 		return nil, &UnknownTypeError{eventType}
 	}
 	decoded := r.blank()
-	if err := DecodeObject(data, decoded); err != nil {
-		return nil, fmt.Errorf("decode %s: %w", eventType, err)
+	in := reader{data: data, names: known}
+	if readEvent(&in, decoded) && in.whole() {
+		return r.current(decoded), nil
 	}
+	return r.decodeGeneral(data)
+}
+
+// decodeGeneral is Decode by encoding/json. It reads events without generated code and
+// data of any other form than Encode writes, and says what is wrong.
+func (r row) decodeGeneral(data []byte) (Event, error) {
+	decoded := r.blank()
+	if err := DecodeObject(data, decoded); err != nil {
+		return nil, fmt.Errorf("decode %s: %w", r.literal, err)
+	}
+	return r.current(decoded), nil
+}
+
+// current converts a decoded event into the version that this build writes.
+func (r row) current(decoded any) Event {
 	for r.up != nil {
 		decoded = r.up(decoded)
 		r = events.byType[r.next]
 	}
-	return decoded.(Event), nil //nolint:errcheck // a row without an upcaster is one of an Event
+	return decoded.(Event) //nolint:errcheck // a row without an upcaster is one of an Event
 }
+
+// General decodes with encoding/json alone, which [Decode] falls back to. It is there to be
+// compared with.
+type General struct{}
+
+// Decode is [Decode].
+func (General) Decode(eventType string, data []byte) (Event, error) {
+	r, is := events.byLiteral[eventType]
+	if !is {
+		return nil, &UnknownTypeError{eventType}
+	}
+	return r.decodeGeneral(data)
+}
+
+// Metadata is [DecodeMetadata].
+func (General) Metadata(b []byte) (Metadata, error) { return decodeMetadataGeneral(b) }
+
+// A Decoder is for one reader of many records. It remembers the names of bots, markets
+// and the like that it has read, so that they are not copied for each record. Its zero
+// value is ready. It must not be used by two goroutines at once.
+type Decoder struct{ names names }
+
+// Decode is [Decode].
+func (d *Decoder) Decode(eventType string, data []byte) (Event, error) {
+	return decode(&d.names, eventType, data)
+}
+
+// Metadata is [DecodeMetadata].
+func (d *Decoder) Metadata(b []byte) (Metadata, error) { return decodeMetadata(&d.names, b) }
 
 // RawEvent is an event as text: its type, and its data in that type's version.
 type RawEvent struct {

@@ -27,9 +27,39 @@ type Metadata struct {
 	ClockBehind Duration `json:"clock_behind,omitzero"`
 }
 
+// EncodeMetadata returns the JSON that is stored beside an event.
+func EncodeMetadata(m Metadata) ([]byte, error) {
+	w := writer{out: make([]byte, 0, 256)}
+	if writeMetadata(&w, &m); !w.failed {
+		return w.out, nil
+	}
+	return encodeMetadataGeneral(m)
+}
+
+// encodeMetadataGeneral is EncodeMetadata by encoding/json.
+func encodeMetadataGeneral(m Metadata) ([]byte, error) {
+	data, err := encodeJSON(m)
+	if err != nil {
+		return nil, fmt.Errorf("encode metadata: %w", err)
+	}
+	return data, nil
+}
+
 // DecodeMetadata reads the metadata of a record. Fields this build does not know
 // are ignored: they never carry money.
-func DecodeMetadata(b []byte) (Metadata, error) {
+func DecodeMetadata(b []byte) (Metadata, error) { return decodeMetadata(nil, b) }
+
+func decodeMetadata(known *names, b []byte) (Metadata, error) {
+	var m Metadata
+	in := reader{data: b, names: known}
+	if readMetadata(&in, &m); in.whole() {
+		return m, nil
+	}
+	return decodeMetadataGeneral(b)
+}
+
+// decodeMetadataGeneral is DecodeMetadata by encoding/json.
+func decodeMetadataGeneral(b []byte) (Metadata, error) {
 	var m Metadata
 	if err := json.Unmarshal(b, &m); err != nil {
 		return m, fmt.Errorf("decode metadata: %w", err)

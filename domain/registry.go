@@ -18,7 +18,10 @@ import (
 //
 //	formerly("fill.recorded.v1", func(old *fillRecordedV1) *FillRecorded { … }),
 //
-// Nothing else has to know the old version.
+// Nothing else has to know the old version. After any change here, or of a struct, run
+// go generate ./domain: events are written and read by generated code.
+//
+//go:generate go run pets/internal/codecgen
 var registry = []row{
 	partly(PortfolioOpenedType, ownOpening),
 	public[LimitsChanged](LimitsChangedType),

@@ -63,6 +63,8 @@ type Runner struct {
 	store  eventstore.Store
 	stream string
 	riders []Projection
+	// decoder is used by the one goroutine that applies.
+	decoder domain.Decoder
 
 	mu    sync.RWMutex
 	state *portfolio.State
@@ -223,7 +225,7 @@ func (r *Runner) apply(rec eventstore.Record) error {
 	if rec.Revision != r.state.Next {
 		return fmt.Errorf("found revision %d instead of %d", rec.Revision, r.state.Next)
 	}
-	e, err := domain.Decode(rec.Type, rec.Data)
+	e, err := r.decoder.Decode(rec.Type, rec.Data)
 	if err != nil {
 		return err
 	}

@@ -76,8 +76,9 @@ func Verify(ctx context.Context, store eventstore.Store, stream string, progress
 }
 
 type verifier struct {
-	stream string
-	store  eventstore.Store
+	stream  string
+	store   eventstore.Store
+	decoder domain.Decoder
 	// approvers are the keys of today.
 	approvers approverKeys
 	state     *portfolio.State
@@ -99,11 +100,11 @@ func (v *verifier) problem(format string, args ...any) {
 
 func (v *verifier) step(ctx context.Context, rec eventstore.Record) error {
 	v.rev = rec.Revision
-	e, err := domain.Decode(rec.Type, rec.Data)
+	e, err := v.decoder.Decode(rec.Type, rec.Data)
 	if err != nil {
 		return err
 	}
-	meta, err := domain.DecodeMetadata(rec.Metadata)
+	meta, err := v.decoder.Metadata(rec.Metadata)
 	if err != nil {
 		v.problem("%v", err)
 	}

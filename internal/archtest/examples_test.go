@@ -98,6 +98,8 @@ var examples = []example{
 
 	{"source files have at most 600 lines", "cmd/pets/a.go", strings.Repeat("// x\n", 600), "has 601 lines"},
 	{"source files have at most 600 lines", "cmd/pets/a.go", strings.Repeat("// x\n", 599), ""},
+	{"functions have at most 70 lines", "domain/a_generated.go", "func f() {" + strings.Repeat("\n", 72) + "}", "f has 71 lines"},
+	{"source files have at most 600 lines", "domain/a_generated.go", strings.Repeat("// x\n", 600), "has 601 lines"},
 	{"source files have at most 600 lines", "cmd/pets/a_test.go", strings.Repeat("// x\n", 600), ""},
 }
 

@@ -13,9 +13,10 @@ import (
 func (a *app) benchCommand() *cobra.Command {
 	var o bench.Options
 	c := &cobra.Command{
-		Use: "bench", Short: "Measure the store and the API on this machine, as ratios to what disk and network can do", Args: cobra.NoArgs,
+		Use: "bench", Short: "Measure the store, the API and a replay on this machine, as ratios to what disk and network can do", Args: cobra.NoArgs,
 		Long: "Measures the store in a fresh folder, which is removed afterwards, against plain writes and\n" +
-			"flushes on the same disk, and a server on loopback against a route that does nothing. All contenders are open at once and take turns of 200 ms; each ratio\n" +
+			"flushes on the same disk, a server on loopback against a route that does nothing, and a replay against the same\n" +
+			"without generated code. All contenders are open at once and take turns of 200 ms; each ratio\n" +
 			"is the median over neighbouring turns. Absolute figures mean little.\n\n" +
 			"In a checkout, make bench does the same with pebble and SQLite beside it.",
 		RunE: func(c *cobra.Command, _ []string) error { return a.bench(c.Context(), o) },
@@ -43,6 +44,11 @@ func (a *app) bench(ctx context.Context, o bench.Options) error {
 		var api []bench.Measured
 		api, err = a.goals56(ctx, o)
 		results = append(results, api...)
+	}
+	if err == nil {
+		var replay bench.Measured
+		replay, err = a.goal7(ctx, o)
+		results = append(results, replay)
 	}
 	for _, b := range bars {
 		b.Finish()

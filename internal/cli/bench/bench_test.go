@@ -15,8 +15,8 @@ func TestBench(t *testing.T) {
 		Unit string
 	}
 	measured(t, &results, "--rounds", "1", "--events", "1000")
-	require.Len(t, results, 7)
-	for i, goal := range []int{1, 4, 10, 10, 5, 5, 6} {
+	require.Len(t, results, 8)
+	for i, goal := range []int{1, 4, 10, 10, 5, 5, 6, 7} {
 		require.Equal(t, goal, results[i].Goal)
 		require.NotEmpty(t, results[i].Unit)
 	}

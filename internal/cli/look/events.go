@@ -2,7 +2,6 @@ package look
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -269,10 +268,7 @@ func (a *app) showEvent(rec cli.EventLine) error {
 // decidedBy returns who decided an event, or "" for what was read from a file: who imported it
 // decided nothing.
 func decidedBy(rec cli.EventLine) string {
-	var m struct {
-		Source string `json:"source"`
-	}
-	if json.Unmarshal(rec.Metadata, &m) == nil && m.Source != "" {
+	if m, err := domain.DecodeMetadata(rec.Metadata); err == nil && m.Source != "" {
 		return ""
 	}
 	return rec.User
