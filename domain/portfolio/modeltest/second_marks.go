@@ -309,7 +309,7 @@ func (m *Second) heard(t Thing) bool {
 // speak records a mark by a bot in paper, where it is believed.
 func (m *Second) speak(id string, t Thing, price Num) {
 	if m.mayMark(t) && !m.isOld(id, t, m.now) {
-		m.markBy(m.note(item{what: "mark", bot: id}), t, price)
+		m.markBy(m.note(item{what: "mark", bot: id, believed: true}), t, price)
 	}
 }
 
