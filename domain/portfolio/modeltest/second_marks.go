@@ -64,8 +64,11 @@ func (m *Second) Marks(by Speaker, said []Said) Answer {
 			return refuse("invalid")
 		}
 		if by.Bot != "" {
-			for _, s := range good {
-				m.speak(by.Bot, s.Thing, s.Price)
+			for _, s := range good { // a word on !A is one on A, unless the same command says A
+				of := m.pricedBy(s.Thing)
+				if of == s.Thing || !slices.ContainsFunc(good, func(o Said) bool { return o.Thing == of }) {
+					m.speak(by.Bot, s.Thing, s.Price)
+				}
 			}
 		} else {
 			heard := m.derived(good)
