@@ -209,6 +209,9 @@ func (m *Second) Change(rules SecondRules, two bool) Answer {
 			return refuse("denied")
 		}
 		m.Rules = rules
+		for _, id := range m.scopes() { // a lower min_capital wakes
+			m.moment(moment{what: "move", scope: id, after: m.Equity(id)})
+		}
 		m.rearm()
 		m.evaluate(m.ids())
 		return Answer{}
