@@ -360,8 +360,8 @@ func (m *Second) askCash(q *asked) {
 		}
 	}
 	// "a halted bot, or an operator for it, can always get to flat": what all bots have
-	// together bounds only what opens.
-	if q.opening.Sign() > 0 {
+	// together bounds only what opens, and reserves anything.
+	if q.opening.Sign() > 0 && needs.Sign() > 0 {
 		free = smaller(free, m.pool())
 	}
 	if less(free, needs) {
