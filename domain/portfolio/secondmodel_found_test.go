@@ -8,6 +8,7 @@ import (
 
 	"pets/domain"
 	"pets/domain/ledger"
+	"pets/domain/risk"
 )
 
 // What the storms of TestSecondModel found, each with the sentence that decides it.
@@ -172,4 +173,45 @@ func TestNoOpenPositionIsSmallInEveryWay(t *testing.T) {
 	h = second(t, "1000", quietPolicy, func(p *domain.Policy) { p.MaxOpenPositions, p.PositionDustUSD = 1, domain.One })
 	h.fill("a", "m", "MAYBE", sell, "10", "0")
 	require.Equal(t, denied(domain.ReasonMaxOpenPositions), h.would(buys))
+}
+
+// "An outcome that a registered market does not have … is valued, reduced and settled as
+// elsewhere": what is closed of it is a result of its own, and waits for nothing.
+func TestAnOutcomeThatTheMarketHasNotIsAResultOfItsOwn(t *testing.T) {
+	h := second(t, "1000", quietPolicy)
+	h.exclusive("rain", "YES", "NO")
+	h.fill("a", "rain", "YES", buy, "10", "0.5")
+	h.fill("a", "rain", "MAYBE", buy, "10", "0.5")
+	h.settleOne("rain", "MAYBE", "0")
+	require.False(t, lastOf[*domain.TradeClosed](h).Deferred)
+	require.Equal(t, 1, h.botOf("a").Losses)
+
+	// Nor does it count what waits.
+	h.exclusive("abc", "A", "B", "C")
+	h.fill("a", "abc", "A", buy, "10", "0.5")
+	h.fill("a", "abc", "B", buy, "10", "0.5")
+	h.fill("a", "abc", "D", buy, "10", "0.5")
+	h.settleOne("abc", "A", "0")
+	require.Equal(t, 1, h.botOf("a").Losses, "B is held still")
+	h.fill("a", "abc", "D", sell, "10", "0.6")
+	require.Equal(t, []int{1, 1}, []int{h.botOf("a").Losses, h.botOf("a").Wins})
+}
+
+// "`reset` with `rebase` is possible whenever the scope has equity ≠ 0, and says what it rebases
+// to": at 0 there is nothing to measure from. It was taken where a higher limit let the ratio pass,
+// and said nothing.
+func TestNothingIsRebasedToZero(t *testing.T) {
+	h := second(t, "100", func(p *domain.Policy) { quietPolicy(p); p.MaxBotDrawdownPct = dec("0.2") })
+	h.fee("a", "30")
+	h.allocate("a", "-70")
+	h.equal("0.3", h.botDD("a"))
+	h.refused(domain.CodeWouldRetrip, func(d *Decision) error {
+		return d.ResetBreaker(risk.Key{Breaker: domain.BotDrawdown, Bot: "a"}, "x", true)
+	})
+	h.limits(`{"max_bot_drawdown_pct":"0.5"}`)
+	h.refused(domain.CodeConflict, func(d *Decision) error {
+		return d.ResetBreaker(risk.Key{Breaker: domain.BotDrawdown, Bot: "a"}, "x", true)
+	})
+	h.reset(domain.BotDrawdown, "a", false)
+	h.equal("0.3", h.botDD("a"))
 }

@@ -23,8 +23,9 @@ type run struct {
 	funding     Num
 	command     int // which ended it
 	paid        bool
-	worth       Num // the most that it was worth at a fill
-	dust        Num // position_dust_usd when it ended
+	worth       Num  // the most that it was worth at a fill
+	unsized     bool // it was changed while there was no dust
+	dust        Num  // position_dust_usd when it ended
 	refund      bool
 }
 
@@ -36,8 +37,8 @@ func (r *run) profit() Num {
 	return add(sub(gross, r.fees), r.funding)
 }
 
-// negligible: "An episode that never was worth more is neutral."
-func (r *run) negligible() bool { return r.dust.Sign() > 0 && !less(r.dust, r.worth) }
+// negligible: "An episode that never was worth more is neutral", if it always was compared.
+func (r *run) negligible() bool { return r.dust.Sign() > 0 && !r.unsized && !less(r.dust, r.worth) }
 
 type stakeKey struct {
 	bot  string
@@ -126,7 +127,7 @@ func (p *stake) trade(n int, f item, buys bool, quantity, notional, fee Num) {
 		}
 		p.Cost, p.Quantity = add(p.Cost, signed(buys, notional)), add(p.Quantity, change)
 		p.open.entry, p.open.fees = add(p.open.entry, notional), add(p.open.fees, fee)
-		p.open.worth = larger(p.open.worth, p.worthAt(f))
+		p.measure(f)
 		return
 	}
 	// "A fill that reduces a position takes cost × closed / quantity out; the fill that
@@ -153,7 +154,12 @@ func (p *stake) trade(n int, f item, buys bool, quantity, notional, fee Num) {
 		p.open = next
 		return
 	}
-	p.open.worth = larger(p.open.worth, worth)
+	p.measure(f)
+}
+
+func (p *stake) measure(f item) {
+	p.open.worth = larger(p.open.worth, p.worthAt(f))
+	p.open.unsized = p.open.unsized || f.dust.Sign() == 0
 }
 
 func newRun(by int, short bool) *run {
@@ -260,7 +266,34 @@ type end struct {
 	settled  bool // by a settlement
 	counted  bool // before a void showed that it is deferred
 	moved    bool // a void moved it to another command
+	alone    int  // the command of the void that took away what it waited for
 	at       time.Time
+}
+
+// counts returns the command by which a trade counts.
+func (c *end) counts() int {
+	if c.alone > 0 {
+		return c.alone
+	}
+	return c.command
+}
+
+// unwait: a trade that waits for the bot's next result, and whose last companion is voided
+// away, counts at once, as the newest result: a loss must not wait for ever.
+func (m *Second) unwait(id, market string) {
+	if slices.ContainsFunc(m.things(market), func(t Thing) bool { return m.together(t) && m.quantity(id, t).Sign() != 0 }) {
+		return
+	}
+	for n := range m.ends {
+		c := &m.ends[n]
+		if c.bot != id || c.thing.Market != market || c.gone || !c.deferred || m.nextResult(n) >= 0 {
+			continue
+		}
+		m.ends = append(m.ends, *c)
+		m.ends[n].gone = true
+		last := &m.ends[len(m.ends)-1]
+		last.deferred, last.alone = false, m.command
+	}
 }
 
 // retrade updates the trades of a stake from its items. It returns the trades that are new.
@@ -393,7 +426,7 @@ func (m *Second) Results(id string) []Result {
 		if c.bot != id || c.gone || c.deferred || (!c.apart && m.sameResult(n) != n) {
 			continue
 		}
-		r := Result{Bot: id, Market: c.thing.Market, Profit: zero, place: n, command: c.command}
+		r := Result{Bot: id, Market: c.thing.Market, Profit: zero, place: n, command: c.counts()}
 		neutral := true
 		if !c.apart {
 			r.place = m.placeOf(n)
@@ -415,7 +448,7 @@ func (m *Second) Results(id string) []Result {
 func (m *Second) placeOf(n int) int {
 	c := m.ends[n]
 	for i, o := range m.ends {
-		if o.bot == c.bot && o.thing.Market == c.thing.Market && o.command == c.command && !o.deferred && !o.apart && !o.moved {
+		if o.bot == c.bot && o.thing.Market == c.thing.Market && o.counts() == c.counts() && !o.deferred && !o.apart && !o.moved {
 			return i
 		}
 	}
@@ -442,7 +475,7 @@ func verdict(profit, dust Num, neutral bool) string {
 func (m *Second) sameResult(n int) int {
 	c := m.ends[n]
 	for i, o := range m.ends[:n] {
-		if o.bot == c.bot && o.thing.Market == c.thing.Market && o.command == c.command && !o.gone && !o.deferred && !o.apart {
+		if o.bot == c.bot && o.thing.Market == c.thing.Market && o.counts() == c.counts() && !o.gone && !o.deferred && !o.apart {
 			return i
 		}
 	}
@@ -461,7 +494,7 @@ func (m *Second) partsOf(first int) []int {
 		if i == first || o.bot != c.bot || o.thing.Market != c.thing.Market || o.gone || o.apart {
 			continue
 		}
-		if o.deferred && m.nextResult(i) == first || !o.deferred && o.command == c.command {
+		if o.deferred && m.nextResult(i) == first || !o.deferred && o.counts() == c.counts() {
 			out = append(out, i)
 		}
 	}
@@ -472,7 +505,7 @@ func (m *Second) nextResult(n int) int {
 	c := m.ends[n]
 	next := -1
 	for i, o := range m.ends {
-		if o.command > c.command && o.bot == c.bot && o.thing.Market == c.thing.Market && !o.gone && !o.deferred && !o.apart && (next < 0 || o.command < m.ends[next].command) {
+		if o.counts() > c.command && o.bot == c.bot && o.thing.Market == c.thing.Market && !o.gone && !o.deferred && !o.apart && (next < 0 || o.counts() < m.ends[next].counts()) {
 			next = i
 		}
 	}
