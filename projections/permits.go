@@ -44,6 +44,12 @@ type Permit struct {
 // order they were granted.
 func PermitsOf(s *portfolio.State, bot string, now time.Time) []Permit {
 	out := []Permit{}
+	reserves := map[string]domain.Decimal{}
+	for _, id := range s.BotIDs() {
+		for p, reserved := range s.Reserving(id, now) {
+			reserves[p.ID] = reserved
+		}
+	}
 	for _, id := range s.PermitIDs() {
 		p := s.Permits[id]
 		if !p.Live(now) || bot != "" && p.Bot != bot {
@@ -51,7 +57,7 @@ func PermitsOf(s *portfolio.State, bot string, now time.Time) []Permit {
 		}
 		v := Permit{
 			Permit: id, Bot: p.Bot, Market: p.Market, Outcome: p.Outcome, Side: p.Side, Quantity: p.Quantity, Left: p.Left,
-			LimitPrice: p.LimitPrice, Reserved: p.Reserved, Status: "granted", ExpiresAt: when(p.WallExpiry()),
+			LimitPrice: p.LimitPrice, Reserved: reserves[id], Status: "granted", ExpiresAt: when(p.WallExpiry()),
 			Intent: p.Intent, Arbitrage: p.Arbitrage, PaperFill: p.PaperFill, Group: p.Group, TimeInForce: p.TimeInForce, Reduces: s.Policy.Second() && !s.Opens(id),
 		}
 		if p.Working {

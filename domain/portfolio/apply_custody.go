@@ -114,9 +114,9 @@ func (s *State) countShortage(at domain.Stamp, e *domain.BalanceReconciled) {
 		compared = true
 		missing := l.Difference.Neg()
 		if l.Place == domain.WalletHot {
-			for _, p := range s.Permits {
-				if p.Live(at.Time) {
-					missing = missing.Sub(p.Reserved)
+			for id := range s.Bots {
+				for _, reserved := range s.Reserving(id, at.Time) {
+					missing = missing.Sub(reserved)
 				}
 			}
 		}

@@ -114,14 +114,61 @@ func (d *Decision) covered(o domain.Order) domain.Decimal {
 	if o.Side != domain.Sell {
 		return domain.Zero
 	}
+	of := d.s.coverage(o.Bot, o.Instrument, d.counts)
 	var promised []payoff.Order
 	for p := range d.rivals(o.Bot) {
 		if p.Instrument == o.Instrument && p.Side == domain.Sell {
-			promised = append(promised, payoff.Order{Quantity: p.Covered, Group: p.Joined()})
+			covered, known := of[p.ID]
+			if !known { // an earlier leg
+				covered = p.Covered
+			}
+			promised = append(promised, payoff.Order{Quantity: covered, Group: p.Joined()})
 		}
 	}
 	free := d.s.quantityOf(o.Bot, o.Instrument).Sub(payoff.Taken(promised, o.Group, all))
 	return o.Quantity.Min(free.Max(domain.Zero))
+}
+
+// coverage returns how much each live sell of an outcome is of shares that the bot holds
+// and that no earlier one was promised.
+func (s *State) coverage(bot string, i domain.Instrument, live func(*risk.Permit) bool) map[string]domain.Decimal {
+	held, of := s.quantityOf(bot, i), map[string]domain.Decimal{}
+	var promised []payoff.Order
+	for _, id := range s.claimants(bot, func(p *risk.Permit) bool { return p.Instrument == i && p.Side == domain.Sell && live(p) }) {
+		p := s.Permits[id]
+		of[id] = p.Left.Min(held.Sub(payoff.Taken(promised, p.Joined(), all)).Max(domain.Zero))
+		promised = append(promised, payoff.Order{Quantity: of[id], Group: p.Joined()})
+	}
+	return of
+}
+
+// Reserving yields the live permits of a bot, in no order, with what each reserves.
+func (s *State) Reserving(bot string, now time.Time) iter.Seq2[*risk.Permit, domain.Decimal] {
+	return s.reserving(bot, func(p *risk.Permit) bool { return p.Live(now) })
+}
+
+// reserving does so for those that a test takes for live. A sell in an exclusive market
+// reserves "only for shares not held, or promised to another live sell": shares that were
+// promised to one which is released, or has expired, cover the next one.
+func (s *State) reserving(bot string, live func(*risk.Permit) bool) iter.Seq2[*risk.Permit, domain.Decimal] {
+	return func(yield func(*risk.Permit, domain.Decimal) bool) {
+		covered := map[domain.Instrument]map[string]domain.Decimal{}
+		for id, p := range s.permitsOf(bot) {
+			if !live(p) {
+				continue
+			}
+			reserved := p.Reserved
+			if p.Side == domain.Sell && p.Covered.Less(p.Left) && s.together(p.Instrument) != nil {
+				if covered[p.Instrument] == nil {
+					covered[p.Instrument] = s.coverage(bot, p.Instrument, live)
+				}
+				reserved = p.ReservedWith(covered[p.Instrument][id])
+			}
+			if !yield(p, reserved) {
+				return
+			}
+		}
+	}
 }
 
 // execution returns a fill that is not booked yet, as its permit sees it.

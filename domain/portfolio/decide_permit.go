@@ -267,12 +267,15 @@ func (d *Decision) live(permits map[string]*risk.Permit) iter.Seq[*risk.Permit] 
 			}
 		}
 		for _, p := range permits {
-			if p.Live(d.now) && !d.over(p) && !yield(p) {
+			if d.counts(p) && !yield(p) {
 				return
 			}
 		}
 	}
 }
+
+// counts reports that a permit is live, and will be when the command is decided.
+func (d *Decision) counts(p *risk.Permit) bool { return p.Live(d.now) && !d.over(p) }
 
 // checkHalted checks the emergency stop, the breakers, the limits, and that the bot is
 // started. An order that only reduces passes where a halt leaves that.

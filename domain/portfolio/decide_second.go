@@ -73,8 +73,11 @@ func (d *Decision) checkTreasury(c *orderCheck) {
 	free := d.s.Treasury(domain.WalletHot)
 	for _, b := range d.s.Bots {
 		free = free.Add(b.Cash)
+		for _, reserved := range d.s.reserving(b.ID, d.counts) {
+			free = free.Sub(reserved)
+		}
 	}
-	for p := range d.live(d.s.Permits) {
+	for _, p := range d.legs {
 		free = free.Sub(p.Reserved)
 	}
 	if free.Less(c.reserve) {

@@ -167,10 +167,8 @@ func (s *State) applyLeg(p *risk.Permit) {
 // open shorts may still cost. Proceeds of a short sale are not free.
 func (s *State) freeCash(b *Bot, now time.Time) domain.Decimal {
 	free := b.Cash
-	for _, p := range s.permitsOf(b.ID) {
-		if p.Live(now) {
-			free = free.Sub(p.Reserved).Add(p.Relief(s.relief(p.Bot, p.Instrument, p.ReducingLeft)))
-		}
+	for p, reserved := range s.Reserving(b.ID, now) {
+		free = free.Sub(reserved).Add(p.Relief(s.relief(p.Bot, p.Instrument, p.ReducingLeft)))
 	}
 	return free.Sub(s.shortCover(b.ID))
 }
@@ -178,8 +176,11 @@ func (s *State) freeCash(b *Bot, now time.Time) domain.Decimal {
 // reserved returns what the live permits of a bot reserve.
 func (d *Decision) reserved(b *Bot) domain.Decimal {
 	sum := domain.Zero
-	for p := range d.livePermits(b.ID) {
+	for _, p := range d.legs {
 		sum = sum.Add(p.Reserved)
+	}
+	for _, reserved := range d.s.reserving(b.ID, d.counts) {
+		sum = sum.Add(reserved)
 	}
 	return sum
 }

@@ -203,14 +203,14 @@ func (d *Decision) recordClosed(trades []closing) {
 	type key struct{ bot, market string }
 	together := map[key]int{}
 	for _, c := range trades {
-		if d.s.exclusive(c.Market) != nil {
+		if d.s.together(c.Instrument) != nil {
 			together[key{c.Bot, c.Market}]++
 		}
 	}
 	named := map[key]string{}
 	for _, c := range trades {
 		e, k := d.tradeClosed(c.ClosedEpisode, c.by), key{c.Bot, c.Market}
-		if n := together[k]; n > 0 {
+		if n := together[k]; n > 0 && d.s.together(c.Instrument) != nil {
 			id, known := named[k]
 			if !known {
 				if id = d.s.Bots[c.Bot].waiting(c.Market); id == "" && (n > 1 || d.defers(c)) {

@@ -179,6 +179,40 @@ func TestSellingOneHalfOfASet(t *testing.T) {
 	h.equal("15", last.Quantity.Sub(last.Reducing))
 }
 
+// "It is reserved only for shares not held, or promised to another live sell": shares that
+// were promised to an order which is released, or has expired, cover the oldest of the others.
+func TestSharesOfAnOrderThatEndedCoverTheNext(t *testing.T) {
+	h := sized(t, func(*domain.Policy) {})
+	h.must(h.sets("a", "m", domain.SplitSets, "100", "s1"))
+	reserves := func() (of []string) {
+		for _, id := range h.s.PermitIDs() {
+			for p, reserved := range h.s.Reserving("a", h.now) {
+				if p.ID == id {
+					of = append(of, reserved.String())
+				}
+			}
+		}
+		return of
+	}
+	free := h.s.freeCash(h.botOf("a"), h.now)
+	first := h.grant(order("a", "m", "NO", sell, "100", "0.5"))
+	h.now = h.now.Add(10 * time.Second)
+	second := h.grant(order("a", "m", "NO", sell, "50", "0.5"))
+	require.Equal(t, []string{"0", "25"}, reserves())
+	h.release(first.Permit)
+	require.Equal(t, []string{"0"}, reserves())
+	h.equal(free.String(), h.s.freeCash(h.botOf("a"), h.now))
+
+	h.now = h.now.Add(10 * time.Second)
+	third := h.grant(order("a", "m", "NO", sell, "100", "0.5"))
+	h.equal("50", third.Covered, "the second has the other 50 now")
+	require.Equal(t, []string{"0", "25"}, reserves())
+	h.now = second.ExpiresAt
+	require.Equal(t, []string{"0"}, reserves())
+	h.equal("50", h.grant(order("a", "m", "NO", sell, "100", "0.5")).Reserved, "all of it is promised")
+	require.Equal(t, []string{"0", "50"}, reserves())
+}
+
 // “In a halt an operator's sale of what is held […] counts as reducing whatever it
 // uncovers”, and goes on to count when other orders are filled: it can still be signed.
 func TestAnOperatorsWayOutStaysOne(t *testing.T) {

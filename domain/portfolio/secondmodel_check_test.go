@@ -105,10 +105,8 @@ func (w *twins) pool() domain.Decimal {
 	free := w.s.Treasury(domain.WalletHot)
 	for _, b := range w.s.Bots {
 		free = free.Add(b.Cash)
-	}
-	for _, p := range w.s.Permits {
-		if p.Live(now) {
-			free = free.Sub(p.Reserved)
+		for _, reserved := range w.s.Reserving(b.ID, now) {
+			free = free.Sub(reserved)
 		}
 	}
 	return free
@@ -243,9 +241,15 @@ func (w *twins) comparePermits() {
 		want = append(want, fmt.Sprint(name, " left ", textOf(v.Left), " closes ", textOf(v.Closing), " reserves ", textOf(v.Reserved), " reducing ", v.Reducing, " placed ", v.Placed, " may sign ", v.MaySign))
 	}
 	d := &Decision{s: s, now: now, caller: domain.Caller{Role: domain.RoleBot}, still: Standstill{Behind: behind}}
+	reserves := map[string]domain.Decimal{}
+	for bot := range s.Bots {
+		for p, reserved := range s.Reserving(bot, now) {
+			reserves[p.ID] = reserved
+		}
+	}
 	for _, id := range s.permitIDs(func(p *risk.Permit) bool { return p.Live(now) }) {
 		p := s.Permits[id]
-		got = append(got, fmt.Sprint(id, " left ", p.Left, " closes ", p.ReducingLeft, " reserves ", p.Reserved, " reducing ", p.OpeningLeft.IsZero(), " placed ", p.Placed, " may sign ", w.maySign(d, p)))
+		got = append(got, fmt.Sprint(id, " left ", p.Left, " closes ", p.ReducingLeft, " reserves ", reserves[id], " reducing ", p.OpeningLeft.IsZero(), " placed ", p.Placed, " may sign ", w.maySign(d, p)))
 	}
 	require.Equal(w, want, got, "permits after %s", w.said)
 }

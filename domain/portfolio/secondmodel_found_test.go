@@ -173,3 +173,25 @@ func TestNoOpenPositionIsSmallInEveryWay(t *testing.T) {
 	h.fill("a", "m", "MAYBE", sell, "10", "0")
 	require.Equal(t, denied(domain.ReasonMaxOpenPositions), h.would(buys))
 }
+
+// "An outcome that a registered market does not have … is valued, reduced and settled as
+// elsewhere": what is closed of it is a result of its own, and waits for nothing.
+func TestAnOutcomeThatTheMarketHasNotIsAResultOfItsOwn(t *testing.T) {
+	h := second(t, "1000", quietPolicy)
+	h.exclusive("rain", "YES", "NO")
+	h.fill("a", "rain", "YES", buy, "10", "0.5")
+	h.fill("a", "rain", "MAYBE", buy, "10", "0.5")
+	h.settleOne("rain", "MAYBE", "0")
+	require.False(t, lastOf[*domain.TradeClosed](h).Deferred)
+	require.Equal(t, 1, h.botOf("a").Losses)
+
+	// Nor does it count what waits.
+	h.exclusive("abc", "A", "B", "C")
+	h.fill("a", "abc", "A", buy, "10", "0.5")
+	h.fill("a", "abc", "B", buy, "10", "0.5")
+	h.fill("a", "abc", "D", buy, "10", "0.5")
+	h.settleOne("abc", "A", "0")
+	require.Equal(t, 1, h.botOf("a").Losses, "B is held still")
+	h.fill("a", "abc", "D", sell, "10", "0.6")
+	require.Equal(t, []int{1, 1}, []int{h.botOf("a").Losses, h.botOf("a").Wins})
+}

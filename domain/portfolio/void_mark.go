@@ -31,16 +31,13 @@ func (d *Decision) voidMark(key FillKey) *domain.Decimal {
 		return nil
 	}
 	e := &domain.FillRecorded{FillID: key.FillID, Instrument: in.Instrument}
-	worth, kinks, price := d.worthVoided(in, h, refold, ref.Revision)
+	worth, kinks, price, unmarked := d.worthVoided(in, h, refold, ref.Revision)
 	before := d.worthBefore(e)
-	if now := worth(price); now.Cmp(before) <= 0 {
-		return nil
-	}
 	bound := before.Sub(refold.Money.Cash).Sub(refold.Money.Fee)
-	allowed := func(m domain.Decimal) bool { return !bound.Less(worth(m)) }
-	if allowed(price) {
+	if !before.Less(unmarked) || !bound.Less(unmarked) {
 		return nil
 	}
+	allowed := func(m domain.Decimal) bool { return !bound.Less(worth(m)) }
 	if mark := highest(price, kinks, allowed); mark != nil {
 		return mark
 	}
@@ -80,8 +77,9 @@ func (d *Decision) wordsEarn(in *Instrument, bot string, after uint64) bool {
 
 // worthVoided returns what the bot's holdings of a market, or of an instrument elsewhere, are
 // worth after a void at a mark of the instrument, the marks at which that may begin to rise or
-// to fall, and the price that values it then.
-func (d *Decision) worthVoided(in *Instrument, h *Holding, refold ledger.Refold, revision uint64) (worth func(domain.Decimal) domain.Decimal, kinks []domain.Decimal, price domain.Decimal) {
+// to fall, the price that values it then, which may be what the others leave, and what they
+// are worth at that.
+func (d *Decision) worthVoided(in *Instrument, h *Holding, refold ledger.Refold, revision uint64) (worth func(domain.Decimal) domain.Decimal, kinks []domain.Decimal, price, unmarked domain.Decimal) {
 	price = domain.One
 	i, _ := d.s.priced(in.Instrument, domain.Zero)
 	known := false
@@ -101,32 +99,38 @@ func (d *Decision) worthVoided(in *Instrument, h *Holding, refold ledger.Refold,
 	m := d.s.together(in.Instrument)
 	if m == nil {
 		if !known {
-			return func(domain.Decimal) domain.Decimal { return refold.After.Cost }, nil, price
+			return func(domain.Decimal) domain.Decimal { return refold.After.Cost }, nil, price, refold.After.Cost
 		}
-		return refold.After.Quantity.Mul, nil, price
+		return refold.After.Quantity.Mul, nil, price, refold.After.Quantity.Mul(price)
 	}
 	held := d.s.held(m, in.Market, h.Bot)
 	held.Add(in.Outcome, refold.After.Quantity.Sub(h.Quantity))
 	marks := d.s.prices(held.Outcomes, in.Market, h.Bot)
 	at := slices.Index(held.Outcomes, i.Outcome)
 	if at < 0 {
-		return func(domain.Decimal) domain.Decimal { return held.Min() }, nil, price
+		return func(domain.Decimal) domain.Decimal { return held.Min() }, nil, price, held.Min()
 	}
-	rest := domain.One
+	rest, missing := domain.One, 1
 	for n, mark := range marks {
-		if mark.Known && n != at {
+		switch {
+		case n == at:
+		case mark.Known:
 			rest = rest.Sub(mark.Price)
+		default:
+			missing++
 		}
 	}
 	_, kink := d.s.priced(in.Instrument, rest)
-	if !known { // what the others leave
-		price = kink.Max(domain.Zero)
+	_, marks[at].Price = d.s.priced(in.Instrument, price)
+	if marks[at].Known = known; !known { // what the others leave, in equal parts
+		_, price = d.s.priced(in.Instrument, rest.Max(domain.Zero).Div(domain.FromInt(int64(missing))))
 	}
+	unmarked = worthAt(held, marks)
 	return func(mark domain.Decimal) domain.Decimal {
 		_, marks[at].Price = d.s.priced(in.Instrument, mark)
 		marks[at].Known = true
 		return worthAt(held, marks)
-	}, []domain.Decimal{kink}, price
+	}, []domain.Decimal{kink}, price, unmarked
 }
 
 // markVoid makes the price that a void says that of the bot's own holding. It is as old as the

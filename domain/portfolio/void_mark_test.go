@@ -27,6 +27,19 @@ func TestAWordBeforeAVoidEarnsNothing(t *testing.T) {
 	}
 }
 
+// "own mark = the price, or the highest below it": the price in force may be what the other marks
+// leave, "in equal parts". A void never values a holding higher than that does.
+func TestAVoidPricesNothingAboveWhatTheOthersLeave(t *testing.T) {
+	h := second(t, "1000", quietPolicy)
+	h.exclusive("abc", "A", "B", "C")
+	h.fill("a", "abc", "A", buy, "100", "0.5", func(r *FillReport) { n := dec("101"); r.Notional = &n }) // price_off: it marks nothing
+	id := h.fill("a", "abc", "A", sell, "100", "0.6", provisional)
+	h.fill("a", "abc", "C", buy, "1", "0.1")
+	h.void(id)
+	require.Nil(t, stepOf[*domain.FillVoided](h)[0].Mark)
+	require.Equal(t, "944", h.equityOf("a"), "A and B have .45 each of what C leaves")
+}
+
 // The price that was in force before a voided fill is in force again: it earned nothing.
 func TestAVoidRestoresAnEarlierPrice(t *testing.T) {
 	h := second(t, "1000", quietPolicy)

@@ -182,6 +182,15 @@ func (p *Permit) reserveTogether() {
 	p.Reserved = ReservationTogether(o, p.Covered)
 }
 
+// ReservedWith returns what the permit reserves in an exclusive market while so much of what
+// is left of it is covered.
+func (p *Permit) ReservedWith(covered domain.Decimal) domain.Decimal {
+	with := *p
+	with.Covered = covered
+	with.reserveTogether()
+	return with.Reserved
+}
+
 // ReservationTogether returns the worst case of an order in an exclusive market, in
 // cash: what a buy costs at its limit, and of a sell what shares that are not held may
 // cost at settlement beyond what it brings.

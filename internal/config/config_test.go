@@ -246,7 +246,7 @@ func TestProcessEnvironmentIsNotRead(t *testing.T) {
 
 func TestUnknownNamesAreWarnings(t *testing.T) {
 	c := mustLoad(t, "MAX_DAILY_LOS_PCT=0.01\nSOMETHING=else\nmax_consecutive_losses=2\n",
-		"PETS_STOER=embedded:x", "PETS_MAX_BOT_DRAWDOWN_PCT=0.1", "PETS_LOUDNESS=1", "PETS_REQUIRE_TOOLS=1", "PETS_LONG_TESTS=1", "PETS_BOT=alpha", "HOME=/", "LANG=C")
+		"PETS_STOER=embedded:x", "PETS_MAX_BOT_DRAWDOWN_PCT=0.1", "PETS_LOUDNESS=1", "PETS_REQUIRE_TOOLS=1", "PETS_LONG_TESTS=1", "PETS_MODEL_STORMS=300", "PETS_BOT=alpha", "HOME=/", "LANG=C")
 	require.Equal(t, []string{
 		"MAX_DAILY_LOS_PCT is not read; did you mean MAX_DAILY_LOSS_PCT?",
 		"PETS_LOUDNESS is not known to this version of pets",

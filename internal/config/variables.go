@@ -43,6 +43,7 @@ func lookup(field string) variable {
 var elsewhere = []string{
 	"PETS_REQUIRE_TOOLS", // by tests: a missing tool fails instead of being skipped
 	"PETS_LONG_TESTS",    // by tests: run what takes minutes
+	"PETS_MODEL_STORMS",  // by tests: how many storms the plain model of the rules goes through
 	"PETS_BOT",           // by the example bots
 }
 

@@ -257,19 +257,18 @@ func (s *scenario) tradeLines() []string {
 
 func (s *scenario) permitLines() []string {
 	var out []string
-	for id, p := range s.state.Permits {
-		if !p.Live(s.now) {
-			continue
+	for _, bot := range s.state.BotIDs() {
+		for p, reserved := range s.state.Reserving(bot, s.now) {
+			until := "placed, no expiry"
+			switch {
+			case !p.ExpiresAt.IsZero() && p.Working:
+				until = "placed, until " + p.ExpiresAt.Format(time.RFC3339)
+			case !p.ExpiresAt.IsZero():
+				until = "to be placed until " + p.ExpiresAt.Format(time.RFC3339)
+			}
+			out = append(out, fmt.Sprintf("%s %s %s %s × %s at %s: %s left, %s reserved, %s", p.ID, p.Bot, p.Side, p.Quantity,
+				replay.Short(p.Instrument), p.LimitPrice, p.Left, reserved, until))
 		}
-		until := "placed, no expiry"
-		switch {
-		case !p.ExpiresAt.IsZero() && p.Working:
-			until = "placed, until " + p.ExpiresAt.Format(time.RFC3339)
-		case !p.ExpiresAt.IsZero():
-			until = "to be placed until " + p.ExpiresAt.Format(time.RFC3339)
-		}
-		out = append(out, fmt.Sprintf("%s %s %s %s × %s at %s: %s left, %s reserved, %s", id, p.Bot, p.Side, p.Quantity,
-			replay.Short(p.Instrument), p.LimitPrice, p.Left, p.Reserved, until))
 	}
 	slices.Sort(out)
 	return out

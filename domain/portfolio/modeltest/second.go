@@ -107,6 +107,8 @@ type item struct {
 	prices Thing // what its mark is of
 	mark   Num   // nil: it marks nothing
 	market bool  // it is the market's mark; else the bot's own
+
+	believed bool // it may earn something: a word in paper, of a fill within its permit
 }
 
 // NewSecond opens a portfolio, paper or live.

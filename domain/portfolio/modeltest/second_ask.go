@@ -8,8 +8,8 @@ import (
 
 type asked struct {
 	SecondOrder
-	fee, closing, opening, mark Num
-	why                         []Reason
+	fee, closing, covered, opening, mark Num
+	why                                  []Reason
 }
 
 func (q *asked) no(code string, compared ...Num) {
@@ -95,7 +95,8 @@ func (m *Second) examine(o SecondOrder) *asked {
 		o.Group, q.Group = "", ""
 		q.closing = m.doubted(o)
 	}
-	q.opening = sub(o.Quantity, q.closing)
+	q.opening, q.covered = sub(o.Quantity, q.closing), m.coveredBy(&o, o.Quantity, m.sells(o.Bot, o.Thing))
+	q.mark = m.shortMark(q)
 	m.askHalts(q)
 	m.askMarket(q)
 	if !is {
@@ -109,6 +110,16 @@ func (m *Second) examine(o SecondOrder) *asked {
 	}
 	m.askCash(q)
 	return q
+}
+
+// shortMark is the price by which a short that is opened outside outcome markets is reserved
+// beside its limit: the market's, since a bot's word prices only what it holds.
+func (m *Second) shortMark(q *asked) Num {
+	mark := m.price("", q.Thing).price
+	if q.Buys || q.opening.Sign() == 0 || mark == nil || m.kind(q.Thing.Market) != "perp" {
+		return zero
+	}
+	return mark
 }
 
 // askHalts denies what no row of the table of halts permits. "(Reducing is) never blocked
@@ -180,7 +191,7 @@ func (m *Second) askMarket(q *asked) {
 	switch {
 	case kind == "spot" && !q.Buys:
 		q.no("not_reducing", q.Quantity, q.closing)
-	case kind == "perp" && !q.Buys && m.price(q.Bot, q.Thing).price == nil:
+	case kind == "perp" && !q.Buys && m.price("", q.Thing).price == nil:
 		q.no("stale_mark")
 	case kind == "outcome" && !q.leg && !(q.Maker && m.members[q.Bot].maker != nil) && m.inBlockedZone(&q.SecondOrder):
 		q.no("zone_blocked")
@@ -336,8 +347,7 @@ func (m *Second) askArbitrage(q *asked) {
 
 // askCash: of a reducing buy "its cash is needed".
 func (m *Second) askCash(q *asked) {
-	others := m.rivals(&q.SecondOrder)
-	needs := m.reserves(&q.SecondOrder, q.Quantity, q.closing, q.fee, q.mark, others)
+	needs := m.reserves(&q.SecondOrder, q.Quantity, q.closing, q.covered, q.fee, q.mark)
 	if !q.Buys && q.opening.Sign() == 0 {
 		return
 	}

@@ -260,7 +260,34 @@ type end struct {
 	settled  bool // by a settlement
 	counted  bool // before a void showed that it is deferred
 	moved    bool // a void moved it to another command
+	alone    int  // the command of the void that took away what it waited for
 	at       time.Time
+}
+
+// counts returns the command by which a trade counts.
+func (c *end) counts() int {
+	if c.alone > 0 {
+		return c.alone
+	}
+	return c.command
+}
+
+// unwait: a trade that waits for the bot's next result, and whose last companion is voided
+// away, counts at once, as the newest result: a loss must not wait for ever.
+func (m *Second) unwait(id, market string) {
+	if slices.ContainsFunc(m.things(market), func(t Thing) bool { return m.together(t) && m.quantity(id, t).Sign() != 0 }) {
+		return
+	}
+	for n := range m.ends {
+		c := &m.ends[n]
+		if c.bot != id || c.thing.Market != market || c.gone || !c.deferred || m.nextResult(n) >= 0 {
+			continue
+		}
+		m.ends = append(m.ends, *c)
+		m.ends[n].gone = true
+		last := &m.ends[len(m.ends)-1]
+		last.deferred, last.alone = false, m.command
+	}
 }
 
 // retrade updates the trades of a stake from its items. It returns the trades that are new.
@@ -393,7 +420,7 @@ func (m *Second) Results(id string) []Result {
 		if c.bot != id || c.gone || c.deferred || (!c.apart && m.sameResult(n) != n) {
 			continue
 		}
-		r := Result{Bot: id, Market: c.thing.Market, Profit: zero, place: n, command: c.command}
+		r := Result{Bot: id, Market: c.thing.Market, Profit: zero, place: n, command: c.counts()}
 		neutral := true
 		if !c.apart {
 			r.place = m.placeOf(n)
@@ -415,7 +442,7 @@ func (m *Second) Results(id string) []Result {
 func (m *Second) placeOf(n int) int {
 	c := m.ends[n]
 	for i, o := range m.ends {
-		if o.bot == c.bot && o.thing.Market == c.thing.Market && o.command == c.command && !o.deferred && !o.apart && !o.moved {
+		if o.bot == c.bot && o.thing.Market == c.thing.Market && o.counts() == c.counts() && !o.deferred && !o.apart && !o.moved {
 			return i
 		}
 	}
@@ -442,7 +469,7 @@ func verdict(profit, dust Num, neutral bool) string {
 func (m *Second) sameResult(n int) int {
 	c := m.ends[n]
 	for i, o := range m.ends[:n] {
-		if o.bot == c.bot && o.thing.Market == c.thing.Market && o.command == c.command && !o.gone && !o.deferred && !o.apart {
+		if o.bot == c.bot && o.thing.Market == c.thing.Market && o.counts() == c.counts() && !o.gone && !o.deferred && !o.apart {
 			return i
 		}
 	}
@@ -461,7 +488,7 @@ func (m *Second) partsOf(first int) []int {
 		if i == first || o.bot != c.bot || o.thing.Market != c.thing.Market || o.gone || o.apart {
 			continue
 		}
-		if o.deferred && m.nextResult(i) == first || !o.deferred && o.command == c.command {
+		if o.deferred && m.nextResult(i) == first || !o.deferred && o.counts() == c.counts() {
 			out = append(out, i)
 		}
 	}
@@ -472,7 +499,7 @@ func (m *Second) nextResult(n int) int {
 	c := m.ends[n]
 	next := -1
 	for i, o := range m.ends {
-		if o.command > c.command && o.bot == c.bot && o.thing.Market == c.thing.Market && !o.gone && !o.deferred && !o.apart && (next < 0 || o.command < m.ends[next].command) {
+		if o.counts() > c.command && o.bot == c.bot && o.thing.Market == c.thing.Market && !o.gone && !o.deferred && !o.apart && (next < 0 || o.counts() < m.ends[next].counts()) {
 			next = i
 		}
 	}

@@ -189,6 +189,7 @@ func (m *Second) markFill(n int, f *SecondFill, within bool, before Num, was pri
 	case old && (believed || !less(most, unmarked)):
 		return
 	case believed:
+		m.items[n].believed = true
 		m.markBy(n, f.Thing, said)
 		return
 	case old:
@@ -350,12 +351,83 @@ func (m *Second) Void(id SecondFillID) Answer {
 		}
 		f := m.items[n]
 		m.voidFee(n)
+		before, cash := m.value(f.bot, f.thing.Market, nil), m.held(f.bot, f.thing).cash
 		m.items[n].voided, m.stakes = true, nil
+		cash = sub(sub(m.held(f.bot, f.thing).cash, cash), f.paid)
+		m.markVoid(n, before, sub(before, cash))
 		m.relabel(f.bot, f.thing)
 		m.reclaim(f.bot, f.thing.Market)
+		m.unwait(f.bot, f.thing.Market)
 		m.retrade(f.bot, f.thing)
 		m.perform(f.bot)
 		return Answer{}
+	})
+}
+
+// markVoid: "Any word in live earns nothing: … nor does one said before a void: the void
+// bounds it, as a fill does." What a void gives back is worth no more than the cash that it
+// takes, if a price that values it is the bot's own word, said after the fill. Where that can
+// be said of no price, the one in force gives way to that at which least is earned.
+func (m *Second) markVoid(n int, before, most Num) {
+	f := m.items[n]
+	of := m.pricedBy(f.thing)
+	unmarked := m.value(f.bot, f.thing.Market, nil)
+	if m.settled(of) || !less(before, unmarked) || !less(most, unmarked) || !m.wordAfter(n) {
+		return
+	}
+	was := m.price(f.bot, of)
+	if was.price == nil && !m.together(f.thing) {
+		return // at cost
+	}
+	in := m.asPriced(f.thing, m.implied(f.bot, of))
+	price := m.modest(f.bot, f.thing, in, most)
+	if price == nil {
+		price = m.leastEarned(f.bot, f.thing, in)
+	}
+	if price != nil {
+		m.markBy(m.note(item{what: "mark", bot: f.bot, since: was.since}), f.thing, price)
+	}
+}
+
+// implied returns the price of an outcome that values what a bot holds of it: its mark, or
+// what the others leave.
+func (m *Second) implied(id string, of Thing) Num {
+	if price := m.price(id, of).price; price != nil {
+		return price
+	}
+	return m.marks(id, of.Market, nil)[slices.Index(m.open(of.Market), of.Outcome)]
+}
+
+// leastEarned returns the price at or below one in force at which a bot's holding is worth
+// least, or nil if that is the one in force. Of equal ones it is the highest.
+func (m *Second) leastEarned(id string, t Thing, in Num) Num {
+	worth := func(x Num) Num { return m.value(id, t.Market, supposed{m.pricedBy(t): m.asPriced(t, x)}) }
+	out := in
+	for _, x := range []Num{m.bend(id, t), zero} {
+		if x != nil && x.Sign() >= 0 && less(x, in) && less(worth(x), worth(out)) {
+			out = x
+		}
+	}
+	if out == in {
+		return nil
+	}
+	return out
+}
+
+// wordAfter reports that a price which values what a bot holds of a fill's thing is its own
+// word, said after that fill, and is not believed to earn anything.
+func (m *Second) wordAfter(n int) bool {
+	f := m.items[n]
+	things := []Thing{m.pricedBy(f.thing)}
+	if m.together(f.thing) {
+		things = nil
+		for _, o := range m.open(f.thing.Market) {
+			things = append(things, Thing{f.thing.Market, o})
+		}
+	}
+	return slices.ContainsFunc(things, func(t Thing) bool {
+		by := m.price(f.bot, t).by - 1
+		return by > n && !m.items[by].market && !m.items[by].believed
 	})
 }
 

@@ -250,6 +250,7 @@ type priced struct {
 	price  Num // nil: there is none
 	since  time.Time
 	market bool
+	by     int // the item that says it, plus 1
 }
 
 // price returns the price of a thing that is in force for a bot, or the market's mark if id
@@ -258,13 +259,13 @@ type priced struct {
 // all of these."
 func (m *Second) price(id string, t Thing) priced {
 	out := priced{}
-	for _, f := range m.items {
+	for n, f := range m.items {
 		if f.mark != nil && f.prices == t && !f.voided && (f.market || (id != "" && f.bot == id)) {
-			out = priced{f.mark, f.since, f.market}
+			out = priced{f.mark, f.since, f.market, n + 1}
 		}
 	}
 	if paid := m.payouts[t]; paid != nil {
-		out = priced{paid, out.since, true}
+		out = priced{paid, out.since, true, 0}
 	}
 	return out
 }

@@ -64,12 +64,20 @@ func (m *Second) Marks(by Speaker, said []Said) Answer {
 			return refuse("invalid")
 		}
 		if by.Bot != "" {
-			for _, s := range good {
-				m.speak(by.Bot, s.Thing, s.Price)
+			for _, s := range good { // a word on !A is one on A, unless the same command says A
+				of := m.pricedBy(s.Thing)
+				if of == s.Thing || !slices.ContainsFunc(good, func(o Said) bool { return o.Thing == of }) {
+					m.speak(by.Bot, s.Thing, s.Price)
+				}
 			}
 		} else {
-			for _, s := range m.derived(good) {
-				m.hear(by.User, s)
+			heard := m.derived(good)
+			force := make([]Num, len(heard)) // before the command
+			for n, s := range heard {
+				force[n] = m.marketMark(s.of()).price
+			}
+			for n, s := range heard {
+				m.hear(by.User, s, force[n])
 			}
 		}
 		m.perform(m.moved...)
@@ -134,12 +142,11 @@ func (m *Second) near(t Thing, price, of Num) bool {
 // waits: it prices nothing." "A mark of another command within the collar of the market
 // mark in force takes force and drops the waiting one; else one within the collar of the
 // waiting one takes force itself; any other takes its place, and its time runs on."
-func (m *Second) hear(user string, s Said) {
+func (m *Second) hear(user string, s Said, force Num) {
 	t := s.of()
 	if m.settled(t) {
 		return
 	}
-	force := m.price("", t).price
 	was, waits := m.waits[t]
 	next := waiting{price: s.Price, at: m.now, first: m.now, command: m.command, user: user}
 	if waits {
@@ -229,7 +236,7 @@ type Wait struct {
 func (m *Second) Waiting() []Wait {
 	var out []Wait
 	for t, w := range m.waits {
-		out = append(out, Wait{t, w.price, m.price("", t).price})
+		out = append(out, Wait{t, w.price, m.marketMark(t).price})
 	}
 	slices.SortFunc(out, func(a, b Wait) int {
 		return strings.Compare(a.Thing.Market+"/"+a.Thing.Outcome, b.Thing.Market+"/"+b.Thing.Outcome)
@@ -279,16 +286,33 @@ func (m *Second) isOld(id string, t Thing, since time.Time) bool {
 	return force.price != nil && since.Before(force.since)
 }
 
+// marketMark returns the market's mark of a thing. With two outcomes "a market mark of … the
+// other is one of A, at 1 − it", also one that came before the market was registered.
+func (m *Second) marketMark(t Thing) priced {
+	out, is := m.price("", t), m.markets[t.Market]
+	if out.price != nil || !m.together(t) || len(is.outcomes) != 2 {
+		return out
+	}
+	other := Thing{t.Market, is.outcomes[0]}
+	if other == t {
+		other.Outcome = is.outcomes[1]
+	}
+	if out = m.price("", other); out.price != nil {
+		out.price = sub(one, out.price)
+	}
+	return out
+}
+
 // heard reports that an outcome has a market mark younger than mark_max_age.
 func (m *Second) heard(t Thing) bool {
-	market := m.price("", t)
+	market := m.marketMark(t)
 	return market.price != nil && (m.Rules.MarkAge == 0 || m.now.Sub(market.since) < m.Rules.MarkAge)
 }
 
 // speak records a mark by a bot in paper, where it is believed.
 func (m *Second) speak(id string, t Thing, price Num) {
 	if m.mayMark(t) && !m.isOld(id, t, m.now) {
-		m.markBy(m.note(item{what: "mark", bot: id}), t, price)
+		m.markBy(m.note(item{what: "mark", bot: id, believed: true}), t, price)
 	}
 }
 

@@ -32,6 +32,7 @@ type SecondPermit struct {
 	fee      Num
 	opening  Num // the part of Left that may still open
 	closing  Num // the part of Left that closes
+	covered  Num // only in what sells returns
 	mark     Num
 	paid     Num
 	placed   bool // it was reported as placed
@@ -97,7 +98,7 @@ func total(permits []SecondPermit, takes func(*SecondPermit) Num) Num {
 }
 
 func closingOf(p *SecondPermit) Num { return p.closing }
-func leftOf(p *SecondPermit) Num    { return p.Left }
+func coveredOf(p *SecondPermit) Num { return p.covered }
 
 // among returns the permits that compete with an order for what a bot has in a market.
 func among(permits []SecondPermit, o *SecondOrder, group string, counts func(*SecondPermit) bool) []SecondPermit {
@@ -232,34 +233,56 @@ func (m *Second) worst(o *SecondOrder, opening, mark Num) Num {
 }
 
 // reserves returns the reservation of an order. Of an opening sell "it is reserved only for
-// shares not held, or promised to another live sell."
-func (m *Second) reserves(o *SecondOrder, left, closing, fee, mark Num, others []SecondPermit) Num {
+// shares not held, or promised to another live sell." The oldest sell has the shares: a later
+// one of them reserves, also if it reduces.
+func (m *Second) reserves(o *SecondOrder, left, closing, covered, fee, mark Num) Num {
 	opening := sub(left, closing)
 	switch {
 	case o.Buys:
 		return add(m.worst(o, left, mark), fee)
-	case opening.Sign() == 0:
-		return zero
 	case m.together(o.Thing): // elsewhere as before: what was granted to open stays reserved
-		sells := among(others, o, o.Group, func(p *SecondPermit) bool { return !p.Buys && p.Thing == o.Thing })
-		free := larger(zero, sub(m.quantity(o.Bot, o.Thing), total(sells, leftOf)))
-		if opening = smaller(opening, larger(zero, sub(left, free))); opening.Sign() == 0 {
-			return zero
-		}
+		opening = larger(zero, sub(left, covered))
+	}
+	if opening.Sign() == 0 {
+		return zero
 	}
 	return add(m.worst(o, opening, mark), fee)
 }
 
-func (m *Second) reserved(p *SecondPermit) Num {
-	var before []SecondPermit
-	for _, o := range m.livePermits(p.Bot) {
-		if o.uncovers && !p.uncovers || o.uncovers == p.uncovers && o.ID < p.ID {
-			before = append(before, o)
+// coveredBy returns how much of a sell is of shares that are held, and not promised to others.
+func (m *Second) coveredBy(o *SecondOrder, left Num, others []SecondPermit) Num {
+	if o.Buys {
+		return zero
+	}
+	before := among(others, o, o.Group, func(p *SecondPermit) bool { return p.uncovers || !o.uncovers })
+	return smaller(left, larger(zero, sub(m.quantity(o.Bot, o.Thing), total(before, coveredOf))))
+}
+
+// sells returns the live sells of a thing with the part of each that is of shares which are
+// held, and promised to none before it.
+func (m *Second) sells(id string, t Thing) []SecondPermit {
+	var out []SecondPermit
+	for _, operators := range []bool{true, false} {
+		for _, p := range m.livePermits(id) {
+			if p.uncovers == operators && p.Thing == t && !p.Buys {
+				o := p.SecondOrder
+				o.Group = p.groupOf()
+				p.covered = m.coveredBy(&o, p.Left, out)
+				out = append(out, p)
+			}
 		}
 	}
-	o := p.SecondOrder
-	o.Group = p.groupOf()
-	return m.reserves(&o, p.Left, p.closing, muldiv(p.fee, p.Left, p.Quantity), p.mark, before)
+	return out
+}
+
+func (m *Second) reserved(p *SecondPermit) Num {
+	covered := zero
+	for _, s := range m.sells(p.Bot, p.Thing) {
+		if s.ID == p.ID {
+			covered = s.covered
+		}
+	}
+	return m.reserves(&p.SecondOrder, p.Left, p.closing, covered, muldiv(p.fee, p.Left, p.Quantity), p.mark)
 }
 
 func (m *Second) reservedAll() Num {

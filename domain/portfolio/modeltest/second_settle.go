@@ -251,7 +251,7 @@ func (m *Second) pay(s Settlement, things []Thing, with func(Thing) item) (holde
 		// holds nothing more there."
 		holds := slices.ContainsFunc(m.things(s.Market), func(t Thing) bool { return m.quantity(id, t).Sign() != 0 && m.together(t) })
 		for _, n := range added {
-			m.ends[n].deferred = holds && m.markets[s.Market].exclusive
+			m.ends[n].deferred = holds && m.together(m.ends[n].thing)
 		}
 	}
 	return unique(holders)
