@@ -14,8 +14,9 @@ var (
 	// largestAmount is the most that one fact may say under the second edition.
 	largestAmount = domain.FromInt(1_000_000_000_000)
 	// reach is what marks may bring the figures of a scope to. It is half of the range,
-	// because a fall from a peak to a debt is as large as both together.
-	reach = domain.FromInt(500_000_000_000_000)
+	// because a fall from a peak to a debt is as large as both together. Peaks do not count:
+	// they are statistics of the past, and saturate there.
+	reach = risk.HighestReference
 )
 
 // trial adds up by how much marks would move what the portfolio and its bots have, at most,
@@ -37,17 +38,14 @@ func (t *trial) takes(m domain.Mark) bool {
 	if all.IsZero() {
 		return true
 	}
-	if !inReach(&t.s.Refs, t.all.Add(all), t.s.Equity(), t.s.Cash, t.s.Value) {
+	if !inReach(t.all.Add(all), t.s.Equity(), t.s.Cash, t.s.Value) {
 		return false
 	}
 	for id, by := range moves {
 		b := t.s.bot(id)
-		if !inReach(&b.Refs, t.bots[id].Add(by), b.Equity(), b.Cash, b.Value) {
+		if !inReach(t.bots[id].Add(by), b.Equity(), b.Cash, b.Value) {
 			return false
 		}
-	}
-	if m.Asset != "" && !t.s.firstFits(m) {
-		return false
 	}
 	if m.Asset == "" && t.s.together(domain.Instrument{Market: m.Market, Outcome: m.Outcome}) != nil {
 		t.markets[m.Market] = true
@@ -61,8 +59,8 @@ func (t *trial) takes(m domain.Mark) bool {
 
 // inReach reports whether the figures of a scope stay in reach if its equity moves by as
 // much.
-func inReach(r *risk.References, by domain.Decimal, figures ...domain.Decimal) bool {
-	most := r.Peak.Abs().Max(r.LifetimePeak.Abs()).Max(r.DayOpen.Abs()).Max(r.Max.Abs.Abs())
+func inReach(by domain.Decimal, figures ...domain.Decimal) bool {
+	most := domain.Zero
 	for _, f := range figures {
 		most = most.Max(f.Abs())
 	}
@@ -113,29 +111,6 @@ func (t *trial) movesOfAsset(m domain.Mark) (bots map[string]domain.Decimal, all
 		}
 	}
 	return bots, a.Balance.Mul(prices).Abs()
-}
-
-// firstFits reports whether the first mark of an asset leaves the references in reach: it is
-// a flow, and they are scaled by it.
-func (s *State) firstFits(m domain.Mark) bool {
-	a := s.Assets[m.Asset]
-	if a == nil || a.Marked {
-		return true
-	}
-	fits := func(refs *risk.References, equity, balance domain.Decimal, open bool) bool {
-		r, flow := refs.Clone(), balance.Mul(m.Price)
-		s.flowed(&r, equity, flow, open)
-		return inReach(&r, domain.Zero, equity.Add(flow))
-	}
-	if !fits(&s.Refs, s.Equity(), a.Balance, s.anythingOpen()) {
-		return false
-	}
-	for _, b := range s.Bots {
-		if balance := b.Other[m.Asset]; !balance.IsZero() && !fits(&b.Refs, b.Equity(), balance, b.Positions > 0) {
-			return false
-		}
-	}
-	return true
 }
 
 // checkReach refuses a mark that would bring an amount out of range, now or once it has

@@ -1,0 +1,71 @@
+package portfolio
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"pets/domain"
+	"pets/domain/risk"
+)
+
+// What a bot's own key can invent must not bind the others.
+
+// byKey records a fill by the key of a bot, which names no permit: its own word.
+func (h *harness) byKey(bot, market, outcome string, side domain.Side, quantity, price string, options ...fillOption) domain.FillID {
+	h.t.Helper()
+	before := h.caller
+	defer func() { h.caller = before }()
+	return h.as(domain.RoleBot, bot).fill(bot, market, outcome, side, quantity, price, options...)
+}
+
+// invented is a live portfolio of 10,000, with the default limits, in which a has 1,000 and b
+// 2,000. The market m has two outcomes.
+func invented(t testingT, capital string, change ...func(*domain.Policy)) *harness {
+	t.Helper()
+	h := newHarness(t).open(domain.ModeLive, append([]func(*domain.Policy){func(p *domain.Policy) { p.Rules = domain.SecondRules }}, change...)...)
+	h.deposit("10000")
+	h.bot("a", capital)
+	h.bot("b", "2000")
+	h.exclusive("m", "YES", "NO")
+	return h
+}
+
+// "Neither one bot's reports nor one wrong mark block marks, settlements or stops": a peak
+// that a bot invented is multiplied by flows, and refuses nothing. Statistics saturate.
+func TestAnInventedPeakBlocksNothing(t *testing.T) {
+	h := invented(t, "1000")
+	h.fill("b", "m", "YES", buy, "1500", "0.5")
+	h.as(domain.RoleFeed, "feed").mark("m", "YES", "0.5")
+	for _, f := range []struct {
+		side            domain.Side
+		quantity, price string
+	}{{buy, "990000000000", "0"}, {sell, "990000000000", "1"}, {buy, "990000000000", "1"}, {sell, "990000000000", "0"}} {
+		h.byKey("a", "z", "YES", f.side, f.quantity, f.price)
+	}
+	h.byKey("a", "z", "NO", buy, "9998", "1")
+	h.byKey("a", "z", "NO", sell, "9998", "0")
+	require.Equal(t, "2", h.s.Equity().String())
+	h.operator().deposit("2000")
+	h.operator().adjust("hot:bot/a", "9998")
+	for range 8 { // more flows make it no worse
+		h.operator().deposit("1000000")
+		h.operator().withdraw("999999")
+	}
+	for key, b := range h.s.Breakers {
+		if b.Status == risk.Tripped {
+			h.operator().reset(key.Breaker, key.Bot, true)
+		}
+	}
+	h.operator().clearStop()
+	h.operator().start("b")
+	for _, v := range []domain.Decimal{h.s.Refs.Peak, h.s.Refs.LifetimePeak, h.s.Refs.DayOpen, h.s.Refs.Max.Abs} {
+		require.False(t, risk.HighestReference.Less(v), "%s", v)
+	}
+	h.deposit("1000")
+	h.as(domain.RoleFeed, "feed").mark("m", "YES", "0.3")
+	h.mark("m", "YES", "0.1")
+	require.Equal(t, risk.Tripped, h.status(domain.BotDrawdown, "b"), "the fall of what b holds is seen")
+	h.after(time.Minute).stoppable("")
+}
