@@ -666,7 +666,7 @@ func (h *harness) checkCaches() {
 			assets[account.Asset] = assets[account.Asset].Add(balance)
 			if bot := account.Bot(); bot != "" {
 				require.Equal(h.t, balance, s.Bots[bot].Other[account.Asset], "%s", account)
-				botOther[bot] = botOther[bot].Add(balance.Mul(s.Assets[account.Asset].Mark))
+				botOther[bot] = botOther[bot].Add(s.bearable(balance.Mul(s.Assets[account.Asset].Mark)))
 			}
 		case account.Place == ledger.PlacePosition:
 			cost = cost.Add(balance)
@@ -684,7 +684,7 @@ func (h *harness) checkCaches() {
 			require.Equal(h.t, s.Book[account], held.Cost, "%s is carried at cost", account)
 			want := held.Cost
 			if price, ok := in.priceFor(held.Bot); ok && !in.Refunded {
-				want = held.Quantity.Mul(price)
+				want = s.bearable(held.Quantity.Mul(price))
 			}
 			require.Equal(h.t, want, held.Value, "%s is valued at its mark", account)
 			botCost[held.Bot] = botCost[held.Bot].Add(held.Cost)

@@ -69,3 +69,63 @@ func TestAnInventedPeakBlocksNothing(t *testing.T) {
 	require.Equal(t, risk.Tripped, h.status(domain.BotDrawdown, "b"), "the fall of what b holds is seen")
 	h.after(time.Minute).stoppable("")
 }
+
+// "A mark of the market is a fact": where a quantity that a bot invented would make it
+// unbearable, that holding counts as 10^12, and the mark is taken for all.
+func TestAnInventedQuantityKeepsNobodyFromMarking(t *testing.T) {
+	h := invented(t, "1000", func(p *domain.Policy) { p.BreakerStops = domain.StopBot })
+	h.market("ETH", domain.KindSpot)
+	h.byKey("a", "ETH", "ETH", buy, "1000000000000", "0")
+	h.as(domain.RoleBot, "b")
+	h.fill("b", "ETH", "ETH", buy, "0.5", "2000", withPermit(h.permit("b", "ETH", "ETH", buy, "0.5", "2000")))
+	h.as(domain.RoleFeed, "feed").mark("ETH", "ETH", "2000")
+	h.equal("1000000000000", h.s.holding("a", domain.Instrument{Market: "ETH", Outcome: "ETH"}).Value)
+	h.equal("2000", h.botOf("b").Equity())
+	h.mark("ETH", "ETH", "1000")
+	h.after(11 * time.Second)
+	h.mark("m", "YES", "0.5")
+	h.equal("1500", h.botOf("b").Equity())
+	require.Equal(t, risk.Tripped, h.status(domain.BotDrawdown, "b"), "its loss of 25 % is seen")
+	h.byKey("a", "ETH", "ETH", sell, "1000000000000", "0")
+	h.equal("1000", h.botOf("a").Equity(), "and the invention goes as it came")
+}
+
+// "A mark that lowers what is counted is never refused": one wrong mark does not stay.
+func TestAWrongMarkCanBeCorrected(t *testing.T) {
+	h := second(t, "1000", quietPolicy, func(p *domain.Policy) { p.MarkCollar = domain.Zero })
+	h.exclusive("m", "YES", "NO")
+	h.market("TOK", domain.KindSpot)
+	h.fill("a", "m", "YES", buy, "100", "0.5")
+	h.depositIn("hot", "TOK", "400")
+	h.markAsset("TOK", "999999999999")
+	h.mark("m", "YES", "0.4")
+	h.depositIn("hot", "TOK", "90")
+	h.mark("m", "YES", "0.5")
+	h.depositIn("hot", "TOK", "11") // 501 of it
+	h.refused(domain.CodeMarksRefused, func(d *Decision) error {
+		return d.MarkPrices([]domain.Mark{{Asset: "TOK", Price: dec("1000000000000")}})
+	})
+	h.markAsset("TOK", "2")
+	h.equal("2002", h.s.Equity())
+
+	h.fill("a", "TOK", "TOK", buy, "400", "1")
+	h.as(domain.RoleBot, "a").mark("TOK", "TOK", "999999999999") // on paper, its word
+	h.as(domain.RoleFeed, "feed").mark("TOK", "TOK", "2")
+	h.mark("m", "YES", "0.3")
+	h.equal("2382", h.s.Equity())
+}
+
+// The same for what a bot owes of another asset.
+func TestAnInventedDebtKeepsNobodyFromMarking(t *testing.T) {
+	h := invented(t, "1000")
+	h.operator().depositIn("hot", "ETH", "1")
+	for range 2 {
+		h.byKey("a", "z", "YES", buy, "1", "0.5", func(r *FillReport) { r.Fee, r.FeeAsset = dec("500000000000"), "ETH" })
+	}
+	h.as(domain.RoleFeed, "feed").markAsset("ETH", "2000")
+	h.as(domain.RoleFeed, "second").markAsset("ETH", "2000")
+	h.equal("-1000000000000", h.botOf("a").OtherValue)
+	h.equal("2000", h.s.Equity().Add(dec("1000000000000")).Sub(dec("10000")))
+	h.operator().depositIn("hot", "ETH", "1")
+	h.stoppable("")
+}

@@ -541,7 +541,7 @@ func (s *State) beginTogether(at domain.Stamp, market string, m *Market) {
 	}
 	for _, in := range s.instrumentsOf(market) {
 		for _, h := range in.Holdings { // by itself, at the marks that were taken over
-			h.Value = in.worth(h)
+			h.Value = s.worthOf(in, h)
 		}
 	}
 	for bot := range s.permits.byBot { // each bot's permits are its own

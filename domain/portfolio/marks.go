@@ -279,9 +279,9 @@ func (d *Decision) worthAfter(e *domain.FillRecorded, fact ledger.Fact) (worth f
 		after := d.s.Instruments[e.Instrument].preview(e.Bot, fact)
 		unmarked = after.Cost
 		if before, ok := d.s.PriceOf(e.Instrument, e.Bot); ok {
-			unmarked = after.Quantity.Mul(before)
+			unmarked = d.s.bearable(after.Quantity.Mul(before))
 		}
-		return func(mark domain.Decimal) domain.Decimal { return after.Quantity.Mul(mark) }, nil, unmarked
+		return func(mark domain.Decimal) domain.Decimal { return d.s.bearable(after.Quantity.Mul(mark)) }, nil, unmarked
 	}
 	h := d.s.held(m, e.Market, e.Bot)
 	change := fact.Quantity

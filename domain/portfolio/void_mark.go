@@ -101,7 +101,8 @@ func (d *Decision) worthVoided(in *Instrument, h *Holding, refold ledger.Refold,
 		if !known {
 			return func(domain.Decimal) domain.Decimal { return refold.After.Cost }, nil, price, refold.After.Cost
 		}
-		return refold.After.Quantity.Mul, nil, price, refold.After.Quantity.Mul(price)
+		worth = func(mark domain.Decimal) domain.Decimal { return d.s.bearable(refold.After.Quantity.Mul(mark)) }
+		return worth, nil, price, worth(price)
 	}
 	held := d.s.held(m, in.Market, h.Bot)
 	held.Add(in.Outcome, refold.After.Quantity.Sub(h.Quantity))
