@@ -85,7 +85,7 @@ type State struct {
 	byMarket map[string][]*Instrument
 	// waiting counts the marks that are confirmed by time: of instruments, and of assets
 	// that have a mark in force.
-	waiting    int
+	waiting int
 	// unbearable is what bots have of other assets beyond what counts (reach.go).
 	unbearable domain.Decimal
 	effects    Effects
