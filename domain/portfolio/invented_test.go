@@ -129,3 +129,43 @@ func TestAnInventedDebtKeepsNobodyFromMarking(t *testing.T) {
 	h.operator().depositIn("hot", "ETH", "1")
 	h.stoppable("")
 }
+
+// "In a halt of a live portfolio a bot's own word gives it nothing to reduce": a sale that
+// can be voided leaves nothing flat.
+func TestAnInventedSaleOpensNothingInAHalt(t *testing.T) {
+	for _, confirmed := range []bool{false, true} {
+		h := invented(t, "2000", func(p *domain.Policy) { p.BlockedZones = nil })
+		h.as(domain.RoleBot, "a")
+		for _, outcome := range []string{"YES", "NO"} {
+			h.fill("a", "m", outcome, buy, "500", "0.5", withPermit(h.permit("a", "m", outcome, buy, "500", "0.5")))
+		}
+		h.halt()
+		sale := h.fill("a", "m", "NO", sell, "500", "0.5", provisional)
+		h.equal("-500", h.s.holding("a", domain.Instrument{Market: "m", Outcome: "NO"}).OwnWord)
+		require.Contains(t, h.would(order("a", "m", "YES", sell, "500", "0.4")), domain.ReasonBotStopped)
+		require.Empty(t, h.operator().would(order("a", "m", "YES", sell, "500", "0.4")))
+		h.as(domain.RoleBot, "a")
+		if confirmed {
+			h.must(func(d *Decision) error { return d.ConfirmFill(sale, "m") })
+			require.Empty(t, h.would(order("a", "m", "YES", sell, "500", "0.4")), "it cannot be voided any more")
+			continue
+		}
+		h.must(func(d *Decision) error { return d.VoidFill(sale, "m") })
+		require.Contains(t, h.would(order("a", "m", "YES", sell, "500", "0.4")), domain.ReasonBotStopped)
+	}
+}
+
+// The same after a late registration, which joins what is held under two names: the word of
+// both is kept, and what both weigh counts once.
+func TestALateRegistrationKeepsWhatIsAWord(t *testing.T) {
+	h := invented(t, "2000", func(p *domain.Policy) { p.RegisteredOnly = false })
+	h.byKey("a", "late", "NO", buy, "100", "0.1")
+	h.byKey("a", "late", "!YES", buy, "200", "0.1")
+	h.operator().exclusive("late", "YES", "NO")
+	no := h.s.holding("a", domain.Instrument{Market: "late", Outcome: "NO"})
+	h.equal("300", no.Quantity)
+	h.equal("300", no.OwnWord)
+	h.equal("300", h.botOf("a").claims)
+	h.halt()
+	require.Contains(t, h.would(order("a", "late", "NO", sell, "300", "0.4")), domain.ReasonBotStopped)
+}

@@ -121,10 +121,13 @@ func (s *State) heldPart(m *Market, market, bot string, part func(*Holding) doma
 	h := payoff.New(m.Outcomes, s.alive(m, market))
 	for _, in := range s.instrumentsOf(market) {
 		own := in.Holding(bot)
-		if own == nil || own.IsFlat() {
+		if own == nil || own.IsFlat() && in.Payout != nil {
 			continue
 		}
-		quantity := part(own)
+		quantity := part(own) // of one that a void may bring back, perhaps something
+		if quantity.IsZero() {
+			continue
+		}
 		if !h.Add(in.Outcome, quantity) && s.settledOutcome(in.Instrument) != nil {
 			h.Sure = h.Sure.Add(quantity)
 		}
