@@ -169,3 +169,18 @@ func TestALateRegistrationKeepsWhatIsAWord(t *testing.T) {
 	h.halt()
 	require.Contains(t, h.would(order("a", "late", "NO", sell, "300", "0.4")), domain.ReasonBotStopped)
 }
+
+// "Any word in live earns nothing": where a purchase that flips a bot's own short earns
+// something at any price, it is marked where it earns least.
+func TestAFlippedShortEarnsLeast(t *testing.T) {
+	for _, market := range []string{"m", "other"} {
+		h := invented(t, "2000", func(p *domain.Policy) { quietPolicy(p); p.RegisteredOnly = false })
+		for range 3 {
+			h.byKey("a", market, "YES", sell, "1000", "0.9")
+			was := h.botOf("a").Equity()
+			h.byKey("a", market, "YES", buy, "2000", "0.1")
+			h.equal("700", h.botOf("a").Equity().Sub(was), "what closing the short at .1 earned in cash, and nothing for what it opened")
+			h.byKey("a", market, "YES", sell, "1000", "0")
+		}
+	}
+}
