@@ -73,11 +73,11 @@ func (f *Fact) trade(p Position) (Trade, bool) {
 	switch {
 	case f.Refund:
 		t := p.Refund(f.At)
-		t.Dust = f.Dust
+		t.Dust, t.Settles = f.Dust, true
 		return t, !p.IsFlat()
 	case f.Payout != nil:
 		t := p.Settlement(*f.Payout, f.At)
-		t.Dust = f.Dust
+		t.Dust, t.Settles = f.Dust, true
 		return t, !p.IsFlat()
 	case !f.Funding.IsZero():
 		return Trade{Funding: f.Funding, At: f.At}, !p.IsFlat()
@@ -115,7 +115,9 @@ func (h *Holding) Record(f Fact) Effect {
 	if len(h.Tail) > 0 || !f.final() {
 		h.Tail = append(h.Tail, f)
 	}
-	h.Position = e.After
+	if h.Position = e.After; len(h.Tail) == 0 {
+		h.Position.forget()
+	}
 	return e
 }
 
@@ -156,12 +158,23 @@ func (h *Holding) trim() {
 		f := &h.Tail[n]
 		if t, ok := f.trade(h.Base); ok {
 			h.Base = h.Base.Apply(t).After
+			h.Base.forget()
 		}
 		n++
 	}
 	h.Tail = slices.Clone(h.Tail[n:])
+	if n > 0 {
+		h.OwnWord = fold(h.Base, h.Tail).position.OwnWord
+	}
 	if len(h.Tail) == 0 {
 		h.Tail, h.Base, h.Closings = nil, Position{}, nil
+	}
+}
+
+// forget drops what only the holder's word had made of a position that is flat for good.
+func (p *Position) forget() {
+	if p.IsFlat() {
+		p.OwnWord = domain.Zero
 	}
 }
 

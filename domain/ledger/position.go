@@ -13,8 +13,9 @@ type Position struct {
 	Quantity domain.Decimal `json:"quantity"`
 	Cost     domain.Decimal `json:"cost"`
 	Episode  Episode        `json:"episode,omitzero"`
-	// OwnWord is the signed net quantity of the fills since it was last flat that only
-	// the holder reported (Trade.OwnWord).
+	// OwnWord is the signed net quantity of the fills that only the holder reported
+	// (Trade.OwnWord), since it was last flat for good: while a fill may be voided that made
+	// it flat, it may have held something all the time.
 	OwnWord domain.Decimal `json:"own_word,omitzero"`
 }
 
@@ -108,6 +109,8 @@ type Trade struct {
 	At    time.Time
 	// Refund reports that the trade gives back the cost.
 	Refund bool
+	// Settles reports the sale of everything at a payout.
+	Settles bool
 	// OwnWord reports a fill that is not within a permit, and that only its holder reported.
 	OwnWord bool
 }
@@ -157,7 +160,7 @@ func (p Position) Apply(t Trade) Effect {
 	if t.OwnWord {
 		own = own.Add(t.signed())
 	}
-	if e.After.OwnWord = own; e.After.IsFlat() {
+	if e.After.OwnWord = own; e.After.IsFlat() && t.Settles {
 		e.After.OwnWord = domain.Zero
 	}
 	return e
@@ -297,10 +300,13 @@ func (p Position) Settlement(payout domain.Decimal, at time.Time) Trade {
 // kept, and so is what their episodes came to so far. It bears the name of the one that was
 // opened first.
 func (p Position) Join(q Position) Position {
+	own := p.OwnWord.Add(q.OwnWord)
 	switch {
 	case p.IsFlat():
+		q.OwnWord = own
 		return q
 	case q.IsFlat():
+		p.OwnWord = own
 		return p
 	}
 	if q.Episode.OpenedAt.Before(p.Episode.OpenedAt) {
@@ -313,5 +319,5 @@ func (p Position) Join(q Position) Position {
 	if !a.Sized {
 		a.Worth = domain.Zero
 	}
-	return Position{Quantity: p.Quantity.Add(q.Quantity), Cost: p.Cost.Add(q.Cost), Episode: a}
+	return Position{Quantity: p.Quantity.Add(q.Quantity), Cost: p.Cost.Add(q.Cost), Episode: a, OwnWord: own}
 }

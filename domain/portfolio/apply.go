@@ -256,7 +256,7 @@ func (s *State) post(postings ...ledger.Posting) {
 		case p.Account.Asset != s.BaseAsset:
 			a := s.asset(p.Account.Asset)
 			a.Balance = a.Balance.Add(p.Amount)
-			s.bound(a.Value())
+			s.boundAsset(p.Account.Asset)
 		case p.Account.Place == ledger.PlacePosition:
 			s.Cost = s.Cost.Add(p.Amount)
 		default:

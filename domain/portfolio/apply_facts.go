@@ -76,14 +76,35 @@ func (s *State) changeOther(b *Bot, asset string, amount domain.Decimal) {
 
 // valueOther values what a bot has of other assets at their marks.
 func (s *State) valueOther(b *Bot) {
-	value := domain.Zero
+	b.OtherValue = s.bearOther(b)
+	s.bound(b.OtherValue)
+}
+
+// bearOther returns what a bot has of other assets at their marks, and notes what it would
+// have beyond what counts.
+func (s *State) bearOther(b *Bot) domain.Decimal {
+	value, all := domain.Zero, domain.Zero
 	for asset, balance := range b.Other { // The order does not matter: the sums are exact.
 		if a := s.Assets[asset]; a != nil && a.Marked {
-			value = value.Add(balance.Mul(a.Mark))
+			all = all.Add(balance.Mul(a.Mark))
+			value = value.Add(s.bearable(balance.Mul(a.Mark)))
 		}
 	}
-	b.OtherValue = value
-	s.bound(value)
+	s.unbearable = s.unbearable.Add(all.Sub(value)).Sub(b.unbearable)
+	b.unbearable = all.Sub(value)
+	return value
+}
+
+// boundAsset limits what an asset is worth beside what bots owe of it, which is bearable.
+func (s *State) boundAsset(name string) {
+	a := s.Assets[name]
+	owned := a.Balance
+	if s.Policy.Second() {
+		for _, b := range s.Bots {
+			owned = owned.Sub(b.Other[name])
+		}
+	}
+	s.bound(owned.Mul(a.Mark))
 }
 
 // revalueOther values an asset anew that bots have some of. As for the portfolio, its

@@ -177,7 +177,7 @@ func (s *State) revalueFor(in *Instrument, bot string) {
 // revalueHolding values one holding, and reports whether it was forgotten.
 func (s *State) revalueHolding(in *Instrument, h *Holding, together bool) (forgotten bool) {
 	b := s.bot(h.Bot)
-	if value := in.worth(h); value != h.Value {
+	if value := s.worthOf(in, h); value != h.Value {
 		delta := value.Sub(h.Value)
 		h.Value = value
 		if !together {
@@ -329,7 +329,10 @@ func (s *State) markAsset(at domain.Stamp, m domain.Mark) {
 	a := s.asset(m.Asset)
 	before, first := s.Equity(), !a.Marked
 	a.Marked, a.Mark, a.At = true, m.Price, at.Time
-	s.bound(a.Value())
+	s.boundAsset(m.Asset)
+	for _, b := range s.Bots {
+		s.bearOther(b)
+	}
 	if first {
 		s.flow(before)
 	}

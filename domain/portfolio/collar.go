@@ -32,7 +32,7 @@ type Waiting struct {
 // the record. If none is good, the command is refused.
 func (d *Decision) markSecondEdition(marks []domain.Mark) error {
 	e := &domain.PriceMarked{Source: d.caller.Role, Bot: d.caller.Bot}
-	reaches := d.s.trial()
+	reaches := d.s.trial(d.caller.Bot)
 	for n, m := range marks {
 		kept, err := d.judgeMark(m)
 		if err == nil && kept != nil {
@@ -300,7 +300,7 @@ func (s *State) waited(now time.Time) []*domain.MarkConfirmed {
 	}
 	var all []due
 	s.eachWaiting(func(w *Waiting, e domain.MarkConfirmed) {
-		if now.Sub(w.Since) >= s.Policy.ConfirmAfter() && s.trial().takes(markOf(&e)) {
+		if now.Sub(w.Since) >= s.Policy.ConfirmAfter() && s.trial("").takes(markOf(&e)) {
 			all = append(all, due{w.Since, &e})
 		}
 	})
@@ -319,7 +319,7 @@ func (s *State) waited(now time.Time) []*domain.MarkConfirmed {
 		out[n] = all[n].MarkConfirmed
 	}
 	slices.SortFunc(out, byName)
-	reaches := s.trial()
+	reaches := s.trial("")
 	return slices.DeleteFunc(out, func(e *domain.MarkConfirmed) bool { return !reaches.takes(markOf(e)) })
 }
 
@@ -469,7 +469,7 @@ func (s *State) WaitingMarks() []WaitingMark {
 		return cmp.Or(strings.Compare(a.Asset, b.Asset), strings.Compare(a.Market, b.Market), strings.Compare(a.Outcome, b.Outcome))
 	})
 	for n, m := range all {
-		all[n].OutOfRange = !s.trial().takes(domain.Mark{Market: m.Market, Outcome: m.Outcome, Asset: m.Asset, Price: m.Price})
+		all[n].OutOfRange = !s.trial("").takes(domain.Mark{Market: m.Market, Outcome: m.Outcome, Asset: m.Asset, Price: m.Price})
 	}
 	return all
 }

@@ -97,7 +97,7 @@ func (s *State) renameOrders(from, to domain.Instrument) {
 func (s *State) join(from *Instrument, h *Holding, to domain.Instrument) {
 	b, into := s.bot(h.Bot), s.instrument(to).hold(h.Bot)
 	s.post(ledger.Move(ledger.PositionOf(s.BaseAsset, h.Bot, to), ledger.PositionOf(s.BaseAsset, h.Bot, from.Instrument), h.Cost)...)
-	if into.IsFlat() && len(into.Tail) == 0 {
+	if into.IsFlat() && len(into.Tail) == 0 && into.OwnWord.IsZero() {
 		into.Holding = h.Holding
 	} else {
 		into.Position = into.Join(h.Position)
@@ -112,6 +112,8 @@ func (s *State) join(from *Instrument, h *Holding, to domain.Instrument) {
 		b.Positions--
 	}
 	s.countPositions(b, into)
+	b.claims, h.weight = b.claims.Sub(h.weight), domain.Zero
+	s.weigh(s.instrument(to), into)
 	from.drop(h.Bot)
 }
 

@@ -666,7 +666,7 @@ func (h *harness) checkCaches() {
 			assets[account.Asset] = assets[account.Asset].Add(balance)
 			if bot := account.Bot(); bot != "" {
 				require.Equal(h.t, balance, s.Bots[bot].Other[account.Asset], "%s", account)
-				botOther[bot] = botOther[bot].Add(balance.Mul(s.Assets[account.Asset].Mark))
+				botOther[bot] = botOther[bot].Add(s.bearable(balance.Mul(s.Assets[account.Asset].Mark)))
 			}
 		case account.Place == ledger.PlacePosition:
 			cost = cost.Add(balance)
@@ -684,7 +684,7 @@ func (h *harness) checkCaches() {
 			require.Equal(h.t, s.Book[account], held.Cost, "%s is carried at cost", account)
 			want := held.Cost
 			if price, ok := in.priceFor(held.Bot); ok && !in.Refunded {
-				want = held.Quantity.Mul(price)
+				want = s.bearable(held.Quantity.Mul(price))
 			}
 			require.Equal(h.t, want, held.Value, "%s is valued at its mark", account)
 			botCost[held.Bot] = botCost[held.Bot].Add(held.Cost)
@@ -694,6 +694,15 @@ func (h *harness) checkCaches() {
 			}
 			if !held.IsFlat() {
 				positions[held.Bot]++
+			}
+		}
+	}
+	claims := map[string]domain.Decimal{}
+	for _, in := range s.Instruments {
+		for _, held := range in.Holdings {
+			claims[held.Bot] = claims[held.Bot].Add(held.weight)
+			if s.KindOf(in.Market) == domain.KindOutcome {
+				require.Equal(h.t, held.Quantity.Abs(), held.weight, "%s of %s weighs 1 a share", in.Instrument, held.Bot)
 			}
 		}
 	}
@@ -715,6 +724,7 @@ func (h *harness) checkCaches() {
 		require.Equal(h.t, botCash[id], b.Cash, "bot %s: cash", id)
 		require.Equal(h.t, botCost[id], b.Cost, "bot %s: cost", id)
 		require.Equal(h.t, botValue[id], b.Value, "bot %s: value", id)
+		require.Equal(h.t, claims[id], b.claims, "bot %s: claims", id)
 		require.Equal(h.t, botOther[id], b.OtherValue, "bot %s: other assets", id)
 		require.Equal(h.t, positions[id], b.Positions, "bot %s: positions", id)
 	}

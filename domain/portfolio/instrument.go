@@ -36,7 +36,7 @@ type Instrument struct {
 // Holding is one bot's position in an instrument.
 type Holding struct {
 	Bot string `json:"bot"`
-	// Value is quantity × mark, or the cost if it was never marked.
+	// Value is quantity × mark, or the cost if it was never marked (State.worthOf).
 	Value domain.Decimal `json:"value"`
 	// Oversold reports that more was sold than held, without a permit.
 	Oversold bool `json:"oversold,omitempty"`
@@ -99,14 +99,14 @@ func (i *Instrument) drop(bot string) {
 	}
 }
 
-// worth values a holding at the current mark; in a void market, which gives the cost back,
-// at its cost.
-func (i *Instrument) worth(h *Holding) domain.Decimal {
+// worthOf values a holding of an instrument at the current mark; in a void market, which gives
+// the cost back, at its cost.
+func (s *State) worthOf(i *Instrument, h *Holding) domain.Decimal {
 	if i.Refunded {
 		return h.Cost
 	}
 	if price, ok := i.priceFor(h.Bot); ok {
-		return h.Quantity.Mul(price)
+		return s.bearable(h.Quantity.Mul(price))
 	}
 	return h.Cost
 }

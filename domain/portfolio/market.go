@@ -121,10 +121,13 @@ func (s *State) heldPart(m *Market, market, bot string, part func(*Holding) doma
 	h := payoff.New(m.Outcomes, s.alive(m, market))
 	for _, in := range s.instrumentsOf(market) {
 		own := in.Holding(bot)
-		if own == nil || own.IsFlat() {
+		if own == nil || own.IsFlat() && in.Payout != nil {
 			continue
 		}
-		quantity := part(own)
+		quantity := part(own) // of one that a void may bring back, perhaps something
+		if quantity.IsZero() {
+			continue
+		}
 		if !h.Add(in.Outcome, quantity) && s.settledOutcome(in.Instrument) != nil {
 			h.Sure = h.Sure.Add(quantity)
 		}
@@ -541,7 +544,7 @@ func (s *State) beginTogether(at domain.Stamp, market string, m *Market) {
 	}
 	for _, in := range s.instrumentsOf(market) {
 		for _, h := range in.Holdings { // by itself, at the marks that were taken over
-			h.Value = in.worth(h)
+			h.Value = s.worthOf(in, h)
 		}
 	}
 	for bot := range s.permits.byBot { // each bot's permits are its own

@@ -236,9 +236,27 @@ func (d *Decision) ownMark(e *domain.FillRecorded, price domain.Decimal, fact le
 		}
 		price, _ = d.s.PriceOf(e.Instrument, e.Bot)
 	}
-	found := highest(price, kinks, func(m domain.Decimal) bool { return !bound.Less(worth(m)) })
-	if found == nil && before == nil && worth(price).Less(unmarked) {
+	if found := highest(price, kinks, func(m domain.Decimal) bool { return !bound.Less(worth(m)) }); found != nil {
+		return found
+	}
+	if before == nil && worth(price).Less(unmarked) {
 		return &price // what the others imply is more than the bot itself says
+	}
+	return leastEarned(price, slices.DeleteFunc(kinks, price.Less), worth, unmarked)
+}
+
+// leastEarned returns the price, of this one, those where the worth may bend, and 0, at which a
+// bot's holdings are worth least, for a word that earns something at any price; or nil where that
+// is what they are worth without it. Of equal ones it is the first.
+func leastEarned(price domain.Decimal, kinks []domain.Decimal, worth func(domain.Decimal) domain.Decimal, unmarked domain.Decimal) (found *domain.Decimal) {
+	least := unmarked
+	for _, c := range append(append([]domain.Decimal{price}, kinks...), domain.Zero) {
+		if c.Sign() < 0 {
+			continue
+		}
+		if is := worth(c); is.Less(least) {
+			least, found = is, &c
+		}
 	}
 	return found
 }
@@ -279,9 +297,9 @@ func (d *Decision) worthAfter(e *domain.FillRecorded, fact ledger.Fact) (worth f
 		after := d.s.Instruments[e.Instrument].preview(e.Bot, fact)
 		unmarked = after.Cost
 		if before, ok := d.s.PriceOf(e.Instrument, e.Bot); ok {
-			unmarked = after.Quantity.Mul(before)
+			unmarked = d.s.bearable(after.Quantity.Mul(before))
 		}
-		return func(mark domain.Decimal) domain.Decimal { return after.Quantity.Mul(mark) }, nil, unmarked
+		return func(mark domain.Decimal) domain.Decimal { return d.s.bearable(after.Quantity.Mul(mark)) }, nil, unmarked
 	}
 	h := d.s.held(m, e.Market, e.Bot)
 	change := fact.Quantity
@@ -333,6 +351,23 @@ func highest(price domain.Decimal, kinks []domain.Decimal, allowed func(domain.D
 			found := bisect(ends[n], ends[n+1], allowed)
 			return &found
 		}
+	}
+	return nil
+}
+
+// lowest returns the lowest price above one that is allowed, up to the highest of the ends, or
+// nil for none. The price itself is not allowed.
+func lowest(price domain.Decimal, ends []domain.Decimal, allowed func(domain.Decimal) bool) *domain.Decimal {
+	ends = slices.SortedFunc(slices.Values(ends), domain.Decimal.Cmp)
+	for _, end := range ends {
+		if !price.Less(end) {
+			continue
+		}
+		if allowed(end) {
+			above := bisect(end.Neg(), price.Neg(), func(m domain.Decimal) bool { return allowed(m.Neg()) }).Neg()
+			return &above
+		}
+		price = end
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package portfolio
 
 import (
 	"pets/domain"
+	"pets/domain/payoff"
 	"pets/domain/risk"
 )
 
@@ -14,128 +15,183 @@ var (
 	// largestAmount is the most that one fact may say under the second edition.
 	largestAmount = domain.FromInt(1_000_000_000_000)
 	// reach is what marks may bring the figures of a scope to. It is half of the range,
-	// because a fall from a peak to a debt is as large as both together.
-	reach = domain.FromInt(500_000_000_000_000)
+	// because a fall from a peak to a debt is as large as both together. Peaks do not count:
+	// they are statistics of the past, and saturate there.
+	reach = risk.HighestReference
 )
 
-// trial adds up by how much marks would move what the portfolio and its bots have, at most,
-// if all of them were in force.
+// bearable holds what a mark makes of one holding within what one bot may have. A mark of
+// the market is a fact, and a quantity that a bot invented is none: where both together
+// come to more than can be true, that holding counts as the largest amount, and the mark is
+// taken. The first edition knows no such bound.
+func (s *State) bearable(value domain.Decimal) domain.Decimal {
+	if !s.Policy.Second() {
+		return value
+	}
+	return value.Min(largestAmount).Max(largestAmount.Neg())
+}
+
+// trial adds up by how much marks would make what the portfolio and its bots have larger,
+// if all of them were in force. One that makes it smaller is always taken: what was wrong
+// must not stay.
 type trial struct {
 	s       *State
+	only    string // the bot whose holdings alone the marks price, or "" for all
 	all     domain.Decimal
 	bots    map[string]domain.Decimal
 	markets map[string]bool // exclusive markets that are counted: what they pay has a bound at any marks
+	said    map[domain.Instrument]domain.Decimal
 }
 
-func (s *State) trial() *trial {
-	return &trial{s: s, bots: map[string]domain.Decimal{}, markets: map[string]bool{}}
+func (s *State) trial(only string) *trial {
+	return &trial{s: s, only: only, bots: map[string]domain.Decimal{}, markets: map[string]bool{}, said: map[domain.Instrument]domain.Decimal{}}
 }
 
 // takes reports whether a mark can be taken after those it took before.
 func (t *trial) takes(m domain.Mark) bool {
-	moves, all := t.moves(m)
-	if all.IsZero() {
+	if m.Asset != "" {
+		return t.takesAsset(m)
+	}
+	i, price := t.s.priced(domain.Instrument{Market: m.Market, Outcome: m.Outcome}, m.Price)
+	market := t.s.together(i)
+	if market == nil {
+		if in := t.s.Instruments[i]; in != nil {
+			return t.fits(t.movesOf(in, price))
+		}
 		return true
 	}
-	if !inReach(&t.s.Refs, t.all.Add(all), t.s.Equity(), t.s.Cash, t.s.Value) {
-		return false
+	t.say(market, i, price)
+	if t.markets[m.Market] {
+		return true
 	}
-	for id, by := range moves {
-		b := t.s.bot(id)
-		if !inReach(&b.Refs, t.bots[id].Add(by), b.Equity(), b.Cash, b.Value) {
-			return false
+	if t.fits(t.mostOf(market, m.Market)) {
+		t.markets[m.Market] = true
+		return true
+	}
+	return t.fits(t.movesOfMarket(market, m.Market))
+}
+
+// moves are changes of what bots have.
+type moves map[string]domain.Decimal
+
+func (m moves) all() domain.Decimal {
+	sum := domain.Zero
+	for _, by := range m { // The order does not matter: the sums are exact.
+		sum = sum.Add(by)
+	}
+	return sum
+}
+
+// fits reports whether the figures of all scopes stay in reach, and takes the changes.
+func (t *trial) fits(m moves) bool {
+	s, bots := t.s, map[string]domain.Decimal{}
+	all, ok := larger(t.all, m.all(), s.Equity())
+	for id, by := range m {
+		b, within := s.Bots[id], false
+		if b == nil { // the treasury
+			continue
+		}
+		bots[id], within = larger(t.bots[id], by, b.Equity())
+		ok = ok && within
+	}
+	if ok {
+		t.all = all
+		for id, up := range bots {
+			t.bots[id] = up
 		}
 	}
-	if m.Asset != "" && !t.s.firstFits(m) {
-		return false
-	}
-	if m.Asset == "" && t.s.together(domain.Instrument{Market: m.Market, Outcome: m.Outcome}) != nil {
-		t.markets[m.Market] = true
-	}
-	t.all = t.all.Add(all)
-	for id, by := range moves {
-		t.bots[id] = t.bots[id].Add(by)
-	}
-	return true
+	return ok
 }
 
-// inReach reports whether the figures of a scope stay in reach if its equity moves by as
-// much.
-func inReach(r *risk.References, by domain.Decimal, figures ...domain.Decimal) bool {
-	most := r.Peak.Abs().Max(r.LifetimePeak.Abs()).Max(r.DayOpen.Abs()).Max(r.Max.Abs.Abs())
-	for _, f := range figures {
-		most = most.Max(f.Abs())
+// larger reports whether a figure stays in reach if it changes by as much, beside what made
+// it larger before, and returns by how much it has become larger then.
+func larger(before, by, figure domain.Decimal) (after domain.Decimal, ok bool) {
+	more := figure.Add(by).Abs().Sub(figure.Abs())
+	if more.Sign() <= 0 {
+		return before, true
 	}
-	return most.Add(by).Less(reach)
+	after = before.Add(more)
+	return after, figure.Abs().Add(after).Less(reach)
 }
 
-// moves returns by how much a mark moves what bots have, at most, and all of them with the
-// treasury.
-func (t *trial) moves(m domain.Mark) (bots map[string]domain.Decimal, all domain.Decimal) {
-	bots = map[string]domain.Decimal{}
-	add := func(bot string, by domain.Decimal) {
-		bots[bot], all = bots[bot].Add(by), all.Add(by)
+// movesOf returns what a mark changes of what is held of an instrument by itself.
+func (t *trial) movesOf(in *Instrument, price domain.Decimal) moves {
+	m := moves{}
+	for _, h := range in.Holdings {
+		if t.only == "" || t.only == h.Bot {
+			m[h.Bot] = t.s.bearable(h.Quantity.Mul(price)).Sub(h.Value)
+		}
 	}
-	if m.Asset != "" {
-		return t.movesOfAsset(m)
+	return m
+}
+
+// mostOf returns the most that any marks of an exclusive market can change: a share pays
+// between 0 and 1, or takes as much.
+func (t *trial) mostOf(market *Market, name string) moves {
+	m := moves{}
+	for _, in := range t.s.instrumentsOf(name) {
+		for _, h := range in.Holdings {
+			m[h.Bot] = m[h.Bot].Add(h.Quantity.Abs())
+		}
 	}
-	i := domain.Instrument{Market: m.Market, Outcome: m.Outcome}
-	market := t.s.together(i)
-	switch in := t.s.Instruments[i]; {
-	case market != nil && t.markets[m.Market]:
-	case market != nil:
-		for _, in := range t.s.instrumentsOf(m.Market) {
-			for _, h := range in.Holdings { // it pays between 0 and 1, or takes as much
-				add(h.Bot, h.Quantity.Abs())
+	for _, h := range market.Held {
+		m[h.Bot] = m[h.Bot].Add(h.Value.Abs())
+	}
+	return m
+}
+
+// say notes a mark of an exclusive market, with two outcomes also of the other.
+func (t *trial) say(market *Market, i domain.Instrument, price domain.Decimal) {
+	t.said[i] = price
+	if len(market.Outcomes) != minOutcomes {
+		return
+	}
+	i.Outcome = payoff.Canonical(market.Outcomes, payoff.Complement(i.Outcome))
+	if _, given := t.said[i]; !given && t.only == "" {
+		t.said[i] = domain.One.Sub(price)
+	}
+}
+
+// movesOfMarket returns what the marks of an exclusive market so far change of what is held
+// there.
+func (t *trial) movesOfMarket(market *Market, name string) moves {
+	m := moves{}
+	for _, held := range market.Held {
+		if t.only != "" && t.only != held.Bot {
+			continue
+		}
+		h := t.s.held(market, name, held.Bot)
+		marks := t.s.prices(h.Outcomes, name, held.Bot)
+		for n, outcome := range h.Outcomes {
+			if price, said := t.said[domain.Instrument{Market: name, Outcome: outcome}]; said {
+				marks[n] = payoff.Mark{Price: price, Known: true}
 			}
 		}
-		for _, h := range market.Held {
-			add(h.Bot, h.Value.Abs())
-		}
-	case in != nil:
-		for _, h := range in.Holdings {
-			add(h.Bot, h.Quantity.Mul(m.Price).Abs().Add(h.Value.Abs()))
-		}
+		m[held.Bot] = worth(h, marks).Sub(held.Value)
 	}
-	return bots, all
+	return m
 }
 
-func (t *trial) movesOfAsset(m domain.Mark) (bots map[string]domain.Decimal, all domain.Decimal) {
-	bots = map[string]domain.Decimal{}
+// takesAsset is takes for an asset: what bots owe of it is bearable, what the treasury has is
+// not bounded.
+func (t *trial) takesAsset(m domain.Mark) bool {
 	a := t.s.Assets[m.Asset]
 	if a == nil {
-		return bots, domain.Zero
-	}
-	prices := m.Price.Add(a.Mark)
-	for id, b := range t.s.Bots {
-		if balance := b.Other[m.Asset]; !balance.IsZero() {
-			bots[id] = balance.Mul(prices).Abs()
-		}
-	}
-	return bots, a.Balance.Mul(prices).Abs()
-}
-
-// firstFits reports whether the first mark of an asset leaves the references in reach: it is
-// a flow, and they are scaled by it.
-func (s *State) firstFits(m domain.Mark) bool {
-	a := s.Assets[m.Asset]
-	if a == nil || a.Marked {
 		return true
 	}
-	fits := func(refs *risk.References, equity, balance domain.Decimal, open bool) bool {
-		r, flow := refs.Clone(), balance.Mul(m.Price)
-		s.flowed(&r, equity, flow, open)
-		return inReach(&r, domain.Zero, equity.Add(flow))
+	price, owned, changes := domain.Zero, a.Balance, moves{}
+	if a.Marked {
+		price = a.Mark
 	}
-	if !fits(&s.Refs, s.Equity(), a.Balance, s.anythingOpen()) {
-		return false
-	}
-	for _, b := range s.Bots {
-		if balance := b.Other[m.Asset]; !balance.IsZero() && !fits(&b.Refs, b.Equity(), balance, b.Positions > 0) {
-			return false
+	for id, b := range t.s.Bots {
+		if balance := b.Other[m.Asset]; !balance.IsZero() {
+			owned = owned.Sub(balance)
+			changes[id] = t.s.bearable(balance.Mul(m.Price)).Sub(t.s.bearable(balance.Mul(price)))
 		}
 	}
-	return true
+	_, ok := larger(domain.Zero, owned.Mul(m.Price).Sub(owned.Mul(price)), owned.Mul(price))
+	changes[""] = owned.Mul(m.Price).Sub(owned.Mul(price))
+	return ok && t.fits(changes)
 }
 
 // checkReach refuses a mark that would bring an amount out of range, now or once it has

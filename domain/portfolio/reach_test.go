@@ -80,20 +80,19 @@ func TestAMarkOfAnAssetOutOfRangeIsRefused(t *testing.T) {
 // "One that has waited, and would do so by then, goes on waiting": what is bought meanwhile
 // does not let a glitch in.
 func TestAMarkThatIsOutOfRangeByThenGoesOnWaiting(t *testing.T) {
-	h := secondLive(t, func(p *domain.Policy) { p.MarkCollar = dec("0.25") })
-	h.market("ETH-PERP", domain.KindPerp)
+	h := second(t, "1000", quietPolicy, func(p *domain.Policy) { p.MarkCollar = dec("0.25") })
+	h.depositIn("hot", "ETH", "10")
 	h.as(domain.RoleFeed, "feed")
-	h.mark("ETH-PERP", "LONG", "2500")
-	h.mark("ETH-PERP", "LONG", "900000000000")
-	h.operator()
-	h.fill("a", "ETH-PERP", "LONG", buy, "600", "2500")
+	h.markAsset("ETH", "2500")
+	h.markAsset("ETH", "900000000000")
+	h.operator().depositIn("hot", "ETH", "600")
 	require.True(t, h.s.WaitingMarks()[0].OutOfRange)
 	require.Empty(t, h.after(time.Minute).s.waited(h.now), "no decision is made for it each second")
-	h.must(func(d *Decision) error { return d.StopBot("b", "by hand") })
+	h.must(func(d *Decision) error { return d.StopBot("a", "by hand") })
 	require.Equal(t, 0, h.count(domain.MarkConfirmedType))
-	h.equal("2500", h.markOf("ETH-PERP", "LONG").Price)
+	h.equal("2500", h.s.Assets["ETH"].Mark)
 	h.as(domain.RoleFeed, "feed")
-	h.mark("ETH-PERP", "LONG", "2600")
+	h.markAsset("ETH", "2600")
 	require.Empty(t, h.s.WaitingMarks())
 	h.stoppable("")
 }

@@ -126,6 +126,9 @@ func Restore(b []byte) (*State, error) {
 		breaker := b.Breaker
 		s.Breakers[b.Key] = &breaker
 	}
+	for _, b := range s.Bots {
+		s.valueOther(b)
+	}
 	s.indexPermits()
 	s.indexMarkets()
 	return s, nil

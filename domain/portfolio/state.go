@@ -85,7 +85,9 @@ type State struct {
 	byMarket map[string][]*Instrument
 	// waiting counts the marks that are confirmed by time: of instruments, and of assets
 	// that have a mark in force.
-	waiting    int
+	waiting int
+	// unbearable is what bots have of other assets beyond what counts (reach.go).
+	unbearable domain.Decimal
 	effects    Effects
 	overflowed bool
 	strained   bool
@@ -193,6 +195,8 @@ type Bot struct {
 
 	// claims are the weights of its holdings. They are no part of a snapshot.
 	claims domain.Decimal
+	// unbearable is what its other assets would be worth beyond what counts (reach.go).
+	unbearable domain.Decimal
 }
 
 // Denial is a denied permit of a bot, kept to coalesce an identical next one.
@@ -309,7 +313,7 @@ func (s *State) otherAssets() domain.Decimal {
 			sum = sum.Add(a.Value())
 		}
 	}
-	return sum
+	return sum.Sub(s.unbearable)
 }
 
 // Effects returns what the last applied event did. The slices are reused by the

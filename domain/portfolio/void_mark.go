@@ -34,25 +34,36 @@ func (d *Decision) voidMark(key FillKey) *domain.Decimal {
 	worth, kinks, price, unmarked := d.worthVoided(in, h, refold, ref.Revision)
 	before := d.worthBefore(e)
 	bound := before.Sub(refold.Money.Cash).Sub(refold.Money.Fee)
-	if !before.Less(unmarked) || !bound.Less(unmarked) {
-		return nil
+	if !bound.Less(unmarked) {
+		return nil // also where the value falls: a voided purchase gives its cash back
 	}
 	allowed := func(m domain.Decimal) bool { return !bound.Less(worth(m)) }
 	if mark := highest(price, kinks, allowed); mark != nil {
 		return mark
 	}
-	// At no price up to the one in force it earns nothing: then the one at which it earns least.
-	least := price
-	for _, c := range append(kinks, domain.Zero) {
-		if c.Sign() >= 0 && c.Less(price) && worth(c).Less(worth(least)) {
-			least = c
-		}
+	// What a voided purchase leaves short earns the less, the higher it is priced.
+	top := d.s.highestFor(in, refold.After.Quantity, price, bound)
+	if mark := lowest(price, append(kinks, top), allowed); mark != nil {
+		return mark
 	}
-	if least == price {
-		return nil
-	}
-	return &least
+	// At no price it earns nothing: then the one at which it earns least.
+	return leastEarned(price, append(kinks, top), worth, unmarked)
 }
+
+// highestFor returns the highest price that a holding can be marked at: of an outcome 1,
+// elsewhere that at which it comes to a worth.
+func (s *State) highestFor(in *Instrument, quantity, price, worth domain.Decimal) domain.Decimal {
+	switch {
+	case s.KindOf(in.Market) == domain.KindOutcome:
+		return domain.One
+	case quantity.IsZero():
+		return price
+	}
+	return price.Max(worth.Abs().Div(quantity.Abs()).Add(smallest)).Min(largestAmount.Max(price))
+}
+
+// smallest is the smallest amount.
+var smallest = domain.MustDecimal("0.000000000000000001")
 
 // wordsEarn reports whether a price that values a bot's holding of an instrument is the bot's
 // own, from after a record, and may not earn anything.
@@ -101,7 +112,8 @@ func (d *Decision) worthVoided(in *Instrument, h *Holding, refold ledger.Refold,
 		if !known {
 			return func(domain.Decimal) domain.Decimal { return refold.After.Cost }, nil, price, refold.After.Cost
 		}
-		return refold.After.Quantity.Mul, nil, price, refold.After.Quantity.Mul(price)
+		worth = func(mark domain.Decimal) domain.Decimal { return d.s.bearable(refold.After.Quantity.Mul(mark)) }
+		return worth, nil, price, worth(price)
 	}
 	held := d.s.held(m, in.Market, h.Bot)
 	held.Add(in.Outcome, refold.After.Quantity.Sub(h.Quantity))

@@ -27,6 +27,25 @@ func TestAWordBeforeAVoidEarnsNothing(t *testing.T) {
 	}
 }
 
+// The same of a void after which the bot's holdings are worth no more: a voided purchase gives
+// its cash back, and leaves short what was sold of it.
+func TestAVoidedPurchaseEarnsNothing(t *testing.T) {
+	for _, market := range []string{"m", "other", "perp"} {
+		h := invented(t, "2000", func(p *domain.Policy) { quietPolicy(p); p.RegisteredOnly = false })
+		h.market("perp", domain.KindPerp)
+		for range 3 {
+			id := h.byKey("a", market, "YES", buy, "1000", "0.5", provisional)
+			h.byKey("a", market, "YES", sell, "1000", "0.5")
+			h.byKey("a", market, "YES", buy, "1", "0")
+			was := h.s.Bots["a"].Equity()
+			h.must(func(d *Decision) error { return d.VoidFill(id, market) })
+			require.False(t, was.Less(h.s.Bots["a"].Equity()), "%s: from %s to %s", market, was, h.s.Bots["a"].Equity())
+			h.byKey("a", market, "YES", buy, "999", "0.5")
+		}
+		h.equal("2001.5", h.s.Bots["a"].Equity(), "three shares were free")
+	}
+}
+
 // "own mark = the price, or the highest below it": the price in force may be what the other marks
 // leave, "in equal parts". A void never values a holding higher than that does.
 func TestAVoidPricesNothingAboveWhatTheOthersLeave(t *testing.T) {

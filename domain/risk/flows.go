@@ -106,9 +106,9 @@ func (f *Flows) next(r *References, before, after domain.Decimal) {
 
 // step moves the references over one flow and what followed it.
 func (f *Flows) step(x *Flowed) {
-	f.Peak = domain.MulDiv(f.Peak, x.After, x.Before).Max(x.Peak)
-	f.LifetimePeak = domain.MulDiv(f.LifetimePeak, x.After, x.Before).Max(x.LifetimePeak)
-	f.DayOpen = domain.MulDiv(f.DayOpen, x.After, x.Before)
+	f.Peak = saturated(domain.MulDiv(f.Peak, x.After, x.Before)).Max(x.Peak)
+	f.LifetimePeak = saturated(domain.MulDiv(f.LifetimePeak, x.After, x.Before)).Max(x.LifetimePeak)
+	f.DayOpen = saturated(domain.MulDiv(f.DayOpen, x.After, x.Before))
 	if x.DayOpen != nil {
 		f.DayOpen = *x.DayOpen
 	}
@@ -182,11 +182,11 @@ func (f *Flows) corrected(n int, more domain.Decimal, m *Movement) *Flows {
 		}
 		for _, high := range []*domain.Decimal{&x.Peak, &x.LifetimePeak} {
 			if !high.IsZero() {
-				*high = high.Add(more)
+				*high = saturated(high.Add(more))
 			}
 		}
 		if x.DayOpen != nil {
-			open := x.DayOpen.Add(more)
+			open := saturated(x.DayOpen.Add(more))
 			x.DayOpen = &open
 		}
 	}
@@ -220,7 +220,7 @@ func (h *Hours) correct(was, is *Flows, n int, more domain.Decimal) {
 			}
 			best = best.Max(u)
 		}
-		h.Highs[k] = best
+		h.Highs[k] = saturated(best)
 	}
 }
 

@@ -35,6 +35,28 @@ type References struct {
 	Flows *Flows `json:"flows,omitempty"`
 }
 
+// HighestReference is the most that a flow scales a reference to, under the second edition.
+// References are statistics: what one bot reported, gained and lost must not refuse a mark
+// or a deposit because of a peak that flows multiply. At it a ratio reads lower than it was,
+// and is still as good as 1.
+var HighestReference = domain.FromInt(500_000_000_000_000)
+
+// saturated holds a reference within range.
+func saturated(v domain.Decimal) domain.Decimal {
+	return v.Min(HighestReference).Max(HighestReference.Neg())
+}
+
+// saturate holds all references within range after a flow. The first edition, which never
+// sleeps, does not.
+func (r *References) saturate() {
+	if !r.Sleeps {
+		return
+	}
+	for _, v := range r.values() {
+		*v = saturated(*v)
+	}
+}
+
 // Ratios of the three references, each a fraction.
 type Ratios struct {
 	Drawdown domain.Decimal `json:"drawdown"`
@@ -113,6 +135,9 @@ func (r *References) Perform(equity domain.Decimal) {
 	r.Flows.raise(equity)
 	if ratio := r.lifetime(equity); r.Max.Ratio.Less(ratio) {
 		r.Max = Drawdown{Ratio: ratio, Abs: r.LifetimePeak.Sub(equity), Peak: r.LifetimePeak, Trough: equity}
+		if r.Sleeps { // from a peak to a debt is as far as both together
+			r.Max.Abs = saturated(r.Max.Abs)
+		}
 	}
 }
 
@@ -205,6 +230,7 @@ func (r *References) scale(before, after domain.Decimal) {
 	for _, v := range r.values() {
 		*v = domain.MulDiv(*v, after, before)
 	}
+	r.saturate()
 }
 
 func (r *References) seed(before, after, flow domain.Decimal) {
@@ -219,6 +245,7 @@ func (r *References) seed(before, after, flow domain.Decimal) {
 	if r.Hours != nil {
 		r.Hours.Carried = nil
 	}
+	r.saturate()
 }
 
 // seedOne seeds one reference. With a carried ratio of 1, no reference can keep

@@ -97,4 +97,5 @@ func (r *References) owe(flow domain.Decimal) {
 	for _, v := range r.values() {
 		*v = v.Add(flow)
 	}
+	r.saturate()
 }

@@ -56,7 +56,7 @@ func (m *Second) play(id string, t Thing, upTo int) *stake {
 	if known := m.stakes[key]; known != nil {
 		return known
 	}
-	p := &stake{Quantity: zero, Cost: zero, own: zero, cash: zero}
+	p, loose := &stake{Quantity: zero, Cost: zero, own: zero, cash: zero}, false
 	for n, f := range m.items[:upTo] {
 		if f.bot != id || f.thing != t || f.voided {
 			continue
@@ -73,9 +73,14 @@ func (m *Second) play(id string, t Thing, upTo int) *stake {
 		if f.word {
 			p.own = add(p.own, signed(f.buys, f.quantity))
 		}
-		if p.Quantity.Sign() == 0 {
+		// Flat for good: what can be voided may show that it held something all the time.
+		loose = loose || f.provisional
+		if p.Quantity.Sign() == 0 && (!loose || f.what == "payout" || f.what == "refund") {
 			p.own = zero
 		}
+	}
+	if p.Quantity.Sign() == 0 && m.settled(t) {
+		p.own = zero
 	}
 	if m.stakes == nil {
 		m.stakes = map[stakeKey]*stake{}

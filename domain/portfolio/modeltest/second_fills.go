@@ -1,6 +1,7 @@
 package modeltest
 
 import (
+	"math/big"
 	"slices"
 	"time"
 )
@@ -177,8 +178,9 @@ func (m *Second) book(f *SecondFill, reinstated bool) Answer {
 //
 // "A fact whose effective_at (the earlier of it and Time) is older than the price in force
 // marks nothing", but a purchase that then would earn something lowers that price to what
-// earns nothing. Where no price earns nothing and there was none, a purchase is worth what
-// it says if that is less than what the other marks leave.
+// earns nothing. Where no price earns nothing, it is that at which least is earned; where there
+// was none either, a purchase is worth what it says if that is less than what the other marks
+// leave.
 func (m *Second) markFill(n int, f *SecondFill, within bool, before Num, was priced) {
 	said, unmarked, most := f.at(), m.value(f.Bot, f.Thing.Market, nil), m.value(f.Bot, f.Thing.Market, nil)
 	if f.Buys {
@@ -196,13 +198,21 @@ func (m *Second) markFill(n int, f *SecondFill, within bool, before Num, was pri
 		m.items[n].since = was.since
 		said = m.asPriced(f.Thing, was.price)
 	}
-	if price := m.modest(f.Bot, f.Thing, said, most); price != nil {
-		m.markBy(n, f.Thing, price)
-		return
-	}
+	price := m.modest(f.Bot, f.Thing, said, most)
 	try := supposed{m.pricedBy(f.Thing): m.asPriced(f.Thing, said)}
-	if was.price == nil && less(m.value(f.Bot, f.Thing.Market, try), unmarked) {
-		m.markBy(n, f.Thing, said)
+	switch {
+	case price != nil:
+	case was.price == nil && less(m.value(f.Bot, f.Thing.Market, try), unmarked):
+		price = said
+	default:
+		bend := m.bend(f.Bot, f.Thing)
+		if bend != nil && less(said, bend) {
+			bend = nil
+		}
+		price = m.leastEarned(f.Bot, f.Thing, said, bend)
+	}
+	if price != nil {
+		m.markBy(n, f.Thing, price)
 	}
 }
 
@@ -372,7 +382,7 @@ func (m *Second) markVoid(n int, before, most Num) {
 	f := m.items[n]
 	of := m.pricedBy(f.thing)
 	unmarked := m.value(f.bot, f.thing.Market, nil)
-	if m.settled(of) || !less(before, unmarked) || !less(most, unmarked) || !m.wordAfter(n) {
+	if m.settled(of) || !less(most, unmarked) || !m.wordAfter(n) {
 		return
 	}
 	was := m.price(f.bot, of)
@@ -381,8 +391,13 @@ func (m *Second) markVoid(n int, before, most Num) {
 	}
 	in := m.asPriced(f.thing, m.implied(f.bot, of))
 	price := m.modest(f.bot, f.thing, in, most)
+	// What a voided purchase leaves short earns the less, the higher it is priced.
+	top := m.topOf(f.bot, f.thing, in, most)
 	if price == nil {
-		price = m.leastEarned(f.bot, f.thing, in)
+		price = m.modestAbove(f.bot, f.thing, in, top, most)
+	}
+	if price == nil {
+		price = m.leastEarned(f.bot, f.thing, in, m.bend(f.bot, f.thing), top)
 	}
 	if price != nil {
 		m.markBy(m.note(item{what: "mark", bot: f.bot, since: was.since}), f.thing, price)
@@ -398,18 +413,49 @@ func (m *Second) implied(id string, of Thing) Num {
 	return m.marks(id, of.Market, nil)[slices.Index(m.open(of.Market), of.Outcome)]
 }
 
-// leastEarned returns the price at or below one in force at which a bot's holding is worth
-// least, or nil if that is the one in force. Of equal ones it is the highest.
-func (m *Second) leastEarned(id string, t Thing, in Num) Num {
-	worth := func(x Num) Num { return m.value(id, t.Market, supposed{m.pricedBy(t): m.asPriced(t, x)}) }
-	out := in
-	for _, x := range []Num{m.bend(id, t), zero} {
-		if x != nil && x.Sign() >= 0 && less(x, in) && less(worth(x), worth(out)) {
-			out = x
+// topOf returns the highest price that what a bot holds of a thing can have: of an outcome 1,
+// elsewhere that at which it comes to so much.
+func (m *Second) topOf(id string, t Thing, in, worth Num) Num {
+	if m.kind(t.Market) == "outcome" {
+		return one
+	}
+	if holds := m.quantity(id, t); holds.Sign() != 0 {
+		return larger(in, add(div(abs(worth), abs(holds)), new(big.Rat).SetFrac(big.NewInt(1), scale)))
+	}
+	return in
+}
+
+// modestAbove returns the lowest price above one, which earns something, at which a bot's
+// holding is not worth more than so much, or nil for none.
+func (m *Second) modestAbove(id string, t Thing, price, top, most Num) Num {
+	fits := func(x Num) bool {
+		return !less(most, m.value(id, t.Market, supposed{m.pricedBy(t): m.asPriced(t, x)}))
+	}
+	ends := []Num{top}
+	if bend := m.bend(id, t); bend != nil && less(bend, top) {
+		ends = []Num{bend, top}
+	}
+	for _, end := range ends {
+		switch {
+		case !less(price, end):
+		case fits(end):
+			return neg(highest(neg(end), neg(price), func(x Num) bool { return fits(neg(x)) }))
+		default:
+			price = end
 		}
 	}
-	if out == in {
-		return nil
+	return nil
+}
+
+// leastEarned returns the price, of these and 0, at which a bot's holding is worth least, or nil
+// if that is what it is worth without it. Of equal ones it is the first.
+func (m *Second) leastEarned(id string, t Thing, prices ...Num) Num {
+	worth := func(x Num) Num { return m.value(id, t.Market, supposed{m.pricedBy(t): m.asPriced(t, x)}) }
+	lowest, out := m.value(id, t.Market, nil), Num(nil)
+	for _, x := range append(prices, zero) {
+		if x != nil && x.Sign() >= 0 && less(worth(x), lowest) {
+			lowest, out = worth(x), x
+		}
 	}
 	return out
 }

@@ -1,0 +1,186 @@
+package portfolio
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"pets/domain"
+	"pets/domain/risk"
+)
+
+// What a bot's own key can invent must not bind the others.
+
+// byKey records a fill by the key of a bot, which names no permit: its own word.
+func (h *harness) byKey(bot, market, outcome string, side domain.Side, quantity, price string, options ...fillOption) domain.FillID {
+	h.t.Helper()
+	before := h.caller
+	defer func() { h.caller = before }()
+	return h.as(domain.RoleBot, bot).fill(bot, market, outcome, side, quantity, price, options...)
+}
+
+// invented is a live portfolio of 10,000, with the default limits, in which a has 1,000 and b
+// 2,000. The market m has two outcomes.
+func invented(t testingT, capital string, change ...func(*domain.Policy)) *harness {
+	t.Helper()
+	h := newHarness(t).open(domain.ModeLive, append([]func(*domain.Policy){func(p *domain.Policy) { p.Rules = domain.SecondRules }}, change...)...)
+	h.deposit("10000")
+	h.bot("a", capital)
+	h.bot("b", "2000")
+	h.exclusive("m", "YES", "NO")
+	return h
+}
+
+// "Neither one bot's reports nor one wrong mark block marks, settlements or stops": a peak
+// that a bot invented is multiplied by flows, and refuses nothing. Statistics saturate.
+func TestAnInventedPeakBlocksNothing(t *testing.T) {
+	h := invented(t, "1000")
+	h.fill("b", "m", "YES", buy, "1500", "0.5")
+	h.as(domain.RoleFeed, "feed").mark("m", "YES", "0.5")
+	for _, f := range []struct {
+		side            domain.Side
+		quantity, price string
+	}{{buy, "990000000000", "0"}, {sell, "990000000000", "1"}, {buy, "990000000000", "1"}, {sell, "990000000000", "0"}} {
+		h.byKey("a", "z", "YES", f.side, f.quantity, f.price)
+	}
+	h.byKey("a", "z", "NO", buy, "9998", "1")
+	h.byKey("a", "z", "NO", sell, "9998", "0")
+	require.Equal(t, "2", h.s.Equity().String())
+	h.operator().deposit("2000")
+	h.operator().adjust("hot:bot/a", "9998")
+	for range 8 { // more flows make it no worse
+		h.operator().deposit("1000000")
+		h.operator().withdraw("999999")
+	}
+	for key, b := range h.s.Breakers {
+		if b.Status == risk.Tripped {
+			h.operator().reset(key.Breaker, key.Bot, true)
+		}
+	}
+	h.operator().clearStop()
+	h.operator().start("b")
+	for _, v := range []domain.Decimal{h.s.Refs.Peak, h.s.Refs.LifetimePeak, h.s.Refs.DayOpen, h.s.Refs.Max.Abs} {
+		require.False(t, risk.HighestReference.Less(v), "%s", v)
+	}
+	h.deposit("1000")
+	h.as(domain.RoleFeed, "feed").mark("m", "YES", "0.3")
+	h.mark("m", "YES", "0.1")
+	require.Equal(t, risk.Tripped, h.status(domain.BotDrawdown, "b"), "the fall of what b holds is seen")
+	h.after(time.Minute).stoppable("")
+}
+
+// "A mark of the market is a fact": where a quantity that a bot invented would make it
+// unbearable, that holding counts as 10^12, and the mark is taken for all.
+func TestAnInventedQuantityKeepsNobodyFromMarking(t *testing.T) {
+	h := invented(t, "1000", func(p *domain.Policy) { p.BreakerStops = domain.StopBot })
+	h.market("ETH", domain.KindSpot)
+	h.byKey("a", "ETH", "ETH", buy, "1000000000000", "0")
+	h.as(domain.RoleBot, "b")
+	h.fill("b", "ETH", "ETH", buy, "0.5", "2000", withPermit(h.permit("b", "ETH", "ETH", buy, "0.5", "2000")))
+	h.as(domain.RoleFeed, "feed").mark("ETH", "ETH", "2000")
+	h.equal("1000000000000", h.s.holding("a", domain.Instrument{Market: "ETH", Outcome: "ETH"}).Value)
+	h.equal("2000", h.botOf("b").Equity())
+	h.mark("ETH", "ETH", "1000")
+	h.after(11 * time.Second)
+	h.mark("m", "YES", "0.5")
+	h.equal("1500", h.botOf("b").Equity())
+	require.Equal(t, risk.Tripped, h.status(domain.BotDrawdown, "b"), "its loss of 25 % is seen")
+	h.byKey("a", "ETH", "ETH", sell, "1000000000000", "0")
+	h.equal("1000", h.botOf("a").Equity(), "and the invention goes as it came")
+}
+
+// "A mark that lowers what is counted is never refused": one wrong mark does not stay.
+func TestAWrongMarkCanBeCorrected(t *testing.T) {
+	h := second(t, "1000", quietPolicy, func(p *domain.Policy) { p.MarkCollar = domain.Zero })
+	h.exclusive("m", "YES", "NO")
+	h.market("TOK", domain.KindSpot)
+	h.fill("a", "m", "YES", buy, "100", "0.5")
+	h.depositIn("hot", "TOK", "400")
+	h.markAsset("TOK", "999999999999")
+	h.mark("m", "YES", "0.4")
+	h.depositIn("hot", "TOK", "90")
+	h.mark("m", "YES", "0.5")
+	h.depositIn("hot", "TOK", "11") // 501 of it
+	h.refused(domain.CodeMarksRefused, func(d *Decision) error {
+		return d.MarkPrices([]domain.Mark{{Asset: "TOK", Price: dec("1000000000000")}})
+	})
+	h.markAsset("TOK", "2")
+	h.equal("2002", h.s.Equity())
+
+	h.fill("a", "TOK", "TOK", buy, "400", "1")
+	h.as(domain.RoleBot, "a").mark("TOK", "TOK", "999999999999") // on paper, its word
+	h.as(domain.RoleFeed, "feed").mark("TOK", "TOK", "2")
+	h.mark("m", "YES", "0.3")
+	h.equal("2382", h.s.Equity())
+}
+
+// The same for what a bot owes of another asset.
+func TestAnInventedDebtKeepsNobodyFromMarking(t *testing.T) {
+	h := invented(t, "1000")
+	h.operator().depositIn("hot", "ETH", "1")
+	for range 2 {
+		h.byKey("a", "z", "YES", buy, "1", "0.5", func(r *FillReport) { r.Fee, r.FeeAsset = dec("500000000000"), "ETH" })
+	}
+	h.as(domain.RoleFeed, "feed").markAsset("ETH", "2000")
+	h.as(domain.RoleFeed, "second").markAsset("ETH", "2000")
+	h.equal("-1000000000000", h.botOf("a").OtherValue)
+	h.equal("2000", h.s.Equity().Add(dec("1000000000000")).Sub(dec("10000")))
+	h.operator().depositIn("hot", "ETH", "1")
+	h.stoppable("")
+}
+
+// "In a halt of a live portfolio a bot's own word gives it nothing to reduce": a sale that
+// can be voided leaves nothing flat.
+func TestAnInventedSaleOpensNothingInAHalt(t *testing.T) {
+	for _, confirmed := range []bool{false, true} {
+		h := invented(t, "2000", func(p *domain.Policy) { p.BlockedZones = nil })
+		h.as(domain.RoleBot, "a")
+		for _, outcome := range []string{"YES", "NO"} {
+			h.fill("a", "m", outcome, buy, "500", "0.5", withPermit(h.permit("a", "m", outcome, buy, "500", "0.5")))
+		}
+		h.halt()
+		sale := h.fill("a", "m", "NO", sell, "500", "0.5", provisional)
+		h.equal("-500", h.s.holding("a", domain.Instrument{Market: "m", Outcome: "NO"}).OwnWord)
+		require.Contains(t, h.would(order("a", "m", "YES", sell, "500", "0.4")), domain.ReasonBotStopped)
+		require.Empty(t, h.operator().would(order("a", "m", "YES", sell, "500", "0.4")))
+		h.as(domain.RoleBot, "a")
+		if confirmed {
+			h.must(func(d *Decision) error { return d.ConfirmFill(sale, "m") })
+			require.Empty(t, h.would(order("a", "m", "YES", sell, "500", "0.4")), "it cannot be voided any more")
+			continue
+		}
+		h.must(func(d *Decision) error { return d.VoidFill(sale, "m") })
+		require.Contains(t, h.would(order("a", "m", "YES", sell, "500", "0.4")), domain.ReasonBotStopped)
+	}
+}
+
+// The same after a late registration, which joins what is held under two names: the word of
+// both is kept, and what both weigh counts once.
+func TestALateRegistrationKeepsWhatIsAWord(t *testing.T) {
+	h := invented(t, "2000", func(p *domain.Policy) { p.RegisteredOnly = false })
+	h.byKey("a", "late", "NO", buy, "100", "0.1")
+	h.byKey("a", "late", "!YES", buy, "200", "0.1")
+	h.operator().exclusive("late", "YES", "NO")
+	no := h.s.holding("a", domain.Instrument{Market: "late", Outcome: "NO"})
+	h.equal("300", no.Quantity)
+	h.equal("300", no.OwnWord)
+	h.equal("300", h.botOf("a").claims)
+	h.halt()
+	require.Contains(t, h.would(order("a", "late", "NO", sell, "300", "0.4")), domain.ReasonBotStopped)
+}
+
+// "Any word in live earns nothing": where a purchase that flips a bot's own short earns
+// something at any price, it is marked where it earns least.
+func TestAFlippedShortEarnsLeast(t *testing.T) {
+	for _, market := range []string{"m", "other"} {
+		h := invented(t, "2000", func(p *domain.Policy) { quietPolicy(p); p.RegisteredOnly = false })
+		for range 3 {
+			h.byKey("a", market, "YES", sell, "1000", "0.9")
+			was := h.botOf("a").Equity()
+			h.byKey("a", market, "YES", buy, "2000", "0.1")
+			h.equal("700", h.botOf("a").Equity().Sub(was), "what closing the short at .1 earned in cash, and nothing for what it opened")
+			h.byKey("a", market, "YES", sell, "1000", "0")
+		}
+	}
+}
