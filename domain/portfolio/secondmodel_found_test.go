@@ -215,3 +215,20 @@ func TestNothingIsRebasedToZero(t *testing.T) {
 	h.reset(domain.BotDrawdown, "a", false)
 	h.equal("0.3", h.botDD("a"))
 }
+
+// "An outcome that a registered market does not have" is none of its inventory: a market maker
+// that once had some of it was denied what it may have of a market of which all outcomes are known.
+func TestWhatAMakerHasNoMoreIsNoInventory(t *testing.T) {
+	h := second(t, "1000", quietPolicy)
+	h.deposit("1000")
+	h.must(func(d *Decision) error {
+		return d.RegisterBot(&domain.BotRegistered{Bot: "mm", Kind: domain.BotMarketMaker, InventoryCap: dec("40")}, dec("500"), true)
+	})
+	h.exclusive("rain", "YES", "NO")
+	h.must(h.sets("mm", "rain", domain.SplitSets, "70", "s1"))
+	require.Empty(t, h.would(order("mm", "rain", "NO", buy, "40", "0.5")))
+	h.fill("mm", "rain", "MAYBE", buy, "1", "0.5", provisional)
+	h.fill("mm", "rain", "MAYBE", sell, "1", "0.5")
+	require.Empty(t, h.would(order("mm", "rain", "NO", buy, "40", "0.5")))
+	require.Equal(t, denied(domain.ReasonInventoryCap), h.would(order("mm", "rain", "NO", buy, "41", "0.5")))
+}

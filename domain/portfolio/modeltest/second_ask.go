@@ -282,7 +282,9 @@ func (m *Second) inventory(o *SecondOrder) Num {
 		if m.together(t) && outcome[0] == '!' {
 			outcome, q = outcome[1:], neg(q)
 		}
-		put(outcome, q, q)
+		if q.Sign() != 0 {
+			put(outcome, q, q)
+		}
 	}
 	may(o.Thing, o.Buys, o.Quantity)
 	for _, p := range m.livePermits(o.Bot) {

@@ -171,7 +171,7 @@ func (m *Second) payOut(s Settlement, pay map[Thing]Num) Answer {
 	things := sortedThings(maps.Keys(pay))
 	isNew := slices.ContainsFunc(things, func(t Thing) bool { return m.payouts[t] == nil })
 	if !isNew && !m.anyHeld(s.Bot, things) {
-		return again
+		return known(s.Two)
 	}
 	maps.Copy(m.payouts, pay)
 	m.close(s, things, func(t Thing) item { return item{what: "payout", price: pay[t]} })
@@ -188,13 +188,21 @@ func (m *Second) refund(s Settlement) Answer {
 	}
 	things := m.heardOf(s.Market)
 	if !slices.ContainsFunc(things, func(t Thing) bool { return !m.voided(t) }) && !m.anyHeld(s.Bot, things) {
-		return again
+		return known(s.Two)
 	}
 	for _, t := range things {
 		m.void[t] = true
 	}
 	m.close(s, things, func(Thing) item { return item{what: "refund"} })
 	return Answer{}
+}
+
+// known answers what was said already: two people need not agree on it.
+func known(two bool) Answer {
+	if two {
+		return refuse("conflict")
+	}
+	return again
 }
 
 // anyHeld reports whether a settlement again would pay anything, or could have to.
@@ -304,7 +312,7 @@ func (m *Second) Correct(c Correction) Answer {
 		case len(settled) == 0:
 			return refuse("conflict")
 		case !slices.ContainsFunc(settled, changes) && !open:
-			return again
+			return known(c.Two)
 		}
 		m.replace(c, pay, settled, rest)
 		return Answer{}
@@ -382,6 +390,9 @@ func (m *Second) replace(c Correction, pay map[Thing]Num, settled, rest []Thing)
 			m.moment(moment{what: "move", scope: id, after: m.Equity(id)})
 		}
 		for _, id := range scopes {
+			if !m.scope(id).awake { // "Asleep its ratios stay"
+				continue
+			}
 			m.moment(moment{what: "rebase", scope: id, before: m.Equity(id), after: m.Equity(id), which: []string{"peak", "day", "hours"}})
 		}
 	}
