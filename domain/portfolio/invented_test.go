@@ -184,3 +184,40 @@ func TestAFlippedShortEarnsLeast(t *testing.T) {
 		}
 	}
 }
+
+// "What one bot has is at most 10^12", also what it owes of an asset that has no mark.
+func TestWhatIsOwedWithoutAMarkIsBounded(t *testing.T) {
+	h := invented(t, "1000")
+	eth := func(fee string) func(*FillReport) {
+		return func(r *FillReport) { r.Fee, r.FeeAsset = dec(fee), "ETH" }
+	}
+	h.byKey("a", "z", "YES", buy, "1", "0.5", eth("999999999999"))
+	h.as(domain.RoleBot, "a")
+	err := h.refused(domain.CodeInvalid, h.recordFill(h.report("a", "z", "YES", buy, "1", "0.5", eth("1.000001"))))
+	require.ErrorContains(t, err, "The bound is 10^12")
+	h.byKey("a", "z", "YES", buy, "1", "0.5", eth("1"))
+	h.operator().depositIn("hot", "ETH", "2")
+	h.adjust("hot:treasury", "-2", "ETH")
+	h.adjust("hot:bot/a", "2", "ETH")
+	h.byKey("a", "z", "YES", buy, "1", "0.5", eth("1"))
+}
+
+// "A void is as if the fill had never been": a loss that waited for what an invented fill left
+// in the market counts at once when that is voided, and trips.
+func TestAnInventedFillHidesNoStreak(t *testing.T) {
+	h := invented(t, "2000", func(p *domain.Policy) { p.BlockedZones = nil })
+	h.exclusive("abc", "A", "B", "C")
+	h.as(domain.RoleBot, "a")
+	for range 2 {
+		h.fill("a", "abc", "A", buy, "10", "0.4", withPermit(h.permit("a", "abc", "A", buy, "10", "0.4")))
+		h.fill("a", "abc", "A", sell, "10", "0.39")
+	}
+	require.Equal(t, 2, h.botOf("a").Streak.Losses)
+	h.fill("a", "abc", "A", buy, "10", "0.4", withPermit(h.permit("a", "abc", "A", buy, "10", "0.4")))
+	lie := h.fill("a", "abc", "C", buy, "1", "0.2", provisional)
+	h.operator().settle("abc", "A", "0")
+	require.Equal(t, 2, h.botOf("a").Streak.Losses)
+	h.as(domain.RoleBot, "a").must(func(d *Decision) error { return d.VoidFill(lie, "abc") })
+	require.Equal(t, 3, h.botOf("a").Streak.Losses)
+	require.Equal(t, risk.Tripped, h.status(domain.ConsecutiveLosses, "a"))
+}
