@@ -102,6 +102,9 @@ func (d *Decision) ResetBreaker(key risk.Key, reason string, rebase bool) error 
 		}
 		return domain.Errorf(domain.CodeWouldRetrip, "%s would trip again at once: value %s, limit %s; reset it with rebase to measure from the current equity", key, p.After.Ratio(), p.Limit)
 	}
+	if r, _ := risk.RuleOf(key.Breaker); rebase && r.Rebase != nil && d.s.Policy.Second() && p.RebasesTo == nil {
+		return domain.Errorf(domain.CodeConflict, "%s cannot be measured from an equity of 0; reset it without rebase", key)
+	}
 	e := &domain.BreakerReset{
 		Breaker: key.Breaker, Bot: key.Bot, Reason: reason, Rebase: rebase, User: d.caller.User, Before: p.Before, After: p.After,
 	}

@@ -319,7 +319,7 @@ func (d *Decision) inventory(o domain.Order) domain.Decimal {
 	}
 	for _, in := range d.s.instrumentsOf(o.Market) {
 		h := in.Holding(o.Bot)
-		if h == nil {
+		if h == nil || d.s.Policy.Second() && h.IsFlat() {
 			continue
 		}
 		outcome, quantity := in.Outcome, h.Quantity

@@ -8,6 +8,7 @@ import (
 
 	"pets/domain"
 	"pets/domain/ledger"
+	"pets/domain/risk"
 )
 
 // What the storms of TestSecondModel found, each with the sentence that decides it.
@@ -194,4 +195,40 @@ func TestAnOutcomeThatTheMarketHasNotIsAResultOfItsOwn(t *testing.T) {
 	require.Equal(t, 1, h.botOf("a").Losses, "B is held still")
 	h.fill("a", "abc", "D", sell, "10", "0.6")
 	require.Equal(t, []int{1, 1}, []int{h.botOf("a").Losses, h.botOf("a").Wins})
+}
+
+// "`reset` with `rebase` is possible whenever the scope has equity ≠ 0, and says what it rebases
+// to": at 0 there is nothing to measure from. It was taken where a higher limit let the ratio pass,
+// and said nothing.
+func TestNothingIsRebasedToZero(t *testing.T) {
+	h := second(t, "100", func(p *domain.Policy) { quietPolicy(p); p.MaxBotDrawdownPct = dec("0.2") })
+	h.fee("a", "30")
+	h.allocate("a", "-70")
+	h.equal("0.3", h.botDD("a"))
+	h.refused(domain.CodeWouldRetrip, func(d *Decision) error {
+		return d.ResetBreaker(risk.Key{Breaker: domain.BotDrawdown, Bot: "a"}, "x", true)
+	})
+	h.limits(`{"max_bot_drawdown_pct":"0.5"}`)
+	h.refused(domain.CodeConflict, func(d *Decision) error {
+		return d.ResetBreaker(risk.Key{Breaker: domain.BotDrawdown, Bot: "a"}, "x", true)
+	})
+	h.reset(domain.BotDrawdown, "a", false)
+	h.equal("0.3", h.botDD("a"))
+}
+
+// "An outcome that a registered market does not have" is none of its inventory: a market maker
+// that once had some of it was denied what it may have of a market of which all outcomes are known.
+func TestWhatAMakerHasNoMoreIsNoInventory(t *testing.T) {
+	h := second(t, "1000", quietPolicy)
+	h.deposit("1000")
+	h.must(func(d *Decision) error {
+		return d.RegisterBot(&domain.BotRegistered{Bot: "mm", Kind: domain.BotMarketMaker, InventoryCap: dec("40")}, dec("500"), true)
+	})
+	h.exclusive("rain", "YES", "NO")
+	h.must(h.sets("mm", "rain", domain.SplitSets, "70", "s1"))
+	require.Empty(t, h.would(order("mm", "rain", "NO", buy, "40", "0.5")))
+	h.fill("mm", "rain", "MAYBE", buy, "1", "0.5", provisional)
+	h.fill("mm", "rain", "MAYBE", sell, "1", "0.5")
+	require.Empty(t, h.would(order("mm", "rain", "NO", buy, "40", "0.5")))
+	require.Equal(t, denied(domain.ReasonInventoryCap), h.would(order("mm", "rain", "NO", buy, "41", "0.5")))
 }

@@ -62,6 +62,9 @@ type Ratios struct {
 	Drawdown domain.Decimal `json:"drawdown"`
 	Lifetime domain.Decimal `json:"lifetime"`
 	Daily    domain.Decimal `json:"daily"`
+	// Open is what the day opened at, as a multiple of the last equity, where that was
+	// higher: no ratio says it. It is set under the second edition only.
+	Open *domain.Decimal `json:"open,omitempty"`
 }
 
 // Drawdown is one fall of equity: Abs = Peak − Trough, Ratio = Abs ÷ Peak.
@@ -142,7 +145,7 @@ func (r *References) Perform(equity domain.Decimal) {
 // until more is lost, under the second edition.
 func (r *References) OpenDay(equity domain.Decimal) {
 	r.DayOpen = equity
-	r.Carried.Daily = domain.Zero
+	r.Carried.Daily, r.Carried.Open = domain.Zero, nil
 	r.Flows.openDay(equity)
 }
 
@@ -217,7 +220,7 @@ func (r *References) carry(before, after, flow domain.Decimal, open bool) {
 }
 
 func (r *References) rest(ratios []domain.Decimal) {
-	r.Carried, r.Dormant = Ratios{ratios[0], ratios[1], ratios[2]}, true
+	r.Carried, r.Dormant = Ratios{Drawdown: ratios[0], Lifetime: ratios[1], Daily: ratios[2]}, true
 	if r.Hours != nil {
 		r.Hours.Carried = ratios[3:]
 	}
@@ -234,6 +237,9 @@ func (r *References) seed(before, after, flow domain.Decimal) {
 	ratios := r.ratios(before)
 	for i, v := range r.values() {
 		*v = seedOne(*v, ratios[i], after, flow)
+	}
+	if open := r.Carried.Open; open != nil {
+		r.DayOpen = open.Mul(after)
 	}
 	r.Capital, r.Dormant, r.Carried = true, false, Ratios{}
 	if r.Hours != nil {

@@ -19,6 +19,10 @@ func (r *References) FlowAbove(least, before, flow domain.Decimal) {
 		r.wake(least, after, flow)
 	case tooLittle(least, after):
 		r.rest(r.ratios(before))
+		if before.Sign() > 0 && r.DayOpen.Less(before) { // a gain of the day is kept as well
+			open := r.DayOpen.Div(before)
+			r.Carried.Open = &open
+		}
 		switch {
 		case before.Sign() <= 0:
 			r.owe(flow) // a part of what pays off a debt

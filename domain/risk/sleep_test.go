@@ -54,6 +54,32 @@ func TestWhatSleepsKeepsItsRatios(t *testing.T) {
 	require.Equal(t, "4.24999875", r.Peak.String(), "1.25 × 0.999999 + 3")
 }
 
+// "references are kept as multiples of the last equity": what the day gained before the scope
+// fell asleep goes on counting when it wakes, until a new day.
+func TestWhatSleepsKeepsTheGainOfItsDay(t *testing.T) {
+	least := dec("1")
+	asleep := func(flow string) *References {
+		var r References
+		r.FlowAbove(least, dec("0"), dec("100"))
+		r.OpenDay(dec("100"))
+		r.PerformAbove(least, dec("125"))
+		r.FlowAbove(least, dec("125"), dec(flow))
+		require.False(t, r.Evaluated(dec("0")))
+		require.Equal(t, "0", r.DailyLoss(dec("0")).String())
+		return &r
+	}
+	for _, flow := range []string{"-125", "-124.5", "-125.5"} {
+		r := asleep(flow)
+		r.FlowAbove(least, dec("125").Add(dec(flow)), dec("50").Sub(dec("125").Add(dec(flow))))
+		require.Equal(t, "40", r.DayOpen.String(), flow)
+		require.Equal(t, "0.1", r.DailyLoss(dec("36")).String(), flow)
+	}
+	r := asleep("-125")
+	r.OpenDay(dec("0"))
+	r.FlowAbove(least, dec("0"), dec("50"))
+	require.Equal(t, "50", r.DayOpen.String())
+}
+
 // "flows, in any split, move no ratio by more than 1e-12".
 func TestFlowsInAnySplitMoveNoRatio(t *testing.T) {
 	rapid.Check(t, func(g *rapid.T) {

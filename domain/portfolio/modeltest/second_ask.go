@@ -282,7 +282,9 @@ func (m *Second) inventory(o *SecondOrder) Num {
 		if m.together(t) && outcome[0] == '!' {
 			outcome, q = outcome[1:], neg(q)
 		}
-		put(outcome, q, q)
+		if q.Sign() != 0 {
+			put(outcome, q, q)
+		}
 	}
 	may(o.Thing, o.Buys, o.Quantity)
 	for _, p := range m.livePermits(o.Bot) {
@@ -360,8 +362,8 @@ func (m *Second) askCash(q *asked) {
 		}
 	}
 	// "a halted bot, or an operator for it, can always get to flat": what all bots have
-	// together bounds only what opens.
-	if q.opening.Sign() > 0 {
+	// together bounds only what opens, and reserves anything.
+	if q.opening.Sign() > 0 && needs.Sign() > 0 {
 		free = smaller(free, m.pool())
 	}
 	if less(free, needs) {

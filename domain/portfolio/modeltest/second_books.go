@@ -23,8 +23,9 @@ type run struct {
 	funding     Num
 	command     int // which ended it
 	paid        bool
-	worth       Num // the most that it was worth at a fill
-	dust        Num // position_dust_usd when it ended
+	worth       Num  // the most that it was worth at a fill
+	unsized     bool // it was changed while there was no dust
+	dust        Num  // position_dust_usd when it ended
 	refund      bool
 }
 
@@ -36,8 +37,8 @@ func (r *run) profit() Num {
 	return add(sub(gross, r.fees), r.funding)
 }
 
-// negligible: "An episode that never was worth more is neutral."
-func (r *run) negligible() bool { return r.dust.Sign() > 0 && !less(r.dust, r.worth) }
+// negligible: "An episode that never was worth more is neutral", if it always was compared.
+func (r *run) negligible() bool { return r.dust.Sign() > 0 && !r.unsized && !less(r.dust, r.worth) }
 
 type stakeKey struct {
 	bot  string
@@ -131,7 +132,7 @@ func (p *stake) trade(n int, f item, buys bool, quantity, notional, fee Num) {
 		}
 		p.Cost, p.Quantity = add(p.Cost, signed(buys, notional)), add(p.Quantity, change)
 		p.open.entry, p.open.fees = add(p.open.entry, notional), add(p.open.fees, fee)
-		p.open.worth = larger(p.open.worth, p.worthAt(f))
+		p.measure(f)
 		return
 	}
 	// "A fill that reduces a position takes cost × closed / quantity out; the fill that
@@ -158,7 +159,12 @@ func (p *stake) trade(n int, f item, buys bool, quantity, notional, fee Num) {
 		p.open = next
 		return
 	}
-	p.open.worth = larger(p.open.worth, worth)
+	p.measure(f)
+}
+
+func (p *stake) measure(f item) {
+	p.open.worth = larger(p.open.worth, p.worthAt(f))
+	p.open.unsized = p.open.unsized || f.dust.Sign() == 0
 }
 
 func newRun(by int, short bool) *run {

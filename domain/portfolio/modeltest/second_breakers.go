@@ -179,8 +179,10 @@ func (m *Second) Reset(a Alarm, rebase bool) Answer {
 		switch equity := m.Equity(a.Bot); {
 		case m.behind():
 			return refuse("clock")
-		case m.Status(a) != "tripped", rebase && which != "" && equity.Sign() == 0:
+		case m.Status(a) != "tripped", rebase && which != "" && equity.Sign() == 0 && !m.reached(a):
 			return refuse("conflict")
+		case rebase && which != "" && equity.Sign() == 0: // with or without rebase
+			return refuse("would_retrip")
 		case which == "":
 			m.setMember(a.Bot, func(b *member) { b.streak0 = len(m.ends) })
 		case rebase:
@@ -188,12 +190,17 @@ func (m *Second) Reset(a Alarm, rebase bool) Answer {
 			m.moment(moment{what: "rebase", scope: a.Bot, after: equity, which: []string{which}})
 			out.Rebased = equity
 		}
-		if limit := m.limitOf(a); limit != nil && atLeast(m.ValueOf(a), limit) {
+		if m.reached(a) {
 			return refuse("would_retrip")
 		}
 		delete(m.alarms, a)
 		return out
 	})
+}
+
+func (m *Second) reached(a Alarm) bool {
+	limit := m.limitOf(a)
+	return limit != nil && atLeast(m.ValueOf(a), limit)
 }
 
 // Change changes the rules, and evaluates all breakers at once. "loosening any limit that
@@ -209,6 +216,9 @@ func (m *Second) Change(rules SecondRules, two bool) Answer {
 			return refuse("denied")
 		}
 		m.Rules = rules
+		for _, id := range m.scopes() { // a lower min_capital wakes
+			m.moment(moment{what: "move", scope: id, after: m.Equity(id)})
+		}
 		m.rearm()
 		m.evaluate(m.ids())
 		return Answer{}

@@ -88,7 +88,7 @@ func (m *Second) Marks(by Speaker, said []Said) Answer {
 // unheard reports that a registered market has no such outcome, and that nobody ever traded
 // or marked it: a mark of it is a slip of the feed.
 func (m *Second) unheard(t Thing) bool {
-	return t.Market != "" && !m.has(t) && !slices.ContainsFunc(m.items, func(f item) bool { return f.thing == t || f.prices == t })
+	return t.Market != "" && !m.has(t) && !slices.ContainsFunc(m.items, func(f item) bool { return (f.thing == t && f.what != "funding") || f.prices == t })
 }
 
 // derived: "in an exclusive market a market mark of !A (registered with two: of the other)

@@ -382,6 +382,9 @@ func (m *Second) replace(c Correction, pay map[Thing]Num, settled, rest []Thing)
 			m.moment(moment{what: "move", scope: id, after: m.Equity(id)})
 		}
 		for _, id := range scopes {
+			if !m.scope(id).awake { // "Asleep its ratios stay"
+				continue
+			}
 			m.moment(moment{what: "rebase", scope: id, before: m.Equity(id), after: m.Equity(id), which: []string{"peak", "day", "hours"}})
 		}
 	}
