@@ -72,6 +72,9 @@ type FillRecorded struct {
 	// OwnWord reports a fill of a live portfolio that is not within a permit, and that
 	// only the bot's own key reported: in a halt it leaves the bot nothing to reduce.
 	OwnWord bool `json:"own_word,omitempty"`
+	// AsPermitted reports a voided fill that lives again just as it was: it is by its
+	// permit, of which it took its part when it was first reported.
+	AsPermitted bool `json:"as_permitted,omitempty"`
 }
 
 // ShrunkOrder is an order of which at most Left may still be filled, because another

@@ -10,17 +10,28 @@ import (
 
 // fillLeg counts a fill of a leg.
 func (s *State) fillLeg(p *risk.Permit, e *domain.FillRecorded) {
-	a := s.Arbitrages[p.Arbitrage]
-	if a == nil {
-		return
+	if a := s.Arbitrages[p.Arbitrage]; a != nil {
+		fillLegOf(a, p.ID, e)
 	}
-	leg := a.Leg(p.ID)
+}
+
+func fillLegOf(a *risk.Arbitrage, permit string, e *domain.FillRecorded) {
+	leg := a.Leg(permit)
 	if leg == nil {
 		return
 	}
 	leg.Filled = leg.Filled.Add(e.Quantity)
 	if e.Status == domain.FillProvisionalStatus {
 		leg.Provisional = append(leg.Provisional, risk.LegFill{Fill: e.FillID, Quantity: e.Quantity})
+	}
+}
+
+// fillLegAgain counts a fill of a leg that lives again, whether or not its permit still does.
+func (s *State) fillLegAgain(e *domain.FillRecorded) {
+	for _, a := range s.Arbitrages {
+		if a.Bot == e.Bot {
+			fillLegOf(a, e.Permit, e)
+		}
 	}
 }
 
@@ -95,11 +106,12 @@ func (s *State) sureOf(market string) []string {
 }
 
 // openBlocked returns an arbitrage of a bot with a leg in a blocked zone that is neither
-// complete nor closed, or "".
+// complete nor closed, or "". A leg whose fill can be voided is not complete.
 func (s *State) openBlocked(bot string, now time.Time) string {
 	var found string
 	for id, a := range s.Arbitrages {
-		if a.Bot == bot && a.Blocked && !a.Complete() && (len(s.resting(a, now)) > 0 || len(s.openLegs(a)) > 0) && (found == "" || comparePermits(id, found) < 0) {
+		open := !a.Final() || !a.Complete() && (len(s.resting(a, now)) > 0 || len(s.openLegs(a)) > 0)
+		if a.Bot == bot && a.Blocked && open && (found == "" || comparePermits(id, found) < 0) {
 			found = id
 		}
 	}

@@ -27,8 +27,13 @@ func (s *State) applyFill(at domain.Stamp, e *domain.FillRecorded) {
 		ref.Status = Provisional
 		s.Provisional[key] = e.Instrument
 	}
+	ref.Within = s.Policy.Second() && e.Permit != "" && !slices.ContainsFunc(e.Flags, unpermitted)
 	s.keepFill(key, ref, e.Market)
-	s.usePermit(at, e)
+	if e.AsPermitted {
+		s.fillLegAgain(e)
+	} else {
+		s.usePermit(at, e)
+	}
 
 	b, in := s.bot(e.Bot), s.instrument(e.Instrument)
 	h := in.hold(e.Bot)

@@ -135,9 +135,25 @@ func (d *Decision) checkSize(e *domain.FillRecorded) error {
 	if err := d.checkLargest("fee", e.Fee, value); err != nil {
 		return err
 	}
+	if err := d.checkOwed(e); err != nil {
+		return err
+	}
 	priced := *e
 	d.priceFee(&priced)
 	return d.checkFilled(&priced)
+}
+
+// checkOwed refuses a fee that brings what a bot owes of another asset above the largest
+// amount: one without a mark counts nothing in what it has.
+func (d *Decision) checkOwed(e *domain.FillRecorded) error {
+	if !d.s.Policy.Second() || e.FeeAsset == "" || e.FeeAsset == domain.FeeShares {
+		return nil
+	}
+	before := d.s.bot(e.Bot).Other[e.FeeAsset]
+	if after := before.Sub(e.Fee); largestAmount.Less(after.Abs()) && before.Abs().Less(after.Abs()) {
+		return domain.Invalid("fee", "would bring what bot %s has or owes of %s to %s. The bound is 10^12: check it", e.Bot, e.FeeAsset, after)
+	}
+	return nil
 }
 
 // checkFilled checks what a fill would leave.

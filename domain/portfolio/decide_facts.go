@@ -120,6 +120,19 @@ func (d *Decision) knownFill(e *domain.FillRecorded) (answered, again bool, err 
 	return false, true, nil
 }
 
+// asPermitted reports that a voided fill was within its permit, and lives again just as it was:
+// only that it is confirmed now may differ.
+func (s *State) asPermitted(e *domain.FillRecorded) bool {
+	ref, ok := s.fillRef(s.fillKey(e.FillID, e.Market))
+	was := *e
+	was.Status = domain.FillProvisionalStatus
+	if !ok || !ref.Within {
+		return false
+	}
+	older := s.formerly(&was)
+	return ref.Content == contentOfFill(&was) || older != nil && ref.Content == contentOfFill(older)
+}
+
 // flagFacts flags what is remarkable about a fill under the second edition, apart from
 // halts and marks.
 func (d *Decision) flagFacts(e *domain.FillRecorded) {
@@ -135,7 +148,7 @@ func (d *Decision) flagFacts(e *domain.FillRecorded) {
 // Under the second edition that is flagged, and the fill is within the permit.
 func (d *Decision) feeExceeded(e *domain.FillRecorded) bool {
 	p := d.s.Permits[e.Permit]
-	if !d.s.Policy.Second() || p == nil || !p.Live(d.now) || !permits(&p.Order, e) || e.FeeAsset != "" {
+	if !d.s.Policy.Second() || p == nil || !p.Live(d.now) || !permits(&p.Order, e) || e.FeeAsset != "" || e.AsPermitted {
 		return false
 	}
 	used := *p

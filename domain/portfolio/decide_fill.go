@@ -62,6 +62,7 @@ func (d *Decision) RecordFill(r FillReport) error {
 	}
 	d.due() // Record due leg time-outs first, because an episode is named after the fill's revision.
 	d.priceFee(e)
+	e.AsPermitted = again && d.s.asPermitted(e)
 	if d.s.Policy.Second() && d.judgesBot() {
 		_, permitted := d.permitFlag(e)
 		e.OwnWord = !permitted
@@ -77,7 +78,7 @@ func (d *Decision) RecordFill(r FillReport) error {
 // book records a fill, as event, with the trades it closes and the breakers it trips,
 // in one append. The last paid of the trades were closed by a settlement.
 func (d *Decision) book(event domain.Event, e *domain.FillRecorded, paid int) {
-	if p := d.s.Permits[e.Permit]; p != nil && p.Live(d.now) && permits(&p.Order, e) {
+	if p := d.s.Permits[e.Permit]; p != nil && p.Live(d.now) && permits(&p.Order, e) && !e.AsPermitted {
 		e.Shrunk = d.s.shrinks(d.now, p, e.Quantity)
 	}
 	if again, is := event.(*domain.FillReinstated); is { // it has a copy of the fill
@@ -199,8 +200,9 @@ func (d *Decision) haltedFill(e *domain.FillRecorded, permitted bool) bool {
 		return true
 	}
 	p := d.s.Permits[e.Permit]
-	reduces := d.s.execution(e).Opens.IsZero() || p.WayOut && !p.ReducingLeft.Less(e.Quantity)
-	return !reduces || d.s.Leaves(e.Bot, p.WayOut || d.byOperator()) != LeaveReduce
+	wayOut := p != nil && p.WayOut
+	reduces := d.s.execution(e).Opens.IsZero() || wayOut && !p.ReducingLeft.Less(e.Quantity)
+	return !reduces || d.s.Leaves(e.Bot, wayOut || d.byOperator()) != LeaveReduce
 }
 
 // halted reports that a bot is not allowed to trade now.
@@ -219,7 +221,10 @@ func appendFlag(flags []string, flag string) []string {
 // permitFlag compares a fill with its permit. permitted reports that it is wholly
 // within one.
 func (d *Decision) permitFlag(e *domain.FillRecorded) (flag string, permitted bool) {
-	if e.Permit == "" {
+	switch {
+	case e.AsPermitted:
+		return "", true
+	case e.Permit == "":
 		return domain.FlagNoPermit, false
 	}
 	p := d.s.Permits[e.Permit]

@@ -184,3 +184,106 @@ func TestAFlippedShortEarnsLeast(t *testing.T) {
 		}
 	}
 }
+
+// "What one bot has is at most 10^12", also what it owes of an asset that has no mark.
+func TestWhatIsOwedWithoutAMarkIsBounded(t *testing.T) {
+	h := invented(t, "1000")
+	eth := func(fee string) func(*FillReport) {
+		return func(r *FillReport) { r.Fee, r.FeeAsset = dec(fee), "ETH" }
+	}
+	h.byKey("a", "z", "YES", buy, "1", "0.5", eth("999999999999"))
+	h.as(domain.RoleBot, "a")
+	err := h.refused(domain.CodeInvalid, h.recordFill(h.report("a", "z", "YES", buy, "1", "0.5", eth("1.000001"))))
+	require.ErrorContains(t, err, "The bound is 10^12")
+	h.byKey("a", "z", "YES", buy, "1", "0.5", eth("1"))
+	h.operator().depositIn("hot", "ETH", "2")
+	h.adjust("hot:treasury", "-2", "ETH")
+	h.adjust("hot:bot/a", "2", "ETH")
+	h.byKey("a", "z", "YES", buy, "1", "0.5", eth("1"))
+}
+
+// "A void is as if the fill had never been": a loss that waited for what an invented fill left
+// in the market counts at once when that is voided, and trips.
+func TestAnInventedFillHidesNoStreak(t *testing.T) {
+	h := invented(t, "2000", func(p *domain.Policy) { p.BlockedZones = nil })
+	h.exclusive("abc", "A", "B", "C")
+	h.as(domain.RoleBot, "a")
+	for range 2 {
+		h.fill("a", "abc", "A", buy, "10", "0.4", withPermit(h.permit("a", "abc", "A", buy, "10", "0.4")))
+		h.fill("a", "abc", "A", sell, "10", "0.39")
+	}
+	require.Equal(t, 2, h.botOf("a").Streak.Losses)
+	h.fill("a", "abc", "A", buy, "10", "0.4", withPermit(h.permit("a", "abc", "A", buy, "10", "0.4")))
+	lie := h.fill("a", "abc", "C", buy, "1", "0.2", provisional)
+	h.operator().settle("abc", "A", "0")
+	require.Equal(t, 2, h.botOf("a").Streak.Losses)
+	h.as(domain.RoleBot, "a").must(func(d *Decision) error { return d.VoidFill(lie, "abc") })
+	require.Equal(t, 3, h.botOf("a").Streak.Losses)
+	require.Equal(t, risk.Tripped, h.status(domain.ConsecutiveLosses, "a"))
+}
+
+// "A bot has at most one arbitrage with a leg in a blocked zone that is neither complete nor
+// closed": a leg whose fill can be voided is not complete.
+func TestAnArbitrageIsNotCompleteByWhatCanBeVoided(t *testing.T) {
+	h := invented(t, "2000", func(p *domain.Policy) { p.BlockedZones = []int{3} })
+	ask := func() []domain.ReasonCode {
+		h.must(func(d *Decision) error {
+			return d.AskArbitrage(ArbitrageRequest{Bot: "a", Legs: []PermitRequest{
+				{Order: order("a", "m", "YES", buy, "500", "0.5"), Fee: new(domain.Decimal)}, {Order: order("a", "m", "NO", buy, "500", "0.45"), Fee: new(domain.Decimal)},
+			}})
+		})
+		var codes []domain.ReasonCode
+		for _, e := range stepOf[*domain.ArbitrageDenied](h) {
+			for _, r := range e.Reasons {
+				codes = append(codes, r.Code)
+			}
+		}
+		return codes
+	}
+	h.as(domain.RoleBot, "a")
+	require.Empty(t, ask())
+	legs := lastOf[*domain.ArbitragePermitted](h).Permits
+	yes := h.fill("a", "m", "YES", buy, "500", "0.5", withPermit(legs[0]), provisional)
+	no := h.fill("a", "m", "NO", buy, "500", "0.45", withPermit(legs[1]), provisional)
+	require.Contains(t, ask(), domain.ReasonArbitrageOpen)
+	for _, id := range []domain.FillID{yes, no} {
+		h.must(func(d *Decision) error { return d.ConfirmFill(id, "m") })
+	}
+	require.Empty(t, ask())
+}
+
+// "A voided fill reported confirmed under a new key lives again": the same fill is within its
+// permit as it was, takes nothing more of it, and is not the bot's own word.
+func TestAReinstatedFillIsByItsPermit(t *testing.T) {
+	for _, whole := range []bool{false, true} {
+		h := invented(t, "2000")
+		h.as(domain.RoleBot, "a")
+		quantity := "60"
+		if whole {
+			quantity = "100"
+		}
+		p := h.permit("a", "m", "YES", buy, "100", "0.5")
+		r := h.report("a", "m", "YES", buy, quantity, "0.5", withPermit(p), provisional)
+		h.must(h.recordFill(r))
+		h.must(func(d *Decision) error { return d.VoidFill(r.FillID, "m") })
+		r.Status = domain.FillConfirmedStatus
+		h.must(h.recordFill(r))
+		e := lastOf[*domain.FillReinstated](h)
+		require.Empty(t, e.Flags)
+		require.False(t, e.OwnWord)
+		if !whole {
+			h.fill("a", "m", "YES", buy, "40", "0.5", withPermit(p))
+			require.Empty(t, h.flags(), "the rest of it")
+		}
+		h.equal("0", h.s.holding("a", r.Instrument).OwnWord)
+		require.Nil(t, h.s.Permits[p])
+	}
+	h := invented(t, "2000") // another fill under its name is judged as any other
+	h.as(domain.RoleBot, "a")
+	r := h.report("a", "m", "YES", buy, "60", "0.5", withPermit(h.permit("a", "m", "YES", buy, "100", "0.5")), provisional)
+	h.must(h.recordFill(r))
+	h.must(func(d *Decision) error { return d.VoidFill(r.FillID, "m") })
+	r.Status, r.Quantity = domain.FillConfirmedStatus, dec("61")
+	h.must(h.recordFill(r))
+	require.Equal(t, []string{domain.FlagPermitExceeded}, lastOf[*domain.FillReinstated](h).Flags)
+}

@@ -241,6 +241,8 @@ type FillRef struct {
 	// was voided before it was reported.
 	Sells bool `json:"sells,omitempty"`
 	Early bool `json:"early,omitempty"`
+	// Within reports a fill that was within its permit, under the second edition.
+	Within bool `json:"within,omitempty"`
 	// Others reports that there are others of its id, in other markets (Elsewhere).
 	Others bool   `json:"others,omitempty"`
 	Market string `json:"market,omitempty"`

@@ -108,6 +108,9 @@ type item struct {
 	mark   Num   // nil: it marks nothing
 	market bool  // it is the market's mark; else the bot's own
 
+	permit int  // that a fill took from, or 0
+	within bool // it was within its permit
+
 	believed bool // it may earn something: a word in paper, of a fill within its permit
 }
 

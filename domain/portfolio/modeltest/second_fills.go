@@ -136,7 +136,15 @@ func (m *Second) feeValue(f *SecondFill) Num {
 }
 
 func (m *Second) book(f *SecondFill, reinstated bool) Answer {
-	flags, within := m.flag(f)
+	// A fill that lives again just as it was is by its permit, of which it took its part.
+	asWas := 0
+	if k := m.fills[f.id()]; reinstated && m.items[k].within {
+		was := *f
+		if was.Provisional = true; was.content() == m.items[k].content {
+			asWas = m.items[k].permit
+		}
+	}
+	flags, within := m.flag(f, asWas != 0)
 	before := m.value(f.Bot, f.Thing.Market, nil)
 	asked := SecondOrder{Bot: f.Bot, Thing: f.Thing, Buys: f.Buys, Quantity: f.Quantity}
 	opens := sub(f.Quantity, smaller(f.Quantity, m.room(&asked, nil)))
@@ -161,7 +169,16 @@ func (m *Second) book(f *SecondFill, reinstated bool) Answer {
 		m.markFill(n, f, within, before, mark)
 	}
 	var shrunk []int
-	if p := m.permitOf(f); p != nil {
+	m.items[n].within = within && f.Permit != 0
+	if p := m.permitOf(f); asWas != 0 {
+		m.items[n].permit = asWas
+		for k := range m.permits {
+			if m.permits[k].ID == asWas {
+				m.permits[k].complete = m.permits[k].Left.Sign() == 0
+			}
+		}
+	} else if p != nil {
+		m.items[n].permit = p.ID
 		shrunk = m.use(p, f, opens)
 	}
 	if reinstated {
@@ -240,7 +257,7 @@ func (m *Second) permitOf(f *SecondFill) *SecondPermit {
 
 // flag returns the flags of a fill, and whether it is within a permit: "Within a permit
 // means market, side, quantity and price."
-func (m *Second) flag(f *SecondFill) (flags []string, within bool) {
+func (m *Second) flag(f *SecondFill, asWas bool) (flags []string, within bool) {
 	is := func(flag string, when bool) {
 		if when {
 			flags = append(flags, flag)
@@ -248,6 +265,8 @@ func (m *Second) flag(f *SecondFill) (flags []string, within bool) {
 	}
 	p := m.permitOf(f)
 	switch {
+	case asWas:
+		within = true
 	case f.Permit == 0:
 		is("no_permit", true)
 	case p == nil:
@@ -283,10 +302,11 @@ func (m *Second) flag(f *SecondFill) (flags []string, within bool) {
 func (m *Second) wayOut(f *SecondFill, p *SecondPermit) bool {
 	asked := SecondOrder{Bot: f.Bot, Thing: f.Thing, Buys: f.Buys, Quantity: f.Quantity}
 	bot, operator := m.allowed(f.Bot)
-	if p.uncovers || f.ByOperator {
+	uncovers := p != nil && p.uncovers
+	if uncovers || f.ByOperator {
 		bot = operator
 	}
-	reduces := !less(m.room(&asked, nil), f.Quantity) || p.uncovers && !less(p.closing, f.Quantity)
+	reduces := !less(m.room(&asked, nil), f.Quantity) || uncovers && !less(p.closing, f.Quantity)
 	return reduces && bot == reduce
 }
 
@@ -363,6 +383,11 @@ func (m *Second) Void(id SecondFillID) Answer {
 		m.voidFee(n)
 		before, cash := m.value(f.bot, f.thing.Market, nil), m.held(f.bot, f.thing).cash
 		m.items[n].voided, m.stakes = true, nil
+		for k := range m.permits {
+			if m.permits[k].ID == m.items[n].permit {
+				m.permits[k].complete = false
+			}
+		}
 		cash = sub(sub(m.held(f.bot, f.thing).cash, cash), f.paid)
 		m.markVoid(n, before, sub(before, cash))
 		m.relabel(f.bot, f.thing)

@@ -556,6 +556,10 @@ func (m *Second) unfinished(id string) bool {
 				holds = holds || m.quantity(id, p.Thing).Sign() != 0
 			}
 		}
-		return !complete && (live || holds)
+		// A leg whose fill can be voided is not complete.
+		loose := slices.ContainsFunc(m.items, func(f item) bool {
+			return f.provisional && !f.voided && slices.Contains(a.permits, f.permit)
+		})
+		return loose || !complete && (live || holds)
 	})
 }
