@@ -248,6 +248,10 @@ func (c SignOrder) refusedByClock(d *portfolio.Decision) error {
 	return d.SignatureRefusedByClock(c.Permit)
 }
 
+func (c ChangeLimits) refusedByClock(d *portfolio.Decision) error {
+	return d.LimitsRefusedByClock(c.Limits, c.Adopt)
+}
+
 func (c RequestOverride) refusedByClock(d *portfolio.Decision) error {
 	return d.OverrideRefusedByClock(c.Kind)
 }

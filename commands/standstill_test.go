@@ -79,6 +79,55 @@ func TestWhatAWrongClockRefuses(t *testing.T) {
 	m.check()
 }
 
+// "A wall clock behind the last record by more than 2 s still takes facts, marks and
+// everything that stops or reduces, with the last record's time and a flag": a tighter limit
+// is taken, and may trip; one that is looser opens, and so does one of both.
+func TestATighterLimitPassesAWrongClock(t *testing.T) {
+	for _, tt := range []struct {
+		back, behind time.Duration
+	}{
+		{2*time.Second - time.Millisecond, 0}, {2 * time.Second, 0}, {2*time.Second + time.Millisecond, 2*time.Second + time.Millisecond},
+	} {
+		m := newTwoClocks(t)
+		m.opened("a")
+		m.must(alice, ChangeLimits{Limits: []byte(`{}`), Reason: "second edition", Adopt: true})
+		m.must(olga, RecordFee{Bot: "a", Amount: dec("100"), Kind: domain.FeeTrading})
+		last := m.records()[len(m.records())-1]
+		m.clock.add(-tt.back)
+		refused := []string{
+			`{"max_daily_loss_pct":"0.06"}`, `{"max_daily_loss_pct":"0.04","max_bot_drawdown_pct":"0.3"}`,
+			`{"max_daily_loss_pct":"0.04","daily_loss_tz":"Europe/Berlin"}`, `{"max_order_usd":"5","fee_bps":"1"}`,
+		}
+		if tt.behind == 0 {
+			refused = nil
+		}
+		for _, patch := range refused {
+			_, err := m.do(alice, uuid.NewString(), ChangeLimits{Limits: []byte(patch), Reason: "x"})
+			requireCode(t, domain.CodeClock, err)
+			require.ErrorContains(t, err, "A change that only tightens limits is accepted meanwhile")
+		}
+		a := m.must(alice, ChangeLimits{Limits: []byte(`{"max_bot_drawdown_pct":"0.1"}`), Reason: "tighter"})
+		require.Equal(t, domain.Duration(tt.behind), a.ClockBehind)
+		recs := m.records()
+		recs = recs[last.Revision+1:]
+		require.Equal(t, domain.LimitsChangedType, recs[0].Type)
+		require.Equal(t, domain.BreakerTrippedType, recs[1].Type, "a loss of 10 %")
+		for _, rec := range recs {
+			require.Equal(t, last.Time, rec.Time, "the last record's time")
+			meta, err := domain.DecodeMetadata(rec.Metadata)
+			require.NoError(t, err)
+			require.Equal(t, domain.Duration(tt.behind), meta.ClockBehind)
+		}
+		_, err := m.do(alice, uuid.NewString(), ChangeLimits{Limits: []byte(`{"max_bot_drawdown_pct":"0.2"}`), Reason: "looser again"})
+		if tt.behind > 0 {
+			requireCode(t, domain.CodeClock, err)
+		} else {
+			require.NoError(t, err)
+		}
+		m.check()
+	}
+}
+
 // "With today's meaning of opening and reducing": an order that only closes a position is
 // accepted; one that opens, even in part, is not, and neither is an arbitrage.
 func TestClosingPassesAWrongClock(t *testing.T) {

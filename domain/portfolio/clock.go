@@ -217,6 +217,26 @@ func (d *Decision) SignatureRefusedByClock(permit string) error {
 	return d.RefusedByClock()
 }
 
+// LimitsRefusedByClock refuses a change of the limits unless it only tightens them, which
+// reduces what may be opened. Under the first edition it refuses every change, as before.
+func (d *Decision) LimitsRefusedByClock(patch json.RawMessage, adopt bool) error {
+	refused := d.RefusedByClock()
+	if refused == nil || adopt || !d.s.Policy.Second() {
+		return refused
+	}
+	p, err := patched(d.s.Policy, patch)
+	if err != nil {
+		return nil //nolint:nilerr // the decision refuses it with the reason
+	}
+	key := notTightened(&d.s.Policy, &p)
+	if key == "" {
+		return nil
+	}
+	e := domain.Errorf(domain.CodeClock, "%v. A change that only tightens limits is accepted meanwhile, and %s is not tightened by this one", refused, key)
+	e.After = min(d.still.Behind, domain.Lasting)
+	return e
+}
+
 // OverrideRefusedByClock refuses every override request except for the clock.
 func (d *Decision) OverrideRefusedByClock(kind string) error {
 	if k, known := OverrideKindOf(kind); known && k.anyClock {

@@ -20,6 +20,26 @@ func loosenedSecond(old, now *domain.Policy) string {
 	return ""
 }
 
+// notTightened names a key in which a policy is not tighter than before, or the same. A key
+// that is no limit is never tighter.
+func notTightened(old, now *domain.Policy) string {
+	for _, same := range []struct {
+		key string
+		is  bool
+	}{
+		{"breaker_warn_at", old.BreakerWarnAt == now.BreakerWarnAt},
+		{"daily_loss_tz", old.DailyLossTZ == now.DailyLossTZ},
+		{"fee_bps", old.FeeBPS == now.FeeBPS},
+		{"paper_slippage_bps", old.PaperSlippageBPS == now.PaperSlippageBPS},
+		{"rules", old.Rules == now.Rules},
+	} {
+		if !same.is {
+			return same.key
+		}
+	}
+	return loosenedSecond(old, now)
+}
+
 // looserSecond lists, beside those, what the second edition counts as a limit.
 var looserSecond = []looserRule{
 	{"max_order_usd", func(a, b *domain.Policy) bool { return higher(a.MaxOrderUSD, b.MaxOrderUSD) }},

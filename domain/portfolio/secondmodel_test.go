@@ -765,18 +765,22 @@ func (w *twins) limits(string, domain.Instrument) {
 		`{"max_bot_drawdown_pct":"0.2"}`, `{"max_bot_drawdown_pct":"0.999"}`, `{"max_daily_loss_pct":"0.04"}`, `{"max_consecutive_losses":2}`, `{"max_consecutive_losses":100}`,
 		`{"position_dust_usd":"0.5"}`, `{"position_dust_usd":"0"}`, `{"min_capital":"0"}`, `{"min_capital":"5"}`, `{"min_capital":"50"}`, `{"mark_collar":"0.1"}`, `{"mark_collar":"0"}`,
 		`{"while_tripped":"reduce"}`, `{"while_tripped":"nothing"}`, `{"close_positions_on_trip":true}`, `{"max_market_usd":"10"}`, `{"max_orders_per_day":2}`, `{"market_cooldown":"2h"}`,
+		`{"max_daily_loss_pct":"0.01","max_bot_drawdown_pct":"0.999"}`, `{"max_bot_drawdown_pct":"0.01","max_market_usd":"1"}`,
 		`{"registered_only":true}`, `{"registered_only":false}`, `{"mark_max_age":"10s"}`, `{"loss_dust":"0.2"}`, `{"blocked_zones":[]}`, `{"breaker_stops":"bot"}`, `{"mark_confirm_after":"20s"}`,
 	)
-	if _, behind := w.s.ClockAt(w.wall); behind > 0 {
-		return
-	}
 	p, err := Patched(w.s.Policy, []byte(patch))
 	require.NoError(w, err)
-	two := w.live && one(w, true, false)
+	_, behind := w.s.ClockAt(w.wall)
+	two := w.live && one(w, true, false) && behind == 0
 	w.says("limits %s, two %v", patch, two)
 	a := w.m.Change(rulesOfModel(&p), two)
 	if !two {
-		w.same(a, w.engine(olga, false, func(d *Decision) error { return d.ChangeLimits([]byte(patch), "x") }))
+		w.same(a, w.engine(olga, false, func(d *Decision) error {
+			if err := d.LimitsRefusedByClock([]byte(patch), false); err != nil {
+				return err
+			}
+			return d.ChangeLimits([]byte(patch), "x")
+		}))
 		return
 	}
 	w.same(a, w.byTwo(domain.OverrideLimits, patch))

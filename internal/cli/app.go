@@ -25,6 +25,7 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
+	"pets/commands"
 	"pets/domain"
 	"pets/internal/columns"
 	"pets/internal/config"
@@ -81,6 +82,8 @@ type App struct {
 	KeyGiven bool   // it was given: an earlier run may have sent the same
 	sent     bool   // a command was on its way
 	replayed bool   // what was answered last was recorded under the key before
+
+	tripped []commands.Answer // to what tripped something, and this is not said yet
 
 	// CustodyPace is how often a server looks after transfers, and how soon it compares a
 	// difference again, for tests; 0 means custody's defaults.
@@ -378,21 +381,22 @@ const (
 var topics = []topic{LookBack, Operate, MoneyTopic, KeysTopic, SetUp}
 
 // Under assigns commands to a topic.
-func Under(t topic, commands ...*cobra.Command) []*cobra.Command {
-	for _, c := range commands {
+func Under(t topic, all ...*cobra.Command) []*cobra.Command {
+	for _, c := range all {
 		c.GroupID = string(t)
 	}
-	return commands
+	return all
 }
 
 // RunCommands runs the command line with these commands and returns its exit status.
-func (a *App) RunCommands(ctx context.Context, args []string, commands ...*cobra.Command) int {
+func (a *App) RunCommands(ctx context.Context, args []string, all ...*cobra.Command) int {
 	a.Columns, a.Arguments = a.columnsOf(a.Err), args
-	root := a.Root(commands...)
+	root := a.Root(all...)
 	root.SetArgs(args)
 	root.SetOut(a.Out)
 	root.SetErr(a.Err)
 	command, err := root.ExecuteContextC(ctx)
+	a.tellTripped()
 	a.forgetClient()
 	err = stopSaid(command, err)
 	switch {
@@ -425,7 +429,7 @@ func stopSaid(command *cobra.Command, err error) error {
 }
 
 // Root returns the root command with these commands below it.
-func (a *App) Root(commands ...*cobra.Command) *cobra.Command {
+func (a *App) Root(all ...*cobra.Command) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "pets",
 		Short:         "An event-sourced ledger and risk engine for trading bots",
@@ -448,7 +452,7 @@ func (a *App) Root(commands ...*cobra.Command) *cobra.Command {
 	for _, t := range topics {
 		root.AddGroup(&cobra.Group{ID: string(t), Title: strings.ToUpper(string(t))})
 	}
-	root.AddCommand(commands...)
+	root.AddCommand(all...)
 	root.SetHelpCommandGroupID(string(SetUp))
 	root.SetHelpFunc(a.help)
 	root.SetUsageTemplate(a.usageTemplate(root))

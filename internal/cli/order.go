@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -57,6 +58,7 @@ type said struct {
 
 func (a *App) done(answer commands.Answer, note *domain.CommandNoted, what string) error {
 	if a.JSON {
+		a.sayTripped(a.Notes(), answer)
 		return Told(what, a.PrintJSON(said{answer, a.replayed, note}))
 	}
 	if note != nil {
@@ -75,9 +77,7 @@ func (a *App) done(answer commands.Answer, note *domain.CommandNoted, what strin
 	for _, d := range answer.Directives {
 		p.Line("  %s", Directed(d))
 	}
-	if !a.replayed {
-		a.sayTripped(p, answer)
-	}
+	a.sayTripped(p, answer)
 	return Told(what, p.Err)
 }
 
@@ -85,26 +85,42 @@ func (a *App) done(answer commands.Answer, note *domain.CommandNoted, what strin
 const trippedWithin = 5 * time.Second
 
 // sayTripped says to who sent a command that it tripped breakers, what that stopped, and what to do
-// next. A stop that a person engages is said by its own command.
+// next. A stop that a person engages is said by its own command. It is said again to who repeats a
+// command under its key: the first answer may have been lost.
 func (a *App) sayTripped(p *Printer, answer commands.Answer) {
-	first := slices.IndexFunc(answer.Events, func(e commands.EventRef) bool { return isTrip(e.Type) })
+	a.tripped = nil // it is said now
+	first := tripIn(answer.Events)
 	if first < 0 {
 		return
 	}
-	breakers, stop := a.tripsOf(answer, answer.Events[first].Revision)
-	if len(breakers) == 0 { // they cannot be read
-		breakers = []string{fmt.Sprintf("a breaker (revision %d)", answer.Events[first].Revision)}
-	}
-	const most = 5
-	if more := len(breakers) - most; more > 0 {
-		breakers = append(breakers[:most], fmt.Sprintf("%d more", more))
-	}
-	p.Line("  TRIPPED by this: %s", strings.Join(breakers, ", "))
-	if stop != "" {
-		p.Line("  EMERGENCY STOP engaged by this: %s", stop)
+	trips := a.tripsOf(answer, answer.Events[first].Revision)
+	trips.Unread(answer.Events)
+	for _, words := range trips.Words() {
+		p.Line("  %s", words)
 	}
 	p.Say(2, "What is stopped, and what to do next:")
 	a.Command(p, "state")
+}
+
+// SayTripped is sayTripped for a command that prints its answer by itself.
+func (a *App) SayTripped(p *Printer, revision uint64, events []commands.EventRef) {
+	a.sayTripped(p, commands.Answer{Revision: revision, Events: events})
+}
+
+// noteTripped remembers the answer to a command that tripped something, until that is said.
+func (a *App) noteTripped(raw []byte) {
+	var answer commands.Answer
+	if json.Unmarshal(raw, &answer) == nil && HasTripped(answer.Events) {
+		a.tripped = append(a.tripped, answer)
+	}
+}
+
+// tellTripped says at the end of a run, on standard error, what no command has said: whatever was
+// asked for, who trips something has to know.
+func (a *App) tellTripped() {
+	for _, answer := range a.tripped {
+		a.sayTripped(a.Notes(), answer)
+	}
 }
 
 func isTrip(eventType string) bool {
@@ -112,32 +128,72 @@ func isTrip(eventType string) bool {
 	return name == domain.EventName(domain.BreakerTrippedType) || name == domain.EventName(domain.BreakersTrippedType)
 }
 
-// tripsOf names the breakers that a command tripped, and the kind of the emergency stop that it
-// engaged. first is the revision of the first trip.
-func (a *App) tripsOf(answer commands.Answer, first uint64) (breakers []string, stop string) {
-	add := func(e domain.Event) {
-		for _, e := range domain.Flatten(e) {
-			switch e := e.(type) {
-			case *domain.BreakerTripped:
-				name := e.Breaker
-				if e.Bot != "" {
-					name += " of " + e.Bot
-				}
-				breakers = append(breakers, name)
-			case *domain.EmergencyStopEngaged:
-				stop = e.Kind
+// tripIn is the place of the first trip in what a command recorded, −1 if it has tripped nothing.
+func tripIn(events []commands.EventRef) int {
+	return slices.IndexFunc(events, func(e commands.EventRef) bool { return isTrip(e.Type) })
+}
+
+// HasTripped reports that a command tripped something.
+func HasTripped(events []commands.EventRef) bool { return tripIn(events) >= 0 }
+
+// Trips are the breakers that a command tripped, and the kind of the emergency stop that this
+// engaged.
+type Trips struct {
+	breakers []string
+	stop     string
+}
+
+// Add takes in what an event has tripped, or engaged.
+func (t *Trips) Add(e domain.Event) {
+	for _, e := range domain.Flatten(e) {
+		switch e := e.(type) {
+		case *domain.BreakerTripped:
+			name := e.Breaker
+			if e.Bot != "" {
+				name += " of " + e.Bot
 			}
+			t.breakers = append(t.breakers, name)
+		case *domain.EmergencyStopEngaged:
+			t.stop = e.Kind
 		}
 	}
+}
+
+// Unread names trips that the answer has, and that could not be read.
+func (t *Trips) Unread(events []commands.EventRef) {
+	if first := tripIn(events); first >= 0 && len(t.breakers) == 0 {
+		t.breakers = []string{fmt.Sprintf("a breaker (revision %d)", events[first].Revision)}
+	}
+}
+
+// Words say it, a line each; there are none if nothing is tripped.
+func (t *Trips) Words() []string {
+	if len(t.breakers) == 0 {
+		return nil
+	}
+	const most = 5
+	names := t.breakers
+	if more := len(names) - most; more > 0 {
+		names = append(slices.Clone(names[:most]), fmt.Sprintf("%d more", more))
+	}
+	words := []string{"TRIPPED by this: " + strings.Join(names, ", ")}
+	if t.stop != "" {
+		words = append(words, "EMERGENCY STOP engaged by this: "+t.stop)
+	}
+	return words
+}
+
+// tripsOf reads what a command tripped. first is the revision of the first trip.
+func (a *App) tripsOf(answer commands.Answer, first uint64) (trips Trips) {
 	if decoded := answer.Decoded(); decoded != nil {
 		for _, e := range decoded {
-			add(e)
+			trips.Add(e)
 		}
-		return breakers, stop
+		return trips
 	}
 	for _, e := range answer.Events {
 		if domain.EventName(e.Type) == domain.EventName(domain.EmergencyStopEngagedType) {
-			stop = domain.StopPortfolioDrawdown // the only kind that a trip engages
+			trips.stop = domain.StopPortfolioDrawdown // the only kind that a trip engages
 		}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), trippedWithin)
@@ -148,11 +204,11 @@ func (a *App) tripsOf(answer commands.Answer, first uint64) (breakers []string, 
 			return errOver
 		}
 		if e, err := domain.Decode(line.Type, line.Data); err == nil && isTrip(line.Type) {
-			add(e)
+			trips.Add(e)
 		}
 		return nil
 	}) // who may not see them is told that there are some
-	return breakers, stop
+	return trips
 }
 
 var errOver = errors.New("what the command recorded is read")

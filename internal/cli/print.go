@@ -90,14 +90,15 @@ func widest(cells []string) int {
 	return width
 }
 
-// squeeze narrows the widest squeezable column until the table fits or no column can give
+// squeeze narrows the widest squeezable columns until the table fits or no column can give
 // more.
 func squeeze(heading []string, columns [][]string, widths []int, width int) {
 	total := -gap
 	for _, w := range widths {
 		total += w + gap
 	}
-	for total > width {
+	squeezed := map[int]bool{}
+	for ; total > width; total-- {
 		most := -1
 		for c, name := range heading {
 			least, may := squeezable[name]
@@ -106,14 +107,75 @@ func squeeze(heading []string, columns [][]string, widths []int, width int) {
 			}
 		}
 		if most < 0 {
-			return
+			break
 		}
-		less := min(total-width, widths[most]-squeezable[heading[most]])
-		widths[most], total = widths[most]-less, total-less
-		for i, cell := range columns[most] {
-			columns[most][i] = middle(cell, widths[most])
+		widths[most], squeezed[most] = widths[most]-1, true
+	}
+	for c := range squeezed {
+		columns[c] = toldApart(columns[c], widths[c])
+		widths[c] = widest(columns[c])
+	}
+}
+
+// toldApart cuts cells to a width so that those that differ still do: two markets that differ
+// in the middle of their names must not look alike. Where that is not possible, they stay a
+// little wider.
+func toldApart(cells []string, width int) []string {
+	for ; ; width++ {
+		short, of := map[string]string{}, map[string]string{}
+		apart(slices.Compact(slices.Sorted(slices.Values(cells))), width, 0, short)
+		clash := false
+		for cell, cut := range short {
+			other, taken := of[cut]
+			clash, of[cut] = clash || taken && other != cell, cell
+		}
+		if clash {
+			continue
+		}
+		out := make([]string, len(cells))
+		for i, cell := range cells {
+			out[i] = short[cell]
+		}
+		return out
+	}
+}
+
+// apart cuts the cells of a group that are alike up to a place. Those that still look alike
+// then are cut so that the first place where they differ is seen.
+func apart(group []string, width, place int, short map[string]string) {
+	alike := map[string][]string{}
+	for _, cell := range group {
+		cut := middle(cell, width)
+		if r := []rune(cell); place > 0 && len(r) > width {
+			const head = 3
+			rest := min(place, len(r)-(width-head-1))
+			cut = string(r[:head]) + "…" + middle(string(r[rest:]), width-head-1)
+		}
+		short[cell] = cut
+		alike[cut] = append(alike[cut], cell)
+	}
+	for _, cells := range alike {
+		if p := commonRunes(cells); len(cells) > 1 && p > place {
+			apart(cells, width, p, short)
 		}
 	}
+}
+
+// commonRunes is in how many runes at their beginning all cells agree.
+func commonRunes(cells []string) int {
+	first := []rune(cells[0])
+	n := len(first)
+	for _, cell := range cells[1:] {
+		r := []rune(cell)
+		n = min(n, len(r))
+		for i := range n {
+			if r[i] != first[i] {
+				n = i
+				break
+			}
+		}
+	}
+	return n
 }
 
 // telling returns how many leading columns tell the rows apart: 1 or 2, and 1 if neither
@@ -340,7 +402,7 @@ func Instrument(market, outcome string) string {
 	if outcome == "" {
 		return market
 	}
-	return market + "/" + middle(outcome, 12)
+	return market + "/" + outcome
 }
 
 // command prints the words of one; what does not fit goes on below, after a backslash. A flag

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -109,4 +110,34 @@ func TestCommandsArePrintedWhole(t *testing.T) {
 			require.False(t, strings.HasSuffix(line, "--hash") || strings.HasSuffix(line, "pets"), line)
 		}
 	}
+}
+
+// Two names that differ anywhere are told apart in a table, however narrow it is.
+func TestWhatIsCutStillDiffers(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("will-it-rain-in-london-on-the-first-day-of-", 2)
+	cells := []string{"MARKET", "eth/NO", long + "may/YES", long + "may/NO", long + "march/YES", "x" + long + "may/YES", long + "may/YES"}
+	for i := range 40 { // in the middle, where the cut is
+		cells = append(cells, fmt.Sprintf("%s%02d-%s/YES", long, i, long))
+	}
+	for width := 12; width < 100; width += 11 {
+		cut := toldApart(cells, width)
+		of := map[string]string{}
+		for i, cell := range cells {
+			require.LessOrEqual(t, len([]rune(cut[i])), width, "%s", cell)
+			if other, is := of[cut[i]]; is {
+				require.Equal(t, other, cell, "both are %s", cut[i])
+			}
+			of[cut[i]] = cell
+		}
+		require.Equal(t, []string{"MARKET", "eth/NO"}, cut[:2], "what fits stays whole")
+	}
+	// More names than a width has room for: it is widened.
+	cells = []string{"MARKET"}
+	for i := range 3000 {
+		cells = append(cells, fmt.Sprintf("%s%04d-%s%04d", long, i/50, long, i%50))
+	}
+	cut := toldApart(cells, 12)
+	require.Len(t, slices.Compact(slices.Sorted(slices.Values(cut))), len(cells))
+	require.Less(t, widest(cut), 24)
 }

@@ -355,7 +355,27 @@ func (a *App) send(ctx context.Context, o client.Options, method, path string, b
 		return json.Unmarshal(raw, into)
 	}
 	a.sent, a.replayed = true, false
-	return c.Send(ctx, method, path, cmp.Or(a.Again, uuid.NewString()), body, into)
+	if into == nil {
+		return c.Send(ctx, method, path, cmp.Or(a.Again, uuid.NewString()), body, nil)
+	}
+	seen := seen{into: into}
+	err = c.Send(ctx, method, path, cmp.Or(a.Again, uuid.NewString()), body, &seen)
+	if err == nil {
+		a.noteTripped(seen.raw)
+	}
+	return err
+}
+
+// seen is an answer that is read into something, and kept.
+type seen struct {
+	into any
+	raw  []byte
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (s *seen) UnmarshalJSON(raw []byte) error {
+	s.raw = slices.Clone(raw)
+	return json.Unmarshal(raw, s.into)
 }
 
 // ToServer sends one request to the server of this run, with PETS_KEY.

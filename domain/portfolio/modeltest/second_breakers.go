@@ -205,7 +205,12 @@ func (m *Second) Change(rules SecondRules, two bool) Answer {
 				*n = zero
 			}
 		}
-		if m.live && !two && m.Rules.loosened(rules) {
+		switch looser := m.Rules.loosened(rules); {
+		// "still takes … everything that stops or reduces": a limit that is tighter, and
+		// nothing beside it. "Limits that loosen are what opens."
+		case m.behind() && (two || looser || m.Rules.WarnAt.Cmp(rules.WarnAt) != 0 || m.Rules.FeeBPS.Cmp(rules.FeeBPS) != 0):
+			return refuse("clock")
+		case m.live && !two && looser:
 			return refuse("denied")
 		}
 		m.Rules = rules

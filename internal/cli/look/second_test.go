@@ -3,6 +3,7 @@ package look_test
 import (
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pets/internal/cli"
+	"pets/internal/cli/clitest"
 	"pets/internal/pets/petstest"
 )
 
@@ -225,4 +227,37 @@ func TestTheSecondEditionIsAdopted(t *testing.T) {
 	require.Contains(t, squeezed(s.Ok("limits", "adopt", "--reason", "again", "--yes")), "there is nothing to adopt")
 	s.Fails(1, []string{"never go back"}, "limits", "set", "rules=1", "--reason", "x")
 	require.NotContains(t, s.Ok("limits"), "adopt")
+}
+
+// Two markets with long names, and two bots, are told apart in any width, and where the output
+// is no terminal.
+func TestPermitsOfMarketsWithLongNames(t *testing.T) {
+	t.Parallel()
+	s, _ := secondEdition(t)
+	markets := []string{
+		"will-the-temperature-in-berlin-be-above-30-degrees-on-july-01-2026-by-noon", "will-the-temperature-in-berlin-be-above-30-degrees-on-july-02-2026-by-noon",
+	}
+	bots := []string{"market-maker-of-weather-1-north", "market-maker-of-weather-2-north"}
+	for _, b := range bots {
+		s.Ok("bot", "add", b, "--capital", "1000")
+		s.Ok("start", b)
+		for _, m := range markets {
+			s.Ok("permit", "ask", "--bot", b, "--market", m, "--outcome", "YES", "--side", "buy", "--quantity", "10", "--limit-price", "0.4")
+		}
+	}
+	for _, columns := range []string{"40", "80", "120", ""} {
+		s.SetEnv("COLUMNS", columns)
+		names := map[string]bool{}
+		for line := range strings.Lines(s.Ok("permits")) {
+			for _, word := range strings.Fields(line) {
+				if strings.HasPrefix(word, "wil") || strings.HasPrefix(word, "mar") {
+					names[word] = true
+				}
+			}
+		}
+		require.Len(t, names, len(markets)+len(bots), "in %s columns: %v", columns, names)
+		if width, err := strconv.Atoi(columns); err == nil {
+			clitest.Fits(t, width, s.Ok("permits"))
+		}
+	}
 }

@@ -211,7 +211,7 @@ func botStatRows(bots []projections.BotStats) [][]string {
 	rows := [][]string{{"BOT", "W/L/N", "WIN RATE", "FACTOR", "NET P&L", "FEES", "STREAK", "MAX DD", "AT MARKS"}}
 	for _, b := range bots {
 		rows = append(rows, []string{
-			cli.Cut(b.Bot, 16), fmt.Sprintf("%d/%d/%d", b.Wins, b.Losses, b.Neutral),
+			b.Bot, fmt.Sprintf("%d/%d/%d", b.Wins, b.Losses, b.Neutral),
 			optional(b.WinRate, cli.Percent), optional(b.ProfitFactor, factor), cli.Money(b.NetPnL), cli.Money(b.Fees),
 			fmt.Sprint(b.LongestLossStreak), cli.Percent(b.MaxDrawdown.Ratio), cli.Percent(b.MaxDrawdownMarked.Ratio),
 		})

@@ -83,7 +83,7 @@ func tradeRows(all []projections.Trade) [][]string {
 			result += " (revised)"
 		}
 		rows = append(rows, []string{
-			fmt.Sprint(t.Number), cli.Clock(t.ClosedAt), cli.Cut(t.Bot, 12), cli.Instrument(t.Market, t.Outcome),
+			fmt.Sprint(t.Number), cli.Clock(t.ClosedAt), t.Bot, cli.Instrument(t.Market, t.Outcome),
 			cli.Money(t.Quantity), cli.Money(t.PnL), result,
 		})
 	}

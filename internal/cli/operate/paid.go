@@ -221,9 +221,6 @@ func (a *app) sayPaid(ctx context.Context, r *paidRecord) error {
 	for i := range r.tripped {
 		p.Say(2, "%s", replay.Describe(&r.tripped[i]))
 	}
-	if p.Err == nil && len(r.tripped) > 0 {
-		return a.Next("see what to do about what has tripped", "state")
-	}
 	return p.Err
 }
 

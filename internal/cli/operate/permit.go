@@ -182,6 +182,7 @@ func (a *app) printPermit(v *permitAnswer, legs []commands.Leg) error {
 	for _, d := range v.Directives {
 		p.Line("  %s", cli.Directed(d))
 	}
+	a.SayTripped(p, v.Revision, v.Events)
 	if p.Err == nil && v.Allowed && !v.Preview && v.Fill == nil && len(v.Legs) == 0 {
 		return a.Next("place the order; once it rests at the venue", "permit", "place", v.PermitID)
 	}

@@ -1,6 +1,8 @@
 package operate_test
 
 import (
+	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -212,4 +214,34 @@ func TestAnOrderIsAskedForWithAGroupAndATimeInForce(t *testing.T) {
 	require.Equal(t, 2, strings.Count(list, "group exit"), list)
 	require.Equal(t, 1, strings.Count(list, "fok"), list)
 	s.Fails(1, []string{"--time-in-force "}, "permit", "ask", "--bot", "beta", "--market", "cup", "--outcome", "A", "--side", "buy", "--quantity", "10", "--limit-price", "0.3", "--time-in-force", "day")
+}
+
+// "What that closes counts with the bot's next result in the market": it is found also where
+// the bot has closed more trades than a server puts into one part of an answer.
+func TestASettlementReadsAllParts(t *testing.T) {
+	t.Parallel()
+	s, p := second(t)
+	s.Ok(bought("alpha", "cup", "A", "10", "0.3", "v-1")...)
+	s.Ok(bought("alpha", "cup", "B", "10", "0.2", "v-2")...)
+	s.Ok(bought("beta", "cup", "B", "10", "0.1", "v-3")...)
+	var lines []string
+	for i := range 1001 {
+		lines = append(lines, fmt.Sprintf(`{"command":"record_trade","body":{"bot":"alpha","market":"m","pnl":"0.001","trade_id":"t-%d"}}`, i))
+	}
+	s.Ok("batch", batchOf(s, lines[:500]...))
+	s.Ok("batch", batchOf(s, lines[500:]...))
+	b := standsBetween(t, p)
+	parts := 0
+	b.asked = func(r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/trades") {
+			parts++
+		}
+	}
+	require.Contains(t, squeezed(s.Ok("settle", "cup", "A", "0")), "later: alpha still holds something of the market")
+	out := squeezed(s.Ok("--server", b.address, "settle", "cup", "--payouts", "A=0,B=1,C=0"))
+	require.Equal(t, 2, parts, "one part has them all: the test shows nothing")
+	require.Contains(t, out, "alpha 10 B 10 5 win", "−3 of A and 8 of B")
+	require.Contains(t, out, "beta 10 B 10 9 win")
+	out = squeezed(s.Ok("correct", "cup", "--void", "--reason", "called off"))
+	require.Regexp(t, `alpha 5 0 \d+ t\d+,t\d+`, out)
 }

@@ -165,11 +165,12 @@ func (a *app) warnOfBatch(ctx context.Context, all map[int]done) (unchanged int,
 		}
 	}
 	if known.missed > 0 {
-		err = cmp.Or(err, a.warn("", fmt.Sprintf("not looked at: %d: how fills were flagged, and what was voided or settled, cannot be read: %v; see %s", known.missed, known.why, a.Typed("events"))))
+		err = cmp.Or(err, a.warn("", fmt.Sprintf("not looked at: %d: %s, cannot be read: %v; see %s", known.missed, inRecords, known.why, a.Typed("events"))))
 	}
 	if known.before > 0 {
-		err = cmp.Or(err, a.warn("", fmt.Sprintf("not looked at: %d that were recorded before: how fills were flagged, and what was voided or settled, is in %s", known.before, a.Typed("events"))))
+		err = cmp.Or(err, a.warn("", fmt.Sprintf("not looked at: %d that were recorded before: %s, is in %s", known.before, inRecords, a.Typed("events"))))
 	}
+	err = cmp.Or(err, a.warnOfTrips(known.trips, before))
 	a.warnOfMoney(ctx, all)
 	said := map[string]bool{}
 	for _, i := range places {
@@ -181,6 +182,23 @@ func (a *app) warnOfBatch(ctx context.Context, all map[int]done) (unchanged int,
 		}
 	}
 	return unchanged, err
+}
+
+// inRecords is what only the records of a batch say.
+const inRecords = "how fills were flagged, what was voided or settled, and what has tripped"
+
+// warnOfTrips says which commands of a batch have tripped what.
+func (a *app) warnOfTrips(all map[int]*cli.Trips, before func(int) string) (err error) {
+	tripped := false
+	for _, i := range slices.Sorted(maps.Keys(all)) {
+		for _, words := range all[i].Words() {
+			err, tripped = cmp.Or(err, a.warn(before(i), words)), true
+		}
+	}
+	if tripped {
+		err = cmp.Or(err, a.warn("", "what is stopped, and what to do next: "+a.Typed("state")))
+	}
+	return err
 }
 
 // warnOfMoney warns of references that were recorded before, and of accounts that the money of

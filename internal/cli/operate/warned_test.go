@@ -22,11 +22,12 @@ import (
 )
 
 // between hands requests on to a server. answered may change the results of a batch; reads counts
-// the reads of events, which events answers if it is set.
+// the reads of events, which events answers if it is set; asked is told of every request.
 type between struct {
 	address  string
 	answered func(results []map[string]any)
 	events   http.HandlerFunc
+	asked    func(*http.Request)
 	reads    atomic.Int32
 }
 
@@ -34,7 +35,7 @@ func standsBetween(t *testing.T, p *petstest.Process) *between {
 	t.Helper()
 	there, err := url.Parse(p.URL)
 	require.NoError(t, err)
-	b := &between{answered: func([]map[string]any) {}}
+	b := &between{answered: func([]map[string]any) {}, asked: func(*http.Request) {}}
 	proxy := httputil.NewSingleHostReverseProxy(there)
 	proxy.ModifyResponse = func(r *http.Response) error {
 		if !strings.HasSuffix(r.Request.URL.Path, "/batch") {
@@ -51,6 +52,7 @@ func standsBetween(t *testing.T, p *petstest.Process) *between {
 		return err
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b.asked(r)
 		if strings.HasSuffix(r.URL.Path, "/events") {
 			b.reads.Add(1)
 			if b.events != nil {
@@ -110,7 +112,7 @@ func TestAShortAnswerIsLookedAt(t *testing.T) {
 	}
 }
 
-// "What it cannot read of them it counts as not looked at."
+// "What it cannot read of them it counts as not looked at": any of them may have tripped something.
 func TestWhatIsNotLookedAtIsCounted(t *testing.T) {
 	t.Parallel()
 	s, p := traded(t)
@@ -119,7 +121,7 @@ func TestWhatIsNotLookedAtIsCounted(t *testing.T) {
 	b.events = func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusForbidden) }
 	r := s.Run("--server", b.address, "batch", batchOf(s, voids, settles, deposit7))
 	require.Equal(t, 0, r.Code, r.Err)
-	require.Contains(t, plain(r.Out), "not looked at: 2: how fills were flagged, and what was voided or settled, cannot be read: ")
+	require.Contains(t, plain(r.Out), "not looked at: 3: how fills were flagged, what was voided or settled, and what has tripped, cannot be read: ")
 }
 
 // "What it cannot read of them it counts as not looked at", and so it does what was recorded
@@ -162,7 +164,7 @@ func TestTheReadingOfWarningsIsBounded(t *testing.T) {
 	r := s.Run("--server", b.address, "batch", batchOf(s, voids, settles))
 	require.Equal(t, 0, r.Code, r.Err)
 	require.LessOrEqual(t, b.reads.Load(), int32(12))
-	require.Contains(t, plain(r.Out), "not looked at: 1: how fills were flagged, and what was voided or settled, cannot be read: too much was recorded meanwhile")
+	require.Contains(t, plain(r.Out), "not looked at: 1: how fills were flagged, what was voided or settled, and what has tripped, cannot be read: too much was recorded meanwhile")
 }
 
 // The reading ends, however long a server takes to answer.
@@ -173,7 +175,7 @@ func TestTheReadingOfWarningsTakesNoLongTime(t *testing.T) {
 	b.events = func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 	r := s.Run("--server", b.address, "batch", batchOf(s, voids, settles))
 	require.Equal(t, 0, r.Code, r.Err)
-	require.Contains(t, plain(r.Out), "not looked at: 2: how fills were flagged, and what was voided or settled, cannot be read: reading it takes too long")
+	require.Contains(t, plain(r.Out), "not looked at: 2: how fills were flagged, what was voided or settled, and what has tripped, cannot be read: reading it takes too long")
 }
 
 // An answer that was lost on the way makes no replay of what this run did itself: it is looked at.

@@ -31,7 +31,7 @@ func printMarkets(a *cli.App, all []portfolio.MarketHolding) error {
 	rows := [][]string{{"BOT", "MARKET", "COST", "VALUE", "PAYS AT LEAST", "AT MOST", "EXPOSURE"}}
 	for _, h := range all {
 		rows = append(rows, []string{
-			cli.Cut(h.Bot, 12), h.Market, cli.Money(h.Cost), cli.Money(h.Value), cli.Money(h.PayoffMin), cli.Money(h.PayoffMax), cli.Money(h.Exposure),
+			h.Bot, h.Market, cli.Money(h.Cost), cli.Money(h.Value), cli.Money(h.PayoffMin), cli.Money(h.PayoffMax), cli.Money(h.Exposure),
 		})
 	}
 	return a.Table(rows)

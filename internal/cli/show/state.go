@@ -202,7 +202,7 @@ func positionRows(all []projections.Position) [][]string {
 			mark = cli.Money(*p.Mark)
 		}
 		rows = append(rows, []string{
-			cli.Cut(p.Bot, 12), cli.Instrument(p.Market, p.Outcome), cli.Money(p.Quantity), cli.Money(p.Cost), mark, cli.Money(p.UnrealisedPnL), notes(&p),
+			p.Bot, cli.Instrument(p.Market, p.Outcome), cli.Money(p.Quantity), cli.Money(p.Cost), mark, cli.Money(p.UnrealisedPnL), notes(&p),
 		})
 	}
 	return rows
@@ -221,7 +221,7 @@ func PermitRows(all []projections.Permit) [][]string {
 			expires = cli.Clock(*p.ExpiresAt)
 		}
 		rows = append(rows, []string{
-			p.Permit, cli.Cut(p.Bot, 12), cli.Instrument(p.Market, p.Outcome), string(p.Side), cli.Money(p.Quantity), cli.Money(p.Left),
+			p.Permit, p.Bot, cli.Instrument(p.Market, p.Outcome), string(p.Side), cli.Money(p.Quantity), cli.Money(p.Left),
 			cli.Money(p.LimitPrice), cli.Money(p.Reserved), p.Status, expires,
 		})
 		if last := len(rows) - 1; special {
