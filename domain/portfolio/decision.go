@@ -106,7 +106,9 @@ func (d *Decision) due() {
 }
 
 func (d *Decision) add(e domain.Event) {
+	strayed := d.strayed(e)
 	d.s.Apply(domain.Stamp{Revision: d.s.Next, Time: d.now}, e)
+	d.nameStray(e, strayed)
 	d.events = append(d.events, e)
 	d.checkBalance(e)
 }

@@ -183,6 +183,12 @@ func (a *app) needsOfPermits(ctx context.Context, now *watched) ([]attention, er
 		})
 	}
 	for _, p := range v.Permits {
+		if p.WayOut && p.Reduces {
+			out = append(out, attention{
+				What: fmt.Sprintf("by permit %s an operator closes %s × %s for %s, and its fill is not reported: report it, or cancel the order and release the permit", p.Permit, p.Left, cli.Instrument(p.Market, p.Outcome), p.Bot),
+				Next: a.Advise("permit", "release", p.Permit),
+			})
+		}
 		if p.ExpiresAt != nil && p.ExpiresAt.Add(time.Minute).Before(a.Clock()()) {
 			out = append(out, attention{
 				What: fmt.Sprintf("the order of permit %s of %s should have ended at %s UTC. Look at the venue; if it does not rest there", p.Permit, p.Bot, cli.Clock(*p.ExpiresAt)),

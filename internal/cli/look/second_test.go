@@ -160,6 +160,39 @@ func TestStateShowsTheWayToFlat(t *testing.T) {
 	require.NotContains(t, state, "permit ask")
 }
 
+// "A person can always stop, and always get out": the printed way to flat leaves out what live orders
+// close already, so that they do not sell the same twice, and says how to close it otherwise.
+func TestTheWayToFlatLeavesOutWhatIsBeingClosed(t *testing.T) {
+	t.Parallel()
+	s, _ := secondEdition(t)
+	s.SetEnv("COLUMNS", "300")
+	keys := map[string]string{
+		"bot":      petstest.SecretPattern.FindString(s.Ok("apikey", "issue", "--user", "carl", "--role", "bot", "--bot", "alpha")),
+		"operator": petstest.SecretPattern.FindString(s.Ok("apikey", "issue", "--user", "olga", "--role", "operator")),
+	}
+	sells := func(role, quantity string) string {
+		s.SetEnv("PETS_KEY", keys[role])
+		defer s.SetEnv("PETS_KEY", petstest.AdminKey)
+		return regexp.MustCompile(`p\d+`).FindString(s.Ok("permit", "ask", "--bot", "alpha", "--market", "rain", "--outcome", "YES", "--side", "sell", "--quantity", quantity, "--limit-price", "0.2", "--reduce-only"))
+	}
+	takes := sells("bot", "150")
+	s.Ok("permit", "place", takes)
+	s.Ok("stop", "alpha", "--reason", "odd")
+	state := s.Ok("state")
+	require.Contains(t, state, takes+": alpha may sell 150 × rain/YES at 0.2; it rests at the venue")
+	require.Contains(t, squeezed(state), "cancel such an order at the venue first, and release its permit")
+	require.Contains(t, state, "--side sell --quantity 50 ")
+	out := sells("operator", "200")
+	state = s.Ok("state")
+	require.Contains(t, state, out+": alpha may sell 200 × rain/YES at 0.2; it is not placed yet, an operator's")
+	require.Contains(t, state, "pets permit release "+takes, "nothing is left for it to close")
+	require.NotContains(t, state, "permit ask")
+	require.Contains(t, squeezed(s.Run("status").Out), "by permit "+out+" an operator closes 200 × rain/YES for alpha")
+	s.Ok("permit", "release", takes)
+	s.Ok("permit", "release", out)
+	require.Contains(t, s.Ok("state"), "--side sell --quantity 200 ")
+}
+
 // "A person can always stop, and always get out": who stopped a bot, when and why is said, and how
 // it goes on, also when nothing else is stopped. What came late to a settled market is paid out by
 // settling it again.

@@ -206,6 +206,7 @@ func haltWords(halts []portfolio.Halt) string {
 // permit is asked for.
 func sayWaysToFlat(a *cli.App, p *cli.Printer, n nextSteps) {
 	var merges, settles, asks [][]string
+	var closing []projections.Permit
 	for _, b := range n.bots {
 		if _, operator := May(b.Halts); n.imported || len(b.Halts) == 0 || operator == portfolio.LeaveNothing {
 			continue
@@ -228,14 +229,17 @@ func sayWaysToFlat(a *cli.App, p *cli.Printer, n nextSteps) {
 				if !strings.HasPrefix(h.Outcome, "!") {
 					h.Quantity = h.Quantity.Sub(sets[h.Market])
 				}
-				if !h.Quantity.IsZero() {
+				taken := closingOf(h, n)
+				if h.Quantity = lessClosed(h, taken); !h.Quantity.IsZero() {
 					asks = append(asks, wayToFlat(h))
 				}
+				closing = append(closing, taken...)
 			}
 		}
 	}
 	sayEach(a, p, "What halted bots hold of a settled market came late; the same payouts again pay it out:", settles)
 	sayEach(a, p, "Complete sets of halted bots are merged at the venue, under the id that it gives, and recorded:", merges)
+	sayClosing(a, p, closing)
 	sayEach(a, p, "To close what a halted bot holds, an operator asks for the permit, places the order, and reports its fill:", asks)
 }
 
@@ -271,6 +275,80 @@ func settledAgain(h projections.Position) []string {
 		}
 		return append(words, "--payouts", strings.Join(pairs, ","))
 	}
+}
+
+// closingOf lists the live orders that close what a position holds: in an exclusive market of two
+// also purchases of the other outcome.
+func closingOf(h projections.Position, n nextSteps) []projections.Permit {
+	together := slices.ContainsFunc(n.markets, func(m portfolio.MarketHolding) bool { return m.Bot == h.Bot && m.Market == h.Market })
+	var all []projections.Permit
+	for _, p := range n.permits {
+		if !p.Reduces || p.Bot != h.Bot || p.Market != h.Market {
+			continue
+		}
+		same := p.Outcome == h.Outcome
+		if same && (p.Side == domain.Sell) == (h.Quantity.Sign() > 0) || !same && together && p.Side == domain.Buy && h.Quantity.Sign() > 0 && !holds(n, p) {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// holds reports whether the bot of an order holds, or is short of, its outcome: the order then
+// closes that.
+func holds(n nextSteps, p projections.Permit) bool {
+	return slices.ContainsFunc(n.positions, func(h projections.Position) bool {
+		return h.Bot == p.Bot && h.Market == p.Market && h.Outcome == p.Outcome && h.Quantity.Sign() < 0
+	})
+}
+
+// lessClosed is what is left of a position beside orders that close it: of a group the largest.
+func lessClosed(h projections.Position, orders []projections.Permit) domain.Decimal {
+	taken, groups := domain.Zero, map[string]domain.Decimal{}
+	for _, p := range orders {
+		if p.Group == "" {
+			taken = taken.Add(p.Left)
+			continue
+		}
+		groups[p.Group] = groups[p.Group].Max(p.Left)
+	}
+	for _, largest := range groups {
+		taken = taken.Add(largest)
+	}
+	left := h.Quantity.Abs().Sub(taken).Max(domain.Zero)
+	if h.Quantity.Sign() < 0 {
+		return left.Neg()
+	}
+	return left
+}
+
+// sayClosing names the orders that close a part already, and how to close it otherwise: two orders
+// for one holding would both be filled.
+func sayClosing(a *cli.App, p *cli.Printer, orders []projections.Permit) {
+	if len(orders) == 0 {
+		return
+	}
+	slices.SortStableFunc(orders, func(a, b projections.Permit) int {
+		return cmp.Or(cmp.Compare(len(a.Permit), len(b.Permit)), cmp.Compare(a.Permit, b.Permit))
+	})
+	orders = slices.CompactFunc(orders, func(a, b projections.Permit) bool { return a.Permit == b.Permit })
+	p.Say(2, "Live orders close this already, and it is left out below:")
+	for _, o := range orders[:min(len(orders), MostPrinted)] {
+		what := "rests at the venue"
+		if o.Status != "working" {
+			what = "is not placed yet"
+		}
+		if o.WayOut {
+			what += ", an operator's"
+		}
+		p.Line("    %s: %s may %s %s × %s at %s; it %s", o.Permit, o.Bot, o.Side, o.Left, cli.Instrument(o.Market, o.Outcome), o.LimitPrice, what)
+	}
+	if len(orders) > MostPrinted {
+		a.Command(p, "permits")
+	}
+	p.Say(2, "To close it otherwise, cancel such an order at the venue first, and release its permit: else both are filled, and the bot is short. Then look again:")
+	a.Command(p, "permit", "release", "PERMIT")
+	a.Command(p, "state")
 }
 
 func wayToFlat(h projections.Position) []string {
