@@ -38,6 +38,9 @@ type Answer struct {
 	// Refused are the marks of the request that were not taken, by their place in it; the
 	// others were taken.
 	Refused []domain.RefusedMark `json:"refused,omitempty"`
+	// WaitingMarks are the marks of what a breaker's scope holds that waited beyond the collar when
+	// it was reset: it was measured at the prices in force.
+	WaitingMarks []domain.ConfirmedMark `json:"waiting_marks,omitempty"`
 	// ClockBehind is by how much the wall clock was behind the last record. If it was, the
 	// command was recorded with that record's time.
 	ClockBehind domain.Duration `json:"clock_behind,omitzero"`
@@ -219,6 +222,8 @@ func (a *Answer) add(event domain.Event) {
 		a.Flags = e.Flags
 	case *domain.PriceMarked:
 		a.Refused = e.Refused
+	case *domain.BreakerReset:
+		a.WaitingMarks = e.WaitingMarks
 	case *domain.FillReinstated:
 		a.addFlags(&e.FillRecorded)
 	case *domain.TradeClosed:

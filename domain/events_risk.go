@@ -227,6 +227,9 @@ type BreakerReset struct {
 	// RebasedTo is the equity that the breaker measures from after a rebase, under the
 	// second edition of the rules.
 	RebasedTo *Decimal `json:"rebased_to,omitempty"`
+	// WaitingMarks are the marks of what the scope held that waited beyond the collar, and
+	// priced nothing of what the reset measured.
+	WaitingMarks []ConfirmedMark `json:"waiting_marks,omitempty"`
 }
 
 // The kinds of emergency stops.

@@ -40,7 +40,7 @@ func ownReset(e *BreakerReset, v Viewer) *BreakerReset {
 	}
 	c := *e
 	if c.User = ""; e.Bot == "" {
-		c.RebasedTo = nil // the portfolio's equity
+		c.RebasedTo, c.WaitingMarks = nil, nil // the portfolio's equity, and what others hold
 	}
 	return &c
 }

@@ -474,6 +474,33 @@ func (s *State) WaitingMarks() []WaitingMark {
 	return all
 }
 
+// waitingOf lists the marks that wait beyond the collar of what a bot holds, or with "" any bot
+// or the treasury.
+func (s *State) waitingOf(bot string) []WaitingMark {
+	return slices.DeleteFunc(s.WaitingMarks(), func(w WaitingMark) bool {
+		if w.InForce == nil {
+			return true
+		}
+		if w.Asset != "" {
+			if bot == "" {
+				return s.Assets[w.Asset].Balance.IsZero()
+			}
+			return s.Bots[bot] == nil || s.Bots[bot].Other[w.Asset].IsZero()
+		}
+		for _, in := range s.instrumentsOf(w.Market) {
+			if in.Instrument != w.Instrument && s.together(in.Instrument) == nil {
+				continue
+			}
+			for _, h := range in.Holdings {
+				if !h.IsFlat() && (bot == "" || bot == h.Bot) {
+					return false
+				}
+			}
+		}
+		return true
+	})
+}
+
 // PartlyMarked lists the exclusive markets of which the feed did not mark all outcomes in
 // its last command: outcomes that are marked apart are valued at prices of different
 // moments. With two outcomes a mark of one is one of the other.

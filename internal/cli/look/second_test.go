@@ -84,6 +84,29 @@ func TestStateShowsMarksThatWait(t *testing.T) {
 	require.NotContains(t, s.Run("status").Out, "a mark waits", "its time is not over")
 }
 
+// "A mark beyond the collar waits: breakers go on with the price in force". A reset with rebase on
+// that price would disarm the day's loss once the mark takes force: while a mark of what is held
+// waits, it is said, and --rebase is not printed.
+func TestNoRebaseIsPrintedWhileAMarkWaits(t *testing.T) {
+	t.Parallel()
+	s, _ := secondEdition(t, "mark_collar=0.25", "mark_confirm_after=1h", "max_daily_loss_pct=0.002")
+	s.SetEnv("COLUMNS", "300")
+	s.Ok("mark", "rain", "YES", "0.3")
+	s.Ok("mark", "rain", "YES", "0.1")
+	require.Contains(t, s.Ok("state"), "pets reset daily_loss --rebase --reason", "no mark waits")
+	s.Ok("mark", "rain", "YES", "0.6")
+	state := s.Ok("state")
+	require.NotContains(t, state, "--rebase")
+	require.Contains(t, squeezed(state), "A mark of what is held waits, and the breaker is measured at the price in force")
+	require.Regexp(t, `rain/YES at 0\.6, in force 0\.1, until \d{4}-`, state)
+	require.Contains(t, state, "    pets mark rain YES 0.6 ")
+	dry := squeezed(s.Ok("reset", "daily_loss", "--rebase", "--dry-run"))
+	require.Contains(t, dry, "A mark of what is held waits")
+	require.Contains(t, s.Ok("reset", "daily_loss", "--dry-run", "--json"), `"waiting_marks": [`)
+	require.NotContains(t, s.Ok("reset", "daily_loss", "--dry-run"), "--rebase")
+	require.Contains(t, squeezed(s.Ok("reset", "daily_loss", "--rebase", "--reason", "all the same")), "a mark of what it holds (rain/NO 0.4, rain/YES 0.6) waited")
+}
+
 // "Stale is a field of state and positions".
 func TestStateShowsStaleMarks(t *testing.T) {
 	t.Parallel()
