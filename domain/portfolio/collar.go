@@ -35,6 +35,9 @@ func (d *Decision) markSecondEdition(marks []domain.Mark) error {
 	reaches := d.s.trial()
 	for n, m := range marks {
 		kept, err := d.judgeMark(m)
+		if unread := d.unread[n]; unread != nil {
+			kept, err = nil, unread
+		}
 		if err == nil && kept != nil {
 			err = d.checkReach(reaches, *kept)
 		}
