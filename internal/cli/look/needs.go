@@ -133,6 +133,9 @@ func (a *app) needsOfState(ctx context.Context, v *watched) ([]attention, error)
 			out = append(out, attention{What: fmt.Sprintf("%s sold more of %s/%s than it had", p.Bot, p.Market, p.Outcome), Next: a.Advise("positions")})
 		}
 	}
+	for _, words := range show.LateSettlements(v.Positions) {
+		out = append(out, attention{What: fmt.Sprintf("what is held of %s came after it was settled; the same payouts again pay it out", words[1]), Next: a.Advise(words...)})
+	}
 	if open := story.Clear; err == nil && open.ID != "" && (open.Ends.IsZero() || time.Now().Before(open.Ends)) {
 		out = append(out, attention{What: fmt.Sprintf("%s asked to clear the emergency stop; another person confirms, as an approver", open.User), Next: a.Advise("clear", "--confirm", open.ID)})
 	}

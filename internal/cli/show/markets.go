@@ -176,6 +176,17 @@ func sayHalts(p *cli.Printer, bots []projections.Bot) {
 	}
 }
 
+// sayOwnWords names what halted bots hold by their own word: "the bot may still reduce what it
+// holds" is not said of that.
+func sayOwnWords(p *cli.Printer, bots []projections.Bot, positions []projections.Position) {
+	for _, h := range positions {
+		halted := slices.ContainsFunc(bots, func(b projections.Bot) bool { return b.Bot == h.Bot && isHalted(&b) })
+		if halted && !h.OwnWord.IsZero() {
+			p.Line("          of %s, %s × %s is its own word (own_word): no permit covers it, and only an operator may reduce it", h.Bot, h.OwnWord, cli.Instrument(h.Market, h.Outcome))
+		}
+	}
+}
+
 func haltWords(halts []portfolio.Halt) string {
 	var of []string
 	for _, h := range halts {
@@ -202,10 +213,9 @@ func haltWords(halts []portfolio.Halt) string {
 }
 
 // sayWaysToFlat prints how an operator reduces what halted bots hold, where that is permitted:
-// complete sets are merged, what came late to a settled market is paid out, and for the rest a
-// permit is asked for.
+// complete sets are merged, and for the rest a permit is asked for.
 func sayWaysToFlat(a *cli.App, p *cli.Printer, n nextSteps) {
-	var merges, settles, asks [][]string
+	var merges, asks [][]string
 	var closing []projections.Permit
 	for _, b := range n.bots {
 		if _, operator := May(b.Halts); n.imported || len(b.Halts) == 0 || operator == portfolio.LeaveNothing {
@@ -221,10 +231,7 @@ func sayWaysToFlat(a *cli.App, p *cli.Printer, n nextSteps) {
 		for _, h := range n.positions {
 			switch {
 			case h.Bot != b.Bot:
-			case h.Settled != nil:
-				if words := settledAgain(h); !slices.ContainsFunc(settles, func(w []string) bool { return slices.Equal(w, words) }) {
-					settles = append(settles, words)
-				}
+			case h.Settled != nil: // said by sayLate, for bots that run, too
 			default:
 				if !strings.HasPrefix(h.Outcome, "!") {
 					h.Quantity = h.Quantity.Sub(sets[h.Market])
@@ -237,7 +244,6 @@ func sayWaysToFlat(a *cli.App, p *cli.Printer, n nextSteps) {
 			}
 		}
 	}
-	sayEach(a, p, "What halted bots hold of a settled market came late; the same payouts again pay it out:", settles)
 	sayEach(a, p, "Complete sets of halted bots are merged at the venue, under the id that it gives, and recorded:", merges)
 	sayClosing(a, p, closing)
 	sayEach(a, p, "To close what a halted bot holds, an operator asks for the permit, places the order, and reports its fill:", asks)
@@ -258,6 +264,30 @@ func sayEach(a *cli.App, p *cli.Printer, what string, commands [][]string) {
 	a.Command(p, commands[0]...)
 	p.Say(2, "So for each of %d. All that is held is listed by:", len(commands))
 	a.Command(p, "positions")
+}
+
+// sayLate prints what pays out holdings of settled markets, whether their bots run or not.
+func sayLate(a *cli.App, p *cli.Printer, positions []projections.Position) {
+	settles := LateSettlements(positions)
+	if len(settles) == 0 {
+		return
+	}
+	p.Line("")
+	sayEach(a, p, "What is held of a settled market came late. It is worth what the market pays, and the same payouts again pay it out:", settles)
+}
+
+// LateSettlements are the commands that pay out holdings of settled markets, each once.
+func LateSettlements(positions []projections.Position) [][]string {
+	var settles [][]string
+	for _, h := range positions {
+		if h.Settled == nil {
+			continue
+		}
+		if words := settledAgain(h); !slices.ContainsFunc(settles, func(w []string) bool { return slices.Equal(w, words) }) {
+			settles = append(settles, words)
+		}
+	}
+	return settles
 }
 
 // settledAgain is the command that settles the market of a position at what it was settled at.
@@ -370,6 +400,12 @@ func notes(p *projections.Position) string {
 		said = append(said, "oversold")
 	case !p.OpenLeg.IsZero():
 		said = append(said, "open leg "+cli.Money(p.OpenLeg))
+	}
+	if p.Settled != nil {
+		said = append(said, "settled")
+	}
+	if !p.OwnWord.IsZero() {
+		said = append(said, "own word "+cli.Money(p.OwnWord))
 	}
 	if p.MarkWaiting != nil {
 		said = append(said, cli.Money(*p.MarkWaiting)+" waits")
