@@ -94,33 +94,29 @@ func cancelled(events []domain.Event) []string {
 // "`close_positions` is said only where closing is permitted": of complete sets no order
 // reduces anything, and dust is no open position.
 func TestOnlyWhatAnOrderReducesIsToldToClose(t *testing.T) {
+	pair := func(market, yes string) func(*harness) {
+		return func(h *harness) {
+			h.fill("a", market, "YES", buy, yes, "0.30")
+			h.fill("a", market, "NO", buy, "100", "0.30")
+		}
+	}
 	for _, tc := range []struct {
 		name string
 		hold func(*harness)
 		told bool
 	}{
 		{"one half", func(h *harness) { h.fill("a", "m", "YES", buy, "100", "0.30") }, true},
-		{"complete sets", func(h *harness) {
-			h.fill("a", "m", "YES", buy, "100", "0.30")
-			h.fill("a", "m", "NO", buy, "100", "0.30")
-		}, false},
-		{"one more than complete sets", func(h *harness) {
-			h.fill("a", "m", "YES", buy, "101", "0.30")
-			h.fill("a", "m", "NO", buy, "100", "0.30")
-		}, true},
+		{"complete sets", pair("m", "100"), false},
+		{"one more than complete sets", pair("m", "101"), true},
 		{"an outcome and its complement", func(h *harness) {
 			h.fill("a", "cup", "A", buy, "100", "0.30")
 			h.fill("a", "cup", "!A", buy, "100", "0.60")
 		}, false},
 		{"complete sets, and a half elsewhere", func(h *harness) {
-			h.fill("a", "m", "YES", buy, "100", "0.30")
-			h.fill("a", "m", "NO", buy, "100", "0.30")
+			pair("m", "100")(h)
 			h.fill("a", "cup", "A", buy, "100", "0.30")
 		}, true},
-		{"a pair that is not registered", func(h *harness) {
-			h.fill("a", "x", "YES", buy, "100", "0.30")
-			h.fill("a", "x", "NO", buy, "100", "0.30")
-		}, true},
+		{"a pair that is not registered", pair("x", "100"), true},
 		{"dust of .09", func(h *harness) { h.fill("a", "m", "YES", buy, "0.3", "0.30") }, false},
 		{"no dust, at .10", func(h *harness) { h.fill("a", "m", "YES", buy, "0.2", "0.50") }, true},
 		{"nothing", func(*harness) {}, false},

@@ -72,7 +72,7 @@ func (a *App) done(answer commands.Answer, note *domain.CommandNoted, what strin
 		p.Line("%s (revision %d)", what, answer.Revision)
 	}
 	if answer.ClockBehind > 0 {
-		p.Line("  the clock is %s behind the last record, whose time this has", answer.ClockBehind)
+		p.Line("  the clock is %s behind the last record, whose time this has", time.Duration(answer.ClockBehind).Round(time.Second))
 	}
 	for _, d := range answer.Directives {
 		p.Line("  %s", Directed(d))
@@ -88,11 +88,14 @@ const trippedWithin = 5 * time.Second
 // next. A stop that a person engages is said by its own command. It is said again to who repeats a
 // command under its key: the first answer may have been lost.
 func (a *App) sayTripped(p *Printer, answer commands.Answer) {
-	a.tripped = nil // it is said now
 	first := tripIn(answer.Events)
 	if first < 0 {
 		return
 	}
+	trip := answer.Events[first].ID
+	a.tripped = slices.DeleteFunc(a.tripped, func(other commands.Answer) bool { // it is said now
+		return other.Events[tripIn(other.Events)].ID == trip
+	})
 	trips := a.tripsOf(answer, answer.Events[first].Revision)
 	trips.Unread(answer.Events)
 	for _, words := range trips.Words() {
@@ -118,8 +121,8 @@ func (a *App) noteTripped(raw []byte) {
 // tellTripped says at the end of a run, on standard error, what no command has said: whatever was
 // asked for, who trips something has to know.
 func (a *App) tellTripped() {
-	for _, answer := range a.tripped {
-		a.sayTripped(a.Notes(), answer)
+	for len(a.tripped) > 0 {
+		a.sayTripped(a.Notes(), a.tripped[0])
 	}
 }
 

@@ -249,7 +249,7 @@ func (a *App) Posted(ctx context.Context, path string, body any, say func(comman
 	if err := a.ToServer(ctx, http.MethodPost, path, body, &answer); err != nil {
 		return answer, err
 	}
-	if !a.Noted(answer) {
+	if !Noted(answer.Events) {
 		return answer, a.Done(answer, say(answer))
 	}
 	e, _ := a.Recorded(ctx, answer, domain.CommandNotedType) // nil is not said
@@ -257,11 +257,11 @@ func (a *App) Posted(ctx context.Context, path string, body any, say func(comman
 	return answer, a.done(answer, note, "nothing has changed")
 }
 
-// Noted reports whether an answer is of a command that changed nothing: a note is all that
-// was recorded of it.
-func (a *App) Noted(answer commands.Answer) bool {
-	return !slices.ContainsFunc(answer.Events, func(e commands.EventRef) bool {
-		return domain.EventName(e.Type) != domain.EventName(domain.CommandNotedType)
+// Noted reports whether a command changed nothing: a note is all that was recorded of it. What
+// was due by then, such as a new day, may stand before the note.
+func Noted(events []commands.EventRef) bool {
+	return slices.ContainsFunc(events, func(e commands.EventRef) bool {
+		return domain.EventName(e.Type) == domain.EventName(domain.CommandNotedType)
 	})
 }
 

@@ -2,11 +2,11 @@ package httpapi
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
 	"reflect"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -362,11 +362,16 @@ func (f *filter) own(ctx context.Context, rec eventstore.Record, meta domain.Met
 	if err != nil {
 		return nil, unavailable(err)
 	}
-	holds := func(permit string) bool { return f.owner(ctx, permit) == f.bot }
+	var unread error
+	holds := func(permit string) bool {
+		own, err := f.holds(ctx, permit)
+		unread = cmp.Or(unread, err)
+		return own
+	}
 	asked := meta.Bot == f.bot
 	own := domain.Viewer{Bot: f.bot, Holds: holds, Asked: asked}.Sees(e)
-	if own == nil {
-		return nil, nil
+	if own == nil || unread != nil {
+		return nil, unread
 	}
 	if !asked {
 		v.User = "" // a price is shown to all bots, but not who marked it
@@ -379,51 +384,51 @@ func (f *filter) own(ctx context.Context, rec eventstore.Record, meta domain.Met
 	return v, nil
 }
 
-// ownOrders leaves out the orders of other bots, which a bot's key cannot cancel.
-func (f *filter) ownOrders(ctx context.Context, told []commands.Directive) []commands.Directive {
+// ownOrders leaves out the orders of other bots, which a bot's key cannot cancel. Where that cannot
+// be read, it fails: left out, an order of the bot's own would rest.
+func (f *filter) ownOrders(ctx context.Context, told []commands.Directive) ([]commands.Directive, error) {
 	if f.bot == "" {
-		return told
+		return told, nil
 	}
-	own := told[:0]
-	for _, d := range told {
-		if d.Permits != nil {
-			d.Permits = slices.DeleteFunc(slices.Clone(d.Permits), func(p string) bool { return f.owner(ctx, p) != f.bot })
-			if len(d.Permits) == 0 {
-				continue
-			}
-		}
-		own = append(own, d)
-	}
-	return own
+	var unread error
+	own := keepOrders(told, func(permit string) bool {
+		own, err := f.holds(ctx, permit)
+		unread = cmp.Or(unread, err)
+		return own
+	})
+	return own, unread
 }
 
 // maxOwners limits what one reader remembers of permits.
 const maxOwners = 10_000
 
-// owner returns the bot of a permit, whose name contains the revision that
-// granted it, or "" if unknown.
-func (f *filter) owner(ctx context.Context, permit string) string {
+// holds reports whether a permit, whose name contains the revision that granted it, is one of
+// the reader's own.
+func (f *filter) holds(ctx context.Context, permit string) (bool, error) {
 	if bot, known := f.owners[permit]; known {
-		return bot
+		return bot == f.bot, nil
 	}
 	revision, err := strconv.ParseUint(strings.TrimPrefix(permit, "p"), 10, 63)
 	if err != nil {
-		return ""
+		return false, nil //nolint:nilerr // such a name is no permit's
 	}
 	for rec, err := range f.store.ReadStream(ctx, f.stream, revision) {
 		if err != nil {
-			return ""
+			return false, unavailable(err)
 		}
-		if e, err := domain.Decode(rec.Type, rec.Data); err == nil {
-			if granted, ok := e.(*domain.PermitGranted); ok && granted.Permit == permit {
-				if len(f.owners) >= maxOwners {
-					clear(f.owners)
-				}
-				f.owners[permit] = granted.Bot
-				return granted.Bot
-			}
+		e, err := domain.Decode(rec.Type, rec.Data)
+		if err != nil {
+			return false, unavailable(err)
 		}
-		return ""
+		granted, is := e.(*domain.PermitGranted)
+		if !is || granted.Permit != permit {
+			break
+		}
+		if len(f.owners) >= maxOwners {
+			clear(f.owners)
+		}
+		f.owners[permit] = granted.Bot
+		return granted.Bot == f.bot, nil
 	}
-	return ""
+	return false, nil
 }

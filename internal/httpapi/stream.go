@@ -289,7 +289,10 @@ func (s *sse) record(ctx context.Context, rec eventstore.Record) error {
 	if err != nil {
 		return err
 	}
-	told := s.filter.ownOrders(ctx, s.q.directed(commands.DirectivesOf(e)))
+	told, err := s.filter.ownOrders(ctx, s.q.directed(commands.DirectivesOf(e)))
+	if err != nil {
+		return err // the reader resumes before this record, and is told then
+	}
 	id := strconv.FormatUint(rec.Revision, 10)
 	for i, event := range shown {
 		if err := s.message("event", idIf(len(told) == 0 && i == len(shown)-1, id), event); err != nil {
@@ -353,34 +356,32 @@ func (q *request) directed(all []commands.Directive) []commands.Directive {
 }
 
 // told keeps the directives of an answer for the caller, as the stream does: a bot is told
-// nothing of other bots, nor of their orders. An order of which nothing is known any more stays; where
-// nothing can be read, none does.
+// nothing of other bots, nor of their orders. Where it cannot be read whose they are, it is told of
+// none; the command is done all the same.
 func (q *request) told(all []commands.Directive) []commands.Directive {
 	own := q.directed(all)
-	if q.key.caller.Role != domain.RoleBot || !slices.ContainsFunc(own, func(d commands.Directive) bool { return len(d.Permits) > 0 }) {
+	if !slices.ContainsFunc(own, func(d commands.Directive) bool { return len(d.Permits) > 0 }) {
 		return own
 	}
-	if p, err := q.api.followed(q.r.Context(), q.portfolio()); err == nil {
-		err = p.Read(func(s *portfolio.State) error {
-			own = ownOrders(own, func(permit string) bool {
-				known := s.Permits[permit]
-				return known != nil && known.Bot != q.key.caller.Bot
-			})
-			return nil
-		})
-		if err == nil {
-			return own
-		}
+	orders, err := q.filter("").ownOrders(q.r.Context(), own)
+	if err != nil {
+		return keepOrders(own, func(string) bool { return false })
 	}
-	return ownOrders(own, func(string) bool { return true }) // nobody says whose they are: the bot is told of none
+	return orders
 }
 
-// ownOrders drops the orders of other bots, and what says nothing but to cancel them.
-func ownOrders(told []commands.Directive, foreign func(permit string) bool) []commands.Directive {
-	for i := range told {
-		told[i].Permits = slices.DeleteFunc(slices.Clone(told[i].Permits), foreign)
+// keepOrders drops the orders that are not the reader's, and what says nothing but to cancel them.
+func keepOrders(told []commands.Directive, own func(permit string) bool) []commands.Directive {
+	kept := []commands.Directive{}
+	for _, d := range told {
+		if d.Permits != nil {
+			d.Permits = slices.DeleteFunc(slices.Clone(d.Permits), func(permit string) bool { return !own(permit) })
+		}
+		if d.Action != commands.ActionCancelOrders || len(d.Permits) > 0 {
+			kept = append(kept, d)
+		}
 	}
-	return slices.DeleteFunc(told, func(d commands.Directive) bool { return d.Action == commands.ActionCancelOrders && len(d.Permits) == 0 })
+	return kept
 }
 
 // stream exchanges the place of a request for one of an event stream, so that it

@@ -2,7 +2,6 @@ package demo_test
 
 import (
 	"bufio"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -10,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -18,10 +16,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"pets/internal/cli"
-	"pets/internal/cli/clitest"
-	"pets/internal/open"
-	"pets/internal/pets"
 	"pets/internal/pets/petstest"
 	"pets/internal/testenv"
 )
@@ -37,19 +31,8 @@ type apiShell struct {
 // serveHere starts a server in this process, with a clock of the test's, and returns its address.
 func serveHere(t *testing.T, dir string, wall func() time.Time) string {
 	t.Helper()
-	ctx, stop := context.WithCancel(t.Context())
-	errs := &clitest.Buffer{}
-	a := &cli.App{Place: open.Place{Err: errs, Wall: wall}, Out: io.Discard, Dir: dir, Environ: []string{
-		"PETS_ADMIN_KEY=" + petstest.AdminKey, "PETS_STORE=embedded:" + filepath.Join(dir, "store"),
-	}}
-	ended := make(chan int, 1)
-	go func() {
-		ended <- pets.Run(ctx, a, []string{"serve", "--listen", "127.0.0.1:0", "--metrics-listen", "off"})
-	}()
-	t.Cleanup(func() { stop(); require.Zero(t, <-ended, errs.String()) })
-	address := regexp.MustCompile(`"address":"([^"]+)"`)
-	require.Eventually(t, func() bool { return address.MatchString(errs.String()) }, 10*time.Second, 5*time.Millisecond)
-	return address.FindStringSubmatch(errs.String())[1]
+	s := &petstest.Shell{T: t, Dir: dir, Env: []string{"PETS_STORE=embedded:" + filepath.Join(dir, "store")}}
+	return s.ServedBy(wall)
 }
 
 // newAPIShell starts a server in this process, with a clock that stands still, and a shell.

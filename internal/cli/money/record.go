@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -35,7 +34,7 @@ func (f *flow) flags(c *cobra.Command) {
 // edition of the rules a deposit that is typed twice counts twice.
 func (a *app) recordFlow(ctx context.Context, path, eventType string, of show.Flow, asset string, body any, what string) error {
 	answer, err := a.Posted(ctx, path, body, func(commands.Answer) string { return what })
-	if err != nil || a.Replayed() || noted(&answer) {
+	if err != nil || a.Replayed() || cli.Noted(answer.Events) {
 		return err
 	}
 	if of.Revision = answer.Revision; of.Tx != "" {
@@ -47,11 +46,6 @@ func (a *app) recordFlow(ctx context.Context, path, eventType string, of show.Fl
 
 // show is the reference by which an earlier record of the same money is found.
 func (f *flow) show() show.Flow { return show.Flow{Tx: f.tx, Leg: f.leg} }
-
-// noted reports that an answer has recorded nothing but that it was sent.
-func noted(answer *commands.Answer) bool {
-	return slices.ContainsFunc(answer.Events, func(e commands.EventRef) bool { return e.Type == domain.CommandNotedType })
-}
 
 // postMoney is Post, and warns where it has left an account in doubt.
 func (a *app) postMoney(ctx context.Context, path, asset string, body any, what string) error {

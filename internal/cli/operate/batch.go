@@ -307,7 +307,7 @@ func (a *app) printItems(ctx context.Context, v *batchAnswer, sent []batchItem) 
 			}
 			p.Line("%d  %s  %s", i+1, item.Command, permitHead(permit))
 			permitDetails(p, permit, legsIn(item.Body))
-		case !r.Short && a.Noted(one.answer):
+		case !r.Short && cli.Noted(one.answer.Events):
 			n.unchanged++
 		}
 	}

@@ -51,6 +51,9 @@ func TestALivePortfolioCountsInWhatOrdersArePaidIn(t *testing.T) {
 	w.Ok(petstest.AdminKey, "-p", "real", "limits", "set", "rules=2", "--reason", "adopted")
 	said = w.Ok(w.Olga, "-p", "real", "deposit", "9000")
 	deposit := regexp.MustCompile(`revision (\d+)`).FindStringSubmatch(said)[1]
+	r = p.Pets(folder, petstest.AdminKey, "-p", "real", "adjust", "hot:treasury", "--take", "8100", "--flow", "--of", "1", "--reason", "x")
+	require.Equal(t, 1, r.Code)
+	require.Regexp(t, `--of\s+is\s+no\s+deposit\s+or\s+withdrawal`, r.Err)
 	said = w.Ok(petstest.AdminKey, "-p", "real", "adjust", "hot:treasury", "--take", "8100", "--flow", "--of", deposit, "--reason", "9,000 typed for 900")
 	require.Regexp(t, `hot:treasury has 8100 less, which\s+corrects revision `+deposit+` and\s+is\s+no\s+profit\s+or\s+loss`, said)
 	require.Contains(t, w.Ok(w.Bob, "-p", "real", "events", "--type", "override", "--json"), `"flow":true,"of":`+deposit)

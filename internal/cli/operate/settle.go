@@ -327,7 +327,7 @@ func (a *app) postPaid(ctx context.Context, path string, body any, say func(*pai
 		return what
 	})
 	switch {
-	case err != nil || a.Noted(answer):
+	case err != nil || cli.Noted(answer.Events):
 		return err
 	case failed != nil:
 		return cli.Told(what, a.warn("  ", fmt.Sprintf("who was paid cannot be read: %v; see %s", failed, a.Typed("events", "--type", "market,trade,breaker"))))

@@ -18,12 +18,6 @@ import (
 // What a person has to know of a record beyond that it was made is said here, in the same words
 // for a command by itself and for one of a batch; with --json on standard error.
 
-// noted reports that a command changed nothing, as a movement of a transaction that is booked
-// already does under the second edition of the rules.
-func noted(events []commands.EventRef) bool {
-	return slices.ContainsFunc(events, func(e commands.EventRef) bool { return e.Type == domain.CommandNotedType })
-}
-
 // warned is what a record says that a person has to look at, "" for nothing.
 func warned(e domain.Event) string {
 	switch e := e.(type) {
@@ -217,7 +211,7 @@ func (a *app) warnOfMoney(ctx context.Context, all map[int]done) {
 		default:
 			continue
 		}
-		if one.replayed || noted(one.answer.Events) || json.Unmarshal(one.command.Body, &body) != nil {
+		if one.replayed || cli.Noted(one.answer.Events) || json.Unmarshal(one.command.Body, &body) != nil {
 			continue
 		}
 		assets = append(assets, body.Asset)

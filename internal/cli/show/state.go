@@ -8,6 +8,7 @@ package show
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"pets/domain"
 	"pets/domain/portfolio"
@@ -26,7 +27,7 @@ func PrintState(a *cli.App, v projections.State, b Extra) error {
 	p.Line("day       %s opened at %s, loss %s", v.Day.Date, cli.Money(v.Day.Open), cli.Percent(v.Day.Loss))
 	sayEdition(p, &v)
 	if v.ClockBehind > 0 {
-		p.Say(0, "CLOCK     the wall clock is %s behind the last record. Starts, resets, clearing, and all that opens are refused (clock) until it is right, or until two people accept it (%s); what stops or reduces is taken", v.ClockBehind, a.Typed("override", "request", "clock", "--reason", cli.Unsaid))
+		p.Say(0, "CLOCK     the wall clock is %s behind the last record. Starts, resets, clearing, and all that opens are refused (clock) until it is right, or until two people accept it (%s); what stops or reduces is taken", time.Duration(v.ClockBehind).Round(time.Second), a.Typed("override", "request", "clock", "--reason", cli.Unsaid))
 	}
 	SayStop(p, v.EmergencyStop, b.Stop)
 	if len(v.Doubts) > 0 || len(v.WaitingMarks) > 0 || v.Stale || len(v.PartlyMarked) > 0 || v.Unreconciled {
