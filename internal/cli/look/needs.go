@@ -134,7 +134,7 @@ func (a *app) needsOfState(ctx context.Context, v *watched) ([]attention, error)
 		}
 	}
 	for _, words := range show.LateSettlements(v.Positions) {
-		out = append(out, attention{What: fmt.Sprintf("what is held of %s came after it was settled; the same payouts again pay it out", words[1]), Next: a.Advise(words...)})
+		out = append(out, attention{What: "what is held of a settled market came late; the same payouts again pay it out", Next: a.Advise(words...)})
 	}
 	if open := story.Clear; err == nil && open.ID != "" && (open.Ends.IsZero() || time.Now().Before(open.Ends)) {
 		out = append(out, attention{What: fmt.Sprintf("%s asked to clear the emergency stop; another person confirms, as an approver", open.User), Next: a.Advise("clear", "--confirm", open.ID)})

@@ -292,19 +292,27 @@ func LateSettlements(positions []projections.Position) [][]string {
 
 // settledAgain is the command that settles the market of a position at what it was settled at.
 func settledAgain(h projections.Position) []string {
-	words := []string{"settle", h.Market}
 	switch outcomes := slices.Sorted(maps.Keys(h.Settled.Payouts)); {
 	case h.Settled.Void:
-		return append(words, "--void")
+		return Named([]string{"settle"}, []string{h.Market}, "--void")
 	case len(outcomes) == 1:
-		return append(words, outcomes[0], h.Settled.Payouts[outcomes[0]].String())
+		return Named([]string{"settle"}, []string{h.Market, outcomes[0], h.Settled.Payouts[outcomes[0]].String()})
 	default:
 		pairs := make([]string, len(outcomes))
 		for i, outcome := range outcomes {
 			pairs[i] = outcome + "=" + h.Settled.Payouts[outcome].String()
 		}
-		return append(words, "--payouts", strings.Join(pairs, ","))
+		return Named([]string{"settle"}, []string{h.Market}, "--payouts", strings.Join(pairs, ","))
 	}
+}
+
+// Named is a command with names of markets and outcomes: where one looks like a flag, the names
+// come last, after what ends the flags.
+func Named(command, names []string, flags ...string) []string {
+	if slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(n, "-") }) {
+		return slices.Concat(command, flags, []string{"--"}, names)
+	}
+	return slices.Concat(command, names, flags)
 }
 
 // closingOf lists the live orders that close what a position holds: in an exclusive market of two

@@ -333,7 +333,7 @@ func SayWaiting(a *cli.App, p *cli.Printer, waiting []projections.WaitingMark, a
 	p.Say(2, "A mark of what is held waits, and the breaker is measured at the price in force, which may be the wrong one. Do not rebase on it: wait until then, or confirm the mark if it is right. Then look again:")
 	for _, w := range waiting[:min(len(waiting), MostPrinted)] {
 		p.Line("    %s", Waiting(w, after))
-		words := []string{"mark", w.Market, w.Outcome, w.Price.String()}
+		words := Named([]string{"mark"}, []string{w.Market, w.Outcome, w.Price.String()})
 		if w.Asset != "" {
 			words = []string{"mark", "--asset", w.Asset, w.Price.String()}
 		}
