@@ -38,6 +38,9 @@ type Answer struct {
 	// Refused are the marks of the request that were not taken, by their place in it; the
 	// others were taken.
 	Refused []domain.RefusedMark `json:"refused,omitempty"`
+	// WaitingMarks are the marks of what a breaker's scope holds that waited beyond the collar when
+	// it was reset: it was measured at the prices in force.
+	WaitingMarks []domain.ConfirmedMark `json:"waiting_marks,omitempty"`
 	// ClockBehind is by how much the wall clock was behind the last record. If it was, the
 	// command was recorded with that record's time.
 	ClockBehind domain.Duration `json:"clock_behind,omitzero"`
@@ -219,6 +222,8 @@ func (a *Answer) add(event domain.Event) {
 		a.Flags = e.Flags
 	case *domain.PriceMarked:
 		a.Refused = e.Refused
+	case *domain.BreakerReset:
+		a.WaitingMarks = e.WaitingMarks
 	case *domain.FillReinstated:
 		a.addFlags(&e.FillRecorded)
 	case *domain.TradeClosed:
@@ -300,11 +305,23 @@ func DirectivesOf(event domain.Event) []Directive {
 	case *domain.BotStopped:
 		return halting([]string{e.Bot}, "stopped by an operator", e.CancelOrders, false)
 	case *domain.FillRecorded:
+		told := strayed("a fill closed what they were to close", domain.BotOrders{Bot: e.Bot, Permits: e.CancelOrders})
 		if len(e.Shrunk) > 0 {
-			return []Directive{{Action: ActionGroupShrunk, Bots: []string{e.Bot}, Reason: "another order of their group was filled", Shrunk: e.Shrunk}}
+			told = append(told, Directive{Action: ActionGroupShrunk, Bots: []string{e.Bot}, Reason: "another order of their group was filled", Shrunk: e.Shrunk})
 		}
+		return told
 	case *domain.FillReinstated:
 		return DirectivesOf(&e.FillRecorded)
+	case *domain.FillVoided:
+		return strayed("the fill that they were to close was voided", domain.BotOrders{Bot: e.Bot, Permits: e.CancelOrders})
+	case *domain.SetsChanged:
+		return strayed("what they were to close went into complete sets", domain.BotOrders{Bot: e.Bot, Permits: e.CancelOrders})
+	case *domain.PermitGranted:
+		return strayed("an operator's order closes what they were to close", domain.BotOrders{Bot: e.Bot, Permits: e.CancelOrders})
+	case *domain.MarketPaidOut:
+		return strayed("what they were to close was settled", e.CancelOrders...)
+	case *domain.MarketRegistered:
+		return strayed("what they were to close is held together with other outcomes", e.CancelOrders...)
 	case *domain.ArbitrageTimedOut:
 		if e.Close && len(e.Open) > 0 {
 			return []Directive{{Action: ActionCloseLegs, Bots: []string{e.Bot}, Reason: "the legs of " + e.Arbitrage + " were not all filled in time", Legs: e.Open}}
@@ -325,6 +342,16 @@ func halting(bots []string, reason string, orders []string, closing bool) []Dire
 	}
 	if closing {
 		told = direct(told, ActionClosePositions, bots, reason)
+	}
+	return told
+}
+
+// strayed directs halted bots to cancel orders that have nothing left to close.
+func strayed(reason string, orders ...domain.BotOrders) (told []Directive) {
+	for _, o := range orders {
+		if len(o.Permits) > 0 {
+			told = append(told, Directive{Action: ActionCancelOrders, Bots: []string{o.Bot}, Reason: reason, Permits: o.Permits})
+		}
 	}
 	return told
 }

@@ -275,7 +275,7 @@ func fieldsOf(t reflect.Type, prefix string) []string {
 	var names []string
 	for i := range t.NumField() {
 		f := t.Field(i)
-		if f.Tag.Get("json") == "-" { // it is not part of the body
+		if f.Tag.Get("json") == "-" || !f.IsExported() && !f.Anonymous { // it is not part of the body
 			continue
 		}
 		if f.Anonymous {
@@ -297,4 +297,26 @@ func setFields(v reflect.Value, prefix string, set map[string]bool) {
 			set[prefix+f.Name] = true
 		}
 	}
+}
+
+// "The canonical body must stay what it is for bodies that were fine before", and is what was sent
+// where a mark cannot be read: a repeat is known, and another body is another request.
+func TestTheBodyOfMarksIsWhatWasSent(t *testing.T) {
+	for _, sent := range []string{
+		`{"marks":[{"market":"a \u0026 b","outcome":"A","price":"0.5"},{"asset":"POL","price":"2"}]}`,
+		`{"marks":[{"market":"m","outcome":"A","price":"0.5"},{"market":"m","outcome":"B","price":"1e-7"},7]}`,
+	} {
+		var c MarkPrices
+		require.NoError(t, json.Unmarshal([]byte(sent), &c))
+		body, err := canonical(&Request{Command: c})
+		require.NoError(t, err)
+		require.Equal(t, sent, string(body))
+	}
+	plain, err := json.Marshal(struct {
+		Marks []domain.Mark `json:"marks"`
+	}{[]domain.Mark{{Market: "m", Outcome: "A", Price: dec("0.5")}}})
+	require.NoError(t, err)
+	body, err := canonical(&Request{Command: MarkPrices{Marks: []domain.Mark{{Market: "m", Outcome: "A", Price: dec("0.5")}}}})
+	require.NoError(t, err)
+	require.Equal(t, string(plain), string(body))
 }

@@ -217,3 +217,38 @@ func TestAFullStopIsNotLostInAnother(t *testing.T) {
 	require.Equal(t, domain.ReasonBotStopped, a.Permit.Reasons[0].Code)
 	require.True(t, e.must("main", olga, exit("", "10", "0.4")).Permit.Allowed, "an operator may reduce")
 }
+
+// "Directives come with answers and on the event stream": also that of an order which an
+// operator's way out, or a void, leaves nothing to close. The stream says what DirectivesOf says.
+func TestWhatLosesWhatItClosesIsToBeCancelled(t *testing.T) {
+	for name, later := range map[string]func(bought RecordFill) Command{
+		"a way out": func(RecordFill) Command { return exit("", "100", "0.4") },
+		"a void":    func(bought RecordFill) Command { return VoidFill{FillID: bought.FillID, Market: "m"} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEngined(t).opened("main").bySecond("")
+			bought := fill("a", "f", "buy", "100", "0.5")
+			bought.Status = domain.FillProvisionalStatus
+			e.must("main", olga, bought)
+			takes := e.resting(exit("", "60", "0.55"))
+			require.Equal(t, []string{ActionStop}, actionsOf(e.must("main", olga, StopBot{Bot: "a"}).Directives))
+			require.NotContains(t, actionsOf(e.standing()), ActionCancelOrders)
+			r := Request{Caller: olga, Key: "later", Command: later(bought)}
+			a, err := e.engine.Do(t.Context(), "main", r)
+			require.NoError(t, err)
+			var streamed []Directive
+			for _, event := range a.Decoded() {
+				streamed = append(streamed, DirectivesOf(event)...)
+			}
+			for _, told := range [][]Directive{a.Directives, streamed} {
+				require.Equal(t, []string{ActionCancelOrders}, actionsOf(told))
+				require.Equal(t, []string{"a"}, told[0].Bots)
+				require.Equal(t, []string{takes}, told[0].Permits)
+			}
+			require.Contains(t, actionsOf(e.standing()), ActionCancelOrders, "who comes later learns of it, too")
+			again, err := e.engine.Do(t.Context(), "main", r)
+			require.NoError(t, err)
+			require.Contains(t, actionsOf(again.Directives), ActionCancelOrders, "a repeat says it while it rests")
+		})
+	}
+}

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"encoding/json"
 	"fmt"
 
 	"pets/domain"
@@ -38,9 +39,93 @@ func (c RegisterMarket) Decide(d *portfolio.Decision) error {
 	})
 }
 
-// MarkPrices values instruments and assets.
+// MarkPrices values instruments and assets. Each mark is judged alone: one that cannot be read
+// does not take the others with it. Its canonical body is what was sent.
 type MarkPrices struct {
 	Marks []domain.Mark `json:"marks"`
+
+	unread map[int]unreadMark
+}
+
+// unreadMark is a mark that could not be read, as it was sent.
+type unreadMark struct {
+	sent json.RawMessage
+	err  error
+}
+
+// JudgedAlone is the field whose elements are judged one by one, which a strict decoder asks.
+func (*MarkPrices) JudgedAlone() string { return "marks" }
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (c *MarkPrices) UnmarshalJSON(body []byte) error {
+	var sent struct {
+		Marks []json.RawMessage `json:"marks"`
+	}
+	if err := json.Unmarshal(body, &sent); err != nil {
+		return err
+	}
+	*c = MarkPrices{}
+	if sent.Marks != nil {
+		c.Marks = make([]domain.Mark, len(sent.Marks))
+	}
+	for n, raw := range sent.Marks {
+		m, err := readMark(raw)
+		if c.Marks[n] = m; err == nil {
+			continue
+		}
+		if c.unread == nil {
+			c.unread = map[int]unreadMark{}
+		}
+		c.unread[n] = unreadMark{raw, err}
+	}
+	return nil
+}
+
+// readMark reads one mark. What is wrong with it is said without its value.
+func readMark(raw json.RawMessage) (m domain.Mark, err error) {
+	var sent struct {
+		Market, Outcome, Asset, Price, Waits json.RawMessage
+	}
+	if raw[0] != '{' || json.Unmarshal(raw, &sent) != nil {
+		return m, domain.Invalid("mark", "must be a JSON object")
+	}
+	for _, f := range []struct {
+		name  string
+		value json.RawMessage
+		into  any
+		must  string
+	}{
+		{"market", sent.Market, &m.Market, "a string"},
+		{"outcome", sent.Outcome, &m.Outcome, "a string"},
+		{"asset", sent.Asset, &m.Asset, "a string"},
+		{"waits", sent.Waits, &m.Waits, "true or false"},
+		{"price", sent.Price, &m.Price, domain.ADecimal},
+	} {
+		switch missing := len(f.value) == 0 || string(f.value) == "null"; {
+		case missing && f.name == "price":
+			return domain.Mark{}, domain.Invalid(f.name, "is missing")
+		case !missing && json.Unmarshal(f.value, f.into) != nil:
+			return domain.Mark{}, domain.Invalid(f.name, "must be %s", f.must)
+		}
+	}
+	return m, nil
+}
+
+// MarshalJSON implements json.Marshaler.
+func (c MarkPrices) MarshalJSON() ([]byte, error) {
+	if c.unread == nil {
+		type plain MarkPrices
+		return json.Marshal(plain(c))
+	}
+	marks := make([]any, len(c.Marks))
+	for n, m := range c.Marks {
+		if marks[n] = m; c.unread[n].err != nil {
+			marks[n] = c.unread[n].sent
+		}
+	}
+	return json.Marshal(struct {
+		Marks []any `json:"marks"`
+	}{marks})
 }
 
 func (MarkPrices) spec() *Spec { return markPrices }
@@ -51,6 +136,9 @@ func (c MarkPrices) Decide(d *portfolio.Decision) error {
 		if m.Waits {
 			return domain.Invalid(fmt.Sprintf("marks[%d].waits", n), "is set by the server; leave it out")
 		}
+	}
+	for n, m := range c.unread {
+		d.Unread(n, m.err)
 	}
 	return d.MarkPrices(c.Marks)
 }

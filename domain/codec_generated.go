@@ -114,6 +114,10 @@ var (
 		Amount Decimal
 	}(BotCapitalAllocated{})
 	_ = struct {
+		Bot     string
+		Permits []string
+	}(BotOrders{})
+	_ = struct {
 		Bot          string
 		Strategy     string
 		Kind         string
@@ -127,14 +131,15 @@ var (
 		CancelOrders []string
 	}(BotStopped{})
 	_ = struct {
-		Breaker   string
-		Bot       string
-		Reason    string
-		Rebase    bool
-		User      string
-		Before    Decimal
-		After     Decimal
-		RebasedTo *Decimal
+		Breaker      string
+		Bot          string
+		Reason       string
+		Rebase       bool
+		User         string
+		Before       Decimal
+		After        Decimal
+		RebasedTo    *Decimal
+		WaitingMarks []ConfirmedMark
 	}(BreakerReset{})
 	_ = struct {
 		Breaker        string
@@ -230,27 +235,30 @@ var (
 	_ = struct {
 		FillID
 		Instrument
-		Side        Side
-		Quantity    Decimal
-		Price       Decimal
-		Notional    Decimal
-		Fee         Decimal
-		Permit      string
-		Status      string
-		FeeAsset    string
-		FeeValue    Decimal
-		EffectiveAt *time.Time
-		Mark        *Decimal
-		Flags       []string
-		Shrunk      []ShrunkOrder
-		OwnWord     bool
+		Side         Side
+		Quantity     Decimal
+		Price        Decimal
+		Notional     Decimal
+		Fee          Decimal
+		Permit       string
+		Status       string
+		FeeAsset     string
+		FeeValue     Decimal
+		EffectiveAt  *time.Time
+		Mark         *Decimal
+		Flags        []string
+		Shrunk       []ShrunkOrder
+		OwnWord      bool
+		AsPermitted  bool
+		CancelOrders []string
 	}(FillRecorded{})
 	_ = struct{ FillRecorded }(FillReinstated{})
 	_ = struct {
 		FillID
-		Market  string
-		Unknown bool
-		Mark    *Decimal
+		Market       string
+		Unknown      bool
+		Mark         *Decimal
+		CancelOrders []string
 	}(FillVoided{})
 	_ = struct {
 		Bot string
@@ -341,17 +349,19 @@ var (
 		PermitsReleased []string
 		Finding         bool
 		Override        string
+		CancelOrders    []BotOrders
 	}(MarketPaidOut{})
 	_ = struct {
-		Market    string
-		Kind      MarketKind
-		Outcomes  []string
-		Category  string
-		Tokens    map[string]string
-		Exclusive bool
-		Changes   []ScopeChange
-		Condition string
-		Checked   *TokensCheck
+		Market       string
+		Kind         MarketKind
+		Outcomes     []string
+		Category     string
+		Tokens       map[string]string
+		Exclusive    bool
+		Changes      []ScopeChange
+		Condition    string
+		Checked      *TokensCheck
+		CancelOrders []BotOrders
 	}(MarketRegistered{})
 	_ = struct {
 		Instrument
@@ -434,14 +444,15 @@ var (
 	_ = struct {
 		Permit string
 		Order
-		Reducing  Decimal
-		Covered   Decimal
-		Reserved  Decimal
-		Mark      Decimal
-		ExpiresAt time.Time
-		Ahead     Duration
-		Arbitrage string
-		WayOut    bool
+		Reducing     Decimal
+		Covered      Decimal
+		Reserved     Decimal
+		Mark         Decimal
+		ExpiresAt    time.Time
+		Ahead        Duration
+		Arbitrage    string
+		WayOut       bool
+		CancelOrders []string
 	}(PermitGranted{})
 	_ = struct {
 		Permit    string
@@ -563,13 +574,14 @@ var (
 		Cash    Decimal
 	}(SetPart{})
 	_ = struct {
-		Bot      string
-		Market   string
-		Action   string
-		Quantity Decimal
-		Fee      Decimal
-		SetID    string
-		Parts    []SetPart
+		Bot          string
+		Market       string
+		Action       string
+		Quantity     Decimal
+		Fee          Decimal
+		SetID        string
+		Parts        []SetPart
+		CancelOrders []string
 	}(SetsChanged{})
 	_ = struct {
 		Permit string
@@ -1899,6 +1911,39 @@ func writeTokensCheck(w *writer, e *TokensCheck) {
 	w.close()
 }
 
+func readBotOrders(r *reader, e *BotOrders) {
+	r.open()
+	if r.key(`"bot":`) {
+		r.name(&e.Bot)
+	}
+	if r.key(`"permits":`) {
+		e.Permits = []string{}
+		for i := 0; r.element(i); i++ {
+			e.Permits = append(e.Permits, "")
+			r.text(&e.Permits[i])
+		}
+	}
+	r.close()
+}
+
+func writeBotOrders(w *writer, e *BotOrders) {
+	w.open()
+	w.key(`"bot":`)
+	w.text(e.Bot)
+	w.key(`"permits":`)
+	if e.Permits == nil {
+		w.null()
+	} else {
+		w.begin('[')
+		for i := range e.Permits {
+			w.next(i)
+			w.text(e.Permits[i])
+		}
+		w.end(']')
+	}
+	w.close()
+}
+
 func readMarketRegistered(r *reader, e *MarketRegistered) {
 	r.open()
 	if r.key(`"market":`) {
@@ -1944,6 +1989,13 @@ func readMarketRegistered(r *reader, e *MarketRegistered) {
 	if r.key(`"checked":`) {
 		e.Checked = new(TokensCheck)
 		readTokensCheck(r, e.Checked)
+	}
+	if r.key(`"cancel_orders":`) {
+		e.CancelOrders = []BotOrders{}
+		for i := 0; r.element(i); i++ {
+			e.CancelOrders = append(e.CancelOrders, BotOrders{})
+			readBotOrders(r, &e.CancelOrders[i])
+		}
 	}
 	r.close()
 }
@@ -1997,6 +2049,15 @@ func writeMarketRegistered(w *writer, e *MarketRegistered) {
 	if e.Checked != nil {
 		w.key(`"checked":`)
 		writeTokensCheck(w, e.Checked)
+	}
+	if len(e.CancelOrders) > 0 {
+		w.key(`"cancel_orders":`)
+		w.begin('[')
+		for i := range e.CancelOrders {
+			w.next(i)
+			writeBotOrders(w, &e.CancelOrders[i])
+		}
+		w.end(']')
 	}
 	w.close()
 }
@@ -2344,6 +2405,13 @@ func readPermitGranted(r *reader, e *PermitGranted) {
 	if r.key(`"way_out":`) {
 		r.flag(&e.WayOut)
 	}
+	if r.key(`"cancel_orders":`) {
+		e.CancelOrders = []string{}
+		for i := 0; r.element(i); i++ {
+			e.CancelOrders = append(e.CancelOrders, "")
+			r.text(&e.CancelOrders[i])
+		}
+	}
 	r.close()
 }
 
@@ -2412,6 +2480,15 @@ func writePermitGranted(w *writer, e *PermitGranted) {
 	if e.WayOut {
 		w.key(`"way_out":`)
 		w.flag(e.WayOut)
+	}
+	if len(e.CancelOrders) > 0 {
+		w.key(`"cancel_orders":`)
+		w.begin('[')
+		for i := range e.CancelOrders {
+			w.next(i)
+			w.text(e.CancelOrders[i])
+		}
+		w.end(']')
 	}
 	w.close()
 }
@@ -3051,6 +3128,16 @@ func readFillRecorded(r *reader, e *FillRecorded) {
 	if r.key(`"own_word":`) {
 		r.flag(&e.OwnWord)
 	}
+	if r.key(`"as_permitted":`) {
+		r.flag(&e.AsPermitted)
+	}
+	if r.key(`"cancel_orders":`) {
+		e.CancelOrders = []string{}
+		for i := 0; r.element(i); i++ {
+			e.CancelOrders = append(e.CancelOrders, "")
+			r.text(&e.CancelOrders[i])
+		}
+	}
 	r.close()
 }
 
@@ -3128,6 +3215,19 @@ func writeFillRecorded(w *writer, e *FillRecorded) {
 		w.key(`"own_word":`)
 		w.flag(e.OwnWord)
 	}
+	if e.AsPermitted {
+		w.key(`"as_permitted":`)
+		w.flag(e.AsPermitted)
+	}
+	if len(e.CancelOrders) > 0 {
+		w.key(`"cancel_orders":`)
+		w.begin('[')
+		for i := range e.CancelOrders {
+			w.next(i)
+			w.text(e.CancelOrders[i])
+		}
+		w.end(']')
+	}
 	w.close()
 }
 
@@ -3196,6 +3296,13 @@ func readFillVoided(r *reader, e *FillVoided) {
 		e.Mark = new(Decimal)
 		r.decimal(e.Mark)
 	}
+	if r.key(`"cancel_orders":`) {
+		e.CancelOrders = []string{}
+		for i := 0; r.element(i); i++ {
+			e.CancelOrders = append(e.CancelOrders, "")
+			r.text(&e.CancelOrders[i])
+		}
+	}
 	r.close()
 }
 
@@ -3224,6 +3331,15 @@ func writeFillVoided(w *writer, e *FillVoided) {
 	if e.Mark != nil {
 		w.key(`"mark":`)
 		w.decimal((*e.Mark))
+	}
+	if len(e.CancelOrders) > 0 {
+		w.key(`"cancel_orders":`)
+		w.begin('[')
+		for i := range e.CancelOrders {
+			w.next(i)
+			w.text(e.CancelOrders[i])
+		}
+		w.end(']')
 	}
 	w.close()
 }
@@ -3404,6 +3520,13 @@ func readMarketPaidOut(r *reader, e *MarketPaidOut) {
 	if r.key(`"override":`) {
 		r.text(&e.Override)
 	}
+	if r.key(`"cancel_orders":`) {
+		e.CancelOrders = []BotOrders{}
+		for i := 0; r.element(i); i++ {
+			e.CancelOrders = append(e.CancelOrders, BotOrders{})
+			readBotOrders(r, &e.CancelOrders[i])
+		}
+	}
 	r.close()
 }
 
@@ -3454,6 +3577,15 @@ func writeMarketPaidOut(w *writer, e *MarketPaidOut) {
 	if e.Override != "" {
 		w.key(`"override":`)
 		w.text(e.Override)
+	}
+	if len(e.CancelOrders) > 0 {
+		w.key(`"cancel_orders":`)
+		w.begin('[')
+		for i := range e.CancelOrders {
+			w.next(i)
+			writeBotOrders(w, &e.CancelOrders[i])
+		}
+		w.end(']')
 	}
 	w.close()
 }
@@ -3604,6 +3736,13 @@ func readSetsChanged(r *reader, e *SetsChanged) {
 			readSetPart(r, &e.Parts[i])
 		}
 	}
+	if r.key(`"cancel_orders":`) {
+		e.CancelOrders = []string{}
+		for i := 0; r.element(i); i++ {
+			e.CancelOrders = append(e.CancelOrders, "")
+			r.text(&e.CancelOrders[i])
+		}
+	}
 	r.close()
 }
 
@@ -3631,6 +3770,15 @@ func writeSetsChanged(w *writer, e *SetsChanged) {
 		for i := range e.Parts {
 			w.next(i)
 			writeSetPart(w, &e.Parts[i])
+		}
+		w.end(']')
+	}
+	if len(e.CancelOrders) > 0 {
+		w.key(`"cancel_orders":`)
+		w.begin('[')
+		for i := range e.CancelOrders {
+			w.next(i)
+			w.text(e.CancelOrders[i])
 		}
 		w.end(']')
 	}
@@ -3746,6 +3894,16 @@ func readFillReinstated(r *reader, e *FillReinstated) {
 	if r.key(`"own_word":`) {
 		r.flag(&e.FillRecorded.OwnWord)
 	}
+	if r.key(`"as_permitted":`) {
+		r.flag(&e.FillRecorded.AsPermitted)
+	}
+	if r.key(`"cancel_orders":`) {
+		e.FillRecorded.CancelOrders = []string{}
+		for i := 0; r.element(i); i++ {
+			e.FillRecorded.CancelOrders = append(e.FillRecorded.CancelOrders, "")
+			r.text(&e.FillRecorded.CancelOrders[i])
+		}
+	}
 	r.close()
 }
 
@@ -3822,6 +3980,19 @@ func writeFillReinstated(w *writer, e *FillReinstated) {
 	if e.FillRecorded.OwnWord {
 		w.key(`"own_word":`)
 		w.flag(e.FillRecorded.OwnWord)
+	}
+	if e.FillRecorded.AsPermitted {
+		w.key(`"as_permitted":`)
+		w.flag(e.FillRecorded.AsPermitted)
+	}
+	if len(e.FillRecorded.CancelOrders) > 0 {
+		w.key(`"cancel_orders":`)
+		w.begin('[')
+		for i := range e.FillRecorded.CancelOrders {
+			w.next(i)
+			w.text(e.FillRecorded.CancelOrders[i])
+		}
+		w.end(']')
 	}
 	w.close()
 }
@@ -4718,6 +4889,13 @@ func readBreakerReset(r *reader, e *BreakerReset) {
 		e.RebasedTo = new(Decimal)
 		r.decimal(e.RebasedTo)
 	}
+	if r.key(`"waiting_marks":`) {
+		e.WaitingMarks = []ConfirmedMark{}
+		for i := 0; r.element(i); i++ {
+			e.WaitingMarks = append(e.WaitingMarks, ConfirmedMark{})
+			readConfirmedMark(r, &e.WaitingMarks[i])
+		}
+	}
 	r.close()
 }
 
@@ -4742,6 +4920,15 @@ func writeBreakerReset(w *writer, e *BreakerReset) {
 	if e.RebasedTo != nil {
 		w.key(`"rebased_to":`)
 		w.decimal((*e.RebasedTo))
+	}
+	if len(e.WaitingMarks) > 0 {
+		w.key(`"waiting_marks":`)
+		w.begin('[')
+		for i := range e.WaitingMarks {
+			w.next(i)
+			writeConfirmedMark(w, &e.WaitingMarks[i])
+		}
+		w.end(']')
 	}
 	w.close()
 }

@@ -467,6 +467,9 @@ func (d *Decimal) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// ADecimal is what the value of a decimal in a request must be.
+const ADecimal = "a decimal in a JSON string, such as \"12.5\": at most 18 decimals, below 10^15, no exponent"
+
 // UnmarshalJSON accepts only a JSON string: a JSON number may already have lost
 // digits in a float.
 func (d *Decimal) UnmarshalJSON(b []byte) error {

@@ -22,6 +22,15 @@ type MarketPaidOut struct {
 	Finding bool `json:"finding,omitempty"`
 	// Override allowed payouts of an exclusive market that do not sum to 1.
 	Override string `json:"override,omitempty"`
+	// CancelOrders lists, by bot, the resting orders of halted bots that would open now
+	// because of what was settled.
+	CancelOrders []BotOrders `json:"cancel_orders,omitempty"`
+}
+
+// BotOrders are orders of one bot, by their permits.
+type BotOrders struct {
+	Bot     string   `json:"bot"`
+	Permits []string `json:"permits"`
 }
 
 // OutcomeHolder is what one bot held of one outcome in a settlement.
@@ -70,6 +79,8 @@ type SetsChanged struct {
 	// Parts say, by outcome, how much of the cash is the cost of a split's shares,
 	// or what a merge paid for them. They sum to the quantity.
 	Parts []SetPart `json:"parts"`
+	// CancelOrders is as that of a fill.
+	CancelOrders []string `json:"cancel_orders,omitempty"`
 }
 
 // SetPart is the cash of one outcome in a set.

@@ -102,6 +102,9 @@ type MarketRegistered struct {
 	Condition string `json:"condition,omitempty"`
 	// Checked is how the tokens were compared with the condition.
 	Checked *TokensCheck `json:"checked,omitempty"`
+	// CancelOrders lists, by bot, the resting orders of halted bots that would open now
+	// because what they were to close is held together with other outcomes.
+	CancelOrders []BotOrders `json:"cancel_orders,omitempty"`
 }
 
 // ScopeChange is a change of equity of a bot, or of the portfolio if Bot is empty.

@@ -143,6 +143,9 @@ type PermitGranted struct {
 	// WayOut reports that an operator was permitted it in a halt: what it closes of the
 	// outcome counts as reducing whatever it uncovers.
 	WayOut bool `json:"way_out,omitempty"`
+	// CancelOrders lists the permits of resting orders of the bot that would open now
+	// because the way out closes what they were to close.
+	CancelOrders []string `json:"cancel_orders,omitempty"`
 }
 
 // PermitDenied records that an order may not be placed, with every reason found.
@@ -224,6 +227,9 @@ type BreakerReset struct {
 	// RebasedTo is the equity that the breaker measures from after a rebase, under the
 	// second edition of the rules.
 	RebasedTo *Decimal `json:"rebased_to,omitempty"`
+	// WaitingMarks are the marks of what the scope held that waited beyond the collar, and
+	// priced nothing of what the reset measured.
+	WaitingMarks []ConfirmedMark `json:"waiting_marks,omitempty"`
 }
 
 // The kinds of emergency stops.

@@ -27,7 +27,7 @@ const (
 	FlagPermitNotLive  = "permit_not_live" // the permit has expired, is revoked or used up, or belongs to another bot
 	FlagPermitExceeded = "permit_exceeded" // more than permitted, or at a worse price
 	FlagHalted         = "halted"          // filled while the bot was stopped or a breaker tripped
-	FlagOversold       = "oversold"        // would make the quantity negative, outside a perp and without a permit
+	FlagOversold       = "oversold"        // would make the quantity negative, outside a perp, and no permit was granted to open that
 	FlagMarketSettled  = "market_settled"  // filled after the outcome was settled
 	FlagVoided         = "voided"          // voided before it arrived: posts nothing
 	FlagLegLate        = "leg_late"        // fill of a leg after its arbitrage timed out: directional
@@ -75,6 +75,9 @@ type FillRecorded struct {
 	// AsPermitted reports a voided fill that lives again just as it was: it is by its
 	// permit, of which it took its part when it was first reported.
 	AsPermitted bool `json:"as_permitted,omitempty"`
+	// CancelOrders lists the permits of resting orders of the bot, which is halted, that
+	// would open now because the fill closed what they were to close.
+	CancelOrders []string `json:"cancel_orders,omitempty"`
 }
 
 // ShrunkOrder is an order of which at most Left may still be filled, because another
@@ -100,6 +103,8 @@ type FillVoided struct {
 	// Mark is the price at which the bot's holding is valued from now on, where a later word
 	// of the bot would have raised what the void gave back.
 	Mark *Decimal `json:"mark,omitempty"`
+	// CancelOrders is as that of a fill: what the orders were to close was never there.
+	CancelOrders []string `json:"cancel_orders,omitempty"`
 }
 
 // MarketSettled records that an outcome paid out. The instrument is marked at the

@@ -40,7 +40,7 @@ func ownReset(e *BreakerReset, v Viewer) *BreakerReset {
 	}
 	c := *e
 	if c.User = ""; e.Bot == "" {
-		c.RebasedTo = nil // the portfolio's equity
+		c.RebasedTo, c.WaitingMarks = nil, nil // the portfolio's equity, and what others hold
 	}
 	return &c
 }
@@ -94,6 +94,7 @@ func ownSettlement(e *MarketSettled, v Viewer) *MarketSettled {
 func ownRegistration(e *MarketRegistered, v Viewer) *MarketRegistered {
 	c := *e
 	c.Changes = ofViewer(e.Changes, func(s *ScopeChange) bool { return s.Bot != "" && s.Bot == v.Bot })
+	c.CancelOrders = ofViewer(e.CancelOrders, func(o *BotOrders) bool { return o.Bot == v.Bot })
 	return &c
 }
 
@@ -102,6 +103,7 @@ func ownRegistration(e *MarketRegistered, v Viewer) *MarketRegistered {
 func ownPayouts(e *MarketPaidOut, v Viewer) *MarketPaidOut {
 	c := *e
 	c.Holders = ofViewer(e.Holders, func(h *OutcomeHolder) bool { return h.Bot == v.Bot })
+	c.CancelOrders = ofViewer(e.CancelOrders, func(o *BotOrders) bool { return o.Bot == v.Bot })
 	c.PermitsReleased, c.Finding, c.Override = v.ownPermits(e.PermitsReleased), false, ""
 	if v.elsewhere(e.Bot) {
 		if len(c.PermitsReleased) == 0 {

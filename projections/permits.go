@@ -38,6 +38,8 @@ type Permit struct {
 	// Reduces reports, under the second edition of the rules, that all that is left of the
 	// order reduces: no halt asks to cancel it.
 	Reduces bool `json:"reduces,omitempty"`
+	// WayOut reports that an operator was permitted it in a halt.
+	WayOut bool `json:"way_out,omitempty"`
 }
 
 // PermitsOf lists the live permits at a time, of one bot or ("") of all, in the
@@ -58,7 +60,7 @@ func PermitsOf(s *portfolio.State, bot string, now time.Time) []Permit {
 		v := Permit{
 			Permit: id, Bot: p.Bot, Market: p.Market, Outcome: p.Outcome, Side: p.Side, Quantity: p.Quantity, Left: p.Left,
 			LimitPrice: p.LimitPrice, Reserved: reserves[id], Status: "granted", ExpiresAt: when(p.WallExpiry()),
-			Intent: p.Intent, Arbitrage: p.Arbitrage, PaperFill: p.PaperFill, Group: p.Group, TimeInForce: p.TimeInForce, Reduces: s.Policy.Second() && !s.Opens(id),
+			Intent: p.Intent, Arbitrage: p.Arbitrage, PaperFill: p.PaperFill, Group: p.Group, TimeInForce: p.TimeInForce, Reduces: s.Policy.Second() && !s.Opens(id), WayOut: p.WayOut,
 		}
 		if p.Working {
 			v.Status = "working"

@@ -28,6 +28,9 @@ type Position struct {
 	MarkWaiting *domain.Decimal `json:"mark_waiting,omitempty"`
 	// Stale reports that the mark is older than mark_max_age.
 	Stale bool `json:"stale,omitempty"`
+	// OwnWord is the part that only the bot's own key reported, without a permit, in a live
+	// portfolio: in a halt an operator reduces it, and the bot does not.
+	OwnWord domain.Decimal `json:"own_word,omitzero"`
 	// Settled says, under the second edition of the rules, what its market was settled at. What is
 	// held there then came late, and only another settlement at the same pays it out.
 	Settled *Settled `json:"settled,omitempty"`
@@ -91,6 +94,10 @@ func PositionsAt(s *portfolio.State, now time.Time) []Position {
 				// A complement has no mark of its own to be valued at.
 				p.UnrealisedPnL = h.Quantity.Mul(price).Sub(h.Cost)
 			}
+			if in.Refunded { // what was frozen at the void prices nothing: the cost comes back
+				p.Mark, p.UnrealisedPnL = nil, domain.Zero
+			}
+			p.OwnWord = h.OwnWord
 			p.Settled = settledOf(s, in)
 			p.MarkWaiting = s.WaitingFor(in.Instrument)
 			_, p.Stale = s.Stale(in.Instrument, h.Bot, now)

@@ -73,9 +73,12 @@ type WaitingMark struct {
 }
 
 // WaitingMarksOf lists the marks that wait.
-func WaitingMarksOf(s *portfolio.State) []WaitingMark {
+func WaitingMarksOf(s *portfolio.State) []WaitingMark { return Waiting(s.WaitingMarks()) }
+
+// Waiting shows marks that wait.
+func Waiting(all []portfolio.WaitingMark) []WaitingMark {
 	var out []WaitingMark
-	for _, w := range s.WaitingMarks() {
+	for _, w := range all {
 		out = append(out, WaitingMark{w.Market, w.Outcome, w.Asset, w.Price, w.InForce, w.Since, w.OutOfRange})
 	}
 	return out

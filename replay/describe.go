@@ -72,14 +72,14 @@ func Describe(event domain.Event) string {
 func describeTrading(event domain.Event) string {
 	switch e := event.(type) {
 	case *domain.FillRecorded:
-		return fmt.Sprintf("%s %s %s × %s at %s, fee %s%s", e.Bot, verb(e.Side), e.Quantity, Short(e.Instrument), e.Price, feeOf(e), flags(e.Flags)) + shrunk(e.Shrunk)
+		return fmt.Sprintf("%s %s %s × %s at %s, fee %s%s", e.Bot, verb(e.Side), e.Quantity, Short(e.Instrument), e.Price, feeOf(e), flags(e.Flags)) + shrunk(e.Shrunk) + list("; to cancel ", e.CancelOrders)
 	case *domain.FillConfirmed:
 		return "fill " + e.FillID.String() + inMarket(e.Market) + " confirmed"
 	case *domain.FillVoided:
 		if e.Unknown {
 			return "fill " + e.FillID.String() + inMarket(e.Market) + " voided, of which nothing is known: one that comes later is ignored"
 		}
-		return "fill " + e.FillID.String() + inMarket(e.Market) + " voided"
+		return "fill " + e.FillID.String() + inMarket(e.Market) + " voided" + list("; to cancel ", e.CancelOrders)
 	case *domain.MarketSettled:
 		return fmt.Sprintf("%s settled at %s for %s%s", Short(e.Instrument), e.Payout, holders(e), list("; released ", e.PermitsReleased)+flags(e.Flags))
 	case *domain.PriceMarked:
@@ -96,7 +96,7 @@ func describeTrading(event domain.Event) string {
 func describeRisk(event domain.Event) string {
 	switch e := event.(type) {
 	case *domain.PermitGranted:
-		return fmt.Sprintf("%s may %s %s × %s at %s (%s, %s reserved)", e.Bot, e.Side, e.Quantity, Short(e.Instrument), e.LimitPrice, e.Permit, e.Reserved)
+		return fmt.Sprintf("%s may %s %s × %s at %s (%s, %s reserved)", e.Bot, e.Side, e.Quantity, Short(e.Instrument), e.LimitPrice, e.Permit, e.Reserved) + list("; to cancel ", e.CancelOrders)
 	case *domain.PermitDenied:
 		return fmt.Sprintf("%s may not %s %s × %s at %s: %s", e.Bot, e.Side, e.Quantity, Short(e.Instrument), e.LimitPrice, reasons(e.Reasons))
 	case *domain.PermitPlaced:

@@ -15,14 +15,14 @@ import (
 func describeMarket(event domain.Event) string {
 	switch e := event.(type) {
 	case *domain.MarketPaidOut:
-		return fmt.Sprintf("%s %s for %s%s", e.Market, paid(e.Payouts, e.Void), outcomeHolders(e.Holders), list("; released ", e.PermitsReleased))
+		return fmt.Sprintf("%s %s for %s%s", e.Market, paid(e.Payouts, e.Void), outcomeHolders(e.Holders), list("; released ", e.PermitsReleased)+strayed(e.CancelOrders))
 	case *domain.MarketCorrected:
 		return fmt.Sprintf("%s corrected: %s: %s%s%s", e.Market, paid(e.Payouts, e.Void), e.Reason, rest(e.Holders), list("; released ", e.PermitsReleased))
 	case *domain.SetsChanged:
 		if e.Action == domain.MergeSets {
-			return fmt.Sprintf("%s merged %s sets of %s, fee %s", e.Bot, e.Quantity, e.Market, e.Fee)
+			return fmt.Sprintf("%s merged %s sets of %s, fee %s", e.Bot, e.Quantity, e.Market, e.Fee) + list("; to cancel ", e.CancelOrders)
 		}
-		return fmt.Sprintf("%s split %s into sets of %s, fee %s", e.Bot, e.Quantity, e.Market, e.Fee)
+		return fmt.Sprintf("%s split %s into sets of %s, fee %s", e.Bot, e.Quantity, e.Market, e.Fee) + list("; to cancel ", e.CancelOrders)
 	case *domain.FundingRecorded:
 		return fmt.Sprintf("%s funding %s of %s", e.Bot, Signed(e.Amount), Short(e.Instrument))
 	case *domain.MarkConfirmed:
@@ -149,7 +149,16 @@ func registered(e *domain.MarketRegistered) string {
 		}
 		text += separator + cmp.Or(c.Bot, "portfolio") + " " + Signed(c.Amount)
 	}
-	return text
+	return text + strayed(e.CancelOrders)
+}
+
+// strayed lists the orders that bots have to cancel.
+func strayed(orders []domain.BotOrders) string {
+	var permits []string
+	for _, o := range orders {
+		permits = append(permits, o.Permits...)
+	}
+	return list("; to cancel ", permits)
 }
 
 // partOf names the result of a trade that is not a result of its own.

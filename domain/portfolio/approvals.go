@@ -46,7 +46,9 @@ func (s *State) Approvals(ledger string, now time.Time) []Approval {
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(s.Overrides)) {
-		add(approval.KindOverride, id)
+		if !s.isOver(s.Overrides[id]) {
+			add(approval.KindOverride, id)
+		}
 	}
 	add(approval.KindClear, s.Stop.Request)
 	slices.SortStableFunc(all, func(a, b Approval) int { return cmp.Compare(domain.RevisionOf(a.ID), domain.RevisionOf(b.ID)) })

@@ -20,6 +20,7 @@ func (s *State) Clone() *State {
 	c.Permits = eachCopied(s.Permits, nil)
 	c.Arbitrages = eachCopied(s.Arbitrages, ownLegs)
 	c.Overrides = eachCopied(s.Overrides, nil)
+	c.Replaced = maps.Clone(s.Replaced)
 	c.Custody = s.Custody.clone()
 	c.Instruments = eachCopied(s.Instruments, (*Instrument).own)
 	c.Fills = maps.Clone(s.Fills)

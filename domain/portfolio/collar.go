@@ -35,6 +35,9 @@ func (d *Decision) markSecondEdition(marks []domain.Mark) error {
 	reaches := d.s.trial(d.caller.Bot)
 	for n, m := range marks {
 		kept, err := d.judgeMark(m)
+		if unread := d.unread[n]; unread != nil {
+			kept, err = nil, unread
+		}
 		if err == nil && kept != nil {
 			err = d.checkReach(reaches, *kept)
 		}
@@ -472,6 +475,33 @@ func (s *State) WaitingMarks() []WaitingMark {
 		all[n].OutOfRange = !s.trial("").takes(domain.Mark{Market: m.Market, Outcome: m.Outcome, Asset: m.Asset, Price: m.Price})
 	}
 	return all
+}
+
+// waitingOf lists the marks that wait beyond the collar of what a bot holds, or with "" any bot
+// or the treasury.
+func (s *State) waitingOf(bot string) []WaitingMark {
+	return slices.DeleteFunc(s.WaitingMarks(), func(w WaitingMark) bool {
+		if w.InForce == nil {
+			return true
+		}
+		if w.Asset != "" {
+			if bot == "" {
+				return s.Assets[w.Asset].Balance.IsZero()
+			}
+			return s.Bots[bot] == nil || s.Bots[bot].Other[w.Asset].IsZero()
+		}
+		for _, in := range s.instrumentsOf(w.Market) {
+			if in.Instrument != w.Instrument && s.together(in.Instrument) == nil {
+				continue
+			}
+			for _, h := range in.Holdings {
+				if !h.IsFlat() && (bot == "" || bot == h.Bot) {
+					return false
+				}
+			}
+		}
+		return true
+	})
 }
 
 // PartlyMarked lists the exclusive markets of which the feed did not mark all outcomes in

@@ -245,6 +245,18 @@ func TestLateFillsOfPayoutsThatDoNotSumToOne(t *testing.T) {
 	require.Equal(t, "1000", h.equityOf("a"))
 	h.fill("a", "cup", "!B", buy, "10", "0.60")
 	require.Equal(t, "1000", h.equityOf("a"))
+	// It is sure what all of it pays: nothing can be lost.
+	f, held := h.s.Figures("a", "cup")
+	require.True(t, held)
+	require.Equal(t, []string{"15", "15", "15", "0"}, []string{f.PayoffMin.String(), f.PayoffMax.String(), f.Value.String(), f.Exposure.String()})
+	require.Empty(t, h.s.Exposures())
+	// "The same payouts again pay it out", as they are printed, without two people.
+	pays := map[string]domain.Decimal{"A": dec("0.5"), "B": dec("0.4"), "C": dec("0")}
+	h.must(func(d *Decision) error { return d.SettleMarket(Settlement{Market: "cup", Payouts: pays}) })
+	require.Zero(t, h.s.Bots["a"].Positions)
+	require.Equal(t, "1000", h.equityOf("a"))
+	pays["C"] = dec("0.05")
+	h.refused(domain.CodePayoutsSum, func(d *Decision) error { return d.SettleMarket(Settlement{Market: "cup", Payouts: pays}) })
 }
 
 // "A `bot` narrows a settlement only in imports and in markets that are not exclusive."
@@ -363,4 +375,35 @@ func TestAPayoutEndsEveryWaitingMark(t *testing.T) {
 	for _, o := range []string{"A", "B", "C"} {
 		require.Nil(t, h.s.Instruments[domain.Instrument{Market: "cup", Outcome: o}].Waiting, o)
 	}
+}
+
+// "Let it end when it can no longer be confirmed": a request for payouts waits for nobody once its
+// market was settled. And who confirms a request that another one replaced is told so.
+func TestARequestForPayoutsEndsWithItsMarket(t *testing.T) {
+	h := newHarness(t).open(domain.ModePaper, quietPolicy, func(p *domain.Policy) { p.Rules = domain.SecondRules })
+	h.deposit("1000")
+	h.bot("a", "1000")
+	h.exclusive("cup", "A", "B", "C")
+	ask := func(payouts string) string {
+		h.operator().must(func(d *Decision) error {
+			return d.RequestOverride(domain.OverridePayouts, "", json.RawMessage(`{"market":"cup","payouts":`+payouts+`}`), "agreed")
+		})
+		return lastOf[*domain.OverrideRequested](h).Override
+	}
+	first := ask(`{"A":"0.5","B":"0.4","C":"0"}`)
+	second := ask(`{"A":"0.5","B":"0.3","C":"0"}`)
+	h.as(domain.RoleApprover, "anna")
+	err := h.refused(domain.CodeConflict, func(d *Decision) error { return d.ConfirmOverride(first) })
+	require.ErrorContains(t, err, "was replaced by "+second)
+	waits := func() (ids []string) {
+		for _, a := range h.s.Approvals("", h.now) {
+			ids = append(ids, a.ID)
+		}
+		return ids
+	}
+	require.Equal(t, []string{second}, waits())
+	h.operator().must(func(d *Decision) error {
+		return d.SettleMarket(Settlement{Market: "cup", Payouts: map[string]domain.Decimal{"A": dec("1"), "B": dec("0"), "C": dec("0")}})
+	})
+	require.Empty(t, waits())
 }

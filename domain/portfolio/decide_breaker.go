@@ -22,6 +22,9 @@ type ResetPreview struct {
 	Since uint64
 	// RebasesTo is the equity that a reset with rebase makes the reference, or nil.
 	RebasesTo *domain.Decimal
+	// Waiting are the marks of what the scope holds that wait beyond the collar: the value is
+	// measured at the prices in force, which they may be about to replace.
+	Waiting []WaitingMark
 }
 
 // PreviewReset computes the effect of a reset at a time, without recording it.
@@ -41,6 +44,7 @@ func (s *State) PreviewReset(key risk.Key, rebase bool, now time.Time) (ResetPre
 	if ok && r.Rebase != nil && rebase && s.rebases(subject.Equity) {
 		p.RebasesTo = &subject.Equity
 	}
+	p.Waiting = s.waitingOf(key.Bot)
 	p.WouldRetrip = r.Reached(&s.Policy, p.After)
 	for id, bot := range s.Bots {
 		if key.Bot == "" || key.Bot == id {
@@ -110,6 +114,9 @@ func (d *Decision) ResetBreaker(key risk.Key, reason string, rebase bool) error 
 	}
 	if d.s.Policy.Second() {
 		e.RebasedTo = p.RebasesTo
+	}
+	for _, w := range p.Waiting {
+		e.WaitingMarks = append(e.WaitingMarks, domain.ConfirmedMark{Market: w.Market, Outcome: w.Outcome, Asset: w.Asset, Price: w.Price})
 	}
 	d.emit(e)
 	return nil

@@ -117,6 +117,8 @@ func (s *State) exposureOf(in *Instrument, bot string) domain.Decimal {
 	switch {
 	case h == nil || h.IsFlat() || s.together(in.Instrument) != nil:
 		return domain.Zero
+	case s.Policy.Second() && in.Payout != nil: // what came late is paid out: nothing of it can be lost
+		return domain.Zero
 	case h.Quantity.Sign() > 0 && s.Policy.Second():
 		return h.Cost.Max(h.Value)
 	case h.Quantity.Sign() > 0:
@@ -190,7 +192,7 @@ func (d *Decision) openWith(bot string, with domain.Instrument) int {
 	open := map[domain.Instrument]bool{d.s.counted(with): true}
 	if d.s.Bots[bot].Positions > 0 {
 		for i, in := range d.s.Instruments {
-			if h := in.Holding(bot); h != nil && !h.IsFlat() && !d.s.isDust(bot, in) {
+			if h := in.Holding(bot); h != nil && !h.IsFlat() && !d.s.isDust(bot, in) && !d.s.paidLate(in) {
 				open[d.s.counted(i)] = true
 			}
 		}
@@ -201,6 +203,15 @@ func (d *Decision) openWith(bot string, with domain.Instrument) int {
 		}
 	}
 	return len(open)
+}
+
+// paidLate reports that an instrument, and under the second edition its market, is settled: what
+// came late is no open position.
+func (s *State) paidLate(in *Instrument) bool {
+	if !s.Policy.Second() || in.Payout == nil {
+		return false
+	}
+	return s.together(in.Instrument) == nil || s.decided(in.Market)
 }
 
 // counted is what an open position is counted as.

@@ -172,7 +172,7 @@ func (d *Decision) flagFill(e *domain.FillRecorded, fact ledger.Fact) {
 	}
 	in := s.Instruments[e.Instrument]
 	after := in.preview(e.Bot, fact)
-	if after.Quantity.Sign() < 0 && e.Side == domain.Sell && !permitted && s.KindOf(e.Market) != domain.KindPerp {
+	if e.Side == domain.Sell && s.KindOf(e.Market) != domain.KindPerp && d.oversells(e, after.Quantity, permitted) {
 		e.Flags = append(e.Flags, domain.FlagOversold)
 	}
 	if s.payoutAt(e.Instrument) != nil {
@@ -181,6 +181,16 @@ func (d *Decision) flagFill(e *domain.FillRecorded, fact ledger.Fact) {
 	if s.strange(e.Instrument) {
 		e.Flags = append(e.Flags, domain.FlagOutcomeUnknown)
 	}
+}
+
+// oversells reports that a sale leaves a bot short of an outcome without a permit for that.
+// One that was granted to close is within its permit if it opens, because market, side,
+// quantity and price fit; the short is one that no permit was granted for all the same.
+func (d *Decision) oversells(e *domain.FillRecorded, after domain.Decimal, permitted bool) bool {
+	if after.Sign() >= 0 {
+		return false
+	}
+	return !permitted || d.s.Permits[e.Permit].OpeningLeft.Less(e.Quantity.Min(after.Neg()))
 }
 
 // strange reports that a registered market does not have an outcome that a fact names. The

@@ -172,6 +172,14 @@ func (d *Decision) RecordFee(e *domain.FeeRecorded) error {
 	return nil
 }
 
+// Unread says what is wrong with a mark of the command that could not be read.
+func (d *Decision) Unread(index int, err error) {
+	if d.unread == nil {
+		d.unread = map[int]error{}
+	}
+	d.unread[index] = err
+}
+
 // MarkPrices values instruments and assets. The caller's role is the source: feed
 // or operator. Other roles, such as bot, may mark only in a paper portfolio.
 func (d *Decision) MarkPrices(marks []domain.Mark) error {
@@ -188,7 +196,10 @@ func (d *Decision) MarkPrices(marks []domain.Mark) error {
 		return d.markSecondEdition(marks)
 	}
 	kept := make([]domain.Mark, 0, len(marks))
-	for _, m := range marks {
+	for n, m := range marks {
+		if err := d.unread[n]; err != nil {
+			return err
+		}
 		if err := d.checkMark(m); err != nil {
 			return err
 		}

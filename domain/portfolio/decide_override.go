@@ -68,6 +68,8 @@ func (d *Decision) ConfirmOverride(id string) error {
 	}
 	o := d.s.Overrides[id]
 	switch {
+	case o == nil && d.s.Replaced[id] != "":
+		return domain.Errorf(domain.CodeConflict, "the request was replaced by %s, which a second person confirms instead", d.s.Replaced[id])
 	case o == nil || o.ConfirmedBy == "" && !d.now.Before(o.ExpiresAt):
 		return &domain.Error{Code: domain.CodeNotFound, Field: "override", Message: "is not an open request, or waited for more than 24 h"}
 	case o.ConfirmedBy != "":
@@ -115,6 +117,9 @@ func (s *State) replacedBy(e *domain.OverrideRequested, now time.Time) []string 
 // requestOverride and recordOverride fold the events of overrides.
 func (s *State) requestOverride(e *domain.OverrideRequested) {
 	k, _ := OverrideKindOf(e.Kind)
+	for _, id := range e.Replaces {
+		s.replaced(id, e.Override)
+	}
 	full := len(s.Overrides) >= maxOverrides
 	for id, o := range s.Overrides {
 		if replaces(e, o) || o.ConfirmedBy == "" && full {
@@ -128,6 +133,27 @@ func (s *State) requestOverride(e *domain.OverrideRequested) {
 	if k.requested != nil {
 		k.requested(s)
 	}
+}
+
+// replaced remembers that one request took the place of another.
+func (s *State) replaced(id, by string) {
+	if s.Replaced == nil {
+		s.Replaced = map[string]string{}
+	}
+	if len(s.Replaced) >= maxOverrides {
+		oldest := slices.MinFunc(slices.Collect(maps.Keys(s.Replaced)), comparePermits)
+		delete(s.Replaced, oldest)
+	}
+	s.Replaced[id] = by
+}
+
+// isOver reports that a request cannot be confirmed any more: its market was settled meanwhile.
+func (s *State) isOver(o *Override) bool {
+	if o.Kind != domain.OverridePayouts {
+		return false
+	}
+	_, err := (&Decision{s: s, now: s.Time}).overriddenPayouts(o.Portfolio, o.Limits, o.ID)
+	return domain.CodeOf(err) == domain.CodeConflict
 }
 
 func (s *State) recordOverride(at domain.Stamp, e *domain.OverrideRecorded) {

@@ -101,7 +101,7 @@ func (d *Decision) payoutsOf(r *Settlement, m *Market, whole bool) (map[string]d
 		if settled, err = payoff.Payouts(d.s.named(live, m, r), r.Payouts); err != nil {
 			return nil, err
 		}
-		if sum, one := payoff.SumToOne(settled); m.Exclusive && !one && r.Override == "" {
+		if sum, one := payoff.SumToOne(settled); m.Exclusive && !one && r.Override == "" && !d.s.repeats(r.Market, settled) {
 			return nil, &domain.Error{Code: domain.CodePayoutsSum, Field: "payouts", Message: "of an exclusive market sum to 1, and these to " + sum.String() + "; another sum takes two people: an override of kind payouts"}
 		}
 	} else if settled, _, err = payoff.SettleOne(m.Outcomes, live, r.Outcome, r.Payout); err != nil {
@@ -116,6 +116,15 @@ func (d *Decision) payoutsOf(r *Settlement, m *Market, whole bool) (map[string]d
 		payouts[p.Outcome] = p.Price
 	}
 	return payouts, nil
+}
+
+// repeats reports that a market was settled at just these payouts, which two people agreed on
+// where they do not sum to 1: what came late is paid out by the same again.
+func (s *State) repeats(market string, payouts []payoff.Payout) bool {
+	return !slices.ContainsFunc(payouts, func(p payoff.Payout) bool {
+		in := s.Instruments[domain.Instrument{Market: market, Outcome: p.Outcome}]
+		return in == nil || in.Payout == nil || in.Refunded || *in.Payout != p.Price
+	})
 }
 
 // named returns the outcomes that payouts have to name: those that are not settled,

@@ -45,6 +45,8 @@ type Decision struct {
 	room Room // how much may be recorded
 	// singles counts the events of one type that are recorded one by one (rows.go).
 	singles map[string]int
+	// unread are the marks of the command that could not be read, by their place in it.
+	unread map[int]error
 	// told: a trip of this decision that stops all bots has named the orders to cancel.
 	told bool
 	// unbalanced is the type of an event whose postings did not sum to zero.
@@ -106,7 +108,9 @@ func (d *Decision) due() {
 }
 
 func (d *Decision) add(e domain.Event) {
+	strayed := d.strayed(e)
 	d.s.Apply(domain.Stamp{Revision: d.s.Next, Time: d.now}, e)
+	d.nameStray(e, strayed)
 	d.events = append(d.events, e)
 	d.checkBalance(e)
 }

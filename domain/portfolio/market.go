@@ -418,6 +418,9 @@ func (s *State) Figures(bot, market string) (f MarketFigures, ok bool) {
 	if n, ok := slices.BinarySearchFunc(m.Held, bot, func(h Held, id string) int { return strings.Compare(h.Bot, id) }); ok {
 		f.Value = m.Held[n].Value
 	}
+	if s.decided(market) { // what came late is paid out: it is worth that, whatever is said
+		f.PayoffMin, f.PayoffMax, p.Min, p.Max = f.Value, f.Value, f.Value, f.Value
+	}
 	f.Exposure = p.Exposure(f.Cost, f.Value)
 	return f, true
 }

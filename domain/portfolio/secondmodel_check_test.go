@@ -143,6 +143,9 @@ func (w *twins) compareBot(id string, b *Bot) {
 			names = append(names, w.permits[n])
 		}
 		require.Equal(w, names, s.toCancel(id, d), "orders that %s is told to cancel, after %s", id, w.said)
+		for _, permit := range s.toCancel(id, d) {
+			require.True(w, w.told[permit], "a record says that %s of %s is to be cancelled, at the latest %s", permit, id, w.said)
+		}
 		require.Equal(w, told, s.ToldToClose(id), "%s is told to close, after %s", id, w.said)
 	}
 }

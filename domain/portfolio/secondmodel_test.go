@@ -39,8 +39,9 @@ type twins struct {
 	n         int    // the number of the step
 	said      string // what it does
 	events    []domain.Event
-	corrected bool // a deposit or withdrawal
-	over      bool // a ratio is so near to a limit that rounding decides
+	told      map[string]bool // the orders that records said are to be cancelled
+	corrected bool            // a deposit or withdrawal
+	over      bool            // a ratio is so near to a limit that rounding decides
 }
 
 type profit struct {
@@ -114,7 +115,7 @@ func (w *twins) anyPolicy(mode domain.Mode) domain.Policy {
 
 func newTwins(t *rapid.T) *twins {
 	w := &twins{
-		T: t, s: New(), wall: noon, permits: map[int]string{}, operated: map[string]bool{}, flows: map[int]uint64{}, profits: map[string]profit{},
+		T: t, s: New(), wall: noon, permits: map[int]string{}, operated: map[string]bool{}, flows: map[int]uint64{}, profits: map[string]profit{}, told: map[string]bool{},
 	}
 	mode := one(w, domain.ModePaper, domain.ModePaper, domain.ModeLive)
 	w.live = mode == domain.ModeLive
@@ -179,6 +180,9 @@ func (w *twins) engine(by domain.Caller, gated bool, f func(*Decision) error) (c
 func (w *twins) follow() {
 	for _, e := range w.events {
 		for _, row := range domain.Flatten(e) {
+			for _, permit := range toldToCancel(row) {
+				w.told[permit] = true
+			}
 			switch e := row.(type) {
 			case *domain.TradeClosed:
 				w.profits[e.Bot+"/"+e.Trade] = profit{e.Bot, e.PnL}

@@ -62,6 +62,8 @@ type State struct {
 	// Overrides holds confirmed overrides and requests that wait for the second
 	// person.
 	Overrides map[string]*Override `json:"overrides"`
+	// Replaced are requests that another one replaced, and which: the newest of them.
+	Replaced map[string]string `json:"replaced,omitempty"`
 
 	// Custody is the known state of wallets and transfers (custody.go).
 	Custody Custody `json:"custody"`

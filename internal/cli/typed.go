@@ -63,11 +63,17 @@ func (a *App) aimed(portfolio, server, store string, words ...string) Advice {
 	if a.staysHere(words) {
 		server = ""
 	}
+	var flags []string
 	for _, f := range []struct{ name, value string }{{"-p", portfolio}, {"--server", server}, {"--store", store}} {
 		if f.value != "" {
-			words = append(words, f.name, f.value)
+			flags = append(flags, f.name, f.value)
 		}
 	}
+	end := slices.Index(words, "--") // what follows is no flag
+	if end < 0 {
+		end = len(words)
+	}
+	words = slices.Insert(words, end, flags...)
 	return Advice{append([]string{a.Name()}, words...)}
 }
 

@@ -8,6 +8,7 @@ import (
 	"pets/domain"
 	"pets/domain/portfolio"
 	"pets/domain/risk"
+	"pets/projections"
 )
 
 // resetBody resets a breaker, or previews the reset.
@@ -33,6 +34,8 @@ type resetPreview struct {
 	EventsSince uint64 `json:"events_since"`
 	// RebasesTo is the equity that the breaker would be measured from after a rebase.
 	RebasesTo *domain.Decimal `json:"rebases_to,omitempty"`
+	// WaitingMarks are marks of what the scope holds that wait beyond the collar.
+	WaitingMarks []projections.WaitingMark `json:"waiting_marks,omitempty"`
 }
 
 func resetRoute() route {
@@ -64,6 +67,7 @@ func resetBreaker(q *request) error {
 		v = resetPreview{
 			Revision: s.Next - 1, Breaker: breaker, Tripped: p.Tripped, Before: p.Before.Ratio(), After: p.After.Ratio(),
 			Limit: p.Limit, WouldRetrip: p.WouldRetrip, OpenPositions: p.OpenPositions, EventsSince: p.Since, RebasesTo: p.RebasesTo,
+			WaitingMarks: projections.Waiting(p.Waiting),
 		}
 		if b.Bot != "" {
 			v.Bot = &b.Bot

@@ -58,6 +58,54 @@ func TestMarksOverTheAPI(t *testing.T) {
 	require.Contains(t, a.body, `"mark_unconfirmed"`)
 }
 
+// "In POST …/marks each mark is judged alone: good ones are taken, bad ones answered by index; all
+// bad: 422": also where it is the reading that fails. A field that a mark does not have refuses the
+// request, and so does what is not JSON.
+func TestAMarkThatCannotBeReadIsRefusedAlone(t *testing.T) {
+	r := secondRig(t, "")
+	good := `{"market":"cup","outcome":"B","price":"0.4"}`
+	for bad, says := range map[string]string{
+		`{"market":"cup","outcome":"A","price":"1e-7"}`:                   "price must be a decimal",
+		`{"market":"cup","outcome":"A","price":"NaN"}`:                    "price must be a decimal",
+		`{"market":"cup","outcome":"A","price":"0.12345678901234567891"}`: "price must be a decimal",
+		`{"market":"cup","outcome":"A","price":""}`:                       "price must be a decimal",
+		`{"market":"cup","outcome":"A","price":null}`:                     "price is missing",
+		`{"market":"cup","outcome":"A"}`:                                  "price is missing",
+		`{"market":"cup","outcome":"A","price":0.5}`:                      "price must be a decimal",
+		`{"market":"cup","outcome":"A","price":"1000000000000000"}`:       "price must be a decimal",
+		`{"market":7,"outcome":"A","price":"0.5"}`:                        "market must be a string",
+		`{"outcome":"A","price":"0.5"}`:                                   "market",
+		`{"market":"c\u0007p","outcome":"A","price":"0.5"}`:               "market",
+		`{}`:    "price is missing",
+		`"A"`:   "mark must be a JSON object",
+		`null`:  "mark must be a JSON object",
+		`[0.4]`: "mark must be a JSON object",
+	} {
+		for _, one := range []struct{ path, body string }{
+			{main + "/marks", `{"marks":[` + good + `,` + bad + `]}`},
+			{main + "/batch", `{"commands":[{"idempotency_key":"` + uuid.NewString() + `","command":"mark_prices","body":{"marks":[` + good + `,` + bad + `]}}]}`},
+		} {
+			a := r.post("feed", one.path, one.body)
+			require.Equal(t, http.StatusOK, a.status, "%s: %s", bad, a.body)
+			require.Contains(t, a.body, `"refused":[{"index":1,"code":"invalid","message":"`+says, bad)
+		}
+		a := r.post("feed", main+"/marks", `{"marks":[`+bad+`]}`)
+		require.Equal(t, http.StatusUnprocessableEntity, a.status, "%s: %s", bad, a.body)
+		require.Equal(t, domain.CodeMarksRefused, a.code(t))
+	}
+	for body, says := range map[string]string{
+		`{"marks":[` + good + `,{"market":"cup","outcome":"A","prize":"0.4"}]}`: "marks[1].prize is not a field of this request; did you mean price",
+		`{"marks":{}}`:              "must be an array",
+		`{"marks":null}`:            "marks is missing",
+		`{}`:                        "marks is missing",
+		`{"marks":[` + good + `,]}`: "not valid JSON",
+	} {
+		a := r.post("feed", main+"/marks", body)
+		require.Equal(t, http.StatusBadRequest, a.status, "%s: %s", body, a.body)
+		require.Contains(t, a.body, says)
+	}
+}
+
 // "Answers of /fills carry the flags": of a first report, and of a repeat. "A voided fill reported
 // confirmed under a new key lives again …; reported provisional it is 409 `voided`, which says so."
 // Funding is recorded once.

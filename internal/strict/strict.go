@@ -67,12 +67,21 @@ func decode(body []byte, into any, apart []string) error {
 type shape struct {
 	fields map[string]field // of an object; nil for other values
 	elem   *shape           // of an array; nil for other values
+	alone  bool             // the elements of the array are judged one by one
 }
 
 type field struct {
 	required bool
 	instead  []string // the fields that need not be there beside it
 	shape    *shape
+}
+
+// Judge is a request of which the elements of one array are judged one by one: its own
+// UnmarshalJSON reads them, and says of each what is wrong. Only a field that they do not have, and
+// what is not JSON, refuses the request.
+type Judge interface {
+	stdjson.Unmarshaler
+	JudgedAlone() (field string)
 }
 
 // leaf is any value that the JSON decoder itself checks.
@@ -99,6 +108,7 @@ func (s *shape) without(names []string) *shape {
 }
 
 var (
+	judge    = reflect.TypeFor[Judge]()
 	jsonSide = reflect.TypeFor[stdjson.Unmarshaler]()
 	textSide = reflect.TypeFor[encoding.TextUnmarshaler]()
 )
@@ -106,6 +116,13 @@ var (
 func newShape(t reflect.Type) *shape {
 	if t.Kind() == reflect.Pointer {
 		return newShape(t.Elem())
+	}
+	if reflect.PointerTo(t).Implements(judge) {
+		s := &shape{fields: map[string]field{}}
+		s.add(t)
+		one, _ := reflect.New(t).Interface().(Judge) //nolint:errcheck // it implements Judge
+		s.fields[one.JudgedAlone()].shape.alone = true
+		return s
 	}
 	if reflect.PointerTo(t).Implements(jsonSide) || reflect.PointerTo(t).Implements(textSide) {
 		return leaf
@@ -148,6 +165,8 @@ func (s *shape) walk(dec *jsontext.Decoder, path string) error {
 		return s.walkObject(dec, path)
 	case s.elem != nil && kind == '[':
 		return s.walkArray(dec, path)
+	case s.alone && kind != 0:
+		return domain.Invalid(path, "must be an array")
 	case s.fields != nil && kind != 0:
 		return domain.Invalid(orBody(path), "must be a JSON object")
 	}
@@ -203,6 +222,12 @@ func (s *shape) walkArray(dec *jsontext.Decoder, path string) error {
 		return syntaxError(err)
 	}
 	for i := 0; dec.PeekKind() != ']'; i++ {
+		if s.alone {
+			if err := s.elem.walkNames(dec, fmt.Sprintf("%s[%d]", path, i)); err != nil {
+				return err
+			}
+			continue
+		}
 		if err := s.elem.walk(dec, fmt.Sprintf("%s[%d]", path, i)); err != nil {
 			return err
 		}
@@ -211,6 +236,41 @@ func (s *shape) walkArray(dec *jsontext.Decoder, path string) error {
 		return syntaxError(err)
 	}
 	return nil
+}
+
+// walkNames reads one value, of which it compares only the names of its fields.
+func (s *shape) walkNames(dec *jsontext.Decoder, path string) error {
+	if dec.PeekKind() != '{' {
+		return s.skip(dec)
+	}
+	if _, err := dec.ReadToken(); err != nil {
+		return syntaxError(err)
+	}
+	for dec.PeekKind() != '}' {
+		at := dec.InputOffset()
+		token, err := dec.ReadToken()
+		if err != nil {
+			return syntaxError(err)
+		}
+		name := token.String()
+		if _, known := s.fields[name]; !known {
+			return s.unknown(path, name, at)
+		}
+		if err := s.skip(dec); err != nil {
+			return err
+		}
+	}
+	_, err := dec.ReadToken()
+	return syntaxOr(err)
+}
+
+func (*shape) skip(dec *jsontext.Decoder) error { return syntaxOr(dec.SkipValue()) }
+
+func syntaxOr(err error) error {
+	if err == nil {
+		return nil
+	}
+	return syntaxError(err)
 }
 
 // replaced reports that another field that is present replaces this one.
@@ -310,7 +370,7 @@ func wanted(t reflect.Type) string {
 	case nil:
 		return "of another type"
 	case decimalType:
-		return "a decimal in a JSON string, such as \"12.5\": at most 18 decimals, below 10^15, no exponent"
+		return domain.ADecimal
 	case durationType:
 		return "a duration in a JSON string, such as \"30s\""
 	case timeType:

@@ -358,6 +358,7 @@ func (m *Second) exposed(id, market string) Num {
 		switch {
 		case m.together(t) && len(m.open(market)) > 0 && !m.allVoid(market):
 			cost = add(cost, p.Cost)
+		case m.settled(t): // what it pays is sure: nothing of it can be lost
 		case p.Quantity.Sign() >= 0:
 			sum = add(sum, larger(p.Cost, m.valueOf(id, t, nil)))
 		default:

@@ -374,7 +374,10 @@ func (m *Second) Exposure(id string, counts func(market string) bool) Num {
 func (m *Second) openMarkets(id string) []string {
 	var out []string
 	for _, market := range m.traded() {
-		held := slices.ContainsFunc(m.things(market), func(t Thing) bool { return m.quantity(id, t).Sign() != 0 })
+		held := slices.ContainsFunc(m.things(market), func(t Thing) bool {
+			over := m.settled(t) && (!m.together(t) || len(m.open(market)) == 0 || m.allVoid(market)) // what came late is paid out
+			return m.quantity(id, t).Sign() != 0 && !over
+		})
 		if held && !less(m.size(id, market), m.Rules.PositionDust) {
 			out = append(out, market)
 		}

@@ -36,12 +36,12 @@ func (a *app) equityCommand() *cobra.Command {
 			if points < 0 || (points > 0 && points < projections.LeastPoints) {
 				return cli.Usage(domain.Invalid("--points", "must be 0 (all) or at least %d", projections.LeastPoints))
 			}
-			if svg != "" {
+			if svg != "" && (points == 0 || points > chart.SVGMostPoints) {
 				points = chart.SVGMostPoints
 			}
 			series, marks := projections.NewEquity(), &chart.Marks{From: first, To: last}
 			if why {
-				return a.drawWhy(c.Context(), moment, svg, series, marks)
+				return a.drawWhy(c.Context(), moment, svg, series, marks, points)
 			}
 			return a.LookEither(c.Context(), moment, []projections.Projection{series, marks}, func() error {
 				v, err := a.askEquity(c.Context(), moment, first, last, points)
@@ -116,7 +116,7 @@ func (a *app) savePicture(path string, picture interface{ Write(w io.Writer) err
 
 // drawWhy draws equity with what explains it. It folds the history itself: no view of a server has
 // what was open at each moment.
-func (a *app) drawWhy(ctx context.Context, moment, svg string, series *projections.Equity, marks *chart.Marks) error {
+func (a *app) drawWhy(ctx context.Context, moment, svg string, series *projections.Equity, marks *chart.Marks, points int) error {
 	if svg == "" {
 		return cli.Usage(domain.Invalid("--why", "is drawn into a file: add --svg FILE"))
 	}
@@ -124,7 +124,7 @@ func (a *app) drawWhy(ctx context.Context, moment, svg string, series *projectio
 	return a.LookEither(ctx, moment, []projections.Projection{series, marks, why}, func() error {
 		return domain.Invalid("--why", "reads the history itself, from a folder: give --store embedded:DIR on the machine of the server; it may be running")
 	}, func(*portfolio.State) error {
-		picture, err := chart.NewWhySVG(a.pictureTitle(), series.Points(marks.From, marks.To, chart.SVGMostPoints), marks.All, why)
+		picture, err := chart.NewWhySVG(a.pictureTitle(), series.Points(marks.From, marks.To, points), marks.All, why)
 		if err != nil {
 			return err
 		}

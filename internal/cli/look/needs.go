@@ -133,6 +133,9 @@ func (a *app) needsOfState(ctx context.Context, v *watched) ([]attention, error)
 			out = append(out, attention{What: fmt.Sprintf("%s sold more of %s/%s than it had", p.Bot, p.Market, p.Outcome), Next: a.Advise("positions")})
 		}
 	}
+	for _, words := range show.LateSettlements(v.Positions) {
+		out = append(out, attention{What: "what is held of a settled market came late; the same payouts again pay it out", Next: a.Advise(words...)})
+	}
 	if open := story.Clear; err == nil && open.ID != "" && (open.Ends.IsZero() || time.Now().Before(open.Ends)) {
 		out = append(out, attention{What: fmt.Sprintf("%s asked to clear the emergency stop; another person confirms, as an approver", open.User), Next: a.Advise("clear", "--confirm", open.ID)})
 	}
@@ -183,6 +186,12 @@ func (a *app) needsOfPermits(ctx context.Context, now *watched) ([]attention, er
 		})
 	}
 	for _, p := range v.Permits {
+		if p.WayOut && p.Reduces {
+			out = append(out, attention{
+				What: fmt.Sprintf("by permit %s an operator closes %s × %s for %s, and its fill is not reported: report it, or cancel the order and release the permit", p.Permit, p.Left, cli.Instrument(p.Market, p.Outcome), p.Bot),
+				Next: a.Advise("permit", "release", p.Permit),
+			})
+		}
 		if p.ExpiresAt != nil && p.ExpiresAt.Add(time.Minute).Before(a.Clock()()) {
 			out = append(out, attention{
 				What: fmt.Sprintf("the order of permit %s of %s should have ended at %s UTC. Look at the venue; if it does not rest there", p.Permit, p.Bot, cli.Clock(*p.ExpiresAt)),

@@ -84,6 +84,29 @@ func TestStateShowsMarksThatWait(t *testing.T) {
 	require.NotContains(t, s.Run("status").Out, "a mark waits", "its time is not over")
 }
 
+// "A mark beyond the collar waits: breakers go on with the price in force". A reset with rebase on
+// that price would disarm the day's loss once the mark takes force: while a mark of what is held
+// waits, it is said, and --rebase is not printed.
+func TestNoRebaseIsPrintedWhileAMarkWaits(t *testing.T) {
+	t.Parallel()
+	s, _ := secondEdition(t, "mark_collar=0.25", "mark_confirm_after=1h", "max_daily_loss_pct=0.002")
+	s.SetEnv("COLUMNS", "300")
+	s.Ok("mark", "rain", "YES", "0.3")
+	s.Ok("mark", "rain", "YES", "0.1")
+	require.Contains(t, s.Ok("state"), "pets reset daily_loss --rebase --reason", "no mark waits")
+	s.Ok("mark", "rain", "YES", "0.6")
+	state := s.Ok("state")
+	require.NotContains(t, state, "--rebase")
+	require.Contains(t, squeezed(state), "A mark of what is held waits, and the breaker is measured at the price in force")
+	require.Regexp(t, `rain/YES at 0\.6, in force 0\.1, until \d{4}-`, state)
+	require.Contains(t, state, "    pets mark rain YES 0.6 ")
+	dry := squeezed(s.Ok("reset", "daily_loss", "--rebase", "--dry-run"))
+	require.Contains(t, dry, "A mark of what is held waits")
+	require.Contains(t, s.Ok("reset", "daily_loss", "--dry-run", "--json"), `"waiting_marks": [`)
+	require.NotContains(t, s.Ok("reset", "daily_loss", "--dry-run"), "--rebase")
+	require.Contains(t, squeezed(s.Ok("reset", "daily_loss", "--rebase", "--reason", "all the same")), "a mark of what it holds (rain/NO 0.4, rain/YES 0.6) waited")
+}
+
 // "Stale is a field of state and positions".
 func TestStateShowsStaleMarks(t *testing.T) {
 	t.Parallel()
@@ -158,6 +181,39 @@ func TestStateShowsTheWayToFlat(t *testing.T) {
 	state = s.Ok("state")
 	require.Contains(t, squeezed(state), "Nothing is permitted to the bot, nor to an operator for it")
 	require.NotContains(t, state, "permit ask")
+}
+
+// "A person can always stop, and always get out": the printed way to flat leaves out what live orders
+// close already, so that they do not sell the same twice, and says how to close it otherwise.
+func TestTheWayToFlatLeavesOutWhatIsBeingClosed(t *testing.T) {
+	t.Parallel()
+	s, _ := secondEdition(t)
+	s.SetEnv("COLUMNS", "300")
+	keys := map[string]string{
+		"bot":      petstest.SecretPattern.FindString(s.Ok("apikey", "issue", "--user", "carl", "--role", "bot", "--bot", "alpha")),
+		"operator": petstest.SecretPattern.FindString(s.Ok("apikey", "issue", "--user", "olga", "--role", "operator")),
+	}
+	sells := func(role, quantity string) string {
+		s.SetEnv("PETS_KEY", keys[role])
+		defer s.SetEnv("PETS_KEY", petstest.AdminKey)
+		return regexp.MustCompile(`p\d+`).FindString(s.Ok("permit", "ask", "--bot", "alpha", "--market", "rain", "--outcome", "YES", "--side", "sell", "--quantity", quantity, "--limit-price", "0.2", "--reduce-only"))
+	}
+	takes := sells("bot", "150")
+	s.Ok("permit", "place", takes)
+	s.Ok("stop", "alpha", "--reason", "odd")
+	state := s.Ok("state")
+	require.Contains(t, state, takes+": alpha may sell 150 × rain/YES at 0.2; it rests at the venue")
+	require.Contains(t, squeezed(state), "cancel such an order at the venue first, and release its permit")
+	require.Contains(t, state, "--side sell --quantity 50 ")
+	out := sells("operator", "200")
+	state = s.Ok("state")
+	require.Contains(t, state, out+": alpha may sell 200 × rain/YES at 0.2; it is not placed yet, an operator's")
+	require.Contains(t, state, "pets permit release "+takes, "nothing is left for it to close")
+	require.NotContains(t, state, "permit ask")
+	require.Contains(t, squeezed(s.Run("status").Out), "by permit "+out+" an operator closes 200 × rain/YES for alpha")
+	s.Ok("permit", "release", takes)
+	s.Ok("permit", "release", out)
+	require.Contains(t, s.Ok("state"), "--side sell --quantity 200 ")
 }
 
 // "A person can always stop, and always get out": who stopped a bot, when and why is said, and how

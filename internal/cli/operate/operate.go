@@ -55,7 +55,11 @@ func (a *app) resetCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.Done(answer, args[0]+" is reset; "+a.afterwards(c.Context()))
+			said := args[0] + " is reset; "
+			if n := len(answer.WaitingMarks); n > 0 {
+				said += fmt.Sprintf("a mark of what it holds (%s) waited, and what it measures from was valued at the price in force: look again when it is confirmed; ", show.MarksOf(answer.WaitingMarks))
+			}
+			return a.Done(answer, said+a.afterwards(c.Context()))
 		},
 	}
 	c.Flags().StringVar(&bot, "bot", "", "whose breaker, of those that are kept per bot")
@@ -195,6 +199,7 @@ func (a *app) previewReset(ctx context.Context, breaker, bot string, rebase bool
 		answer := resetPreview{
 			Breaker: breaker, Bot: bot, Tripped: v.Tripped, Before: v.Before.Ratio(), After: v.After.Ratio(), Limit: v.Limit,
 			WouldRetrip: v.WouldRetrip, OpenPositions: v.OpenPositions, EventsSince: v.Since, RebasesTo: v.RebasesTo,
+			WaitingMarks: projections.Waiting(v.Waiting),
 		}
 		return a.printPreview(answer, func() (projections.State, error) { return projections.StateOf(s), nil })
 	})
@@ -231,6 +236,9 @@ func (a *app) printPreview(v resetPreview, look func() (projections.State, error
 		verdict = "it is not tripped: a reset would be refused"
 	case v.WouldRetrip:
 		verdict = "it would trip again at once: a reset would be refused; see --rebase"
+		if len(v.WaitingMarks) > 0 {
+			verdict = "it would trip again at once: a reset would be refused"
+		}
 		state, err := look()
 		if err != nil {
 			return err
@@ -244,6 +252,13 @@ func (a *app) printPreview(v resetPreview, look func() (projections.State, error
 		p.Line("it would be measured from an equity of %s", cli.Money(*v.RebasesTo))
 	}
 	p.Line("%d open positions, %d events since the trip", v.OpenPositions, v.EventsSince)
+	if len(v.WaitingMarks) > 0 {
+		state, err := look()
+		if err != nil {
+			return err
+		}
+		show.SayWaiting(a.App, p, v.WaitingMarks, state.Policy.ConfirmAfter())
+	}
 	if show.SayMoney(a.App, p, short); short.Any() {
 		p.Say(2, "Then reset it:")
 		a.Command(p, append(show.ResetOf(v.breaker()), "--rebase", "--reason", cli.Unsaid)...)
@@ -271,5 +286,6 @@ type resetPreview struct {
 	OpenPositions int            `json:"open_positions"`
 	EventsSince   uint64         `json:"events_since"`
 
-	RebasesTo *domain.Decimal `json:"rebases_to,omitempty"`
+	RebasesTo    *domain.Decimal           `json:"rebases_to,omitempty"`
+	WaitingMarks []projections.WaitingMark `json:"waiting_marks,omitempty"`
 }

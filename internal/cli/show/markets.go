@@ -176,6 +176,17 @@ func sayHalts(p *cli.Printer, bots []projections.Bot) {
 	}
 }
 
+// sayOwnWords names what halted bots hold by their own word: "the bot may still reduce what it
+// holds" is not said of that.
+func sayOwnWords(p *cli.Printer, bots []projections.Bot, positions []projections.Position) {
+	for _, h := range positions {
+		halted := slices.ContainsFunc(bots, func(b projections.Bot) bool { return b.Bot == h.Bot && isHalted(&b) })
+		if halted && !h.OwnWord.IsZero() {
+			p.Line("          of %s, %s × %s is its own word (own_word): no permit covers it, and only an operator may reduce it", h.Bot, h.OwnWord, cli.Instrument(h.Market, h.Outcome))
+		}
+	}
+}
+
 func haltWords(halts []portfolio.Halt) string {
 	var of []string
 	for _, h := range halts {
@@ -202,10 +213,10 @@ func haltWords(halts []portfolio.Halt) string {
 }
 
 // sayWaysToFlat prints how an operator reduces what halted bots hold, where that is permitted:
-// complete sets are merged, what came late to a settled market is paid out, and for the rest a
-// permit is asked for.
+// complete sets are merged, and for the rest a permit is asked for.
 func sayWaysToFlat(a *cli.App, p *cli.Printer, n nextSteps) {
-	var merges, settles, asks [][]string
+	var merges, asks [][]string
+	var closing []projections.Permit
 	for _, b := range n.bots {
 		if _, operator := May(b.Halts); n.imported || len(b.Halts) == 0 || operator == portfolio.LeaveNothing {
 			continue
@@ -220,22 +231,21 @@ func sayWaysToFlat(a *cli.App, p *cli.Printer, n nextSteps) {
 		for _, h := range n.positions {
 			switch {
 			case h.Bot != b.Bot:
-			case h.Settled != nil:
-				if words := settledAgain(h); !slices.ContainsFunc(settles, func(w []string) bool { return slices.Equal(w, words) }) {
-					settles = append(settles, words)
-				}
+			case h.Settled != nil: // said by sayLate, for bots that run, too
 			default:
 				if !strings.HasPrefix(h.Outcome, "!") {
 					h.Quantity = h.Quantity.Sub(sets[h.Market])
 				}
-				if !h.Quantity.IsZero() {
+				taken := closingOf(h, n)
+				if h.Quantity = lessClosed(h, taken); !h.Quantity.IsZero() {
 					asks = append(asks, wayToFlat(h))
 				}
+				closing = append(closing, taken...)
 			}
 		}
 	}
-	sayEach(a, p, "What halted bots hold of a settled market came late; the same payouts again pay it out:", settles)
 	sayEach(a, p, "Complete sets of halted bots are merged at the venue, under the id that it gives, and recorded:", merges)
+	sayClosing(a, p, closing)
 	sayEach(a, p, "To close what a halted bot holds, an operator asks for the permit, places the order, and reports its fill:", asks)
 }
 
@@ -256,21 +266,127 @@ func sayEach(a *cli.App, p *cli.Printer, what string, commands [][]string) {
 	a.Command(p, "positions")
 }
 
+// sayLate prints what pays out holdings of settled markets, whether their bots run or not.
+func sayLate(a *cli.App, p *cli.Printer, positions []projections.Position) {
+	settles := LateSettlements(positions)
+	if len(settles) == 0 {
+		return
+	}
+	p.Line("")
+	sayEach(a, p, "What is held of a settled market came late. It is worth what the market pays, and the same payouts again pay it out:", settles)
+}
+
+// LateSettlements are the commands that pay out holdings of settled markets, each once.
+func LateSettlements(positions []projections.Position) [][]string {
+	var settles [][]string
+	for _, h := range positions {
+		if h.Settled == nil {
+			continue
+		}
+		if words := settledAgain(h); !slices.ContainsFunc(settles, func(w []string) bool { return slices.Equal(w, words) }) {
+			settles = append(settles, words)
+		}
+	}
+	return settles
+}
+
 // settledAgain is the command that settles the market of a position at what it was settled at.
 func settledAgain(h projections.Position) []string {
-	words := []string{"settle", h.Market}
 	switch outcomes := slices.Sorted(maps.Keys(h.Settled.Payouts)); {
 	case h.Settled.Void:
-		return append(words, "--void")
+		return Named([]string{"settle"}, []string{h.Market}, "--void")
 	case len(outcomes) == 1:
-		return append(words, outcomes[0], h.Settled.Payouts[outcomes[0]].String())
+		return Named([]string{"settle"}, []string{h.Market, outcomes[0], h.Settled.Payouts[outcomes[0]].String()})
 	default:
 		pairs := make([]string, len(outcomes))
 		for i, outcome := range outcomes {
 			pairs[i] = outcome + "=" + h.Settled.Payouts[outcome].String()
 		}
-		return append(words, "--payouts", strings.Join(pairs, ","))
+		return Named([]string{"settle"}, []string{h.Market}, "--payouts", strings.Join(pairs, ","))
 	}
+}
+
+// Named is a command with names of markets and outcomes: where one looks like a flag, the names
+// come last, after what ends the flags.
+func Named(command, names []string, flags ...string) []string {
+	if slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(n, "-") }) {
+		return slices.Concat(command, flags, []string{"--"}, names)
+	}
+	return slices.Concat(command, names, flags)
+}
+
+// closingOf lists the live orders that close what a position holds: in an exclusive market of two
+// also purchases of the other outcome.
+func closingOf(h projections.Position, n nextSteps) []projections.Permit {
+	together := slices.ContainsFunc(n.markets, func(m portfolio.MarketHolding) bool { return m.Bot == h.Bot && m.Market == h.Market })
+	var all []projections.Permit
+	for _, p := range n.permits {
+		if !p.Reduces || p.Bot != h.Bot || p.Market != h.Market {
+			continue
+		}
+		same := p.Outcome == h.Outcome
+		if same && (p.Side == domain.Sell) == (h.Quantity.Sign() > 0) || !same && together && p.Side == domain.Buy && h.Quantity.Sign() > 0 && !holds(n, p) {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// holds reports whether the bot of an order holds, or is short of, its outcome: the order then
+// closes that.
+func holds(n nextSteps, p projections.Permit) bool {
+	return slices.ContainsFunc(n.positions, func(h projections.Position) bool {
+		return h.Bot == p.Bot && h.Market == p.Market && h.Outcome == p.Outcome && h.Quantity.Sign() < 0
+	})
+}
+
+// lessClosed is what is left of a position beside orders that close it: of a group the largest.
+func lessClosed(h projections.Position, orders []projections.Permit) domain.Decimal {
+	taken, groups := domain.Zero, map[string]domain.Decimal{}
+	for _, p := range orders {
+		if p.Group == "" {
+			taken = taken.Add(p.Left)
+			continue
+		}
+		groups[p.Group] = groups[p.Group].Max(p.Left)
+	}
+	for _, largest := range groups {
+		taken = taken.Add(largest)
+	}
+	left := h.Quantity.Abs().Sub(taken).Max(domain.Zero)
+	if h.Quantity.Sign() < 0 {
+		return left.Neg()
+	}
+	return left
+}
+
+// sayClosing names the orders that close a part already, and how to close it otherwise: two orders
+// for one holding would both be filled.
+func sayClosing(a *cli.App, p *cli.Printer, orders []projections.Permit) {
+	if len(orders) == 0 {
+		return
+	}
+	slices.SortStableFunc(orders, func(a, b projections.Permit) int {
+		return cmp.Or(cmp.Compare(len(a.Permit), len(b.Permit)), cmp.Compare(a.Permit, b.Permit))
+	})
+	orders = slices.CompactFunc(orders, func(a, b projections.Permit) bool { return a.Permit == b.Permit })
+	p.Say(2, "Live orders close this already, and it is left out below:")
+	for _, o := range orders[:min(len(orders), MostPrinted)] {
+		what := "rests at the venue"
+		if o.Status != "working" {
+			what = "is not placed yet"
+		}
+		if o.WayOut {
+			what += ", an operator's"
+		}
+		p.Line("    %s: %s may %s %s × %s at %s; it %s", o.Permit, o.Bot, o.Side, o.Left, cli.Instrument(o.Market, o.Outcome), o.LimitPrice, what)
+	}
+	if len(orders) > MostPrinted {
+		a.Command(p, "permits")
+	}
+	p.Say(2, "To close it otherwise, cancel such an order at the venue first, and release its permit: else both are filled, and the bot is short. Then look again:")
+	a.Command(p, "permit", "release", "PERMIT")
+	a.Command(p, "state")
 }
 
 func wayToFlat(h projections.Position) []string {
@@ -292,6 +408,12 @@ func notes(p *projections.Position) string {
 		said = append(said, "oversold")
 	case !p.OpenLeg.IsZero():
 		said = append(said, "open leg "+cli.Money(p.OpenLeg))
+	}
+	if p.Settled != nil {
+		said = append(said, "settled")
+	}
+	if !p.OwnWord.IsZero() {
+		said = append(said, "own word "+cli.Money(p.OwnWord))
 	}
 	if p.MarkWaiting != nil {
 		said = append(said, cli.Money(*p.MarkWaiting)+" waits")

@@ -19,6 +19,7 @@ func StepsOf(v projections.State, open ClearRequest) nextSteps {
 	return nextSteps{
 		stop: v.EmergencyStop, Clear: open, breakers: v.Breakers, bots: v.Bots, imported: v.Clock == domain.ClockImported, equity: v.Equity,
 		day: v.Day.Date, live: v.Mode == domain.ModeLive, positions: v.Positions, markets: v.Markets, second: v.Policy.Second(),
+		waiting: v.WaitingMarks, after: v.Policy.ConfirmAfter(),
 	}
 }
 

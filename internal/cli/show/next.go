@@ -156,6 +156,9 @@ type nextSteps struct {
 	stops BotStops
 	// markets are what they hold of exclusive markets as a whole.
 	markets []portfolio.MarketHolding
+	// waiting are the marks that wait, and for how long at most.
+	waiting []projections.WaitingMark
+	after   time.Duration
 	// second means that the portfolio lives by the second edition of the rules.
 	second bool
 }
@@ -279,6 +282,10 @@ func sayResets(a *cli.App, p *cli.Printer, n nextSteps, tripped []projections.Br
 		a.Command(p, append(ResetOf(b), "--dry-run")...)
 	}
 	SayMoney(a, p, n.Lacking(tripped))
+	tripped = sayWaiting(a, p, n, tripped)
+	if len(tripped) == 0 {
+		return
+	}
 	p.Say(2, "Then reset it, as an operator, and say why. If it would trip again at once, --rebase counts from the current equity:")
 	for _, b := range tripped {
 		words := ResetOf(b)
@@ -287,6 +294,64 @@ func sayResets(a *cli.App, p *cli.Printer, n nextSteps, tripped []projections.Br
 		}
 		a.Command(p, append(words, "--reason", cli.Unsaid)...)
 	}
+}
+
+// sayWaiting says which marks wait that may undo what tripped, and returns the breakers that can be
+// reset now: a rebase would measure the day from the price that they are about to replace, and what
+// is lost after it would trip nothing.
+func sayWaiting(a *cli.App, p *cli.Printer, n nextSteps, tripped []projections.Breaker) (rest []projections.Breaker) {
+	var waiting []projections.WaitingMark
+	for _, b := range tripped {
+		marks := n.waitingOf(b)
+		if len(marks) == 0 || !atLimit(b) {
+			rest = append(rest, b)
+		}
+		for _, w := range marks {
+			if !slices.Contains(waiting, w) {
+				waiting = append(waiting, w)
+			}
+		}
+	}
+	SayWaiting(a, p, waiting, n.after)
+	return rest
+}
+
+// waitingOf lists the marks beyond the collar of what a breaker's scope holds.
+func (n nextSteps) waitingOf(b projections.Breaker) []projections.WaitingMark {
+	return slices.DeleteFunc(slices.Clone(n.waiting), func(w projections.WaitingMark) bool {
+		return w.InForce == nil || w.Asset == "" && !slices.ContainsFunc(n.positions, func(h projections.Position) bool {
+			return h.Market == w.Market && (b.Bot == nil || *b.Bot == h.Bot)
+		})
+	})
+}
+
+// SayWaiting prints marks that wait, of what a breaker's scope holds, and what confirms them.
+func SayWaiting(a *cli.App, p *cli.Printer, waiting []projections.WaitingMark, after time.Duration) {
+	if len(waiting) == 0 {
+		return
+	}
+	p.Say(2, "A mark of what is held waits, and the breaker is measured at the price in force, which may be the wrong one. Do not rebase on it: wait until then, or confirm the mark if it is right. Then look again:")
+	for _, w := range waiting[:min(len(waiting), MostPrinted)] {
+		p.Line("    %s", Waiting(w, after))
+		words := Named([]string{"mark"}, []string{w.Market, w.Outcome, w.Price.String()})
+		if w.Asset != "" {
+			words = []string{"mark", "--asset", w.Asset, w.Price.String()}
+		}
+		a.Command(p, words...)
+	}
+	a.Command(p, "state")
+}
+
+// MarksOf names marks with their prices.
+func MarksOf(all []domain.ConfirmedMark) string {
+	names := make([]string, len(all))
+	for n, m := range all {
+		if names[n] = m.Asset; m.Asset == "" {
+			names[n] = cli.Instrument(m.Market, m.Outcome)
+		}
+		names[n] += " " + cli.Money(m.Price)
+	}
+	return some(names)
 }
 
 // ResetOf returns the command that resets a breaker, without --reason.

@@ -45,6 +45,9 @@ func PrintState(a *cli.App, v projections.State, b Extra) error {
 		return err
 	}
 	if !b.Past {
+		if v.Clock != domain.ClockImported {
+			sayLate(a, p, v.Positions)
+		}
 		steps := StepsOf(v, b.Stop.Clear)
 		steps.permits, steps.stops = b.Permits, b.Stops
 		sayWayOut(a, p, steps)
@@ -70,6 +73,7 @@ func printTables(a *cli.App, p *cli.Printer, v tables) error {
 		return err
 	}
 	sayHalts(p, v.bots)
+	sayOwnWords(p, v.bots, v.positions)
 	p.Line("")
 	if p.Err != nil {
 		return p.Err
