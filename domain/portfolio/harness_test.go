@@ -697,15 +697,7 @@ func (h *harness) checkCaches() {
 			}
 		}
 	}
-	claims := map[string]domain.Decimal{}
-	for _, in := range s.Instruments {
-		for _, held := range in.Holdings {
-			claims[held.Bot] = claims[held.Bot].Add(held.weight)
-			if s.KindOf(in.Market) == domain.KindOutcome {
-				require.Equal(h.t, held.Quantity.Abs(), held.weight, "%s of %s weighs 1 a share", in.Instrument, held.Bot)
-			}
-		}
-	}
+	claims := h.claims()
 	for name, m := range s.Markets {
 		if !m.Exclusive {
 			require.Empty(h.t, m.Held)
@@ -731,6 +723,21 @@ func (h *harness) checkCaches() {
 	for name, a := range s.Assets {
 		require.Equal(h.t, assets[name], a.Balance, "asset %s", name)
 	}
+}
+
+// claims adds up what holdings weigh in what their bots have.
+func (h *harness) claims() map[string]domain.Decimal {
+	h.t.Helper()
+	claims := map[string]domain.Decimal{}
+	for _, in := range h.s.Instruments {
+		for _, held := range in.Holdings {
+			claims[held.Bot] = claims[held.Bot].Add(held.weight)
+			if h.s.KindOf(in.Market) == domain.KindOutcome {
+				require.Equal(h.t, held.Quantity.Abs(), held.weight, "%s of %s weighs 1 a share", in.Instrument, held.Bot)
+			}
+		}
+	}
+	return claims
 }
 
 // checkTrades: the P&L of the trades that stand, and what open episodes have
