@@ -41,8 +41,8 @@ func goldenHistory(t *testing.T) []recorded {
 // hash here.
 func TestGoldenHistory(t *testing.T) {
 	const (
-		version = 13
-		hash    = "2c63793c677338568f4b2dc836305f87f619db3af9edda6d215c2cf698ef5184"
+		version = 14
+		hash    = "51e253ef5d276b08e265a18991d1960fe093693b82c345cad4074627393f4c93"
 	)
 	s := New()
 	for _, r := range goldenHistory(t) {

@@ -156,4 +156,7 @@ func (s *State) markVoid(at domain.Stamp, e *domain.FillVoided, in *Instrument) 
 		mark.Time = before.Time
 	}
 	marked.markFor(e.Bot, mark)
+	if marked != in { // of a complement: what is held of its outcome has another price, too
+		s.revalueFor(marked, e.Bot)
+	}
 }
