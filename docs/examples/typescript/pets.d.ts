@@ -1520,6 +1520,8 @@ export interface components {
              */
             revision: number;
             signature?: components["schemas"]["SignatureAnswer"];
+            /** @description Marks that are beyond the collar, or the first of their assets, and price nothing yet */
+            waiting_marks?: components["schemas"]["ConfirmedMark"][];
         };
         Approval: {
             /** @description The second person */
@@ -2296,6 +2298,19 @@ export interface components {
         ConfirmOverrideBody: {
             signature?: components["schemas"]["ApprovalSignature"];
         };
+        ConfirmedMark: {
+            /** @description The asset, such as USDC */
+            asset?: string;
+            /** @description The market's id */
+            market?: string;
+            /** @description The outcome of the market that is traded */
+            outcome?: string;
+            /**
+             * @description The price of one. An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            price: string;
+        };
         Contact: {
             /**
              * Format: date-time
@@ -2689,6 +2704,8 @@ export interface components {
             /** @description The API key itself, shown this once */
             secret?: string;
             signature?: components["schemas"]["SignatureAnswer"];
+            /** @description Marks that are beyond the collar, or the first of their assets, and price nothing yet */
+            waiting_marks?: components["schemas"]["ConfirmedMark"][];
         };
         IssueKey: {
             /** @description The bot's id */
@@ -3273,6 +3290,7 @@ export interface components {
              * @enum {string}
              */
             time_in_force?: "gtc" | "gtd" | "ioc" | "fok";
+            way_out?: boolean;
         };
         PermitAnswer: {
             /** @description Whether the order may be placed */
@@ -3633,6 +3651,11 @@ export interface components {
             outcome: string;
             /** @description Whether a sale without a permit left it short */
             oversold: boolean;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            own_word?: string;
             /**
              * @description How much: of an order or a fill above 0, and side says which way it goes; of a position below 0 where it is short. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
@@ -4197,6 +4220,8 @@ export interface components {
             revision: number;
             /** @description Whether it is tripped */
             tripped: boolean;
+            /** @description Marks that are beyond the collar, or the first of their assets, and price nothing yet */
+            waiting_marks?: components["schemas"]["WaitingMark"][];
             /** @description Whether the value would be at its limit after the reset too */
             would_retrip: boolean;
         };
@@ -4608,6 +4633,8 @@ export interface components {
              */
             revision: number;
             signature?: components["schemas"]["SignatureAnswer"];
+            /** @description Marks that are beyond the collar, or the first of their assets, and price nothing yet */
+            waiting_marks?: components["schemas"]["ConfirmedMark"][];
         };
         StopBotBody: {
             /** @description The bot may not even reduce what it holds. An operator may for it */
