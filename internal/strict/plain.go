@@ -74,6 +74,8 @@ func newForm(t reflect.Type) *form {
 		return &form{kind: formDecimal}
 	case t == rawType:
 		return &form{kind: formRaw}
+	case reflect.PointerTo(t).Implements(judge):
+		return objectForm(t) // if each of the elements can be read, none is wrong
 	case t == timeType, reflect.PointerTo(t).Implements(jsonSide):
 		return &form{}
 	case reflect.PointerTo(t).Implements(textSide):

@@ -120,7 +120,7 @@ func newShape(t reflect.Type) *shape {
 	if reflect.PointerTo(t).Implements(judge) {
 		s := &shape{fields: map[string]field{}}
 		s.add(t)
-		one, _ := reflect.New(t).Interface().(Judge) //nolint:errcheck // it implements Judge
+		one, _ := reflect.New(t).Interface().(Judge)
 		s.fields[one.JudgedAlone()].shape.alone = true
 		return s
 	}
