@@ -40,7 +40,7 @@ func writePlain(w http.ResponseWriter, b []byte) {
 }
 
 func appendAnswer(b []byte, a *commands.Answer) (_ []byte, plain bool) {
-	if len(a.Directives) > 0 || a.Directives == nil || len(a.Replaces) > 0 || a.Permit != nil || a.Signature != nil || len(a.Refused) > 0 || a.ClockBehind != 0 {
+	if len(a.Directives) > 0 || a.Directives == nil || len(a.Replaces) > 0 || a.Permit != nil || a.Signature != nil || len(a.Refused) > 0 || len(a.WaitingMarks) > 0 || a.ClockBehind != 0 {
 		return b, false
 	}
 	b = strconv.AppendUint(append(b, `{"revision":`...), a.Revision, 10)

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"reflect"
 	"testing"
 	"time"
 
@@ -80,6 +81,85 @@ func TestPlainAnswers(t *testing.T) {
 	}
 	_, plain := appendBatched(nil, &batchResult{Status: 400, Problem: &Problem{}})
 	require.False(t, plain)
+}
+
+// A field that an answer gets later is not lost: it is written, or the answer is not plain.
+func TestNoFieldOfAPlainAnswerIsLost(t *testing.T) {
+	t.Parallel()
+	whole := func() *commands.Answer {
+		return &commands.Answer{Events: []commands.EventRef{}, Directives: []commands.Directive{}, Permit: &commands.PermitAnswer{
+			Reasons: []domain.Reason{{}}, Fill: &commands.PaperFill{},
+		}}
+	}
+	check := func(a *commands.Answer) {
+		if a.Permit != nil {
+			v := permitAnswerOf(a)
+			if b, plain := appendPermit(nil, &v); plain {
+				requireJSON(t, v, b)
+			}
+		} else if b, plain := appendAnswer(nil, a); plain {
+			requireJSON(t, a, b)
+		}
+	}
+	each := func(of func(*commands.Answer) any) {
+		for i := range reflect.TypeOf(of(whole())).Elem().NumField() {
+			a := whole()
+			v := reflect.ValueOf(of(a)).Elem()
+			if !v.Type().Field(i).IsExported() {
+				continue
+			}
+			if _, is := of(a).(*commands.Answer); is && v.Type().Field(i).Name != "Permit" {
+				a.Permit = nil
+			}
+			fill(v.Field(i))
+			check(a)
+		}
+	}
+	each(func(a *commands.Answer) any { return a })
+	each(func(a *commands.Answer) any { return a.Permit })
+	each(func(a *commands.Answer) any { return &a.Permit.Reasons[0] })
+	each(func(a *commands.Answer) any { return a.Permit.Fill })
+	a := whole()
+	a.Permit, a.Events = nil, []commands.EventRef{{}}
+	for i := range reflect.TypeFor[commands.EventRef]().NumField() {
+		fill(reflect.ValueOf(&a.Events[0]).Elem().Field(i))
+	}
+	check(a)
+
+	r := &batchResult{Status: 200, Answer: &commands.Answer{Events: []commands.EventRef{}, Directives: []commands.Directive{}}}
+	for i := range reflect.TypeFor[batchResult]().NumField() {
+		one := *r
+		if f := reflect.ValueOf(&one).Elem().Field(i); f.Kind() != reflect.Interface {
+			fill(f)
+		}
+		if b, plain := appendBatched(nil, &one); plain {
+			requireJSON(t, one, b)
+		}
+	}
+}
+
+// fill makes a value another one than its zero value.
+func fill(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.String:
+		v.SetString("x")
+	case reflect.Int, reflect.Int64:
+		v.SetInt(7)
+	case reflect.Uint64:
+		v.SetUint(7)
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+	case reflect.Array:
+		fill(v.Index(0))
+	default:
+		if d, is := v.Addr().Interface().(*domain.Decimal); is {
+			*d = domain.MustDecimal("1.5")
+		}
+	}
 }
 
 func requireJSON(t *testing.T, v any, got []byte) {
