@@ -69,12 +69,12 @@ var smallest = domain.MustDecimal("0.000000000000000001")
 // own, from after a record, and may not earn anything.
 func (d *Decision) wordsEarn(in *Instrument, bot string, after uint64) bool {
 	i, _ := d.s.priced(in.Instrument, domain.Zero)
-	own := []*Instrument{d.s.Instruments[i]}
-	if d.s.together(in.Instrument) != nil {
+	own, together := []*Instrument{d.s.Instruments[i]}, d.s.together(in.Instrument)
+	if together != nil {
 		own = d.s.instrumentsOf(in.Market) // one without a mark has what the others leave
 	}
 	for _, o := range own {
-		if o == nil || o.Payout != nil {
+		if o == nil || o.Payout != nil || d.s.together(o.Instrument) != together { // what the market has not prices nothing of it
 			continue
 		}
 		if n, has := o.ownOf(bot); has {

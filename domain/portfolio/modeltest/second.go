@@ -51,7 +51,8 @@ type Second struct {
 	alarms  map[Alarm]alarm
 	stops   map[string]bool // the kinds of emergency stop that are engaged
 	asked   string          // the user who requested its clearing
-	short   int             // reconciliations in a row that found a shortage
+	askedAt time.Time
+	short   int // reconciliations in a row that found a shortage
 
 	stakes map[stakeKey]*stake // what play returned since the items last changed
 }

@@ -1,6 +1,9 @@
 package modeltest
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // allowance is what a halt permits.
 type allowance int
@@ -182,7 +185,7 @@ func (m *Second) AskClear(user string) Answer {
 		if code := m.clearable(); code != "" {
 			return refuse(code)
 		}
-		m.asked = user
+		m.asked, m.askedAt = user, m.now
 		return Answer{}
 	})
 }
@@ -194,7 +197,7 @@ func (m *Second) Clear(user string) Answer {
 		switch code := m.clearable(); {
 		case code != "":
 			return refuse(code)
-		case m.asked == "":
+		case m.asked == "", !m.now.Before(m.askedAt.Add(24 * time.Hour)): // a request waits for a day
 			return refuse("not_found")
 		case m.asked == user:
 			return refuse("denied")

@@ -42,7 +42,7 @@ func (m *Second) heardOf(market string) []Thing {
 	}
 	for _, f := range m.items {
 		for _, t := range []Thing{f.thing, f.prices} {
-			if t.Market == market {
+			if t.Market == market && f.what != "funding" {
 				found[t] = true
 			}
 		}
