@@ -162,7 +162,10 @@ func (m *Second) checkSum(s Settlement, pay map[Thing]Num) string {
 		sum = add(sum, p)
 	}
 	// What two people agreed on before is said again, and pays out what came late.
-	agreed := !slices.ContainsFunc(m.markets[s.Market].outcomes, func(o string) bool { return m.payouts[Thing{s.Market, o}] == nil })
+	agreed := !slices.ContainsFunc(m.markets[s.Market].outcomes, func(o string) bool {
+		t := Thing{s.Market, o}
+		return m.payouts[t] == nil || pay[t] != nil && pay[t].Cmp(m.payouts[t]) != 0
+	})
 	if about && sum.Cmp(one) != 0 && !agreed {
 		return "payouts_sum"
 	}
