@@ -3290,6 +3290,7 @@ export interface components {
              * @enum {string}
              */
             time_in_force?: "gtc" | "gtd" | "ioc" | "fok";
+            /** @description Whether an operator was permitted it in a halt */
             way_out?: boolean;
         };
         PermitAnswer: {
@@ -3652,7 +3653,7 @@ export interface components {
             /** @description Whether a sale without a permit left it short */
             oversold: boolean;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The part that only the bot's own key reported, without a permit, in a live portfolio: in a halt an operator reduces it, and the bot does not. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             own_word?: string;
