@@ -407,3 +407,36 @@ func TestARequestForPayoutsEndsWithItsMarket(t *testing.T) {
 	})
 	require.Empty(t, waits())
 }
+
+// "Rebase makes the equity after it the reference of all that it moved": whose outcomes only
+// paid each other keeps what it has lost elsewhere, and so does a portfolio in which nothing
+// else was corrected.
+func TestARebaseIsOfWhatTheCorrectionMoved(t *testing.T) {
+	for _, other := range []bool{false, true} {
+		h := second(t, "1000", quietPolicy)
+		h.deposit("1000")
+		h.bot("b", "1000")
+		h.exclusive("rain", "YES", "NO")
+		h.fee("a", "90")
+		h.fee("b", "90")
+		h.fill("a", "rain", "YES", buy, "100", "0.40")
+		h.fill("a", "rain", "NO", buy, "100", "0.70")
+		if other {
+			h.fill("b", "rain", "YES", buy, "1", "0.40")
+		}
+		h.payouts("rain", "1", "0")
+		correct := Correction{Market: "rain", Rebase: true, Payouts: map[string]domain.Decimal{"YES": domain.Zero, "NO": domain.One}}
+		whole := h.s.Refs.Drawdown(h.s.Equity())
+		h.must(func(d *Decision) error { return d.CorrectSettlement(correct, "the oracle was wrong") })
+		require.Equal(t, "900", h.equityOf("a"))
+		a, b := h.botOf("a"), h.botOf("b")
+		h.equal("0.1", a.Refs.Drawdown(a.Equity()))
+		if !other {
+			h.equal("0.09", b.Refs.Drawdown(b.Equity()))
+			require.Equal(t, whole, h.s.Refs.Drawdown(h.s.Equity()))
+			continue
+		}
+		h.equal("0", b.Refs.Drawdown(b.Equity()))
+		h.equal("0", h.s.Refs.Drawdown(h.s.Equity()))
+	}
+}

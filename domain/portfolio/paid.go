@@ -69,7 +69,7 @@ func (s *State) settlesRest(e *domain.MarketCorrected) bool { return s.exclusive
 // applyCorrected replaces what a market paid. Every remembered holding is folded again,
 // with the payout that counts now, and the difference is posted.
 func (s *State) applyCorrected(at domain.Stamp, e *domain.MarketCorrected) {
-	paid := payment(e)
+	paid, before := payment(e), s.equities(e.Rebase)
 	s.endWaiting(e.Market)
 	for _, in := range s.correctedBy(e) {
 		payout := payoutOf(paid, in.Outcome)
@@ -92,8 +92,20 @@ func (s *State) applyCorrected(at domain.Stamp, e *domain.MarketCorrected) {
 	s.tidyArbitrages("")
 	if e.Rebase {
 		s.perform() // what wakes by the correction, wakes before it is rebased
-		s.rebaseMoved()
+		s.rebaseMoved(before)
 	}
+}
+
+// equities returns the equity of each bot, and of the portfolio (""), if they are wanted.
+func (s *State) equities(wanted bool) map[string]domain.Decimal {
+	if !wanted {
+		return nil
+	}
+	all := map[string]domain.Decimal{"": s.Equity()}
+	for id, b := range s.Bots {
+		all[id] = b.Equity()
+	}
+	return all
 }
 
 // repay folds a holding again at what its instrument pays now.
@@ -118,15 +130,19 @@ func (s *State) settleRest(at domain.Stamp, e *domain.MarketPaidOut) {
 	}
 }
 
-// rebaseMoved makes the equity now the reference of the portfolio and of the bots that
-// moved.
-func (s *State) rebaseMoved() {
-	bots := slices.Clone(s.effects.Moved)
+// rebaseMoved makes the equity now the reference of the portfolio and of the bots whose
+// equity is another one than before. What a bot has lost elsewhere stays lost where two
+// outcomes only paid each other.
+func (s *State) rebaseMoved(before map[string]domain.Decimal) {
+	bots := slices.DeleteFunc(slices.Clone(s.effects.Moved), func(id string) bool { return s.Bots[id].Equity() == before[id] })
 	for r := range risk.Rules() {
 		if r.Rebase == nil {
 			continue
 		}
 		for _, key := range keysOf(r, bots) {
+			if key.Bot == "" && s.Equity() == before[""] {
+				continue
+			}
 			if subject, ok := s.subject(r, key.Bot); ok && evaluated(r, subject) {
 				r.Rebase(subject)
 			}

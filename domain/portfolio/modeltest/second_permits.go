@@ -168,7 +168,7 @@ func (m *Second) roomOfTwo(o *SecondOrder, others []SecondPermit, own Num) Num {
 	if d.Sign() == 0 || (d.Sign() > 0) == is {
 		return zero
 	}
-	room := sub(abs(d), total(among(others, o, o.Group, func(p *SecondPermit) bool { return up(p.Thing, p.Buys) == is }), closingOf))
+	room := sub(abs(d), total(among(others, o, o.Group, func(*SecondPermit) bool { return true }), closingOf))
 	if !o.Buys {
 		room = smaller(room, own)
 	}

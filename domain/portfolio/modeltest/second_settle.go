@@ -389,8 +389,8 @@ func (m *Second) replace(c Correction, pay map[Thing]Num, settled, rest []Thing)
 		}
 	}
 	m.reclaim("", c.Market)
-	if c.Rebase {
-		scopes := append([]string{""}, moved...)
+	if c.Rebase { // "of all that it moved"
+		scopes := slices.DeleteFunc(append([]string{""}, moved...), func(id string) bool { return m.Equity(id).Cmp(m.lastEquity(id)) == 0 })
 		for _, id := range scopes { // what wakes by the correction, wakes before it is rebased
 			m.moment(moment{what: "move", scope: id, after: m.Equity(id)})
 		}
