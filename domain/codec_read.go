@@ -329,7 +329,7 @@ func (n *names) of(b []byte) string {
 }
 
 // spread gives each name a number, of which the first bits choose its place. It needs no
-// secret: whoever finds names that share a place gains that they are copied.
+// secret: names that are chosen to share a place are copied each time, and nothing worse.
 func spread(b []byte) uint64 {
 	const odd = 0x9E3779B97F4A7C15
 	h := uint64(len(b)) * odd

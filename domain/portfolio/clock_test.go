@@ -133,6 +133,6 @@ func TestALimitUnderAWrongClock(t *testing.T) {
 			}
 		}
 	}
-	require.Empty(t, try(2, false, `{"max_daily_loss_pct":"0.05"}`), "the same again opens nothing")
+	require.Empty(t, try(2, false, `{"max_daily_loss_pct":"0.05"}`), "repeating a limit opens nothing")
 	require.Empty(t, try(2, false, `{"x`), "the decision says what is wrong")
 }

@@ -227,8 +227,8 @@ func TestTwoPeopleCorrectALiveSettlement(t *testing.T) {
 	require.NotEmpty(t, lastOf[*domain.MarketCorrected](h).Override)
 }
 
-// "another sum takes two people": what is reported of such a market later is worth what it pays,
-// and a set of it not 1.
+// "another sum takes two people": a later fill in such a market is worth what it
+// pays, and a complete set is not worth 1.
 func TestLateFillsOfPayoutsThatDoNotSumToOne(t *testing.T) {
 	h := newHarness(t).open(domain.ModeLive, quietPolicy, func(p *domain.Policy) { p.Rules = domain.SecondRules })
 	h.deposit("1000")
@@ -377,8 +377,8 @@ func TestAPayoutEndsEveryWaitingMark(t *testing.T) {
 	}
 }
 
-// "Let it end when it can no longer be confirmed": a request for payouts waits for nobody once its
-// market was settled. And who confirms a request that another one replaced is told so.
+// "Let it end when it can no longer be confirmed": a request for payouts ends when its
+// market is settled. Confirming a request that was replaced says so.
 func TestARequestForPayoutsEndsWithItsMarket(t *testing.T) {
 	h := newHarness(t).open(domain.ModePaper, quietPolicy, func(p *domain.Policy) { p.Rules = domain.SecondRules })
 	h.deposit("1000")

@@ -119,7 +119,7 @@ func (d *Decision) payoutsOf(r *Settlement, m *Market, whole bool) (map[string]d
 }
 
 // repeats reports that a market was settled at just these payouts, which two people agreed on
-// where they do not sum to 1: what came late is paid out by the same again.
+// where they do not sum to 1. Repeating them pays out what came late.
 func (s *State) repeats(market string, payouts []payoff.Payout) bool {
 	return !slices.ContainsFunc(payouts, func(p payoff.Payout) bool {
 		in := s.Instruments[domain.Instrument{Market: market, Outcome: p.Outcome}]

@@ -72,7 +72,7 @@ func TestAnInventedPeakBlocksNothing(t *testing.T) {
 
 // "A mark of the market is a fact": where a quantity that a bot invented would make it
 // unbearable, that holding counts as 10^12, and the mark is taken for all.
-func TestAnInventedQuantityKeepsNobodyFromMarking(t *testing.T) {
+func TestAnInventedQuantityBlocksNoMark(t *testing.T) {
 	h := invented(t, "1000", func(p *domain.Policy) { p.BreakerStops = domain.StopBot })
 	h.market("ETH", domain.KindSpot)
 	h.byKey("a", "ETH", "ETH", buy, "1000000000000", "0")
@@ -116,7 +116,7 @@ func TestAWrongMarkCanBeCorrected(t *testing.T) {
 }
 
 // The same for what a bot owes of another asset.
-func TestAnInventedDebtKeepsNobodyFromMarking(t *testing.T) {
+func TestAnInventedDebtBlocksNoMark(t *testing.T) {
 	h := invented(t, "1000")
 	h.operator().depositIn("hot", "ETH", "1")
 	for range 2 {

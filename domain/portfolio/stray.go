@@ -9,11 +9,11 @@ import (
 
 // Stray orders: a halt leaves resting orders that reduce where they are, and names those
 // that open. If something takes away later what such an order was to close, it opens, too,
-// and the record of that names it: whoever follows the events learns of every order that is
+// and the record of that names it. So a reader of the events learns of every order that is
 // to be cancelled.
 
 // strayed lists the resting orders of halted bots that open, as far as an event can make
-// more of them do so. The first edition directs nobody to cancel.
+// more of them do so. The first edition gives no such directive.
 func (d *Decision) strayed(event domain.Event) []string {
 	bot, market := "", ""
 	switch e := event.(type) {
