@@ -356,7 +356,7 @@ func (m *Second) AddBot(id string, capital, maker Num, start bool) Answer {
 		switch _, is := m.members[id]; {
 		case is:
 			return refuse("conflict")
-		case less(m.treasury("", false), capital):
+		case capital.Sign() > 0 && less(m.treasury("", false), capital):
 			return refuse("invalid")
 		case start && m.behind():
 			return refuse("clock")
