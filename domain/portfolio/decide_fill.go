@@ -190,7 +190,8 @@ func (d *Decision) oversells(e *domain.FillRecorded, after domain.Decimal, permi
 	if after.Sign() >= 0 {
 		return false
 	}
-	return !permitted || d.s.Permits[e.Permit].OpeningLeft.Less(e.Quantity.Min(after.Neg()))
+	p := d.s.Permits[e.Permit] // of a fill that lives again, the permit may be over
+	return !permitted || p == nil || p.OpeningLeft.Less(e.Quantity.Min(after.Neg()))
 }
 
 // strange reports that a registered market does not have an outcome that a fact names. The

@@ -287,3 +287,22 @@ func TestAReinstatedFillIsByItsPermit(t *testing.T) {
 	h.must(h.recordFill(r))
 	require.Equal(t, []string{domain.FlagPermitExceeded}, lastOf[*domain.FillReinstated](h).Flags)
 }
+
+// "Oversold: what is short after the fill, as far as no permit was granted to open it." A sale
+// that lives again after its permit is over, and after the shares were sold elsewhere, is
+// recorded, and is short without a permit.
+func TestAReinstatedSaleWithoutItsPermitOversells(t *testing.T) {
+	h := invented(t, "2000")
+	h.as(domain.RoleBot, "a")
+	h.fill("a", "m", "YES", buy, "10", "0.5", withPermit(h.permit("a", "m", "YES", buy, "10", "0.5")))
+	p := h.permit("a", "m", "YES", sell, "10", "0.5")
+	r := h.report("a", "m", "YES", sell, "10", "0.5", withPermit(p), provisional)
+	h.must(h.recordFill(r))
+	h.must(func(d *Decision) error { return d.VoidFill(r.FillID, "m") })
+	require.Nil(t, h.s.Permits[p], "it was used up")
+	h.fill("a", "m", "YES", sell, "10", "0.5", withPermit(h.permit("a", "m", "YES", sell, "10", "0.5")))
+	r.Status = domain.FillConfirmedStatus
+	h.must(h.recordFill(r))
+	require.Equal(t, []string{domain.FlagOversold}, lastOf[*domain.FillReinstated](h).Flags)
+	h.equal("-10", h.s.holding("a", r.Instrument).Quantity)
+}

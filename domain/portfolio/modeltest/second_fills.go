@@ -285,7 +285,7 @@ func (m *Second) flag(f *SecondFill, asWas bool) (flags []string, within bool) {
 	is("halted", m.halted(f.Bot) && !(within && m.wayOut(f, p)))
 	// Oversold is what is short after the fill, as far as no permit was granted to open it.
 	short := smaller(f.Quantity, sub(f.Quantity, m.quantity(f.Bot, f.Thing)))
-	is("oversold", !f.Buys && kind != "perp" && less(zero, short) && (!within || less(p.opening, short)))
+	is("oversold", !f.Buys && kind != "perp" && less(zero, short) && (!within || p == nil || less(p.opening, short)))
 	is("market_settled", m.settled(f.Thing))
 	// "an outcome that a registered market does not have is … flagged outcome_unknown for
 	// a fact".
