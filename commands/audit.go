@@ -208,7 +208,7 @@ func (w *Writer) seen(ctx context.Context) (s seen, err error) {
 	err = w.lookAt(ctx, func(f stateFold) (err error) {
 		s.size, _ = f.head()
 		s.origin = w.origin
-		if p, ok := f.(*portfolioFold); ok && len(p.s.Fills) <= maxLiveFills {
+		if p, ok := f.(*portfolioFold); ok && p.s.Past.Len() <= maxLiveFills {
 			s.hash, err = p.s.Hash()
 		}
 		return err

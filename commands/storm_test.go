@@ -494,7 +494,7 @@ func (s *storm) takeBack() {
 func (s *storm) anyFill() domain.FillID {
 	var known []domain.FillID
 	for _, f := range s.fills {
-		if _, provisional := s.s.Provisional[portfolio.FillKey{FillID: f.FillID}]; provisional {
+		if len(s.s.Provisional[f.FillID]) > 0 {
 			known = append(known, f.FillID)
 		}
 	}

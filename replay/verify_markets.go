@@ -40,7 +40,7 @@ func (v *verifier) checkMarket(at time.Time, event domain.Event) {
 	case *domain.MarkConfirmed:
 		v.checkConfirmed(at, e)
 	case *domain.FillReinstated:
-		if ref, known := v.state.Fills[e.FillID]; !known || ref.Status != portfolio.Voided && !ref.Others {
+		if ref, known := v.state.Past.Find(e.FillID, e.Market); !known || ref.Status != portfolio.Voided {
 			v.problem("fill %s of %s is reinstated, but was not voided", e.TradeID, e.Bot)
 		}
 	default:

@@ -79,9 +79,11 @@ func (s *State) ended(a *risk.Arbitrage) bool {
 
 // mayReopen reports that a void can bring back a holding that is closed now.
 func (s *State) mayReopen(a *risk.Arbitrage) bool {
-	for id, i := range s.Provisional {
-		if id.Bot == a.Bot && slices.ContainsFunc(a.Legs, func(l risk.Leg) bool { return l.Market == i.Market }) {
-			return true
+	for id, fills := range s.Provisional {
+		for _, p := range fills {
+			if id.Bot == a.Bot && slices.ContainsFunc(a.Legs, func(l risk.Leg) bool { return l.Market == p.In.Market }) {
+				return true
+			}
 		}
 	}
 	return false

@@ -14,21 +14,20 @@ import (
 
 // applyFill books a fill: permit, position, money, mark.
 func (s *State) applyFill(at domain.Stamp, e *domain.FillRecorded) {
-	key := s.fillKey(e.FillID, e.Market)
 	ref := FillRef{Revision: at.Revision, Content: contentOfFill(e), Status: Confirmed, Sells: s.Policy.Second() && e.Side == domain.Sell}
 	if slices.Contains(e.Flags, domain.FlagVoided) {
-		known, _ := s.fillRef(key)
-		ref.Status, ref.Early = Voided, known.Early
-		s.keepFill(key, ref, e.Market)
+		ref.Status, ref.Early = Voided, s.Policy.Second()
+		s.keepFill(e.FillID, ref, e.Market)
 		return
 	}
+	ref.Within = s.Policy.Second() && e.Permit != "" && !slices.ContainsFunc(e.Flags, unpermitted)
 	provisional := e.Status == domain.FillProvisionalStatus
 	if provisional {
 		ref.Status = Provisional
-		s.Provisional[key] = e.Instrument
+		s.awaitFill(e.FillID, ref, e.Instrument)
+	} else {
+		s.keepFill(e.FillID, ref, e.Market)
 	}
-	ref.Within = s.Policy.Second() && e.Permit != "" && !slices.ContainsFunc(e.Flags, unpermitted)
-	s.keepFill(key, ref, e.Market)
 	if e.AsPermitted {
 		s.fillLegAgain(e)
 	} else {
@@ -210,16 +209,12 @@ func (s *State) countPositions(b *Bot, h *Holding) {
 }
 
 func (s *State) applyConfirm(e *domain.FillConfirmed) {
-	key := s.fillKey(e.FillID, e.Market)
-	ref, ok := s.fillRef(key)
-	if !ok || ref.Status != Provisional {
+	p := s.provisional(e.FillID, e.Market)
+	if p == nil {
 		return
 	}
-	ref.Status = Confirmed
-	in := s.instrument(s.Provisional[key])
-	s.keepFill(key, ref, ref.Market)
-	delete(s.Provisional, key)
-	s.settleMark(in, e.Bot, ref.Revision)
+	in := s.endProvisional(e.FillID, p, Confirmed)
+	s.settleMark(in, e.Bot, p.Revision)
 	s.endLegFill(e.FillID, in.Market, false)
 	s.tidyArbitrages(e.Bot)
 	if h := in.Holding(e.Bot); h != nil {
@@ -229,19 +224,12 @@ func (s *State) applyConfirm(e *domain.FillConfirmed) {
 }
 
 func (s *State) applyVoid(at domain.Stamp, e *domain.FillVoided) {
-	key := s.fillKey(e.FillID, e.Market)
-	ref, ok := s.fillRef(key)
-	if !ok {
-		s.keepFill(key, FillRef{Revision: at.Revision, Status: Voided, Early: s.Policy.Second()}, e.Market)
+	p := s.provisional(e.FillID, e.Market)
+	if p == nil {
+		s.keepFill(e.FillID, FillRef{Revision: at.Revision, Status: Voided, Early: s.Policy.Second()}, e.Market)
 		return
 	}
-	if ref.Status != Provisional {
-		return
-	}
-	ref.Status = Voided
-	in := s.instrument(s.Provisional[key])
-	s.keepFill(key, ref, ref.Market)
-	delete(s.Provisional, key)
+	in := s.endProvisional(e.FillID, p, Voided)
 	h := in.Holding(e.Bot)
 	if h == nil {
 		return
@@ -259,7 +247,7 @@ func (s *State) applyVoid(at domain.Stamp, e *domain.FillVoided) {
 		h.Oversold = h.Quantity.Sign() < 0 && (h.Oversold || !short) && s.KindOf(in.Market) != domain.KindPerp
 		s.reclaim(at, e.Bot, in)
 	}
-	s.pullMark(in, e.Bot, ref.Revision)
+	s.pullMark(in, e.Bot, p.Revision)
 	if e.Mark != nil {
 		s.markVoid(at, e, in)
 	}
@@ -351,7 +339,7 @@ func (s *State) applyTradeClosed(at domain.Stamp, e *domain.TradeClosed) {
 	number := s.countTrade(b, e)
 	if e.ClosedBy == domain.ClosedByReport {
 		id := domain.FillID{Bot: e.Bot, TradeID: e.TradeID, Leg: domain.ReportedLeg}
-		s.keepFill(s.fillKey(id, e.Market), FillRef{Revision: at.Revision, Content: contentOfTrade(e), Status: Confirmed}, e.Market)
+		s.keepFill(id, FillRef{Revision: at.Revision, Content: contentOfTrade(e), Status: Confirmed}, e.Market)
 		s.postBot(b, ledger.Account{}, ledger.Money{Cash: e.PnL, Income: e.PnL.Add(e.Fee), Fee: e.Fee})
 	} else if in := s.Instruments[e.Instrument]; in != nil {
 		if h := in.closedIn(e.Bot, e.Trade); h != nil {

@@ -253,18 +253,18 @@ func (d *Decision) checkSetClaim(e *domain.SetsChanged, b *Bot) error {
 
 // checkVoid checks what a void would leave: the fills that stay may have been covered by the
 // one that goes.
-func (d *Decision) checkVoid(key FillKey) error {
-	in := d.s.Instruments[d.s.Provisional[key]]
+func (d *Decision) checkVoid(id domain.FillID, p *ProvisionalFill) error {
+	in := d.s.Instruments[p.In]
 	if in == nil || !d.s.Policy.Second() {
 		return nil
 	}
-	h := in.Holding(key.Bot)
+	h := in.Holding(id.Bot)
 	if h == nil {
 		return nil
 	}
-	refold, ok := h.Void(key.FillID)
+	refold, ok := h.Void(id)
 	if !ok {
 		return nil
 	}
-	return d.checkClaim("trade_id", claim{bot: d.s.bot(key.Bot), cash: refold.Money.Cash, instrument: in.Instrument, after: &refold.After.Position})
+	return d.checkClaim("trade_id", claim{bot: d.s.bot(id.Bot), cash: refold.Money.Cash, instrument: in.Instrument, after: &refold.After.Position})
 }

@@ -23,9 +23,8 @@ func (s *State) Clone() *State {
 	c.Replaced = maps.Clone(s.Replaced)
 	c.Custody = s.Custody.clone()
 	c.Instruments = eachCopied(s.Instruments, (*Instrument).own)
-	c.Fills = maps.Clone(s.Fills)
-	c.Elsewhere = maps.Clone(s.Elsewhere)
 	c.Provisional = maps.Clone(s.Provisional)
+	c.Past = s.Past.clone()
 	c.Booked = maps.Clone(s.Booked)
 	c.Breakers = eachCopied(s.Breakers, nil)
 	c.effects = Effects{}

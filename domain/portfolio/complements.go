@@ -103,11 +103,7 @@ func (s *State) join(from *Instrument, h *Holding, to domain.Instrument) {
 		into.Position = into.Join(h.Position)
 	}
 	into.Value, into.Oversold = into.Value.Add(h.Value), into.Oversold || h.Oversold
-	for key, i := range s.Provisional {
-		if key.Bot == h.Bot && i == from.Instrument {
-			s.Provisional[key] = to
-		}
-	}
+	s.moveProvisional(h.Bot, from.Instrument, to)
 	if h.counted {
 		b.Positions--
 	}

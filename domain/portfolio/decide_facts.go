@@ -99,7 +99,7 @@ func (d *Decision) judgesBot() bool {
 // knownFill answers a report of a fill that is known. It returns false for a fill that
 // is to be booked: one that is new, or one that lives again.
 func (d *Decision) knownFill(e *domain.FillRecorded) (answered, again bool, err error) {
-	ref, ok := d.s.fillRef(d.s.fillKey(e.FillID, e.Market))
+	ref, _, ok := d.s.fill(e.FillID, e.Market)
 	content := contentOfFill(e)
 	if older := d.s.formerly(e); ok && older != nil && contentOfFill(older) == ref.Content {
 		content = ref.Content
@@ -123,7 +123,7 @@ func (d *Decision) knownFill(e *domain.FillRecorded) (answered, again bool, err 
 // asPermitted reports that a voided fill was within its permit, and lives again just as it was:
 // only that it is confirmed now may differ.
 func (s *State) asPermitted(e *domain.FillRecorded) bool {
-	ref, ok := s.fillRef(s.fillKey(e.FillID, e.Market))
+	ref, _, ok := s.fill(e.FillID, e.Market)
 	was := *e
 	was.Status = domain.FillProvisionalStatus
 	if !ok || !ref.Within {
@@ -193,7 +193,7 @@ func (d *Decision) RecordFunding(e *domain.FundingRecorded) error {
 		return domain.Invalid("amount", "must not be 0")
 	}
 	e.Instrument = d.s.Named(e.Instrument)
-	if ref, ok := d.s.fillRef(d.s.fillKey(fundingID(e), e.Market)); ok {
+	if ref, ok := d.s.Past.Find(fundingID(e), e.Market); ok {
 		if ref.Content != contentOfFunding(e) {
 			return &domain.Error{Code: domain.CodeConflict, Field: "funding_id", Message: "is already recorded with different content"}
 		}

@@ -353,7 +353,7 @@ func (d *Decision) tradeClosed(c ClosedEpisode, by string) *domain.TradeClosed {
 // ConfirmFill makes a provisional fill final. The market is needed where the bot has
 // fills of the id in several.
 func (d *Decision) ConfirmFill(id domain.FillID, market string) error {
-	_, ref, known, err := d.findFill(id, market)
+	ref, _, known, err := d.findFill(id, market)
 	switch {
 	case err != nil:
 		return err
@@ -376,7 +376,7 @@ func (d *Decision) ConfirmFill(id domain.FillID, market string) error {
 // that has not arrived is kept until it does. The market is needed where the
 // id is unknown, or that of several fills.
 func (d *Decision) VoidFill(id domain.FillID, market string) error {
-	key, ref, ok, err := d.findFill(id, market)
+	ref, pending, ok, err := d.findFill(id, market)
 	switch {
 	case err != nil:
 		return err
@@ -391,23 +391,23 @@ func (d *Decision) VoidFill(id domain.FillID, market string) error {
 		d.note("the fill is already voided", ref.Revision)
 		return nil
 	}
-	return d.void(key, ref.Market)
+	return d.void(id, pending)
 }
 
 // void reverses a fill. The number of records is known before anything is
 // emitted, so a void with too many later trades is refused without further work.
-func (d *Decision) void(key FillKey, market string) error {
-	if err := d.roomToRefold(key); err != nil {
+func (d *Decision) void(id domain.FillID, p *ProvisionalFill) error {
+	if err := d.roomToRefold(id, p); err != nil {
 		return err
 	}
-	if err := d.checkVoid(key); err != nil {
+	if err := d.checkVoid(id, p); err != nil {
 		return err
 	}
-	trades := d.revised(key)
+	trades := d.revised(id, p)
 	if err := d.roomFor(trades); err != nil {
 		return err
 	}
-	moved := append([]string(nil), d.fact(&domain.FillVoided{FillID: key.FillID, Market: market, Mark: d.voidMark(key)}).Moved...)
+	moved := append([]string(nil), d.fact(&domain.FillVoided{FillID: id, Market: p.Market, Mark: d.voidMark(id, p)}).Moved...)
 	for _, e := range trades {
 		d.row(e)
 	}
@@ -418,8 +418,8 @@ func (d *Decision) void(key FillKey, market string) error {
 
 // revised records the trades that change after a void: those that had been
 // closed, and those that end only now.
-func (d *Decision) revised(key FillKey) []domain.Event {
-	id, in := key.FillID, d.s.Instruments[d.s.Provisional[key]]
+func (d *Decision) revised(id domain.FillID, p *ProvisionalFill) []domain.Event {
+	in := d.s.Instruments[p.In]
 	h := in.Holding(id.Bot)
 	if h == nil {
 		return nil
@@ -481,7 +481,7 @@ func (d *Decision) RecordTrade(e *domain.TradeClosed) error {
 		return domain.Invalid("pnl", "plus fee reaches 10^15")
 	}
 	id := domain.FillID{Bot: e.Bot, TradeID: e.TradeID, Leg: domain.ReportedLeg}
-	if ref, ok := d.s.fillRef(d.s.fillKey(id, e.Market)); ok {
+	if ref, ok := d.s.Past.Find(id, e.Market); ok {
 		return d.repeated(ref, contentOfTrade(e), "this trade is already recorded")
 	}
 	if err := d.checkReported(b, e); err != nil {

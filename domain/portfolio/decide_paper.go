@@ -82,7 +82,7 @@ func (d *Decision) paperFill(p *risk.Permit, price domain.Decimal) {
 func (s *State) paperFillID(p *risk.Permit) domain.FillID {
 	id := domain.FillID{Bot: p.Bot, Venue: domain.VenuePaper, TradeID: p.ID}
 	for {
-		if _, known := s.Fills[id]; !known {
+		if _, _, known := s.fill(id, ""); !known {
 			return id
 		}
 		id.Leg++

@@ -12,48 +12,11 @@ import (
 // edition of the rules a fill is known by its bot, venue, market, trade id and leg, and
 // a deposit or withdrawal with a transaction by asset, wallet, transaction and leg.
 
-// FillKey is where a fill is kept: under its id alone, or, if the id is that of a fill
-// of another market already, under its market, too. Under the first edition, and for
-// what was recorded then, the market is no part of the identity.
+// FillKey is the identity of a fill. Under the first edition, and for what was recorded
+// then, the market is no part of it.
 type FillKey struct {
 	domain.FillID
 	Market string
-}
-
-// fillKey returns where a fill of a market is kept, or would be.
-func (s *State) fillKey(id domain.FillID, market string) FillKey {
-	known, ok := s.Fills[id]
-	if !ok || known.Market == "" || market == "" || known.Market == market {
-		return FillKey{FillID: id}
-	}
-	return FillKey{FillID: id, Market: market}
-}
-
-func (s *State) fillRef(key FillKey) (FillRef, bool) {
-	if key.Market == "" {
-		ref, ok := s.Fills[key.FillID]
-		return ref, ok
-	}
-	ref, ok := s.Elsewhere[key]
-	return ref, ok
-}
-
-// keepFill remembers a fill of a market.
-func (s *State) keepFill(key FillKey, ref FillRef, market string) {
-	if s.Policy.Second() {
-		ref.Market = s.marketName(market)
-	}
-	if key.Market == "" {
-		ref.Others = s.Fills[key.FillID].Others
-		s.Fills[key.FillID] = ref
-		return
-	}
-	key.Market = ref.Market
-	s.Elsewhere[key] = ref
-	if first := s.Fills[key.FillID]; !first.Others {
-		first.Others = true
-		s.Fills[key.FillID] = first
-	}
 }
 
 // identifying returns the market as a part of an identity, "" where it is none.
@@ -95,7 +58,7 @@ func (s *State) filledAs(b *Bot, market, trade string) bool {
 	for _, venue := range append([]string{""}, b.Venues...) {
 		for leg := range b.Legs + 1 {
 			id := domain.FillID{Bot: b.ID, Venue: venue, TradeID: trade, Leg: leg}
-			if ref, ok := s.fillRef(s.fillKey(id, market)); ok && ref.Status != Voided && ref.Market == market {
+			if ref, _, ok := s.fill(id, market); ok && ref.Status != Voided && ref.Market == market {
 				return true
 			}
 		}
@@ -107,7 +70,7 @@ func (s *State) filledAs(b *Bot, market, trade string) bool {
 // venue, or that the bot reported the trade by its result.
 func (s *State) reportedTwice(e *domain.FillRecorded) bool {
 	trade := domain.FillID{Bot: e.Bot, TradeID: e.TradeID, Leg: domain.ReportedLeg}
-	if ref, ok := s.fillRef(s.fillKey(trade, e.Market)); ok && (ref.Market == "" || ref.Market == e.Market) {
+	if ref, ok := s.Past.Find(trade, e.Market); ok && ref.of(e.Market) {
 		return true
 	}
 	if e.Venue == "" {
@@ -116,7 +79,7 @@ func (s *State) reportedTwice(e *domain.FillRecorded) bool {
 	for bot := range s.Bots {
 		id := e.FillID
 		id.Bot = bot
-		ref, ok := s.fillRef(s.fillKey(id, e.Market))
+		ref, _, ok := s.fill(id, e.Market)
 		if ok && bot != e.Bot && ref.Status != Voided && ref.Market == e.Market && ref.Sells == (e.Side == domain.Sell) {
 			return true
 		}
@@ -126,36 +89,34 @@ func (s *State) reportedTwice(e *domain.FillRecorded) bool {
 
 // findFill finds a fill that a request names. The market is needed where the id alone
 // does not say which fill is meant.
-func (d *Decision) findFill(id domain.FillID, market string) (key FillKey, ref FillRef, known bool, err error) {
+func (d *Decision) findFill(id domain.FillID, market string) (ref FillRef, pending *ProvisionalFill, known bool, err error) {
 	if _, err := d.requireBot(id.Bot); err != nil {
-		return key, ref, false, err
+		return ref, nil, false, err
 	}
 	if err := domain.CheckText("trade_id", id.TradeID); err != nil {
-		return key, ref, false, err
+		return ref, nil, false, err
 	}
 	for _, t := range []struct{ field, text string }{{"venue", id.Venue}, {"market", market}} {
 		if err := domain.CheckOptionalText(t.field, t.text); err != nil {
-			return key, ref, false, err
+			return ref, nil, false, err
 		}
 	}
 	if id.Leg < 0 || id.Leg > maxLeg {
-		return key, ref, false, domain.Invalid("leg", "must be 0 to %d", maxLeg)
+		return ref, nil, false, domain.Invalid("leg", "must be 0 to %d", maxLeg)
 	}
-	first, some := d.s.Fills[id]
+	ref, pending, known = d.s.fill(id, market)
 	if d.s.Policy.Second() && market == "" {
 		switch {
-		case !some:
-			return key, ref, false, domain.Invalid("market", "is missing; it is needed for a fill that is not known")
-		case first.Others:
-			return key, ref, false, domain.Invalid("market", "is missing; the bot has fills of this id in several markets")
+		case !known:
+			return ref, nil, false, domain.Invalid("market", "is missing; it is needed for a fill that is not known")
+		case d.s.several(id):
+			return ref, nil, false, domain.Invalid("market", "is missing; the bot has fills of this id in several markets")
 		}
 	}
-	key = d.s.fillKey(id, market)
-	ref, known = d.s.fillRef(key)
-	if in, open := d.s.Provisional[key]; known && market != "" && open && in.Market != market {
-		return key, ref, false, domain.Invalid("market", "is not that of the fill, which is %s", in.Market)
+	if pending != nil && market != "" && pending.In.Market != market {
+		return ref, nil, false, domain.Invalid("market", "is not that of the fill, which is %s", pending.In.Market)
 	}
-	return key, ref, known, nil
+	return ref, pending, known, nil
 }
 
 // Booked is a deposit, or as a negative amount a withdrawal, that is known by its

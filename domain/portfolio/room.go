@@ -21,12 +21,12 @@ const (
 )
 
 // roomToRefold refuses a void that would take too long to examine.
-func (d *Decision) roomToRefold(key FillKey) error {
-	h := d.s.Instruments[d.s.Provisional[key]].Holding(key.Bot)
-	if d.room.Fills == 0 || h == nil || h.Later(key.FillID) <= d.room.Fills {
+func (d *Decision) roomToRefold(id domain.FillID, p *ProvisionalFill) error {
+	h := d.s.Instruments[p.In].Holding(id.Bot)
+	if d.room.Fills == 0 || h == nil || h.Later(id) <= d.room.Fills {
 		return nil
 	}
-	return tooLate(h.Later(key.FillID), "fills came after")
+	return tooLate(h.Later(id), "fills came after")
 }
 
 // roomFor refuses a void that would not fit, before anything is emitted.

@@ -21,7 +21,7 @@ func (d *Decision) ChangeSets(e *domain.SetsChanged) error {
 		return err
 	}
 	id := setID(e)
-	if ref, ok := d.s.Fills[id]; ok {
+	if ref, ok := d.s.Past.Find(id, ""); ok {
 		if ref.Content != contentOfSets(e) {
 			return &domain.Error{Code: domain.CodeConflict, Field: "set_id", Message: "is already recorded with different content"}
 		}
@@ -137,7 +137,7 @@ func (s *State) setParts(e *domain.SetsChanged, m *Market) []domain.SetPart {
 
 // applySets buys, or sells, the same quantity of each outcome.
 func (s *State) applySets(at domain.Stamp, e *domain.SetsChanged) {
-	s.Fills[setID(e)] = FillRef{Revision: at.Revision, Content: contentOfSets(e), Status: Confirmed}
+	s.Past.keep(setID(e), FillRef{Revision: at.Revision, Content: contentOfSets(e), Status: Confirmed})
 	b := s.bot(e.Bot)
 	fees := feeParts(e)
 	for n, part := range e.Parts {

@@ -17,7 +17,7 @@ import (
 // Version changes whenever the fold derives another state from the same events,
 // or the snapshot gets another shape. Snapshots of other versions are discarded.
 // A test fails if the state hash of the golden history changes without it.
-const Version = 14
+const Version = 15
 
 // snapshot is the state as stored: maps with struct keys become sorted lists.
 type snapshot struct {
@@ -31,8 +31,6 @@ type snapshot struct {
 type fillEntry struct {
 	ID domain.FillID `json:"id"`
 	FillRef
-	// Elsewhere reports that the id is that of another fill, in another market, too.
-	Elsewhere bool `json:"elsewhere,omitempty"`
 	// Provisional is the instrument of a fill that can still be voided.
 	Provisional *domain.Instrument `json:"provisional,omitempty"`
 }
@@ -45,12 +43,14 @@ type breakerEntry struct {
 // Snapshot returns the whole state as canonical JSON: the same state always
 // gives the same bytes.
 func (s *State) Snapshot() ([]byte, error) {
-	out := snapshot{Version: Version, State: s, Instruments: s.SortedInstruments(), Fills: slices.Grow([]fillEntry(nil), len(s.Fills))}
-	for id, ref := range s.Fills {
-		out.Fills = append(out.Fills, s.entryOf(FillKey{FillID: id}, ref))
+	out := snapshot{Version: Version, State: s, Instruments: s.SortedInstruments(), Fills: slices.Grow([]fillEntry(nil), s.Past.Len()+len(s.Provisional))}
+	for id, ref := range s.Past.All() {
+		out.Fills = append(out.Fills, fillEntry{ID: id, FillRef: ref})
 	}
-	for key, ref := range s.Elsewhere {
-		out.Fills = append(out.Fills, s.entryOf(key, ref))
+	for id, fills := range s.Provisional {
+		for _, p := range fills {
+			out.Fills = append(out.Fills, fillEntry{ID: id, FillRef: p.FillRef, Provisional: &p.In})
+		}
 	}
 	slices.SortFunc(out.Fills, compareFills)
 	for key, b := range s.Breakers {
@@ -62,17 +62,9 @@ func (s *State) Snapshot() ([]byte, error) {
 	return json.Marshal(out)
 }
 
-func (s *State) entryOf(key FillKey, ref FillRef) fillEntry {
-	entry := fillEntry{ID: key.FillID, FillRef: ref, Elsewhere: key.Market != ""}
-	if in, ok := s.Provisional[key]; ok {
-		entry.Provisional = &in
-	}
-	return entry
-}
-
 func compareFills(a, b fillEntry) int {
 	return cmp.Or(strings.Compare(a.ID.Bot, b.ID.Bot), strings.Compare(a.ID.Venue, b.ID.Venue),
-		strings.Compare(a.ID.TradeID, b.ID.TradeID), cmp.Compare(a.ID.Leg, b.ID.Leg), strings.Compare(a.Market, b.Market))
+		strings.Compare(a.ID.TradeID, b.ID.TradeID), cmp.Compare(a.ID.Leg, b.ID.Leg), strings.Compare(a.Market, b.Market), cmp.Compare(a.Revision, b.Revision))
 }
 
 // Hash is the SHA-256 of the snapshot. Two folds agree exactly if their hashes
@@ -101,8 +93,7 @@ func Restore(b []byte) (*State, error) {
 	}
 	s := in.State
 	empty := New()
-	s.Instruments, s.Fills, s.Provisional, s.Breakers = empty.Instruments, empty.Fills, empty.Provisional, empty.Breakers
-	s.Elsewhere = empty.Elsewhere
+	s.Instruments, s.Provisional, s.Past, s.Breakers = empty.Instruments, empty.Provisional, empty.Past, empty.Breakers
 	for _, i := range in.Instruments {
 		s.Instruments[i.Instrument] = i
 		for _, h := range i.Holdings {
@@ -111,15 +102,10 @@ func Restore(b []byte) (*State, error) {
 		}
 	}
 	for _, f := range in.Fills {
-		key := FillKey{FillID: f.ID}
-		if f.Elsewhere {
-			key.Market = f.Market
-			s.Elsewhere[key] = f.FillRef
-		} else {
-			s.Fills[f.ID] = f.FillRef
-		}
 		if f.Provisional != nil {
-			s.Provisional[key] = *f.Provisional
+			s.Provisional[f.ID] = append(s.Provisional[f.ID], &ProvisionalFill{FillRef: f.FillRef, In: *f.Provisional})
+		} else {
+			s.Past.keep(f.ID, f.FillRef)
 		}
 	}
 	for _, b := range in.Breakers {

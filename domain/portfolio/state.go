@@ -75,11 +75,11 @@ type State struct {
 
 	// Maps with struct keys; a snapshot writes them as sorted lists.
 	Instruments map[domain.Instrument]*Instrument `json:"-"`
-	Fills       map[domain.FillID]FillRef         `json:"-"`
-	// Elsewhere are the fills of an id that is known of another market (identity.go).
-	Elsewhere   map[FillKey]FillRef           `json:"-"`
-	Provisional map[FillKey]domain.Instrument `json:"-"`
-	Breakers    map[risk.Key]*risk.Breaker    `json:"-"`
+	Breakers    map[risk.Key]*risk.Breaker        `json:"-"`
+	// Provisional are the provisional fills by their ids, several where the markets differ.
+	Provisional map[domain.FillID][]*ProvisionalFill `json:"-"`
+	// Past are the identities of the facts that are final (past.go).
+	Past *Past `json:"-"`
 
 	permits permitIndex
 	// byMarket is an index of Instruments, sorted by outcome, so that a restored state
@@ -244,9 +244,7 @@ type FillRef struct {
 	Sells bool `json:"sells,omitempty"`
 	Early bool `json:"early,omitempty"`
 	// Within reports a fill that was within its permit, under the second edition.
-	Within bool `json:"within,omitempty"`
-	// Others reports that there are others of its id, in other markets (Elsewhere).
-	Others bool   `json:"others,omitempty"`
+	Within bool   `json:"within,omitempty"`
 	Market string `json:"market,omitempty"`
 }
 
@@ -295,7 +293,7 @@ func New() *State {
 	return &State{
 		Book: ledger.Book{}, Assets: map[string]*Asset{}, Bots: map[string]*Bot{}, Markets: map[string]*Market{},
 		Permits: map[string]*risk.Permit{}, Arbitrages: map[string]*risk.Arbitrage{}, Overrides: map[string]*Override{}, Instruments: map[domain.Instrument]*Instrument{},
-		Fills: map[domain.FillID]FillRef{}, Elsewhere: map[FillKey]FillRef{}, Provisional: map[FillKey]domain.Instrument{},
+		Provisional: map[domain.FillID][]*ProvisionalFill{}, Past: newPast(),
 		Breakers: map[risk.Key]*risk.Breaker{}, Custody: newCustody(), byMarket: map[string][]*Instrument{},
 	}
 }

@@ -16,22 +16,21 @@ func unpermitted(flag string) bool {
 // or nil where the price in force stays. "Any word in live earns nothing": a word that the bot
 // gave after the fill, while it held less, must not price what the void gives back above the
 // cash that the void takes.
-func (d *Decision) voidMark(key FillKey) *domain.Decimal {
-	in := d.s.Instruments[d.s.Provisional[key]]
-	ref, _ := d.s.fillRef(key)
+func (d *Decision) voidMark(id domain.FillID, p *ProvisionalFill) *domain.Decimal {
+	in := d.s.Instruments[p.In]
 	if !d.s.Policy.Second() || in == nil {
 		return nil
 	}
-	h := in.Holding(key.Bot)
-	if h == nil || !d.wordsEarn(in, key.Bot, ref.Revision) {
+	h := in.Holding(id.Bot)
+	if h == nil || !d.wordsEarn(in, id.Bot, p.Revision) {
 		return nil
 	}
-	refold, ok := h.Void(key.FillID)
+	refold, ok := h.Void(id)
 	if !ok {
 		return nil
 	}
-	e := &domain.FillRecorded{FillID: key.FillID, Instrument: in.Instrument}
-	worth, kinks, price, unmarked := d.worthVoided(in, h, refold, ref.Revision)
+	e := &domain.FillRecorded{FillID: id, Instrument: in.Instrument}
+	worth, kinks, price, unmarked := d.worthVoided(in, h, refold, p.Revision)
 	before := d.worthBefore(e)
 	bound := before.Sub(refold.Money.Cash).Sub(refold.Money.Fee)
 	if !bound.Less(unmarked) {
