@@ -55,6 +55,7 @@ torture: ## Run every long test, and torture the store: SEEDS, KILLS, CUTS and E
 	go test ./eventstore/embedded -count=1 -timeout 0 -run 'TestCrashSeeds' -crash.seeds $(SEEDS)
 	go test ./commands -count=1 -timeout 0 -v -run TestBotsAtEveryLimit -storm.rounds $(KILLS)
 	go test ./commands/custody -count=1 -timeout 0 -v -run 'Killed|TwoServers|Storm' -custody.rounds $(CUTS)
+	go test ./internal/soak -count=1 -timeout 0 -v -soak.events $(EVENTS)
 	PETS_REQUIRE_TOOLS=1 go test ./internal/torture -count=1 -timeout 0 -v \
 		-torture.kills $(KILLS) -torture.cuts $(CUTS) -torture.events $(EVENTS)
 

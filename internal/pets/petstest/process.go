@@ -88,7 +88,7 @@ func ServeFlagged(t *testing.T, flags []string, dir, address, folder string, env
 			}
 		}
 		return p.URL != ""
-	}, 20*time.Second, 5*time.Millisecond, "%s", p.Errs)
+	}, time.Minute, 5*time.Millisecond, "%s", p.Errs)
 	return p
 }
 
