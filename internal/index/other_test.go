@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pets/eventstore"
+	"pets/internal/testenv"
 )
 
 // filled is an index of some runs on disk.
@@ -224,10 +225,10 @@ func TestReadingProcess(t *testing.T) {
 	if dir == "" {
 		t.Skip("started by TestAReaderInAnotherProcess")
 	}
-	h := newHistory(37, 1500)
+	h := newHistory(37, 400)
 	r, err := OpenReader(dir, testStore, rootAt)
 	require.NoError(t, err)
-	for range 60 {
+	for range testenv.Rounds(5, 40, 400) {
 		require.NoError(t, r.Refresh())
 		require.Zero(t, check(t, r, h))
 	}
@@ -236,7 +237,7 @@ func TestReadingProcess(t *testing.T) {
 
 // A process that only reads, beside one that adds, flushes, merges and rebuilds.
 func TestAReaderInAnotherProcess(t *testing.T) {
-	h := newHistory(37, 1500)
+	h := newHistory(37, 400)
 	dir := t.TempDir()
 	x, err := Open(dir, testStore, rootAt)
 	require.NoError(t, err)

@@ -41,13 +41,13 @@ func story(d *memFolder, h *history) error {
 
 // stride is how many steps lie between two that are stopped: 1 in a long test. The
 // race detector is ten times slower, and has little to find in what one goroutine does.
-var stride = testenv.Rounds(11, 3, 1)
+func stride() int { return testenv.Rounds(11, 3, 1) }
 
 // Killed at any write, rename, removal or read, also half-way: what is there after
 // the next start is right, and it goes on to the end.
 func TestKilledBetweenAnyTwoSteps(t *testing.T) {
 	h := newHistory(20, 80)
-	for step := 1; ; step += stride {
+	for step := 1; ; step += stride() {
 		d := newMemFolder()
 		d.killAt = step
 		err := story(d, h)
@@ -86,7 +86,7 @@ func (x *Index) runs() []*run {
 // An I/O error at any step: no answer is wrong, nothing is lost, and it goes on.
 func TestAnErrorAtAnyStep(t *testing.T) {
 	h := newHistory(21, 60)
-	for step := 1; ; step += stride {
+	for step := 1; ; step += stride() {
 		d := newMemFolder()
 		d.failAt = step
 		x, err := open(d, testStore, rootAt, byHand)
@@ -161,7 +161,7 @@ func TestEveryFlippedByteOfASmallRun(t *testing.T) {
 		run, _ := parseName(name)
 		opened := openMem(t, clean.restart())
 		live := opened.dir.(*memFolder).files[name].content
-		for i := range f.content {
+		for i := 0; i < len(f.content); i += testenv.Rounds(23, 1, 1) {
 			bit := byte(1) << (i % 8)
 			d := clean.restart()
 			d.files[name].content[i] ^= bit
@@ -180,8 +180,8 @@ func TestEveryFlippedByteOfASmallRun(t *testing.T) {
 		}
 		require.Zero(t, check(t, opened, h))
 	}
-	require.Greater(t, failed, 4*4000, "flips in blocks are errors")
-	require.Greater(t, dropped, 4*160, "flips in fences, filter and footer make the table end before the run")
+	require.Greater(t, failed, 4*4000/testenv.Rounds(23, 1, 1), "flips in blocks are errors")
+	require.Greater(t, dropped, 4*160/testenv.Rounds(23, 1, 1), "flips in fences, filter and footer make the table end before the run")
 }
 
 // The same for bits all over a larger index with many runs, merged ones among them.
@@ -198,7 +198,7 @@ func TestFlippedBitsOfALargerIndex(t *testing.T) {
 	names, _ := clean.list()
 	rng := rand.New(rand.NewPCG(23, 23))
 	failed, dropped := 0, 0
-	for range 150 {
+	for range testenv.Rounds(10, 60, 3000) {
 		d := clean.restart()
 		f := d.files[names[rng.IntN(len(names))]]
 		at := rng.IntN(len(f.content))
@@ -270,7 +270,7 @@ func TestDeletedAndTruncatedFiles(t *testing.T) {
 // Readers at all times beside a writer that adds, flushes, merges and rebuilds;
 // for the race detector, too.
 func TestReadersBesideAWriter(t *testing.T) {
-	h := newHistory(25, 1500)
+	h := newHistory(25, testenv.Rounds(250, 600, 3000))
 	d := newMemFolder()
 	x := openMem(t, d)
 	x.most = 300
