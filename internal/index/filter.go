@@ -18,7 +18,7 @@ const (
 // filterBlock returns the block of a key. Its keys are hashes, so their bytes are
 // as good as any hash of them; keys in order fill the blocks in order.
 func filterBlock(filter []byte, key *Key) []byte {
-	blocks := uint64(len(filter) / filterBlockLen) //nolint:gosec // a length
+	blocks := uint64(len(filter) / filterBlockLen)
 	n, _ := bits.Mul64(binary.BigEndian.Uint64(key[:8]), blocks)
 	return filter[n*filterBlockLen:][:filterBlockLen]
 }

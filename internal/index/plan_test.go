@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"pets/internal/testenv"
 )
 
 // simulate adds runs one after another, and merges as planned after each. It
@@ -59,7 +61,7 @@ func TestTheNumberOfRunsIsLogarithmicForMixedSizes(t *testing.T) {
 	}
 	for name, size := range sizes {
 		t.Run(name, func(t *testing.T) {
-			worst, amplification := simulate(t, maxRun, size, 4000)
+			worst, amplification := simulate(t, maxRun, size, testenv.Rounds(400, 4000, 40_000))
 			t.Logf("at most %d runs; an entry is written %.1f times", worst, amplification)
 			require.Less(t, amplification, 8.0)
 		})

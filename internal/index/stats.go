@@ -52,7 +52,7 @@ func (c *lookup) Stats() Stats {
 	defer c.mu.RUnlock()
 	var s Stats
 	for t := range c.tables {
-		table := c.tables[t].stats(Table(t)) //nolint:gosec // below tables
+		table := c.tables[t].stats(Table(t))
 		if t == 0 {
 			s.Position, s.Flushed = table.Position, table.Flushed
 		}
@@ -77,7 +77,7 @@ func (s *tableState) stats(t Table) TableStats {
 		out.Live += r.count * width
 		out.Bytes += uint64(r.fileLen()) //nolint:gosec // a length
 		out.Written += r.written
-		out.Resident += uint64(len(r.fences) + len(r.filter)) //nolint:gosec // lengths
+		out.Resident += uint64(len(r.fences) + len(r.filter))
 	}
 	return out
 }

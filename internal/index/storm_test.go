@@ -238,7 +238,8 @@ func TestDeletedAndTruncatedFiles(t *testing.T) {
 	require.NoError(t, x.Close())
 	names, _ := clean.list()
 	require.Greater(t, len(names), 20)
-	for _, name := range names {
+	for i := 0; i < len(names); i += testenv.Rounds(13, 1, 1) {
+		name := names[i]
 		size := len(clean.files[name].content)
 		for _, cut := range []int{-1, 0, 1, footerLen - 1, size / 2, size - 4096, size - footerLen, size - 1, size} {
 			if cut > size || cut < -1 {

@@ -27,17 +27,20 @@ func newTail(s *schema) *tail {
 
 func (t *tail) len() int { return len(t.at) }
 
-// put adds an entry, or replaces its value.
+// put adds an entry, or replaces its value. An identity is hardly ever added twice,
+// so its key is not looked up first, and an old value stays where it is, unused.
 func (t *tail) put(key Key, value []byte) {
+	if t.numbers == nil {
+		t.at[key] = uint32(len(t.values) / t.schema.value) //nolint:gosec // far fewer are kept in memory
+		t.values = append(t.values, value...)
+		return
+	}
 	if i, known := t.at[key]; known {
 		copy(t.value(i), value)
 		return
 	}
-	t.at[key] = uint32(len(t.at)) //nolint:gosec // a run holds fewer
+	t.at[key] = uint32(len(t.at)) //nolint:gosec // far fewer are kept in memory
 	t.values = append(t.values, value...)
-	if t.numbers == nil {
-		return
-	}
 	numbers, n := t.numbers[key.Prefix()], key.N()
 	i := len(numbers) // most often the next revision, or the next moment
 	if i > 0 && numbers[i-1] > n {
@@ -121,6 +124,6 @@ func (t *tail) addAll(newer *tail) {
 
 // resident estimates the memory of the tail.
 func (t *tail) resident() uint64 {
-	const entry = 48                               // what a map of keys and numbers takes for each, at most
-	return uint64(len(t.at)*entry + cap(t.values)) //nolint:gosec // lengths
+	const entry = 48 // what a map of keys and numbers takes for each, at most
+	return uint64(len(t.at)*entry + cap(t.values))
 }
