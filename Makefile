@@ -74,6 +74,7 @@ fuzz: ## Fuzz every reader of input, and the arithmetic of markets, for FUZZTIME
 	go test ./domain -run '^$$' -fuzz FuzzCodec -fuzztime $(FUZZTIME)
 	go test ./domain/payoff -run '^$$' -fuzz FuzzHolding -fuzztime $(FUZZTIME)
 	go test ./eventstore/embedded -run '^$$' -fuzz FuzzDecode -fuzztime $(FUZZTIME)
+	go test ./internal/index -run '^$$' -fuzz FuzzRun -fuzztime $(FUZZTIME) -fuzzminimizetime 1s
 	go test ./internal/strict -run '^$$' -fuzz FuzzDecode -fuzztime $(FUZZTIME)
 	go test ./internal/strict -run '^$$' -fuzz FuzzPlain -fuzztime $(FUZZTIME)
 	go test ./internal/httpapi -run '^$$' -fuzz FuzzBodies -fuzztime $(FUZZTIME)

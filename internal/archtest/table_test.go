@@ -93,6 +93,8 @@ var table = []allowance{
 	{pkg: "internal/snapshot", may: []string{"eventstore", "internal/owner"}},
 	// Bytes only, like an engine: which events are urgent is handed in.
 	{pkg: "internal/witness", may: []string{"eventstore", "internal/owner"}, tests: []string{"internal/snapshot"}},
+	// Bytes only, too: what of an event is an entry is handed in.
+	{pkg: "internal/index", may: []string{"eventstore", "internal/owner"}},
 	{pkg: "internal/tradefile", may: []string{"domain"}},
 	{pkg: "internal/importer", may: []string{"domain", "domain/...", "commands", "internal/tradefile"}},
 	{pkg: "internal/owner"},

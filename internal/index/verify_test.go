@@ -1,0 +1,105 @@
+package index
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"hash/crc32"
+	"os"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Verify agrees with a right index, wherever its tables are, and leaves nothing
+// behind.
+func TestVerify(t *testing.T) {
+	h := newHistory(40, 400)
+	d := newMemFolder()
+	x := openMem(t, d)
+	scratch := t.TempDir()
+	require.NoError(t, x.Verify(ctx, h.all(), scratch), "empty")
+	for chunk := range slices.Chunk(h.log[:300], 30) {
+		add(t, x, chunk)
+		require.NoError(t, x.Flush(ctx))
+	}
+	require.NoError(t, x.mergeAll(ctx))
+	add(t, x, h.log[300:])
+	require.NoError(t, x.flush(ctx, Closed))
+	require.NoError(t, x.Verify(ctx, h.all(), scratch))
+	r, err := openReader(d, testStore, rootAt)
+	require.NoError(t, err)
+	require.NoError(t, r.Verify(ctx, h.all(), scratch), "behind the log")
+
+	entries, err := os.ReadDir(scratch)
+	require.NoError(t, err)
+	require.Empty(t, entries)
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	require.ErrorIs(t, x.Verify(ended, h.all(), scratch), context.Canceled)
+	boom := errors.New("the log cannot be read")
+	require.ErrorIs(t, x.Verify(ctx, func(yield func(Addition, error) bool) { yield(Addition{}, boom) }, scratch), boom)
+	require.Error(t, x.Verify(ctx, h.all(), "/nowhere/at/all"))
+	require.NoError(t, x.Err())
+}
+
+// Verify says what differs first: an entry that is missing, one too many, another
+// value. In the files everything else is right.
+func TestVerifyFindsTheFirstDifference(t *testing.T) {
+	h := newHistory(41, 200)
+	key := IDKey("fill", "main", "extra")
+	for _, c := range []struct {
+		says   string
+		change func(*Addition)
+	}{
+		{"it lacks the key", func(a *Addition) { a.Entries = nil }},
+		{"it has the key", func(a *Addition) {
+			a.Entries = append(slices.Clone(a.Entries), Entry{IDs, key, make([]byte, IDs.ValueLen())})
+		}},
+		{"and the log says", func(a *Addition) {
+			a.Entries = slices.Clone(a.Entries)
+			a.Entries[0].Value = bytes.Repeat([]byte{7}, a.Entries[0].Table.ValueLen())
+		}},
+	} {
+		wrong := slices.Clone(h.log)
+		i := 100
+		for len(wrong[i].Entries) == 0 || wrong[i].Entries[0].Table != IDs {
+			i++
+		}
+		c.change(&wrong[i])
+		x := openMem(t, newMemFolder())
+		add(t, x, wrong)
+		require.NoError(t, x.Flush(ctx))
+		err := x.Verify(ctx, h.all(), t.TempDir())
+		require.ErrorIs(t, err, ErrDiffers)
+		require.ErrorIs(t, err, ErrRebuild)
+		require.ErrorContains(t, err, c.says)
+		require.ErrorIs(t, x.Err(), ErrDiffers)
+		require.NoError(t, x.Rebuild(ctx, h.all(), nil))
+		require.NoError(t, x.Err())
+		require.NoError(t, x.Verify(ctx, h.all(), t.TempDir()))
+	}
+}
+
+// A filter that lacks a key would be a wrong "not there", with every checksum right.
+func TestVerifyFindsAFilterThatLacksAKey(t *testing.T) {
+	h := newHistory(42, 100)
+	d := newMemFolder()
+	x := openMem(t, d)
+	add(t, x, h.log)
+	require.NoError(t, x.Flush(ctx))
+	name := x.tables[IDs].list.runs[0].name.String()
+	b := d.files[name].content
+	foot := b[len(b)-footerLen:]
+	blocks := int(le.Uint32(foot[128:]))
+	meta := b[blocks*blockLen : len(b)-footerLen]
+	clear(meta[blocks*keyLen:])
+	le.PutUint32(foot[136:], crc32.Checksum(meta, castagnoli))
+	le.PutUint32(foot[156:], crc32.Checksum(foot[:156], castagnoli))
+	x = openMem(t, d.restart())
+	require.Equal(t, h.end(), x.Position(), "nothing is wrong with it at first sight")
+	err := x.Verify(ctx, h.all(), t.TempDir())
+	require.ErrorIs(t, err, ErrDamaged)
+	require.ErrorContains(t, err, "its filter lacks the key")
+}
