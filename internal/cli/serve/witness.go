@@ -16,7 +16,7 @@ import (
 // openWitness opens the store's witness.
 func (s *Server) openWitness() (err error) {
 	s.witness, err = s.app.OpenWatch(context.Background(), s.Store, open.Watching{
-		Accept: s.app.AcceptRollback != "", Warn: func(text string) { s.Log.Warn("the witness needs a look", "what", text) },
+		Accept: s.app.AcceptRollback != "", Log: s.Log, Warn: func(text string) { s.Log.Warn("the witness needs a look", "what", text) },
 		Differs: s.differs,
 		Hashed:  func(n uint64) { s.Log.Info("the witness catches up with the log", "records", n) },
 	})
