@@ -33,6 +33,11 @@ type AuditOptions struct {
 	// Share is the ratio of rest to work: with 3, the audit uses a quarter of one core. 0
 	// is for tests.
 	Share time.Duration
+	// Missing returns how many records the checkpoints cover that a stream lacks, rising. The
+	// audit folds the whole history anyway, and calls Keep with the state at each: its bytes,
+	// the head of the hash tree, and the time of the last record. Both may be nil.
+	Missing func(stream string) []uint64
+	Keep    func(stream string, head eventstore.TreeHead, at time.Time, state []byte)
 	// Found is called for each stream that differs, before its portfolio is stopped. It may
 	// be nil.
 	Found func(stream, what string)
@@ -221,6 +226,7 @@ type refold struct {
 	last     uuid.UUID // the command whose records are being read
 	entry    indexEntry
 	differs  string
+	missing  []uint64 // sizes at which a checkpoint is to be made
 }
 
 // stream audits one stream. It returns a description of the difference, or "".
@@ -237,6 +243,9 @@ func (a *audit) stream(ctx context.Context, w *Writer) (string, error) {
 		root = a.options.Want(w.stream, live.size)
 	}
 	r := &refold{state: w.blank()}
+	if a.options.Missing != nil && a.options.Keep != nil {
+		r.missing = a.options.Missing(w.stream)
+	}
 	if err := a.fold(ctx, w, r, live); err != nil {
 		return "", err
 	}
@@ -270,6 +279,7 @@ func (a *audit) fold(ctx context.Context, w *Writer, r *refold, live seen) error
 		if rec.Revision+1 == live.origin.size {
 			r.meet(live.origin)
 		}
+		a.keep(r, &rec)
 		a.done.Records++
 		return a.rest(ctx)
 	})
@@ -280,6 +290,22 @@ func (a *audit) fold(ctx context.Context, w *Writer, r *refold, live seen) error
 		r.differs = fmt.Sprintf("its history has %d records where %d were decided on", r.frontier.Size(), live.size)
 	}
 	return err
+}
+
+// keep makes the checkpoint that is missing after a record. A history that differs gets none.
+func (a *audit) keep(r *refold, rec *eventstore.Record) {
+	for len(r.missing) > 0 && r.missing[0] <= rec.Revision {
+		r.missing = r.missing[1:]
+	}
+	p, ok := r.state.(*portfolioFold)
+	if len(r.missing) == 0 || r.missing[0] != rec.Revision+1 || !ok || r.differs != "" {
+		return
+	}
+	b, err := p.s.Snapshot()
+	if err != nil {
+		return // a checkpoint is optional
+	}
+	a.options.Keep(rec.Stream, eventstore.TreeHead{Size: rec.Revision + 1, Root: r.frontier.Root(), Leaf: eventstore.LeafHash(rec)}, rec.Time, b)
 }
 
 func (r *refold) apply(rec eventstore.Record) error {

@@ -382,3 +382,32 @@ func TestAnAuditOfEverySystemEvent(t *testing.T) {
 	a.audit(a.want)
 	require.Empty(t, a.said)
 }
+
+// The audit makes the checkpoints that are missing, of what the history folds to: each one true, with
+// the head of the hash tree at its size.
+func TestAnAuditMakesWhatIsMissing(t *testing.T) {
+	a := newAudited(t)
+	made := map[uint64]bool{}
+	_, err := a.engine.Audit(t.Context(), AuditOptions{
+		Missing: func(stream string) []uint64 {
+			if stream != Stream("main") {
+				return nil
+			}
+			return []uint64{0, 2, 5, 1000}
+		},
+		Keep: func(stream string, head eventstore.TreeHead, at time.Time, state []byte) {
+			require.Equal(t, Stream("main"), stream)
+			want, err := a.want(stream, head.Size)(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, want.Root, head.Root)
+			s, err := portfolio.Restore(state)
+			require.NoError(t, err)
+			require.Equal(t, head.Size, s.Next)
+			require.Equal(t, s.Time, at)
+			made[head.Size] = true
+		},
+	})
+	require.NoError(t, err)
+	require.Equal(t, map[uint64]bool{2: true, 5: true}, made)
+	require.Empty(t, a.stopped("main"))
+}

@@ -81,7 +81,7 @@ func TestTheNearestCheckpointAnswersAlike(t *testing.T) {
 				got.Read(func(now *portfolio.State) { began = now.Next })
 				require.NoError(t, got.CatchUp(t.Context(), to))
 				require.Equal(t, hashOf(t, want), hashOf(t, got))
-				require.EqualValues(t, full.read, near.read+int(began), "it began at %d", began) //nolint:gosec // a short history
+				require.EqualValues(t, full.read, near.read+int(began), "it began at %d", began)
 			}
 		}
 	}

@@ -3,10 +3,8 @@ package live
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"math"
 	"runtime/debug"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -43,8 +41,10 @@ const (
 	checkpointIdle = 5 * time.Second
 	// checkpointLook is how often that is looked at.
 	checkpointLook = time.Second
-	// checkpointClose limits the time for the checkpoints that are made at the end.
+	// checkpointClose limits the time for the checkpoints that are made at the end, and
+	// checkpointReach how long the followers are waited for before.
 	checkpointClose = 2 * time.Second
+	checkpointReach = 500 * time.Millisecond
 	// With more than manyPortfolios, a portfolio that is idle or closed gets a checkpoint
 	// only after worthKeeping events. Fewer are folded as fast as a file is read, and
 	// thousands of files would slow down the end of a server and its next start.
@@ -83,7 +83,7 @@ func (p *progress) Apply(rec eventstore.Record, _ domain.Event, _ *portfolio.Sta
 
 // spacing is the number of events after which the next checkpoint is due.
 func spacing(every uint64, bytes int64) uint64 {
-	return max(every, uint64(max(bytes, 0))/eventBytes) //nolint:gosec // it is not negative
+	return max(every, uint64(max(bytes, 0))/eventBytes)
 }
 
 // keeper makes the checkpoints of all portfolios, one after another, on a goroutine of its
@@ -95,7 +95,6 @@ type keeper struct {
 	every uint64
 	idle  time.Duration
 	wake  chan struct{}
-	work  sync.WaitGroup
 }
 
 // newKeeper returns nil if there is nothing to keep checkpoints in.
@@ -168,7 +167,7 @@ func (k *keeper) learn(p *Portfolio) {
 
 // worth reports whether a checkpoint saves a later start more than it costs.
 func (p *progress) worth(next uint64, portfolios int) bool {
-	least := max(1, uint64(max(p.bytes, 0))/readBytes) //nolint:gosec // it is not negative
+	least := max(1, uint64(max(p.bytes, 0))/readBytes)
 	if portfolios > manyPortfolios {
 		least = max(least, worthKeeping)
 	}
@@ -208,6 +207,14 @@ func (k *keeper) keep(ctx context.Context, p *Portfolio) (err error) {
 	return nil
 }
 
+// reach lets the followers come to the end of their streams before they end, so that the last
+// checkpoints have what was recorded just now. A history that takes longer is not waited for.
+func (k *keeper) reach() {
+	ctx, cancel := context.WithTimeout(k.of.ctx, checkpointReach)
+	defer cancel()
+	_ = k.of.Reached(ctx) // what is not reached is folded by the next start
+}
+
 // last makes the checkpoints of what has changed since the last ones, when everything has
 // stopped. It begins none after its time is over.
 func (k *keeper) last() {
@@ -231,6 +238,6 @@ func (k *keeper) last() {
 		k.make(ctx, p)
 	}
 	if left > 0 {
-		k.of.options.Log.Info("not every portfolio got a checkpoint; the next start folds more of their histories", "portfolios", left, slog.Duration("within", checkpointClose))
+		k.of.options.Log.Info("not every portfolio got a checkpoint; the next start folds more of their histories", "portfolios", left, "within", checkpointClose.String())
 	}
 }

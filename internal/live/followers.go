@@ -68,6 +68,9 @@ func New(store eventstore.Store, o Options) *Followers {
 // Close ends all followers and [Followers.News], waits for them, and makes the last
 // checkpoints.
 func (f *Followers) Close() {
+	if f.keeper != nil && f.ctx.Err() == nil {
+		f.keeper.reach()
+	}
 	f.mu.Lock()
 	again := f.ended
 	f.ended = true

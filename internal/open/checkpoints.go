@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"pets/commands"
+	"pets/eventstore"
 	"pets/internal/snapshot"
 )
 
@@ -38,4 +39,24 @@ func (w *Watch) Keep(ctx context.Context, stream string, size uint64, at time.Ti
 		Parts: []snapshot.Part{{Kind: commands.CheckpointIndex, Data: index}, {Kind: commands.CheckpointState, Data: data}},
 	})
 	return int64(len(data) + len(index)), nil
+}
+
+// Missing returns how many records the checkpoints cover that a stream lacks.
+func (w *Watch) Missing(stream string) []uint64 {
+	if w.Saver == nil {
+		return nil
+	}
+	return w.Saver.Missing(stream)
+}
+
+// KeepAt makes a checkpoint of an earlier state, of which the head of the hash tree is known. No
+// start begins from it, so it has no commands.
+func (w *Watch) KeepAt(stream string, head eventstore.TreeHead, at time.Time, state []byte) {
+	if w.Saver == nil {
+		return
+	}
+	w.Saver.Save(snapshot.Checkpoint{
+		Stream: stream, Size: head.Size, At: at, Parts: []snapshot.Part{{Kind: commands.CheckpointState, Data: state}},
+		Head: func(context.Context) (eventstore.TreeHead, error) { return head, nil },
+	})
 }

@@ -61,7 +61,7 @@ func bytesOf(all []item) (n int64) {
 }
 
 // everySecond leaves out the first, the third, and so on.
-func everySecond(all []item) (rest []item) {
+func everySecond[T any](all []T) (rest []T) {
 	for i := 1; i < len(all); i += 2 {
 		rest = append(rest, all[i])
 	}

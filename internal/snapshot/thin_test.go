@@ -97,3 +97,40 @@ func TestTheBytesOfCheckpointsAreBounded(t *testing.T) {
 		require.Equal(t, all[len(all)-newest:], kept[len(kept)-newest:])
 	})
 }
+
+// With what is missing, no moment before the newest checkpoint is far from one; then nothing is
+// missing any more, and nothing of it is thinned out.
+func TestWhatIsMissing(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var states []item
+		size, at := uint64(0), noon
+		for _, gap := range rapid.SliceOfN(rapid.Uint64Range(1, 2_000_000), 1, 6).Draw(t, "gaps") {
+			size, at = size+gap, at.Add(2*time.Hour)
+			states = append(states, item{kind: State, size: size, at: at, bytes: 1})
+		}
+		head := size
+		for _, size := range missing(states, math.MaxInt64) {
+			when := noon
+			for _, c := range states {
+				if c.size < size {
+					when = c.at
+				}
+			}
+			added := item{kind: State, size: size, at: when, bytes: 1}
+			states, _ = with(states, []item{added}, math.MaxInt64)
+		}
+		before := uint64(0)
+		for _, c := range states {
+			if c.size-before > gapLimit(head, c.size) {
+				t.Fatalf("%d to %d of %d", before, c.size, head)
+			}
+			before = c.size
+		}
+		require.Empty(t, missing(states, math.MaxInt64))
+	})
+	require.Empty(t, missing(nil, 1))
+	large := []item{{kind: State, size: 200_000, bytes: 100}}
+	require.Len(t, missing(large, 10_000), 9)
+	require.Equal(t, []uint64{80_000, 160_000}, missing(large, 250), "as many as there is room for")
+	require.Empty(t, missing(large, 100))
+}

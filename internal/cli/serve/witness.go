@@ -107,7 +107,7 @@ func (s *Server) audits(ctx context.Context) {
 func (s *Server) audit(ctx context.Context) {
 	start := time.Now()
 	done, err := s.Engine.Audit(ctx, commands.AuditOptions{
-		Want: s.witness.Keeper.Want, Share: auditShare,
+		Want: s.witness.Keeper.Want, Share: auditShare, Missing: s.witness.Missing, Keep: s.witness.KeepAt,
 		Found: s.differing,
 	})
 	switch {
