@@ -19,8 +19,8 @@ import (
 	"pets/eventstore"
 )
 
-// An audit folds every stream again, from its first record and without snapshots. It
-// compares the result with the state that the writers decide against, with the snapshot
+// An audit folds every stream again, from its first record and without checkpoints. It
+// compares the result with the state that the writers decide against, with the checkpoint
 // that the state was restored from, and with the root of the hash tree that is kept while
 // records are appended. If anything differs it stops the portfolio: the books and the
 // history disagree, and it is unknown which decisions were based on the error.
@@ -33,6 +33,11 @@ type AuditOptions struct {
 	// Share is the ratio of rest to work: with 3, the audit uses a quarter of one core. 0
 	// is for tests.
 	Share time.Duration
+	// Missing returns how many records the checkpoints cover that a stream lacks, rising. The
+	// audit folds the whole history anyway, and calls Keep with the state at each: its bytes,
+	// the head of the hash tree, and the time of the last record. Both may be nil.
+	Missing func(stream string) []uint64
+	Keep    func(stream string, head eventstore.TreeHead, at time.Time, state []byte)
 	// Found is called for each stream that differs, before its portfolio is stopped. It may
 	// be nil.
 	Found func(stream, what string)
@@ -51,14 +56,14 @@ const (
 	// auditRoot is the longest wait for a root that the witness has not computed yet.
 	auditRoot = time.Minute
 	// maxLiveFills is the most fills of a state that is hashed while its writer waits, for
-	// about 25 ms. A larger state is compared only with the snapshot that it was restored
+	// about 25 ms. A larger state is compared only with the checkpoint that it was restored
 	// from.
 	maxLiveFills = 20_000
 	// auditTries is how often the audit catches up with a state that changes meanwhile.
 	auditTries = 5
 )
 
-// origin is the snapshot that a state was restored from: the size of the stream at that
+// origin is the checkpoint that a state was restored from: the size of the stream at that
 // time, and the hashes of state and index. A size of 0 means that the state was folded
 // from the first record; there are no hashes then.
 type origin struct {
@@ -77,12 +82,8 @@ func newOrigin(size uint64, state []byte, x index) origin {
 // addEntry adds the hash of an entry to a sum. The sum does not depend on the order of
 // the entries, because an index is a map.
 func addEntry(sum *eventstore.Hash, id uuid.UUID, e indexEntry) {
-	var b [indexEntryBytes]byte
-	copy(b[:], id[:])
-	binary.BigEndian.PutUint64(b[16:], e.first)
-	binary.BigEndian.PutUint32(b[24:], e.count)
-	copy(b[28:], e.hash[:])
-	h := sha256.Sum256(b[:])
+	var room [indexEntryBytes]byte
+	h := sha256.Sum256(appendEntry(room[:0], id, e))
 	for i := 0; i < len(sum); i += 8 {
 		n := binary.BigEndian.Uint64(sum[i:]) + binary.BigEndian.Uint64(h[i:])
 		binary.BigEndian.PutUint64(sum[i:], n)
@@ -225,6 +226,7 @@ type refold struct {
 	last     uuid.UUID // the command whose records are being read
 	entry    indexEntry
 	differs  string
+	missing  []uint64 // sizes at which a checkpoint is to be made
 }
 
 // stream audits one stream. It returns a description of the difference, or "".
@@ -241,6 +243,9 @@ func (a *audit) stream(ctx context.Context, w *Writer) (string, error) {
 		root = a.options.Want(w.stream, live.size)
 	}
 	r := &refold{state: w.blank()}
+	if a.options.Missing != nil && a.options.Keep != nil {
+		r.missing = a.options.Missing(w.stream)
+	}
 	if err := a.fold(ctx, w, r, live); err != nil {
 		return "", err
 	}
@@ -274,6 +279,7 @@ func (a *audit) fold(ctx context.Context, w *Writer, r *refold, live seen) error
 		if rec.Revision+1 == live.origin.size {
 			r.meet(live.origin)
 		}
+		a.keep(r, &rec)
 		a.done.Records++
 		return a.rest(ctx)
 	})
@@ -284,6 +290,22 @@ func (a *audit) fold(ctx context.Context, w *Writer, r *refold, live seen) error
 		r.differs = fmt.Sprintf("its history has %d records where %d were decided on", r.frontier.Size(), live.size)
 	}
 	return err
+}
+
+// keep makes the checkpoint that is missing after a record. A history that differs gets none.
+func (a *audit) keep(r *refold, rec *eventstore.Record) {
+	for len(r.missing) > 0 && r.missing[0] <= rec.Revision {
+		r.missing = r.missing[1:]
+	}
+	p, ok := r.state.(*portfolioFold)
+	if len(r.missing) == 0 || r.missing[0] != rec.Revision+1 || !ok || r.differs != "" {
+		return
+	}
+	b, err := p.s.Snapshot()
+	if err != nil {
+		return // a checkpoint is optional
+	}
+	a.options.Keep(rec.Stream, eventstore.TreeHead{Size: rec.Revision + 1, Root: r.frontier.Root(), Leaf: eventstore.LeafHash(rec)}, rec.Time, b)
 }
 
 func (r *refold) apply(rec eventstore.Record) error {
@@ -327,7 +349,7 @@ func (r *refold) flush() {
 	r.last, r.entry = uuid.Nil, indexEntry{}
 }
 
-// meet compares with a snapshot's hashes.
+// meet compares with a checkpoint's hashes.
 func (r *refold) meet(o origin) {
 	r.flush()
 	p, ok := r.state.(*portfolioFold)
@@ -339,9 +361,9 @@ func (r *refold) meet(o origin) {
 	case err != nil:
 		r.differs = "its state cannot be hashed: " + err.Error()
 	case hash != hex.EncodeToString(o.state[:]):
-		r.differs = fmt.Sprintf("the snapshot at revision %d, which its state was restored from, is not what its history folds to", o.size-1)
+		r.differs = fmt.Sprintf("the checkpoint at revision %d, which its state was restored from, is not what its history folds to", o.size-1)
 	case r.index != o.index:
-		r.differs = fmt.Sprintf("the snapshot of its commands at revision %d is not what its history says", o.size-1)
+		r.differs = fmt.Sprintf("the checkpoint of its commands at revision %d is not what its history says", o.size-1)
 	}
 }
 

@@ -53,9 +53,25 @@ func newAudited(t *testing.T) *audited {
 }
 
 func (a *audited) start() {
-	a.engine = NewEngine(a.store, EngineOptions{Options: Options{Snapshots: a.cache}})
+	a.engine = NewEngine(a.store, EngineOptions{Options: Options{Checkpoints: a.cache}})
 	a.t.Cleanup(a.engine.Close)
 	require.NoError(a.t, a.engine.Load(a.t.Context(), nil))
+}
+
+// keep makes a checkpoint of every portfolio.
+func (a *audited) keep() {
+	a.t.Helper()
+	for _, id := range []string{"main", "other"} {
+		require.NoError(a.t, a.cache.keep(a.t.Context(), a.store, Stream(id)))
+	}
+}
+
+// restart replaces the engine by one that begins from checkpoints.
+func (a *audited) restart() {
+	a.t.Helper()
+	a.engine.Close()
+	a.keep()
+	a.start()
 }
 
 // want hashes a stream from its beginning, as the witness does while the stream grows.
@@ -98,7 +114,7 @@ func (a *audited) stopped(id string) (kind string) {
 
 // "A paced background fold from revision 0 must meet the live state's hash and the live
 // roots": if nothing is wrong it stops nothing, for states folded from the beginning and
-// from snapshots.
+// from checkpoints.
 func TestAnAuditOfWhatIsRight(t *testing.T) {
 	a := newAudited(t)
 	for range 2 {
@@ -106,11 +122,10 @@ func TestAnAuditOfWhatIsRight(t *testing.T) {
 		require.Equal(t, Audited{Streams: 3, Records: done.Records}, done)
 		require.Greater(t, done.Records, uint64(12))
 		require.Empty(t, a.said)
-		a.engine.Close() // saves
-		a.start()
+		a.restart()
 		w, err := a.engine.writer(t.Context(), "main", false)
 		require.NoError(t, err)
-		require.Positive(t, w.origin.size, "it was restored from a snapshot")
+		require.Positive(t, w.origin.size, "it was restored from a checkpoint")
 	}
 	require.Empty(t, a.stopped("main"))
 }
@@ -134,16 +149,17 @@ func TestACorruptedLiveStateIsStopped(t *testing.T) {
 	require.Empty(t, a.stopped("other"))
 }
 
-// A snapshot that was loaded and is not what the history folds to: of the state, and of
+// A checkpoint that was loaded and is not what the history folds to: of the state, and of
 // the commands, where a missing one would let a retry act twice.
-func TestAnUntrueSnapshotIsStopped(t *testing.T) {
+func TestAnUntrueCheckpointIsStopped(t *testing.T) {
 	for kind, change := range map[string]func([]byte) []byte{
-		SnapshotState: func(b []byte) []byte { return []byte(strings.ReplaceAll(string(b), `"tripped"`, `"ok"`)) },
-		SnapshotIndex: func(b []byte) []byte { return b[:len(b)-indexEntryBytes] },
+		CheckpointState: func(b []byte) []byte { return []byte(strings.ReplaceAll(string(b), `"tripped"`, `"ok"`)) },
+		CheckpointIndex: func(b []byte) []byte { return b[:len(b)-indexEntryBytes] },
 	} {
 		t.Run(kind, func(t *testing.T) {
 			a := newAudited(t)
 			a.engine.Close()
+			a.keep()
 			for i, s := range a.cache.saved {
 				if s.kind == kind && s.stream == Stream("main") {
 					a.cache.saved[i].data = change(s.data)
@@ -152,7 +168,7 @@ func TestAnUntrueSnapshotIsStopped(t *testing.T) {
 			a.start()
 			done := a.audit(a.want)
 			require.EqualValues(t, 1, done.Differing)
-			require.Contains(t, a.said[0], "the snapshot ")
+			require.Contains(t, a.said[0], "the checkpoint ")
 			require.Equal(t, domain.StopSystemError, a.stopped("main"))
 			require.Empty(t, a.stopped("other"))
 		})
@@ -365,4 +381,33 @@ func TestAnAuditOfEverySystemEvent(t *testing.T) {
 	a.start()
 	a.audit(a.want)
 	require.Empty(t, a.said)
+}
+
+// The audit makes the checkpoints that are missing, of what the history folds to: each one true, with
+// the head of the hash tree at its size.
+func TestAnAuditMakesWhatIsMissing(t *testing.T) {
+	a := newAudited(t)
+	made := map[uint64]bool{}
+	_, err := a.engine.Audit(t.Context(), AuditOptions{
+		Missing: func(stream string) []uint64 {
+			if stream != Stream("main") {
+				return nil
+			}
+			return []uint64{0, 2, 5, 1000}
+		},
+		Keep: func(stream string, head eventstore.TreeHead, at time.Time, state []byte) {
+			require.Equal(t, Stream("main"), stream)
+			want, err := a.want(stream, head.Size)(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, want.Root, head.Root)
+			s, err := portfolio.Restore(state)
+			require.NoError(t, err)
+			require.Equal(t, head.Size, s.Next)
+			require.Equal(t, s.Time, at)
+			made[head.Size] = true
+		},
+	})
+	require.NoError(t, err)
+	require.Equal(t, map[uint64]bool{2: true, 5: true}, made)
+	require.Empty(t, a.stopped("main"))
 }

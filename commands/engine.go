@@ -34,17 +34,8 @@ const (
 	phaseLoaded
 )
 
-// closesAtOnce is how many writers save their snapshots at the same time.
+// closesAtOnce is how many writers end at the same time.
 const closesAtOnce = 16
-
-// With more than manyWriters, a writer saves a snapshot at close only if it has
-// added worthSaving events since the last one. Fewer are folded as fast as a
-// snapshot is read, and thousands of files would slow down the end of a server
-// and its next start.
-const (
-	manyWriters = 100
-	worthSaving = 500
-)
 
 // Engine has one writer for each portfolio, and one for the system stream. It
 // refuses commands for portfolios that do not exist before it allocates anything
@@ -419,11 +410,6 @@ func (e *Engine) Close() {
 	}
 	e.mu.Unlock()
 	e.stops.close()
-	inParallel(len(writers), closesAtOnce, func(i int) {
-		if len(writers) > manyWriters {
-			writers[i].worthSaving.Store(worthSaving)
-		}
-		writers[i].Close()
-	})
+	inParallel(len(writers), closesAtOnce, func(i int) { writers[i].Close() })
 	e.system.Close()
 }

@@ -43,10 +43,8 @@ type stateFold interface {
 	// strained reports whether an amount is near the limit for amounts, so that a command
 	// may be refused after it has changed the state.
 	strained() bool
-	// snapshot returns the state as bytes, or nil if the stream needs no snapshots.
-	snapshot() []byte
-	// restore sets the state from the bytes of snapshot. It returns false if they cannot be
-	// used.
+	// restore sets the state from the bytes of a checkpoint. It returns false if they cannot
+	// be used.
 	restore(data []byte, next uint64) bool
 }
 
@@ -174,14 +172,6 @@ func (f *portfolioFold) clone() stateFold { return &portfolioFold{f.id, f.s.Clon
 
 func (f *portfolioFold) strained() bool { return f.s.Strained() }
 
-func (f *portfolioFold) snapshot() []byte {
-	b, err := f.s.Snapshot()
-	if err != nil {
-		return nil // snapshots are optional
-	}
-	return b
-}
-
 func (f *portfolioFold) restore(data []byte, next uint64) bool {
 	s, err := portfolio.Restore(data)
 	if err != nil || s.Next != next {
@@ -245,8 +235,6 @@ func (f *systemFold) acts(string) []uint64 { return nil }
 func (f *systemFold) clone() stateFold { return nil }
 
 func (f *systemFold) strained() bool { return false }
-
-func (f *systemFold) snapshot() []byte { return nil }
 
 func (f *systemFold) restore([]byte, uint64) bool { return false }
 

@@ -270,30 +270,26 @@ func (x index) note(revision uint64, m domain.Metadata) error {
 	return nil
 }
 
-// A snapshot of the index is indexHeader and, for each command, indexEntryBytes: id,
+// A checkpoint of the index is indexHeader and, for each command, indexEntryBytes: id,
 // first, count, hash. Another format needs another header.
 const (
 	indexHeader     = "pets commands 1\n"
 	indexEntryBytes = 16 + 8 + 4 + sha256.Size
 )
 
-func (x index) marshal() []byte {
-	b := make([]byte, 0, len(indexHeader)+len(x)*indexEntryBytes)
-	b = append(b, indexHeader...)
-	for id, e := range x {
-		b = append(b, id[:]...)
-		b = binary.BigEndian.AppendUint64(b, e.first)
-		b = binary.BigEndian.AppendUint32(b, e.count)
-		b = append(b, e.hash[:]...)
-	}
-	return b
+// appendEntry writes one command.
+func appendEntry(b []byte, id uuid.UUID, e indexEntry) []byte {
+	b = append(b, id[:]...)
+	b = binary.BigEndian.AppendUint64(b, e.first)
+	b = binary.BigEndian.AppendUint32(b, e.count)
+	return append(b, e.hash[:]...)
 }
 
-// unmarshalIndex reads a snapshot. It returns an error for anything unexpected.
+// unmarshalIndex reads a checkpoint. It returns an error for anything unexpected.
 func unmarshalIndex(b []byte) (index, error) {
 	b, ok := bytes.CutPrefix(b, []byte(indexHeader))
 	if !ok || len(b)%indexEntryBytes != 0 {
-		return nil, fmt.Errorf("commands: not a snapshot of a command index")
+		return nil, fmt.Errorf("commands: not a checkpoint of a command index")
 	}
 	x := make(index, len(b)/indexEntryBytes)
 	for ; len(b) > 0; b = b[indexEntryBytes:] {

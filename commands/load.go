@@ -1,7 +1,6 @@
 package commands
 
 import (
-	"errors"
 	"time"
 
 	"pets/domain"
@@ -9,14 +8,14 @@ import (
 )
 
 // load folds the stream into state and index if they are missing: from the newest pair of
-// snapshots, then record by record. It serves start-up, the restart after a failure, and
+// checkpoints, then record by record. It serves start-up, the restart after a failure, and
 // catching up after a conflict. It runs in the writer's context, because the deadline of
 // the first caller could prevent a long history from ever being loaded.
 func (w *Writer) load() error {
 	if w.state != nil {
 		return nil
 	}
-	state, idx, from := w.fromSnapshot()
+	state, idx, from, began := w.restore()
 	next, told := from, time.Now()
 	var decoder domain.Decoder
 	err := eventstore.Walk(w.ctx, w.store, w.stream, from, func(rec eventstore.Record) error {
@@ -30,8 +29,7 @@ func (w *Writer) load() error {
 		return &domain.Error{Code: domain.CodeUnavailable, Message: "the history cannot be read; nothing is decided", Cause: err}
 	}
 	known := w.durable
-	w.state, w.index, w.durable, w.snapshot = state, idx, next, from
-	w.saved.Store(from)
+	w.state, w.index, w.durable, w.origin = state, idx, next, began
 	if err := w.takeOver(known); err != nil {
 		return err
 	}
@@ -61,26 +59,20 @@ func (w *Writer) folding(at uint64) {
 	w.options.Folding(w.stream, at, head+1)
 }
 
-// fromSnapshot restores from the newest snapshot, and keeps its origin for the audit.
-func (w *Writer) fromSnapshot() (state stateFold, idx index, next uint64) {
-	state, idx, next, w.origin = w.restore()
-	return state, idx, next
-}
-
-// restore returns the newest state and index snapshots of the same revision, or
+// restore returns the newest state and index checkpoints of the same revision, or
 // empty ones.
 func (w *Writer) restore() (state stateFold, idx index, next uint64, from origin) {
-	s := w.options.Snapshots
+	s := w.options.Checkpoints
 	if s == nil {
 		return w.blank(), index{}, 0, origin{}
 	}
 	atMost := ^uint64(0)
-	for range maxSnapshots {
-		at, stateBytes := s.Load(SnapshotState, w.stream, atMost)
+	for range maxCheckpoints {
+		at, stateBytes := s.Load(CheckpointState, w.stream, atMost)
 		if stateBytes == nil {
 			break
 		}
-		indexAt, indexBytes := s.Load(SnapshotIndex, w.stream, at)
+		indexAt, indexBytes := s.Load(CheckpointIndex, w.stream, at)
 		if indexBytes == nil {
 			break
 		}
@@ -101,58 +93,8 @@ func (w *Writer) restore() (state stateFold, idx index, next uint64, from origin
 	return w.blank(), index{}, 0, origin{}
 }
 
-// maxSnapshots limits the search for a pair of snapshots.
-const maxSnapshots = 4
-
-// saveSnapshot caches the durable state. It is called only when the writer ends, because
-// commands would have to wait for it: encoding a large state takes a second. While
-// commands arrive, saveBeside is used.
-func (w *Writer) saveSnapshot() {
-	if w.options.Snapshots == nil || w.state == nil || w.durable == w.saved.Load() {
-		return
-	}
-	w.keep(w.state, w.index, w.durable)
-}
-
-// saveBeside caches the durable state in a goroutine beside the loop, one at a time. It
-// makes its own fold: the newest snapshot, and the records after it.
-func (w *Writer) saveBeside() {
-	if w.options.Snapshots == nil || w.state == nil || w.saving.Load() {
-		return
-	}
-	upTo := w.durable
-	w.snapshot = upTo
-	w.saving.Store(true)
-	w.saves.Go(func() {
-		defer w.saving.Store(false)
-		state, idx, next, _ := w.restore()
-		var decoder domain.Decoder
-		err := eventstore.Walk(w.ctx, w.store, w.stream, next, func(rec eventstore.Record) error {
-			if rec.Revision == upTo {
-				return errFolded
-			}
-			if err := w.ctx.Err(); err != nil {
-				return err
-			}
-			next = rec.Revision + 1
-			return foldRecord(&decoder, state, idx, rec)
-		})
-		if next == upTo && (err == nil || errors.Is(err, errFolded)) {
-			w.keep(state, idx, upTo)
-		}
-	})
-}
-
-// keep caches a fold of the records before next.
-func (w *Writer) keep(f stateFold, known index, next uint64) {
-	state := f.snapshot()
-	if state == nil {
-		return
-	}
-	w.options.Snapshots.Save(SnapshotIndex, w.stream, next-1, known.marshal())
-	w.options.Snapshots.Save(SnapshotState, w.stream, next-1, state)
-	w.saved.Store(next)
-}
+// maxCheckpoints limits the search for a pair of checkpoints.
+const maxCheckpoints = 4
 
 // A command that is refused after it has changed the state leaves a state that nothing can
 // be decided against. Folding a long stream again takes seconds, and every command would
@@ -208,7 +150,7 @@ func (w *Writer) keepSpare(g *group) {
 	if w.spare == nil || w.learn(g) != nil {
 		return
 	}
-	if w.durable-w.spareUsed > w.options.SnapshotEvery {
+	if w.durable-w.spareUsed > w.options.spareFor {
 		w.spare, w.wantSpare = nil, false
 	}
 }

@@ -2,19 +2,20 @@ package commands
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"regexp"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"pets/domain"
 	"pets/domain/portfolio"
+	"pets/eventstore"
 )
 
-// cache is a Snapshots whose content a test can damage.
+// cache is a Checkpoints whose content a test can damage.
 type cache struct {
 	mu    sync.Mutex
 	saved []cached
@@ -49,26 +50,60 @@ func (c *cache) Save(kind, stream string, revision uint64, data []byte) {
 	c.saved = append(c.saved, cached{kind, stream, revision, data})
 }
 
-func (c *cache) count() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.saved)
+// keep makes a checkpoint of a stream as it is now.
+func (c *cache) keep(ctx context.Context, store eventstore.Store, stream string) error {
+	return keepIn(ctx, c, store, stream)
 }
 
-// snapshots has two pairs of snapshots of a stream that has continued since.
+// keepIn saves what a follower would: the state and the index.
+func keepIn(ctx context.Context, c interface {
+	Checkpoints
+	Save(kind, stream string, revision uint64, data []byte)
+}, store eventstore.Store, stream string,
+) error {
+	s := portfolio.New()
+	err := eventstore.Walk(ctx, store, stream, 0, func(rec eventstore.Record) error {
+		e, err := domain.Decode(rec.Type, rec.Data)
+		if err == nil {
+			s.Apply(domain.Stamp{Revision: rec.Revision, Time: rec.Time}, e)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	state, err := s.Snapshot()
+	if err != nil {
+		return err
+	}
+	x, err := IndexAt(ctx, store, c, stream, s.Next)
+	if err == nil {
+		c.Save(CheckpointIndex, stream, s.Next-1, x)
+		c.Save(CheckpointState, stream, s.Next-1, state)
+	}
+	return err
+}
+
+// marshal is a checkpoint of the index.
+func (x index) marshal() []byte {
+	b := []byte(indexHeader)
+	for id, e := range x {
+		b = appendEntry(b, id, e)
+	}
+	return b
+}
+
+// snapshots has two pairs of checkpoints of a stream that has continued since.
 func snapshots(t *testing.T) (*rig, *cache) {
 	t.Helper()
 	r, c := newRig(t), &cache{}
+	r.opened("a")
 	for range 2 {
-		r.w.Close()
-		r.w = r.writer(Options{Snapshots: c})
-		if len(c.saved) == 0 {
-			r.opened("a")
-		}
 		r.must(botCaller("a"), permit("a", "1"))
 		r.must(botCaller("a"), fill("a", r.key(), "buy", "1", "0.5"))
-		r.w.Close() // saves
+		require.NoError(t, c.keep(t.Context(), r.store, Stream("main")))
 	}
+	r.w.Close()
 	require.Len(t, c.saved, 4)
 	r.w = r.writer()
 	r.must(olga, deposit("77"))
@@ -83,7 +118,7 @@ func TestSnapshotAndTailEqualTheFullFold(t *testing.T) {
 	r, c := snapshots(t)
 	counted := &slowReads{Store: r.store, gate: make(chan struct{}), reading: make(chan struct{}, 99)}
 	close(counted.gate)
-	r.w = NewWriter(counted, "main", Options{Now: r.clock.Now, Snapshots: c})
+	r.w = NewWriter(counted, "main", Options{Now: r.clock.Now, Checkpoints: c})
 	t.Cleanup(r.w.Close)
 	again, err := r.do(olga, "key-1", openMain()) // from the snapshot of the index
 	require.NoError(t, err)
@@ -126,11 +161,11 @@ func TestADamagedSnapshotIsIgnored(t *testing.T) {
 					c.saved[i-'0'].data = f(c.saved[i-'0'].data)
 				}
 				c.loads = 0
-				r.w = r.writer(Options{Snapshots: c})
+				r.w = r.writer(Options{Checkpoints: c})
 				r.must(olga, deposit("1"))
-				require.LessOrEqual(t, c.loads, 2*maxSnapshots)
+				require.LessOrEqual(t, c.loads, 2*maxCheckpoints)
 				if which == "3" || which == "2" {
-					require.Equal(t, c.saved[0].revision+1, r.w.snapshot, "the older pair is used")
+					require.Equal(t, c.saved[0].revision+1, r.w.origin.size, "the older pair is used")
 				}
 				r.check()
 				r.checkIndex()
@@ -150,106 +185,38 @@ func TestASnapshotAtTheWrongRevisionIsIgnored(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r, c := snapshots(t)
 			f(c)
-			r.w = r.writer(Options{Snapshots: c})
+			r.w = r.writer(Options{Checkpoints: c})
 			r.must(olga, deposit("1"))
-			require.Equal(t, c.saved[0].revision+1, r.w.snapshot, "the older pair is used")
+			require.Equal(t, c.saved[0].revision+1, r.w.origin.size, "the older pair is used")
 			r.check()
 			r.checkIndex()
 		})
 	}
 }
 
-// Close saves a snapshot, unless nothing was added; so a folder without any has one after
-// the next start.
-func TestCloseSavesASnapshot(t *testing.T) {
-	r, c := snapshots(t)
-	r.w = r.writer(Options{Snapshots: c})
-	r.must(olga, deposit("1"))
-	r.w.Close()
-	require.Len(t, c.saved, 6)
-	r.w = r.writer(Options{Snapshots: c})
-	_, err := r.do(olga, "key-1", openMain())
-	require.NoError(t, err)
-	r.w.Close()
-	require.Len(t, c.saved, 6, "nothing was added")
-
-	fresh := &cache{}
-	r.w = r.writer(Options{Snapshots: fresh})
-	_, err = r.do(olga, "key-1", openMain())
-	require.NoError(t, err)
-	r.w.Close()
-	require.Len(t, fresh.saved, 2, "the whole history was folded: keep that")
-	r.check()
-}
-
-// gated blocks loads of a snapshot until it is opened.
-type gated struct {
-	cache
-	asked, open chan struct{}
-}
-
-func (c *gated) Load(kind, stream string, atMost uint64) (uint64, []byte) {
-	select {
-	case c.asked <- struct{}{}:
-		<-c.open
-	default: // no caller waits for it
-	}
-	return c.cache.Load(kind, stream, atMost)
-}
-
-// A large state takes a second to encode, which no stop may wait for: while commands
-// arrive, snapshots are made beside the loop, from a separate fold.
-func TestCommandsGoOnWhileASnapshotIsMade(t *testing.T) {
-	r, c := newRig(t), &gated{asked: make(chan struct{}), open: make(chan struct{})}
-	r.w.Close()
-	r.w = r.writer(Options{Snapshots: c, SnapshotEvery: 40})
-	r.opened("a")
-	made, opened := make(chan struct{}), sync.OnceFunc(func() { close(c.open) })
-	defer opened()
-	go func() { defer close(made); <-c.asked }()
-	for i := 0; ; i++ {
-		require.Less(t, i, 1000, "no snapshot is begun")
-		r.must(olga, deposit("1"))
-		select {
-		case <-made:
-		case <-time.After(time.Millisecond):
-			continue
-		}
-		break
-	}
-	r.must(olga, StopBot{Bot: "a"}) // while it is being made
-	require.Zero(t, c.count())
-	opened()
-	require.Eventually(t, func() bool { return c.count() > 0 }, 10*time.Second, time.Millisecond)
-	r.w.Close()
-	for _, kept := range c.saved {
-		s := portfolio.New()
-		if kept.kind != SnapshotState {
-			continue
-		}
-		for _, rec := range r.records()[:kept.revision+1] {
-			e, err := domain.Decode(rec.Type, rec.Data)
+// A checkpoint may end between two records of one command, and begin there again; in the end it
+// is the index of the stream, whatever it was made from.
+func TestTheIndexGrowsAtAnyRecord(t *testing.T) {
+	r, _ := snapshots(t)
+	all := r.records()
+	for _, steps := range [][]uint64{{uint64(len(all))}, {1, 2, 3, uint64(len(all))}, {2, 5, uint64(len(all))}, {uint64(len(all)) - 1, uint64(len(all))}} {
+		c := &cache{}
+		for _, size := range steps {
+			b, err := IndexAt(t.Context(), r.store, c, Stream("main"), size)
 			require.NoError(t, err)
-			s.Apply(domain.Stamp{Revision: rec.Revision, Time: rec.Time}, e)
+			c.Save(CheckpointIndex, Stream("main"), size-1, b)
+			got, err := unmarshalIndex(b)
+			require.NoError(t, err)
+			want := index{}
+			for _, rec := range all[:size] {
+				require.NoError(t, want.apply(&domain.Decoder{}, rec))
+			}
+			require.Equal(t, want, got, "%d of %v", size, steps)
 		}
-		b, err := s.Snapshot()
-		require.NoError(t, err)
-		require.Equal(t, string(b), string(kept.data))
+		c.saved[0].data = []byte("damaged")
+		_, err := IndexAt(t.Context(), r.store, c, Stream("main"), steps[0])
+		require.NoError(t, err, "it is made from the beginning")
 	}
-	r.check()
-	r.checkIndex()
-}
-
-// A state that is ahead of the durable records is never saved.
-func TestNoSnapshotAfterAFailedAppend(t *testing.T) {
-	r := newRig(t)
-	c := &cache{}
-	r.w.Close()
-	r.w = r.writer(Options{Snapshots: c})
-	r.opened()
-	r.store.plan(fault{err: errDown})
-	r.refused(domain.CodeUnavailable, olga, deposit("1"))
-	r.w.Close()
-	require.Empty(t, c.saved)
-	r.check()
+	_, err := IndexAt(t.Context(), r.store, &cache{}, Stream("main"), uint64(len(all))+1)
+	require.ErrorContains(t, err, "ends before record")
 }

@@ -141,7 +141,7 @@ func TestALateRefusalReadsNothing(t *testing.T) {
 func TestTheSpareIsGivenUp(t *testing.T) {
 	r := newRig(t)
 	r.w.Close()
-	r.w = r.writer(Options{SnapshotEvery: 10})
+	r.w = r.writer(Options{spareFor: 10})
 	r.opened("a")
 	broken := testCommand{"x", func(d *portfolio.Decision) error { _ = deposit("9").Decide(d); panic("x") }}
 	reads := r.store.reads

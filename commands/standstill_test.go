@@ -189,7 +189,7 @@ func TestPermitsEndWhileTimeStandsStill(t *testing.T) {
 // A permit granted during a standstill ends with a restart, also if the clock is right
 // again by the first command, and if the state comes from a snapshot.
 func TestARestartAfterAStandstill(t *testing.T) {
-	for name, o := range map[string]Options{"folded": {}, "snapshot": {Snapshots: &cache{}}} {
+	for name, o := range map[string]Options{"folded": {}, "snapshot": {Checkpoints: &cache{}}} {
 		t.Run(name, func(t *testing.T) {
 			m := newTwoClocks(t)
 			m.opened("a")

@@ -548,9 +548,9 @@ func TestBalancesThatDoNotAddUpStopThePortfolio(t *testing.T) {
 	data, err := s.Snapshot()
 	require.NoError(t, err)
 	c := &cache{}
-	c.Save(SnapshotState, Stream("main"), s.Next-1, data)
-	c.Save(SnapshotIndex, Stream("main"), s.Next-1, x.marshal())
-	e.engine = NewEngine(e.store, EngineOptions{Options: Options{Now: newClock().Now, Snapshots: c}, Latch: NewLatchFile(e.latch)})
+	c.Save(CheckpointState, Stream("main"), s.Next-1, data)
+	c.Save(CheckpointIndex, Stream("main"), s.Next-1, x.marshal())
+	e.engine = NewEngine(e.store, EngineOptions{Options: Options{Now: newClock().Now, Checkpoints: c}, Latch: NewLatchFile(e.latch)})
 	t.Cleanup(e.engine.Close)
 	require.NoError(t, e.engine.Load(t.Context(), nil))
 	e.eventually(func() bool { return len(e.engaged("main")) == 1 }, "it is engaged")

@@ -51,7 +51,7 @@ type sentRequest struct {
 	answer Answer
 }
 
-// stormCache keeps the newest snapshots of a writer.
+// stormCache keeps the newest checkpoints of a writer.
 type stormCache map[string]stormCached
 
 type stormCached struct {
@@ -177,7 +177,7 @@ func (s *storm) tighten(p domain.Policy) domain.Policy {
 }
 
 func (s *storm) writer() *Writer {
-	return NewWriter(s.store, "main", Options{Now: s.clock.Now, Snapshots: s.caches})
+	return NewWriter(s.store, "main", Options{Now: s.clock.Now, Checkpoints: s.caches})
 }
 
 func (s *storm) close() {
@@ -645,12 +645,14 @@ func (s *storm) again() {
 	require.Empty(s, s.events)
 }
 
-// restart replaces a server; the new one may begin from the last snapshot.
+// restart replaces a server; the new one may begin from a checkpoint, made now or earlier.
 func (s *storm) restart() {
 	n := s.below(len(s.writers), "restarted")
 	s.writers[n].Close()
 	if s.once(2, "cold") {
 		clear(s.caches)
+	} else if s.once(2, "kept") && s.s.IsOpen() {
+		require.NoError(s, keepIn(context.Background(), s.caches, s.store.Store, Stream("main")))
 	}
 	s.writers[n] = s.writer()
 	fresh := portfolio.New()

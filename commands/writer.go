@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"runtime"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -21,25 +20,23 @@ const (
 	// MaxRequests bounds one DoAll.
 	MaxRequests = 4096
 
-	maxLooks      = 16     // calls that only read the state, served between two groups
-	maxAttempts   = 20     // appends tried for one group before it fails
-	maxYields     = 8      // times the writer yields before it decides
-	snapshotEvery = 50_000 // events between snapshots, and at least an eighth of the stream
+	maxLooks    = 16     // calls that only read the state, served between two groups
+	maxAttempts = 20     // appends tried for one group before it fails
+	maxYields   = 8      // times the writer yields before it decides
+	spareFor    = 50_000 // events after which a spare that was not needed is dropped
 )
 
-// Snapshots keeps disposable caches of folded state. Losing one costs only time:
-// a snapshot that cannot be used is ignored.
-type Snapshots interface {
-	// Load returns the newest snapshot of a kind with a revision ≤ atMost, or nil.
+// Checkpoints are disposable copies of folded state. A writer starts from the newest and
+// makes none. Losing one costs only time: a checkpoint that cannot be used is ignored.
+type Checkpoints interface {
+	// Load returns the newest checkpoint of a kind with a revision ≤ atMost, or nil.
 	Load(kind, stream string, atMost uint64) (revision uint64, data []byte)
-	// Save stores one; failures are the implementation's to report.
-	Save(kind, stream string, revision uint64, data []byte)
 }
 
-// Kinds of snapshots.
+// Kinds of checkpoints.
 const (
-	SnapshotState = "state"
-	SnapshotIndex = "commands"
+	CheckpointState = "state"
+	CheckpointIndex = "commands"
 )
 
 // Options of a Writer.
@@ -57,10 +54,8 @@ type Options struct {
 	Ahead func(stream string, by time.Duration)
 	// Instance distinguishes writers; random by default.
 	Instance uuid.UUID
-	// Snapshots may be nil.
-	Snapshots Snapshots
-	// SnapshotEvery is the least number of events between snapshots; 0: 50,000.
-	SnapshotEvery uint64
+	// Checkpoints may be nil.
+	Checkpoints Checkpoints
 	// Folding is called from time to time with the progress of a long fold; it
 	// may be nil.
 	Folding func(stream string, at, total uint64)
@@ -85,6 +80,8 @@ type Options struct {
 	// most limits what one command may record: maxCommandRecords and
 	// maxCommandBytes.
 	most portfolio.Room
+	// spareFor is how many events a spare is kept that is not needed; 0: 50,000.
+	spareFor uint64
 	// elapsed times decisions: Monotonic, or a clock that stands still.
 	elapsed func() time.Duration
 	// overtaken refuses a command that would undo a stop that was sent after it.
@@ -106,15 +103,10 @@ type Writer struct {
 	ctx     context.Context //nolint:containedctx // ends with Close
 	stop    context.CancelFunc
 	done    chan struct{}
-	folded  atomic.Bool   // the stream was folded, once
-	timed   atomic.Bool   // a permit may be open that will end with time
-	saving  atomic.Bool   // a snapshot is being made beside the loop
-	saved   atomic.Uint64 // durable at the newest snapshot that was kept
+	folded  atomic.Bool // the stream was folded, once
+	timed   atomic.Bool // a permit may be open that will end with time
 	// reached is the last record's time on the wall clock, in nanoseconds since 1970.
 	reached atomic.Int64
-	saves   sync.WaitGroup
-	// worthSaving is how many events make a snapshot at the end worthwhile.
-	worthSaving atomic.Uint64
 
 	// Private to the goroutine. state and index are ahead of what is durable
 	// while a group is decided. Both are nil after any failure and are then
@@ -122,7 +114,6 @@ type Writer struct {
 	state    stateFold
 	index    index
 	durable  uint64  // the revision the next durable record gets
-	snapshot uint64  // durable when a snapshot was last made, or begun
 	origin   origin  // what the state was restored from
 	poisoned error   // set if the store accepts no append until it is opened again
 	carried  []*step // of groups that were overtaken, to be decided again
@@ -199,8 +190,8 @@ func newWriter(store eventstore.Store, subject, stream string, o Options, blank 
 	if o.most == (portfolio.Room{}) {
 		o.most = portfolio.Room{Records: maxCommandRecords, Bytes: maxCommandBytes, Fills: maxLaterFills}
 	}
-	if o.SnapshotEvery == 0 {
-		o.SnapshotEvery = snapshotEvery
+	if o.spareFor == 0 {
+		o.spareFor = spareFor
 	}
 	if o.Instance == uuid.Nil {
 		o.Instance = uuid.New()
@@ -299,8 +290,8 @@ func (w *Writer) left(j *job) ([]Result, error) {
 	return j.results, j.err
 }
 
-// Close ends the goroutine after the current group and saves a snapshot. Calls
-// waiting behind that group are refused and have no effect.
+// Close ends the goroutine after the current group. Calls waiting behind that
+// group are refused and have no effect.
 func (w *Writer) Close() {
 	w.stop()
 	<-w.done
@@ -319,13 +310,6 @@ func (w *Writer) run() {
 		w.serveLooks()
 		w.gather()
 		w.process(w.decideGroup())
-		if w.durable >= w.snapshot+max(w.options.SnapshotEvery, w.durable/8) {
-			w.saveBeside()
-		}
-	}
-	w.saves.Wait()
-	if w.durable >= w.saved.Load()+w.worthSaving.Load() {
-		w.saveSnapshot()
 	}
 }
 

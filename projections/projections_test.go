@@ -118,7 +118,9 @@ func (s snapshots) Load(_, _ string, atMost uint64) (uint64, []byte) {
 	return s.at, s.data
 }
 
-// A snapshot shortens the way and changes no answer; one that does not fit is
+func (s snapshots) LoadAsOf(_, _ string, _ time.Time) (uint64, []byte) { return s.at, s.data }
+
+// A checkpoint shortens the way and changes no answer; one that does not fit is
 // ignored; projections that need the whole history never start from one.
 func TestSnapshots(t *testing.T) {
 	h := week(t)
@@ -131,7 +133,7 @@ func TestSnapshots(t *testing.T) {
 		"fits": {middle, data}, "of another revision": {middle - 1, data}, "damaged": {middle, data[:len(data)/2]}, "none": {},
 	} {
 		r := NewRunner(h.store, stream)
-		r.UseSnapshot(cache, Point{})
+		r.UseCheckpoint(cache, Point{})
 		r.Read(func(s *portfolio.State) { require.Equal(t, name == "fits", s.Next > 0, name) })
 		require.NoError(t, r.CatchUp(t.Context(), Point{}))
 		r.Read(func(s *portfolio.State) {
@@ -142,10 +144,10 @@ func TestSnapshots(t *testing.T) {
 	}
 	early := middle - 1
 	r := NewRunner(h.store, stream)
-	r.UseSnapshot(snapshots{middle, data}, Point{Revision: &early})
+	r.UseCheckpoint(snapshots{middle, data}, Point{Revision: &early})
 	r.Read(func(s *portfolio.State) { require.Zero(t, s.Next, "a later snapshot answers no earlier question") })
 	m := follow(h.store)
-	m.UseSnapshot(snapshots{middle, data}, Point{})
+	m.UseCheckpoint(snapshots{middle, data}, Point{})
 	m.Read(func(s *portfolio.State) { require.Zero(t, s.Next) })
 }
 

@@ -52,10 +52,17 @@ func (p Point) Includes(rec eventstore.Record) bool {
 	}
 }
 
-// Snapshots yields cached states; see commands.Snapshots. It may be nil.
-type Snapshots interface {
+// Checkpoints yields copies of earlier states. It may be nil.
+type Checkpoints interface {
+	// Load returns the newest checkpoint of a kind with a revision ≤ atMost, or nil.
 	Load(kind, stream string, atMost uint64) (revision uint64, data []byte)
+	// LoadAsOf returns the newest checkpoint of a kind of which no record is later than a
+	// time, or nil.
+	LoadAsOf(kind, stream string, t time.Time) (revision uint64, data []byte)
 }
+
+// checkpointOfState is the kind of checkpoint that a runner starts from.
+const checkpointOfState = "state"
 
 // Runner folds one stream into a state and its riders, the projections that see
 // the same events. It may be read while it follows the stream.
@@ -79,24 +86,42 @@ func NewRunner(store eventstore.Store, stream string, riders ...Projection) *Run
 	return &Runner{store: store, stream: stream, riders: riders, state: portfolio.New()}
 }
 
-// UseSnapshot starts from a cached state at or before the point. It is only
-// possible without riders, which need the whole history. A snapshot that does not
-// fit is ignored.
-func (r *Runner) UseSnapshot(s Snapshots, to Point) {
-	if s == nil || len(r.riders) > 0 || to.Time != nil {
+// UseCheckpoint starts from the nearest checkpoint at or before the point. It is only
+// possible without riders, which need the whole history. A checkpoint that does not fit is
+// ignored.
+func (r *Runner) UseCheckpoint(all Checkpoints, to Point) {
+	if all == nil || len(r.riders) > 0 {
 		return
 	}
-	atMost := ^uint64(0)
-	if to.Revision != nil {
-		atMost = *to.Revision
-	}
-	at, data := s.Load("state", r.stream, atMost)
+	at, data := nearest(all, r.stream, to)
 	if data == nil {
 		return
 	}
-	if state, err := portfolio.Restore(data); err == nil && state.Next == at+1 {
+	if state, err := portfolio.Restore(data); err == nil && state.Next == at+1 && to.covers(state) {
 		r.state = state
 	}
+}
+
+func nearest(all Checkpoints, stream string, to Point) (at uint64, data []byte) {
+	switch {
+	case to.Time != nil:
+		return all.LoadAsOf(checkpointOfState, stream, *to.Time)
+	case to.Revision != nil:
+		return all.Load(checkpointOfState, stream, *to.Revision)
+	}
+	return all.Load(checkpointOfState, stream, ^uint64(0))
+}
+
+// covers reports whether all records of a state lie at or before the point. Time never goes
+// back in a stream.
+func (p Point) covers(s *portfolio.State) bool {
+	switch {
+	case p.Revision != nil:
+		return s.Next <= *p.Revision+1
+	case p.Time != nil:
+		return !s.Time.After(*p.Time)
+	}
+	return true
 }
 
 // CatchUp folds what is in the store up to a point. A point beyond the end is an
@@ -125,8 +150,13 @@ func Beyond(revision, last uint64) error {
 	return domain.Invalid("at", "revision %d lies beyond the end of the history: its last revision is %d", revision, last)
 }
 
-// foldAtOnce is how many records are folded at most before readers get a turn.
-const foldAtOnce = 256
+// foldAtOnce is how many records are folded at most before readers get a turn, and
+// aheadAtMost how many are read ahead. Each runner has room for those, and a server has one
+// for every portfolio.
+const (
+	foldAtOnce  = 256
+	aheadAtMost = 32
+)
 
 // Follow applies records as they become durable, until the context ends. Records
 // that have already arrived are applied together, so that a large append does not
@@ -136,7 +166,7 @@ func (r *Runner) Follow(ctx context.Context) error {
 	from := r.state.Next
 	r.mu.RUnlock()
 	following, end := context.WithCancel(ctx)
-	come := make(chan eventstore.Record, foldAtOnce)
+	come := make(chan eventstore.Record, aheadAtMost)
 	var ended error
 	go func() {
 		defer close(come)

@@ -178,7 +178,7 @@ func checkFolder(t *testing.T, recorded, dir string, store *embedded.Store) {
 			require.Empty(t, v.Problems)
 			continue
 		}
-		w := commands.NewWriter(store, strings.TrimPrefix(stream, "portfolio-"), commands.Options{Snapshots: onlyReading{snapshot.In(filepath.Join(dir, "snapshots"), store, noWitness{})}})
+		w := commands.NewWriter(store, strings.TrimPrefix(stream, "portfolio-"), commands.Options{Checkpoints: onlyReading{snapshot.In(filepath.Join(dir, "snapshots"), store, noWitness{})}})
 		require.NoError(t, w.Load(t.Context()))
 		w.Close()
 	}

@@ -62,7 +62,7 @@ func (a *App) tellMarked() {
 }
 
 // Look folds the portfolio up to --at and shows it. Riders see every event of the fold;
-// without any, it starts from a snapshot.
+// without any, it starts from the nearest checkpoint.
 func (a *App) Look(ctx context.Context, atFlag string, riders []projections.Projection, show func(*portfolio.State) error) error {
 	to, err := projections.ParsePoint(atFlag)
 	if err != nil {
@@ -81,7 +81,7 @@ func (a *App) LookIn(ctx context.Context, store *open.Store, to projections.Poin
 		return err
 	}
 	r := projections.NewRunner(store, a.Stream(), riders...)
-	r.UseSnapshot(a.Snapshots(store), to)
+	r.UseCheckpoint(a.Checkpoints(store), to)
 	if err := r.CatchUp(ctx, to); err != nil {
 		return err
 	}

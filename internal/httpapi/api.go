@@ -91,8 +91,8 @@ type Config struct {
 	// Proof is the secret of the lock, with which a client that found the server
 	// there recognises it (GET /livez); "" for none.
 	Proof string
-	// Snapshots shorten the way to a moment in the past; may be nil.
-	Snapshots projections.Snapshots
+	// Checkpoints shorten the way to a moment in the past; may be nil.
+	Checkpoints projections.Checkpoints
 	// Rate is how many commands a second one key may send, with Burst at once; 0
 	// is no limit. Facts have a limit of their own; stops have none.
 	Rate  float64

@@ -136,7 +136,7 @@ func (a *API) lookBack(ctx context.Context, id string, m moment, show func(*port
 		list = []projections.Projection{with.stats, with.equity}
 	}
 	r := projections.NewRunner(a.config.Store, commands.Stream(id), list...)
-	r.UseSnapshot(a.config.Snapshots, m.at)
+	r.UseCheckpoint(a.config.Checkpoints, m.at)
 	if err := r.CatchUp(ctx, m.at); err != nil {
 		return err
 	}

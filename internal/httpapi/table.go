@@ -24,7 +24,7 @@ type route struct {
 	// global routes do not concern a single portfolio: a key that is bound to one
 	// may not use them.
 	global bool
-	// history: a look into the past needs every event, not only a snapshot.
+	// history: a look into the past needs every event, not only a checkpoint.
 	history bool
 	params  []param
 	body    reflect.Type // nil for none

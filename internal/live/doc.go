@@ -2,8 +2,8 @@
 // to which all readers attach.
 //
 // It owns which portfolios are followed, the state of each as of its last durable
-// record, and the attached readers. It refuses to decide, to append, and to show
-// a state that it could not fold to its end.
+// record, the attached readers, and when a checkpoint of a state is made. It refuses
+// to decide, to append, and to show a state that it could not fold to its end.
 //
 // There are two ways to read. An attached [Reader] (see [Attach]) sees each event together
 // with the state as of it, on the follower's goroutine. [Followers.News] hands on the

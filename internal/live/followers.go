@@ -29,6 +29,11 @@ type Options struct {
 	// Log receives a message when something can no longer be followed; nil
 	// discards it.
 	Log *slog.Logger
+	// Checkpoints gets copies of the states that are followed; nil makes none.
+	Checkpoints Checkpoints
+	// CheckpointEvery and CheckpointIdle replace 16,000 events and 5 s, for tests.
+	CheckpointEvery uint64
+	CheckpointIdle  time.Duration
 }
 
 // Followers follow all portfolios of a store.
@@ -38,6 +43,7 @@ type Followers struct {
 	ctx     context.Context //nolint:containedctx // ends all followers
 	end     context.CancelFunc
 	running sync.WaitGroup
+	keeper  *keeper // nil if no checkpoints are made
 
 	mu    sync.Mutex
 	made  []attachment
@@ -53,16 +59,27 @@ func New(store eventstore.Store, o Options) *Followers {
 	}
 	f := &Followers{store: store, options: o, all: map[string]*Portfolio{}}
 	f.ctx, f.end = context.WithCancel(context.Background())
+	if f.keeper = newKeeper(f, o); f.keeper != nil {
+		f.running.Go(func() { f.keeper.run(f.ctx) })
+	}
 	return f
 }
 
-// Close ends all followers and [Followers.News], and waits for them.
+// Close ends all followers and [Followers.News], waits for them, and makes the last
+// checkpoints.
 func (f *Followers) Close() {
+	if f.keeper != nil && f.ctx.Err() == nil {
+		f.keeper.reach()
+	}
 	f.mu.Lock()
+	again := f.ended
 	f.ended = true
 	f.mu.Unlock()
 	f.end()
 	f.running.Wait()
+	if f.keeper != nil && !again {
+		f.keeper.last()
+	}
 }
 
 // Open returns the follower of a portfolio, or nil if there is no such portfolio.
@@ -78,7 +95,8 @@ func (f *Followers) Open(ctx context.Context, id string) (*Portfolio, error) {
 		return nil, nil
 	}
 	stream := f.options.Prefix + id
-	switch _, err := f.store.Head(ctx, stream); {
+	head, err := f.store.Head(ctx, stream)
+	switch {
 	case errors.As(err, new(*eventstore.NotFound)):
 		return nil, nil
 	case err != nil:
@@ -87,7 +105,11 @@ func (f *Followers) Open(ctx context.Context, id string) (*Portfolio, error) {
 		return nil, domain.Errorf(domain.CodeUnavailable, "the server is stopping")
 	}
 	p := &Portfolio{store: f.store, id: id, stream: stream, log: f.options.Log}
-	riders := make([]projections.Projection, 0, len(f.made))
+	riders := make([]projections.Projection, 0, 1+len(f.made))
+	if f.keeper != nil {
+		p.progress = f.keeper.follow(head)
+		riders = append(riders, p.progress)
+	}
 	for _, a := range f.made {
 		r := &rider{of: a, portfolio: p, Reader: a.newReader(id)}
 		p.riders, riders = append(p.riders, r), append(riders, r)

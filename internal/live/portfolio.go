@@ -20,6 +20,7 @@ type Portfolio struct {
 	log        *slog.Logger
 	runner     *projections.Runner
 	riders     []*rider
+	progress   *progress             // nil if no checkpoints are made
 	broken     atomic.Pointer[error] // why it is not followed any more
 }
 

@@ -32,8 +32,8 @@ import (
 
 // Names in PETS_DIR, which is the store's folder by default.
 const (
-	// SnapshotDir is a folder of disposable caches.
-	SnapshotDir = "snapshots"
+	// CheckpointDir is a folder of disposable caches.
+	CheckpointDir = "snapshots"
 	// LatchName is the marker file of an emergency stop that is not recorded yet.
 	LatchName = "emergency-stop.json"
 	// TLSName is the folder of a self-made certificate.
@@ -363,6 +363,6 @@ func (a *Place) Work(ctx context.Context, store *writing, stopping bool, direct 
 
 // Engine returns an engine on a watched store, with the store's marker of stops.
 func (a *Place) Engine(store eventstore.Store, w *Watch, o commands.EngineOptions) *commands.Engine {
-	o.Snapshots, o.Latch = w.Snapshots(), a.Latch(w)
+	o.Checkpoints, o.Latch = w.Checkpoints(), a.Latch(w)
 	return commands.NewEngine(store, o)
 }

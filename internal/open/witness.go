@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"pets/commands"
+	"pets/eventstore"
 	"pets/internal/columns"
 	"pets/internal/owner"
 	"pets/internal/snapshot"
@@ -20,13 +22,14 @@ import (
 // the rest.
 const closeWithin = 5 * time.Second
 
-// Watch is what runs beside a store that is open for writing: its witness, and the snapshots
+// Watch is what runs beside a store that is open for writing: its witness, and the checkpoints
 // that the witness confirms.
 type Watch struct {
 	Keeper  *witness.Keeper // nil if a stop runs without a witness
 	Saver   *snapshot.Saver
 	Opened  witness.Opened
 	started bool
+	store   eventstore.Store
 }
 
 // Watching holds the options of OpenWatch.
@@ -39,6 +42,8 @@ type Watching struct {
 	Warn func(text string)
 	// Differs, if not nil, gets a stream that does not continue where the witness left off.
 	Differs func(stream, what string)
+	// Log gets the checkpoints that cannot be used. It may be nil.
+	Log *slog.Logger
 	// Hashed gets the number of records read so far, if there are many.
 	Hashed func(records uint64)
 }
@@ -73,7 +78,7 @@ func (a *Place) OpenWatch(ctx context.Context, store *Store, o Watching) (*Watch
 			o.Warn("there is no witness in " + dir + ": one is made anew. It cannot be known whether this store was rolled back before now; if there was a witness, find out who removed it")
 		}
 	}
-	return &Watch{Keeper: keeper, Saver: snapshot.NewSaver(a.snapshotDir(), store, keeper), Opened: opened}, nil
+	return &Watch{Keeper: keeper, Saver: snapshot.NewSaver(a.checkpointDir(), store, keeper, o.Log), Opened: opened, store: store}, nil
 }
 
 // openTrusted opens a witness that no other user can have made: its content is trusted, and a
@@ -126,15 +131,15 @@ func (w *Watch) Start() {
 	}
 }
 
-// Snapshots returns nil if there is no witness to confirm snapshots.
-func (w *Watch) Snapshots() commands.Snapshots {
+// Checkpoints returns nil if there is no witness to confirm checkpoints.
+func (w *Watch) Checkpoints() commands.Checkpoints {
 	if w.Saver == nil {
 		return nil
 	}
 	return w.Saver
 }
 
-// Close writes the waiting snapshots and then what the witness has not seen yet. Close the
+// Close writes the waiting checkpoints and then what the witness has not seen yet. Close the
 // writers of the store before it, and the store after it.
 func (w *Watch) Close() {
 	if w.Keeper == nil {
@@ -143,7 +148,7 @@ func (w *Watch) Close() {
 	ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
 	defer cancel()
 	if !w.started {
-		cancel() // there is nothing new to snapshot
+		cancel() // there is nothing new to keep
 	}
 	w.Saver.Close(ctx)
 	if !w.started {
@@ -153,14 +158,14 @@ func (w *Watch) Close() {
 	_ = w.Keeper.Close(ctx) // it has reported its errors to Warn
 }
 
-func (a *Place) snapshotDir() string { return filepath.Join(a.Config.ServerDir(), SnapshotDir) }
+func (a *Place) checkpointDir() string { return filepath.Join(a.Config.ServerDir(), CheckpointDir) }
 
-// Snapshots returns the snapshots of a store that is open for reading only.
-func (a *Place) Snapshots(store *Store) *snapshot.Folder {
+// Checkpoints returns the checkpoints of a store that is open for reading only.
+func (a *Place) Checkpoints(store *Store) *snapshot.Folder {
 	dir := a.Config.WitnessDir()
 	if untrusted := (*owner.UntrustedError)(nil); errors.As(a.trusts(dir), &untrusted) {
 		a.Caution(untrusted.Error() + ". Histories are folded from their beginning")
-		dir = "" // trust no snapshot
+		dir = "" // trust no checkpoint
 	}
-	return snapshot.In(a.snapshotDir(), store, witness.Read(dir, store.UUID()))
+	return snapshot.In(a.checkpointDir(), store, witness.Read(dir, store.UUID()))
 }

@@ -3,6 +3,7 @@ package snapshot
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
@@ -13,16 +14,15 @@ import (
 )
 
 const (
-	// maxWaiting limits the bytes of snapshots that wait to be written. Snapshots
-	// beyond that are dropped.
+	// maxWaiting limits the bytes of checkpoints that wait to be written. Those beyond
+	// that are dropped.
 	maxWaiting = 256 << 20
-	// rootWithin is how long a snapshot waits for the root it belongs to.
+	// rootWithin is how long a checkpoint waits for the root it belongs to.
 	rootWithin = 30 * time.Second
 )
 
-// Saver is a Folder that snapshots are saved to. A goroutine of its own writes
-// them, so the caller waits neither for the root that a snapshot belongs to nor
-// for the disk.
+// Saver is a Folder that checkpoints are saved to. A goroutine of its own writes them, so
+// the caller waits neither for the root that a checkpoint belongs to nor for the disk.
 //
 // It uses the handle of the parent folder, which exists when the Saver is
 // created. Once the path names another folder, nothing is written: that may be a
@@ -33,47 +33,80 @@ type Saver struct {
 	witness Witness
 	ctx     context.Context //nolint:containedctx // ends with the context given to Close
 	cancel  context.CancelFunc
+	most    int64 // maxKept, except in tests
+	// lists are those of the streams that were saved since the start; only the goroutine
+	// uses them.
+	lists map[string]*list
 
 	mu      sync.Mutex
 	moved   sync.Cond
-	waiting []unsaved
+	waiting []Checkpoint
 	bytes   int
 	busy    bool
 	closed  bool
 	work    sync.WaitGroup
 }
 
-// unsaved is a snapshot that waits to be written.
-type unsaved struct {
-	kind, stream string
-	size         uint64
-	data         []byte
-	head         func(context.Context) (eventstore.TreeHead, error)
+// list is the newest list of a stream.
+type list struct {
+	items  []item
+	number uint64
 }
 
-// NewSaver returns the folder of snapshots at dir, and removes the snapshots that
-// the witness does not know. The folder is created by the first Save.
-func NewSaver(dir string, store eventstore.Store, w Witness) *Saver {
-	s := &Saver{Folder: In(dir, store, w), witness: w}
-	s.moved.L = &s.mu
+// Checkpoint is a state of a stream, and what is kept with it.
+type Checkpoint struct {
+	Stream string
+	// Size is how many records it covers, and At the time of the last of them. All of
+	// them are durable.
+	Size uint64
+	At   time.Time
+	// Head returns the head of the stream's hash tree at that size; see [Saver.Want].
+	Head func(context.Context) (eventstore.TreeHead, error)
+	// Parts are its files. The data must not be changed afterwards.
+	Parts []Part
+}
+
+// Part is one file of a checkpoint.
+type Part struct {
+	Kind string
+	Data []byte
+}
+
+func (c *Checkpoint) bytes() (n int) {
+	for _, p := range c.Parts {
+		n += len(p.Data)
+	}
+	return n
+}
+
+// NewSaver returns the folder of checkpoints at dir, and removes the files that the
+// witness does not vouch for, in the background. The folder is created by the first Save. log
+// gets the files that cannot be used; it may be nil.
+func NewSaver(dir string, store eventstore.Store, w Witness, log *slog.Logger) *Saver {
+	s := &Saver{Folder: In(dir, store, w), witness: w, most: maxKept, lists: map[string]*list{}, busy: true}
+	s.log, s.moved.L = log, &s.mu
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.home, _ = owner.OpenRoot(filepath.Dir(dir))
-	s.sweep()
 	s.work.Go(s.run)
 	return s
 }
 
-// Save stores a snapshot of the state after a revision, which is durable, in the
-// background. A failure leaves the older ones unchanged; a cache is optional. The
-// data must not be changed afterwards.
-func (s *Saver) Save(kind, stream string, revision uint64, data []byte) {
+// Want requests the head of a stream at a size, for a [Checkpoint]. It is cheapest if it is
+// asked for before the witness has come so far.
+func (s *Saver) Want(stream string, size uint64) func(context.Context) (eventstore.TreeHead, error) {
+	return s.witness.Want(stream, size)
+}
+
+// Save stores a checkpoint in the background. A failure leaves the older ones unchanged; a
+// cache is optional.
+func (s *Saver) Save(c Checkpoint) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || s.bytes+len(data) > maxWaiting && len(s.waiting) > 0 {
+	if s.closed || s.bytes+c.bytes() > maxWaiting && len(s.waiting) > 0 {
 		return
 	}
-	s.waiting = append(s.waiting, unsaved{kind, stream, revision + 1, data, s.witness.Want(stream, revision+1)})
-	s.bytes += len(data)
+	s.waiting = append(s.waiting, c)
+	s.bytes += c.bytes()
 	s.moved.Broadcast()
 }
 
@@ -91,7 +124,7 @@ func (s *Saver) Close(ctx context.Context) {
 	}
 }
 
-// Flush returns when no snapshot is waiting.
+// Flush returns when no checkpoint is waiting.
 func (s *Saver) Flush() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -101,46 +134,49 @@ func (s *Saver) Flush() {
 }
 
 func (s *Saver) run() {
+	s.sweep(s.ctx)
+	s.rest()
 	for {
-		u, ok := s.next()
+		c, ok := s.next()
 		if !ok {
 			return
 		}
-		s.save(u)
-		s.mu.Lock()
-		s.busy = false
-		s.moved.Broadcast()
-		s.mu.Unlock()
+		s.save(&c)
+		s.rest()
 	}
 }
 
-func (s *Saver) next() (unsaved, bool) {
+// rest notes that nothing is being written.
+func (s *Saver) rest() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.busy = false
+	s.moved.Broadcast()
+}
+
+func (s *Saver) next() (Checkpoint, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for len(s.waiting) == 0 {
 		if s.closed {
-			return unsaved{}, false
+			return Checkpoint{}, false
 		}
 		s.moved.Wait()
 	}
-	u := s.waiting[0]
-	s.waiting[0] = unsaved{} // the slice must not keep its bytes
-	s.waiting, s.bytes, s.busy = s.waiting[1:], s.bytes-len(u.data), true
-	return u, true
+	c := s.waiting[0]
+	s.waiting[0] = Checkpoint{} // the slice must not keep its bytes
+	s.waiting, s.bytes, s.busy = s.waiting[1:], s.bytes-c.bytes(), true
+	return c, true
 }
 
-// save writes one snapshot, then registers it with the witness, then removes
-// those that are no longer known. A crash in between leaves a file that is not
-// used.
-func (s *Saver) save(u unsaved) {
+// save writes the files of a checkpoint, then the list that has them, then registers the
+// list with the witness, then removes what is no longer listed. A crash in between leaves
+// files that are not used, or the list before, whose newest files still exist.
+func (s *Saver) save(c *Checkpoint) {
 	ctx, cancel := context.WithTimeout(s.ctx, rootWithin)
 	defer cancel()
-	head, err := u.head(ctx)
+	head, err := c.Head(ctx)
 	if err != nil {
-		return
-	}
-	text := header(u.kind, u.stream, head)
-	if len(text)+len(u.data) > s.limit {
 		return
 	}
 	root, err := s.enter()
@@ -148,19 +184,51 @@ func (s *Saver) save(u unsaved) {
 		return
 	}
 	defer root.Close() //nolint:errcheck // nothing is written through it
-	hash, err := write(root, name(u.kind, u.stream, u.size), text, u.data)
+	l := s.lists[c.Stream]
+	if l == nil {
+		l = &list{}
+		l.items, l.number = s.list(c.Stream)
+		s.lists[c.Stream] = l
+	}
+	added, ok := s.saveParts(root, c, head)
+	if !ok {
+		return
+	}
+	stay, gone := with(l.items, added, s.most)
+	l.number++
+	hash, err := write(root, name(listKind, c.Stream, l.number), "", marshalList(c.Stream, stay))
 	if err != nil {
 		return
 	}
-	for _, size := range s.witness.Keep(u.kind, u.stream, u.size, hash) {
-		_ = root.Remove(name(u.kind, u.stream, size))
+	l.items = stay
+	for _, number := range s.witness.Keep(listKind, c.Stream, l.number, hash) {
+		_ = root.Remove(name(listKind, c.Stream, number))
 	}
+	for _, c2 := range gone {
+		_ = root.Remove(name(c2.kind, c.Stream, c2.size))
+	}
+}
+
+// saveParts writes the files of a checkpoint: all of them, or it reports false.
+func (s *Saver) saveParts(root *os.Root, c *Checkpoint, head eventstore.TreeHead) (added []item, ok bool) {
+	for _, p := range c.Parts {
+		text := header(p.Kind, c.Stream, head)
+		if len(text)+len(p.Data) > s.limit {
+			return nil, false
+		}
+		hash, err := write(root, name(p.Kind, c.Stream, c.Size), text, p.Data)
+		if err != nil {
+			return nil, false
+		}
+		added = append(added, item{p.Kind, c.Size, int64(len(text) + len(p.Data)), c.At, hash})
+	}
+	return added, true
 }
 
 // errMoved reports that the path names another folder than the opened one.
 var errMoved = errors.New("snapshot: the folder was moved, removed or replaced")
 
-// enter opens the folder of snapshots, and creates it if it is missing.
+// enter opens the folder of checkpoints, and creates it if it is missing.
 func (s *Saver) enter() (*os.Root, error) {
 	if s.home == nil {
 		return nil, errMoved

@@ -1,12 +1,14 @@
-// Package snapshot keeps disposable caches of folded state as files beside the
-// log.
+// Package snapshot keeps checkpoints: disposable copies of folded state, as files
+// beside the log.
 //
-// It owns their files. It refuses to trust them: a snapshot is used only if the
-// SHA-256 of its whole file is in the witness, which is in another folder, and if
-// the record that it was taken at still exists. A file carries the root of the
-// stream's hash tree that it belongs to. A snapshot that is missing, truncated,
-// altered, of another stream, or unknown to the witness is not used, and the
-// stream is folded instead. Deleting the folder costs only time.
+// It owns their files, the list of them for each stream, and which of them stay
+// (thin.go). It refuses to trust them: a checkpoint is used only if the SHA-256 of
+// its whole file is in a list of which the witness, in another folder, has the
+// SHA-256, and if the record that it was taken at still exists. A file carries the
+// root of the stream's hash tree that it belongs to. A checkpoint that is missing,
+// truncated, altered, of another stream, or not listed is not used: the one before
+// it is, or the stream is folded from its beginning. Deleting the folder costs only
+// time.
 package snapshot
 
 import (
@@ -17,48 +19,59 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
+	"math"
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"pets/eventstore"
 	"pets/internal/owner"
 )
 
-// maxBytes limits a snapshot; a larger one is neither written nor read.
+// maxBytes limits a file; a larger one is neither written nor read.
 const maxBytes = 1 << 30
 
 // tempSuffix marks a file that is being written.
 const tempSuffix = ".tmp"
 
-// Knower says which snapshots can be trusted. The witness implements it.
+// Knower says which files can be trusted. The witness implements it.
 type Knower interface {
-	// Newest returns the newest snapshot of a kind that was taken of a stream
-	// with at most so many records: its size and the SHA-256 of its file.
+	// Newest returns the newest file of a kind and stream with at most this size:
+	// its size and its SHA-256. The size of a list is its number.
 	Newest(kind, stream string, atMost uint64) (size uint64, hash eventstore.Hash, ok bool)
 }
 
-// Witness is a Knower that registers new snapshots.
+// Witness is a Knower that registers new files.
 type Witness interface {
 	Knower
 	// Want requests the head of a stream at a size.
 	Want(stream string, size uint64) func(context.Context) (eventstore.TreeHead, error)
-	// Keep registers the hash of a file. It returns the sizes of snapshots of
-	// that kind that are no longer known.
+	// Keep registers the hash of a file. It returns the sizes of files of that
+	// kind that are no longer known.
 	Keep(kind, stream string, size uint64, hash eventstore.Hash) (dropped []uint64)
 }
 
-// Folder is a folder of snapshots of one store, for readers.
+// Folder is a folder of checkpoints of one store, for readers.
 type Folder struct {
 	dir   string
 	store eventstore.Store
 	knows Knower
-	limit int // maxBytes, except in tests
+	limit int          // maxBytes, except in tests
+	log   *slog.Logger // of files that cannot be used; nil discards it
 }
 
-// In returns the folder of snapshots at dir, for the given store.
+// In returns the folder of checkpoints at dir, for the given store.
 func In(dir string, store eventstore.Store, knows Knower) *Folder {
-	return &Folder{dir, store, knows, maxBytes}
+	return &Folder{dir: dir, store: store, knows: knows, limit: maxBytes}
+}
+
+// skipped reports a file that should be usable and is not.
+func (f *Folder) skipped(name string, err error) {
+	if f.log != nil {
+		f.log.Warn("a file of a checkpoint cannot be used and is skipped; an older one is used, or the history from its beginning", "file", name, "error", err.Error())
+	}
 }
 
 // name is kind@stream@revision with the stream in hex: streams are not file names.
@@ -66,40 +79,78 @@ func name(kind, stream string, size uint64) string {
 	return kind + "@" + hex.EncodeToString([]byte(stream)) + "@" + strconv.FormatUint(size-1, 10)
 }
 
-// Load returns the newest usable snapshot with a revision ≤ atMost, or nil.
+// Load returns the newest usable checkpoint of a kind with a revision ≤ atMost, or nil.
 func (f *Folder) Load(kind, stream string, atMost uint64) (revision uint64, data []byte) {
 	most := max(atMost, atMost+1) // a size is one more than a revision
-	for {
-		size, hash, ok := f.knows.Newest(kind, stream, most)
-		if !ok {
-			return 0, nil
-		}
-		if data, ok := f.read(kind, stream, size, hash); ok {
-			return size - 1, data
-		}
-		most = size - 1
-	}
+	return f.newest(kind, stream, func(c item) bool { return c.size <= most })
 }
 
-// read checks the file against the witness, and the log against the file.
-func (f *Folder) read(kind, stream string, size uint64, hash eventstore.Hash) ([]byte, bool) {
-	b, err := f.file(name(kind, stream, size))
-	if err != nil || sha256.Sum256(b) != hash {
-		return nil, false
+// LoadAsOf returns the newest usable checkpoint of a kind of which no record is later than a
+// time, or nil.
+func (f *Folder) LoadAsOf(kind, stream string, t time.Time) (revision uint64, data []byte) {
+	return f.newest(kind, stream, func(c item) bool { return !c.at.After(t) })
+}
+
+// Newest returns how many records the newest checkpoint of a state covers, and the bytes of
+// its file; zeros if there is none. The file is not read.
+func (f *Folder) Newest(stream string) (size uint64, bytes int64) {
+	items, _ := f.list(stream)
+	for _, c := range items {
+		if c.kind == State && c.size > size {
+			size, bytes = c.size, c.bytes
+		}
+	}
+	return size, bytes
+}
+
+// newest reads the newest file of a kind that fits and can be used.
+func (f *Folder) newest(kind, stream string, fits func(item) bool) (revision uint64, data []byte) {
+	items, _ := f.list(stream)
+	for i := len(items) - 1; i >= 0; i-- {
+		c := items[i]
+		if c.kind != kind || !fits(c) {
+			continue
+		}
+		data, err := f.read(kind, stream, c.size, c.hash)
+		if err == nil {
+			return c.size - 1, data
+		}
+		f.skipped(name(kind, stream, c.size), err)
+	}
+	return 0, nil
+}
+
+var (
+	errUnknown = errors.New("its SHA-256 is not the one that the witness vouches for")
+	errFormat  = errors.New("it has no header")
+	errHistory = errors.New("the history has another record at its revision")
+)
+
+// read checks the file against its hash, and the log against the file.
+func (f *Folder) read(kind, stream string, size uint64, hash eventstore.Hash) ([]byte, error) {
+	b, err := f.file(name(kind, stream, size), f.limit)
+	if err != nil {
+		return nil, err
+	}
+	if sha256.Sum256(b) != hash {
+		return nil, errUnknown
 	}
 	head, data, ok := bytes.Cut(b, []byte("\n"))
 	if !ok {
-		return nil, false
+		return nil, errFormat
 	}
-	leaf, err := f.leafAt(stream, size)
-	if err != nil || !bytes.HasSuffix(head, []byte(" "+leaf.String())) {
-		return nil, false
+	rec, err := f.recordAt(stream, size)
+	if err != nil {
+		return nil, err
 	}
-	return data, true
+	if !bytes.HasSuffix(head, []byte(" "+eventstore.LeafHash(&rec).String())) {
+		return nil, errHistory
+	}
+	return data, nil
 }
 
-// file reads a file of the folder.
-func (f *Folder) file(name string) ([]byte, error) {
+// file reads a file of the folder, if it has at most so many bytes.
+func (f *Folder) file(name string, limit int) ([]byte, error) {
 	root, err := owner.OpenRoot(f.dir)
 	if err != nil {
 		return nil, err
@@ -109,26 +160,37 @@ func (f *Folder) file(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if info.Size() > int64(f.limit) {
-		return nil, fmt.Errorf("snapshot: %s has more than %d bytes", name, f.limit)
+	if info.Size() > int64(limit) {
+		return nil, fmt.Errorf("it has more than %d bytes", limit)
 	}
 	return owner.ReadFile(root, name)
 }
 
-// header ties a snapshot to its stream and to what stood in it.
+// bytesOf returns the length of a file of the folder.
+func (f *Folder) bytesOf(name string) (int64, error) {
+	root, err := owner.OpenRoot(f.dir)
+	if err != nil {
+		return 0, err
+	}
+	defer root.Close() //nolint:errcheck // nothing is written through it
+	info, err := root.Lstat(name)
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
+// header ties a checkpoint to its stream and to what stood in it.
 func header(kind, stream string, h eventstore.TreeHead) string {
 	return fmt.Sprintf("pets snapshot 2 %s %s %d %s %s\n", kind, hex.EncodeToString([]byte(stream)), h.Size, h.Root, h.Leaf)
 }
 
-// leafAt returns the leaf of the last of so many records, read from the log.
-func (f *Folder) leafAt(stream string, size uint64) (eventstore.Hash, error) {
+// recordAt returns the last of so many records, read from the log.
+func (f *Folder) recordAt(stream string, size uint64) (eventstore.Record, error) {
 	for rec, err := range f.store.ReadStream(context.Background(), stream, size-1) {
-		if err != nil {
-			return eventstore.Hash{}, err
-		}
-		return eventstore.LeafHash(&rec), nil
+		return rec, err
 	}
-	return eventstore.Hash{}, fmt.Errorf("snapshot: stream %s has no record %d", stream, size-1)
+	return eventstore.Record{}, fmt.Errorf("stream %s has no record %d", stream, size-1)
 }
 
 // write avoids copying the data, which may be large, and returns the hash of the
@@ -155,9 +217,10 @@ func write(root *os.Root, name, head string, data []byte) (eventstore.Hash, erro
 	return eventstore.Hash(h.Sum(nil)), nil
 }
 
-// sweep removes the snapshots that the witness does not know: left incomplete by
-// a crash, or written by a build without a witness. Other files stay.
-func (f *Folder) sweep() {
+// sweep removes the files that are not listed: left incomplete by a crash, or not known to
+// the witness. Other files stay. It reads the folder once, and the list of each stream once.
+// It ends early with the context.
+func (f *Folder) sweep(ctx context.Context) {
 	root, err := owner.OpenRoot(f.dir)
 	if err != nil {
 		return // there is no folder yet, or it stays as it is
@@ -167,15 +230,36 @@ func (f *Folder) sweep() {
 	if err != nil {
 		return
 	}
+	listed := map[string]map[string]bool{} // of each stream
 	for _, e := range entries {
 		kind, stream, size, ok := parseName(strings.TrimSuffix(e.Name(), tempSuffix))
-		if !ok || e.IsDir() {
+		if !ok || e.IsDir() || ctx.Err() != nil {
 			continue
 		}
-		known, _, ok := f.knows.Newest(kind, stream, size)
-		if !ok || known != size || strings.HasSuffix(e.Name(), tempSuffix) {
+		if listed[stream] == nil {
+			listed[stream] = f.names(stream)
+		}
+		if !listed[stream][name(kind, stream, size)] || strings.HasSuffix(e.Name(), tempSuffix) {
 			_ = root.Remove(e.Name())
 		}
+	}
+}
+
+// names returns the files that a stream has: those of its list, and its lists.
+func (f *Folder) names(stream string) map[string]bool {
+	all := map[string]bool{}
+	items, _ := f.list(stream)
+	for _, c := range items {
+		all[name(c.kind, stream, c.size)] = true
+	}
+	most := uint64(math.MaxUint64)
+	for {
+		n, _, ok := f.knows.Newest(listKind, stream, most)
+		if !ok {
+			return all
+		}
+		all[name(listKind, stream, n)] = true
+		most = n - 1
 	}
 }
 

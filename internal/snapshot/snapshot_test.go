@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -93,19 +94,27 @@ func (b *book) Want(stream string, size uint64) func(context.Context) (eventstor
 	}
 }
 
-// saver is a Saver whose Save waits until the file is written.
+// saver is a Saver whose save waits until the files are written.
 type saver struct{ *Saver }
 
-func (s saver) Save(kind, stream string, revision uint64, data []byte) {
-	s.Saver.Save(kind, stream, revision, data)
+// noon is when the record of revision 0 was made; each later one is a minute younger.
+var noon = time.Date(2026, 1, 15, 12, 0, 0, 0, time.UTC)
+
+// save saves a checkpoint of one part.
+func (s saver) save(kind, stream string, revision uint64, data []byte) {
+	s.Save(Checkpoint{
+		Stream: stream, Size: revision + 1, At: noon.Add(time.Duration(revision) * time.Minute), Head: s.Want(stream, revision+1),
+		Parts: []Part{{kind, data}},
+	})
 	s.Flush()
 }
 
-// on opens a folder of snapshots of a store.
+// on opens a folder of checkpoints of a store.
 func on(t *testing.T, dir string, store eventstore.Store, b *book) saver {
 	t.Helper()
-	s := NewSaver(dir, store, b)
+	s := NewSaver(dir, store, b, nil)
 	t.Cleanup(func() { s.Close(context.Background()) })
+	s.Flush()
 	return saver{s}
 }
 
@@ -127,14 +136,16 @@ type loader interface {
 
 func data(n uint64) []byte { return fmt.Appendf(nil, "state at %d\nand\x00more", n) }
 
-// files are the names in the folder.
+// files are the names in the folder, without the lists.
 func files(t *testing.T, f saver) []string {
 	t.Helper()
 	entries, err := os.ReadDir(f.dir)
 	require.NoError(t, err)
 	var names []string
 	for _, e := range entries {
-		names = append(names, e.Name())
+		if !strings.HasPrefix(e.Name(), listKind+"@") {
+			names = append(names, e.Name())
+		}
 	}
 	return names
 }
@@ -157,8 +168,8 @@ func requireNone(t *testing.T, f loader, kind, stream string, atMost uint64) {
 func TestLoadGivesTheNewestAtMost(t *testing.T) {
 	f := folder(t)
 	requireNone(t, f, "state", stream, newest) // no folder yet
-	f.Save("state", stream, 4, data(4))
-	f.Save("state", stream, 9, data(9))
+	f.save("state", stream, 4, data(4))
+	f.save("state", stream, 9, data(9))
 	requireLoad(t, f, newest, 9)
 	requireLoad(t, f, 9, 9)
 	requireLoad(t, f, 8, 4)
@@ -172,7 +183,7 @@ func TestLoadGivesTheNewestAtMost(t *testing.T) {
 // An empty snapshot is one, and not nil.
 func TestAnEmptySnapshot(t *testing.T) {
 	f := folder(t)
-	f.Save("state", stream, 4, nil)
+	f.save("state", stream, 4, nil)
 	revision, got := f.Load("state", stream, newest)
 	require.EqualValues(t, 4, revision)
 	require.NotNil(t, got)
@@ -185,29 +196,33 @@ func TestAnyStreamName(t *testing.T) {
 	f := on(t, t.TempDir(), store, newBook(store))
 	for i, name := range []string{"../../etc/passwd", "a@b@1", "a", "A", strings.Repeat("x", 74)} {
 		storetest.Must(t, store, name, eventstore.NoStream, storetest.Propose(name, 0, 2))
-		f.Save("state", name, 1, data(uint64(i)))
+		f.save("state", name, 1, data(uint64(i)))
 		_, got := f.Load("state", name, newest)
 		require.Equal(t, string(data(uint64(i))), string(got))
 	}
 	require.Len(t, files(t, f), 5)
 }
 
-// "Keep only 2" of one kind and stream; those of others stay.
-func TestOnlyTheNewestStay(t *testing.T) {
+// Of other kinds than the state the newest two stay; states are thinned (thin_test.go).
+func TestOnlyTheNewestOfOthersStay(t *testing.T) {
 	f := folder(t)
-	f.Save("commands", stream, 1, data(1))
 	for _, n := range []uint64{2, 3, 9, 5} {
-		f.Save("state", stream, n, data(n))
+		f.save("state", stream, n, data(n))
+		f.save("commands", stream, n, data(n))
 	}
-	require.ElementsMatch(t, []string{f.name("commands", stream, 1), f.name("state", stream, 5), f.name("state", stream, 9)}, files(t, f))
+	want := []string{f.name("commands", stream, 5), f.name("commands", stream, 9)}
+	for _, n := range []uint64{2, 3, 5, 9} {
+		want = append(want, f.name("state", stream, n))
+	}
+	require.ElementsMatch(t, want, files(t, f))
 }
 
 // "A snapshot that is … altered is ignored": every bit of the file counts, and
 // the older one is used.
 func TestEveryFlippedBitIsSeen(t *testing.T) {
 	f := folder(t)
-	f.Save("state", stream, 4, data(4))
-	f.Save("state", stream, 9, data(9))
+	f.save("state", stream, 4, data(4))
+	f.save("state", stream, 9, data(9))
 	path := filepath.Join(f.dir, f.name("state", stream, 9))
 	good, err := os.ReadFile(path)
 	require.NoError(t, err)
@@ -222,8 +237,8 @@ func TestEveryFlippedBitIsSeen(t *testing.T) {
 // "… cut short": at every length, and with anything behind it.
 func TestEveryOtherLengthIsSeen(t *testing.T) {
 	f := folder(t)
-	f.Save("state", stream, 4, data(4))
-	f.Save("state", stream, 9, data(9))
+	f.save("state", stream, 4, data(4))
+	f.save("state", stream, 9, data(9))
 	path := filepath.Join(f.dir, f.name("state", stream, 9))
 	good, err := os.ReadFile(path)
 	require.NoError(t, err)
@@ -242,7 +257,7 @@ func TestEveryOtherLengthIsSeen(t *testing.T) {
 // witness of the first.
 func TestASnapshotOfAnotherHistoryIsIgnored(t *testing.T) {
 	f := folder(t)
-	f.Save("state", stream, 9, data(9))
+	f.save("state", stream, 9, data(9))
 	requireNone(t, In(f.dir, filled(t, "b"), f.witness), "state", stream, newest)
 	requireNone(t, In(f.dir, memory.New(), f.witness), "state", stream, newest)
 
@@ -259,9 +274,9 @@ func TestASnapshotOfAnotherHistoryIsIgnored(t *testing.T) {
 func TestOnlyTheWitnessIsBelieved(t *testing.T) {
 	f := folder(t)
 	storetest.Must(t, f.store, "portfolio-b", eventstore.NoStream, storetest.Propose("b", 0, 10))
-	f.Save("state", stream, 8, data(8))
-	f.Save("state", stream, 9, data(9))
-	f.Save("state", "portfolio-b", 9, data(99))
+	f.save("state", stream, 8, data(8))
+	f.save("state", stream, 9, data(9))
+	f.save("state", "portfolio-b", 9, data(99))
 	path := f.path("state", stream, 10)
 	good, err := os.ReadFile(path)
 	require.NoError(t, err)
@@ -284,7 +299,7 @@ func TestOnlyTheWitnessIsBelieved(t *testing.T) {
 // "A file carries the root of the stream's hash tree that it belongs to."
 func TestAFileCarriesItsRoot(t *testing.T) {
 	f := folder(t)
-	f.Save("state", stream, 9, data(9))
+	f.save("state", stream, 9, data(9))
 	head, err := f.witness.Want(stream, 10)(t.Context())
 	require.NoError(t, err)
 	b, err := os.ReadFile(f.path("state", stream, 10))
@@ -296,7 +311,7 @@ func TestAFileCarriesItsRoot(t *testing.T) {
 // A snapshot beyond the end of the stream is not saved: it cannot be tied to a record.
 func TestNothingIsSavedBeyondTheEnd(t *testing.T) {
 	f := folder(t)
-	f.Save("state", stream, 10, data(10))
+	f.save("state", stream, 10, data(10))
 	require.NoDirExists(t, f.dir)
 }
 
@@ -304,7 +319,7 @@ func TestNothingIsSavedBeyondTheEnd(t *testing.T) {
 // and what a build without a witness wrote; what is not ours stays.
 func TestLeftoversGo(t *testing.T) {
 	f := folder(t)
-	f.Save("state", stream, 4, data(4))
+	f.save("state", stream, 4, data(4))
 	good, err := os.ReadFile(f.path("state", stream, 5))
 	require.NoError(t, err)
 	put := func(name string) { require.NoError(t, os.WriteFile(filepath.Join(f.dir, name), good, 0o600)) }
@@ -326,16 +341,16 @@ func TestLeftoversGo(t *testing.T) {
 // before it stay.
 func TestTheSizeIsBounded(t *testing.T) {
 	f := folder(t)
-	f.Save("state", stream, 4, data(4))
-	f.Save("state", stream, 5, data(5))
+	f.save("state", stream, 4, data(4))
+	f.save("state", stream, 5, data(5))
 	info, err := os.Stat(filepath.Join(f.dir, f.name("state", stream, 5)))
 	require.NoError(t, err)
 	f.limit = int(info.Size())
-	f.Save("state", stream, 6, data(6))
+	f.save("state", stream, 6, data(6))
 	requireLoad(t, f, newest, 6)
-	f.Save("state", stream, 7, append(data(7), 'x'))
+	f.save("state", stream, 7, append(data(7), 'x'))
 	requireLoad(t, f, newest, 6)
-	require.Len(t, files(t, f), 2)
+	require.Len(t, files(t, f), 3)
 	f.limit--
 	requireNone(t, f, "state", stream, newest)
 }
@@ -343,14 +358,14 @@ func TestTheSizeIsBounded(t *testing.T) {
 // "A failure leaves the older ones as they are."
 func TestAFailedSaveChangesNothing(t *testing.T) {
 	f := folder(t)
-	f.Save("state", stream, 4, data(4))
+	f.save("state", stream, 4, data(4))
 	require.NoError(t, os.Mkdir(filepath.Join(f.dir, f.name("state", stream, 5)), 0o700)) // in the way
-	f.Save("state", stream, 5, data(5))
+	f.save("state", stream, 5, data(5))
 	requireLoad(t, f, newest, 4)
 
 	require.NoError(t, os.RemoveAll(f.dir))
 	require.NoError(t, os.WriteFile(f.dir, nil, 0o600)) // no folder at all
-	f.Save("state", stream, 4, data(4))
+	f.save("state", stream, 4, data(4))
 	requireNone(t, f, "state", stream, newest)
 }
 
@@ -369,7 +384,7 @@ func TestLoadWhileSaving(t *testing.T) {
 		})
 	}
 	for i := range uint64(200) {
-		f.Save("state", stream, i%10, data(i%10))
+		f.save("state", stream, i%10, data(i%10))
 	}
 	stop()
 	wg.Wait()
@@ -383,7 +398,7 @@ func TestOnTheRealEngine(t *testing.T) {
 	defer store.Close()
 	storetest.Must(t, store, stream, eventstore.NoStream, storetest.Propose("a", 0, 10))
 	f := on(t, filepath.Join(dir, "snapshots"), store, newBook(store))
-	f.Save("state", stream, 9, data(9))
+	f.save("state", stream, 9, data(9))
 	reader, err := embedded.OpenReadOnly(dir, embedded.Options{})
 	require.NoError(t, err)
 	defer reader.Close()
@@ -394,14 +409,15 @@ func TestOnTheRealEngine(t *testing.T) {
 // never comes, and Close ends with its context.
 func TestSavingDoesNotWait(t *testing.T) {
 	store := filled(t, "a")
-	s := NewSaver(filepath.Join(t.TempDir(), "snapshots"), store, never{newBook(store)})
-	s.Save("state", stream, 9, data(9))
-	s.Save("state", stream, 8, data(8))
+	s := saver{NewSaver(filepath.Join(t.TempDir(), "snapshots"), store, never{newBook(store)}, nil)}
+	c := Checkpoint{Stream: stream, Size: 10, Head: s.Want(stream, 10), Parts: []Part{{"state", data(9)}}}
+	s.Save(c)
+	s.Save(c)
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
 	s.Close(over)
 	require.NoDirExists(t, s.dir)
-	s.Save("state", stream, 9, data(9)) // after the end: done without
+	s.Save(c) // after the end: done without
 }
 
 // never is a witness whose roots do not come.
@@ -431,12 +447,12 @@ func TestNothingIsWrittenToWhatTookItsPlace(t *testing.T) {
 			require.NoError(t, os.Mkdir(home, 0o700))
 			store := filled(t, "a")
 			s := on(t, filepath.Join(home, "snapshots"), store, newBook(store))
-			s.Save("portfolio", stream, 3, []byte("a"))
+			s.save("portfolio", stream, 3, []byte("a"))
 			_, data := s.Load("portfolio", stream, newest)
 			require.Equal(t, []byte("a"), data)
 			does(t, home)
 			before := listed(t, filepath.Dir(home))
-			s.Save("portfolio", stream, 5, []byte("b"))
+			s.save("portfolio", stream, 5, []byte("b"))
 			require.Equal(t, before, listed(t, filepath.Dir(home)))
 		})
 	}

@@ -38,7 +38,7 @@ func upgraded(t *testing.T, up func(*fillByLots) *domain.FillRecorded) *petstest
 	s.Ok("import", "--capital", "100", s.File("fills.csv", "time,bot,market,outcome,side,quantity,price,fee,trade_id",
 		"2026-03-01T10:00:00Z,alpha,m1,YES,buy,10,0.4,0.01,a1", "2026-03-01T11:00:00Z,beta,m2,YES,buy,6,0.5,0,b1"))
 	require.Len(t, s.Events("--type", "fill.recorded.v1"), 2)
-	require.NoError(t, os.RemoveAll(filepath.Join(s.Store(), open.SnapshotDir)), "as a build with another portfolio.Version does")
+	require.NoError(t, os.RemoveAll(filepath.Join(s.Store(), open.CheckpointDir)), "as a build with another portfolio.Version does")
 	domain.PretendVersion(t, "fill.recorded.v2", up)
 	return s
 }

@@ -80,7 +80,7 @@ func (s *Server) openEngine() error {
 		ahead = nil
 	}
 	s.keys = projections.NewKeyring(s.Store)
-	s.live = live.New(s.Store, live.Options{Prefix: commands.Stream(""), Since: s.Store.End(), Log: s.Log})
+	s.live = live.New(s.Store, live.Options{Prefix: commands.Stream(""), Since: s.Store.End(), Log: s.Log, Checkpoints: s.witness})
 	s.Engine = s.app.Engine(s.Store, s.witness, commands.EngineOptions{
 		Options: commands.Options{Now: s.now, Monotonic: monotonic, Jumped: s.jumped, Folding: s.folding, Ahead: ahead, Scarce: s.scarce}, LatchRoom: true,
 		Failed: func(what string, err error) {
@@ -98,7 +98,7 @@ func (s *Server) openAPI() error {
 		return err
 	}
 	s.api = httpapi.New(httpapi.Config{
-		Engine: s.Engine, Store: s.Store, Live: s.live, Proof: s.lock.By.Proof, Keys: s.keys, Defaults: c.Policy, Treasury: &treasury, Snapshots: s.witness.Saver,
+		Engine: s.Engine, Store: s.Store, Live: s.live, Proof: s.lock.By.Proof, Keys: s.keys, Defaults: c.Policy, Treasury: &treasury, Checkpoints: s.witness.Saver,
 		Files: s.files, Custody: s.custody, Nudge: s.custody.Nudge, LiveReady: s.liveReady, Problems: s.board.Of, Payable: s.app.Payable,
 		Rate: float64(c.RateLimit), Burst: c.RateBurst, BytesPerDay: c.BytesPerDay, Limited: s.meter.Limited,
 		Now: s.now, Log: s.Log, Observe: s.meter.Request,

@@ -231,7 +231,13 @@ func (s *Server) open(ctx context.Context) error {
 	return nil
 }
 
+// tellsEach is how many streams are logged one by one; of more, one in so many.
+const tellsEach = 100
+
 func (s *Server) progress(stream string, done, total int) {
+	if total > tellsEach && done%tellsEach != 0 && done != total {
+		return
+	}
 	s.Log.Info("folded", "stream", stream, "streams", done, "of", total)
 }
 

@@ -240,7 +240,7 @@ func TestAVolumeOfAGroup(t *testing.T) {
 		for _, dir := range []string{store, witness} {
 			require.NoError(t, filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
 				require.NoError(t, err)
-				if info, err := d.Info(); err == nil && filepath.Dir(path) != filepath.Join(store, open.SnapshotDir) && d.Name() != open.SnapshotDir {
+				if info, err := d.Info(); err == nil && filepath.Dir(path) != filepath.Join(store, open.CheckpointDir) && d.Name() != open.CheckpointDir {
 					require.Zero(t, info.Mode().Perm()&0o022, path)
 				}
 				return nil

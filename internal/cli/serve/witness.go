@@ -16,7 +16,7 @@ import (
 // openWitness opens the store's witness.
 func (s *Server) openWitness() (err error) {
 	s.witness, err = s.app.OpenWatch(context.Background(), s.Store, open.Watching{
-		Accept: s.app.AcceptRollback != "", Warn: func(text string) { s.Log.Warn("the witness needs a look", "what", text) },
+		Accept: s.app.AcceptRollback != "", Log: s.Log, Warn: func(text string) { s.Log.Warn("the witness needs a look", "what", text) },
 		Differs: s.differs,
 		Hashed:  func(n uint64) { s.Log.Info("the witness catches up with the log", "records", n) },
 	})
@@ -107,7 +107,7 @@ func (s *Server) audits(ctx context.Context) {
 func (s *Server) audit(ctx context.Context) {
 	start := time.Now()
 	done, err := s.Engine.Audit(ctx, commands.AuditOptions{
-		Want: s.witness.Keeper.Want, Share: auditShare,
+		Want: s.witness.Keeper.Want, Share: auditShare, Missing: s.witness.Missing, Keep: s.witness.KeepAt,
 		Found: s.differing,
 	})
 	switch {

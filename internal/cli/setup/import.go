@@ -157,11 +157,31 @@ func (a *app) bookPlan(ctx context.Context, plan *tradefile.Plan, o importer.Opt
 	if err != nil {
 		return errors.Join(err, store.Close())
 	}
-	writer := commands.NewWriter(store, a.Config.Portfolio, commands.Options{Snapshots: watch.Snapshots()})
+	writer := commands.NewWriter(store, a.Config.Portfolio, commands.Options{Checkpoints: watch.Checkpoints()})
 	err = a.importPlan(ctx, store.Store, writer, plan, o)
 	writer.Close()
+	if err == nil {
+		a.checkpoint(ctx, store.Store, watch)
+	}
 	watch.Close()
 	return errors.Join(err, store.Close())
+}
+
+// checkpoint keeps the state that an import has left, so that the next command does not fold
+// the whole history. It is only a copy, so the import has succeeded without it, too.
+func (a *app) checkpoint(ctx context.Context, store *open.Store, watch *open.Watch) {
+	size, _ := watch.Newest(a.Stream())
+	r := projections.NewRunner(store, a.Stream())
+	r.UseCheckpoint(watch.Saver, projections.Point{})
+	err := r.CatchUp(ctx, projections.Point{})
+	r.Read(func(s *portfolio.State) {
+		if err == nil && s.IsOpen() && s.Next > size {
+			_, err = watch.Keep(ctx, a.Stream(), s.Next, s.Time, s.Snapshot)
+		}
+	})
+	if err != nil {
+		a.Caution("no checkpoint was made, so the next command folds the whole history: " + err.Error())
+	}
 }
 
 // bookThere books through a server; store holds the portfolio's history so far.
@@ -297,7 +317,7 @@ func (a *app) sayHowFar(s importer.Summary, err error) {
 func (a *app) existing(ctx context.Context, store eventstore.Store) (*portfolio.State, error) {
 	r := projections.NewRunner(store, a.Stream())
 	if onDisk, ok := store.(*open.Store); ok {
-		r.UseSnapshot(a.Snapshots(onDisk), projections.Point{})
+		r.UseCheckpoint(a.Checkpoints(onDisk), projections.Point{})
 	}
 	if err := r.CatchUp(ctx, projections.Point{}); err != nil {
 		return nil, err

@@ -1,0 +1,243 @@
+package live
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"pets/domain"
+	"pets/domain/portfolio"
+	"pets/eventstore"
+)
+
+// Checkpoints keeps copies of states, from which later starts and views of the past begin.
+type Checkpoints interface {
+	// Newest returns how many records the newest checkpoint of a stream covers, and its
+	// bytes; zeros if there is none.
+	Newest(stream string) (size uint64, bytes int64)
+	// Keep makes a checkpoint of the state after size records, of which the last is of a
+	// time. state returns the state as bytes. Keep returns how many bytes the checkpoint has.
+	Keep(ctx context.Context, stream string, size uint64, at time.Time, state func() ([]byte, error)) (bytes int64, err error)
+}
+
+// When checkpoints are made. A follower makes one of a portfolio every so many events, and
+// when nothing has happened for some time after new ones. A checkpoint is only a copy: what
+// is not in one is folded from the log.
+const (
+	// checkpointEvery is the least number of events between two checkpoints, while events
+	// arrive. It is below the distance that may be between two (20,000), because the state
+	// is copied a little later.
+	checkpointEvery = 16_000
+	// eventBytes limits the work: an event pays for so many bytes of checkpoints. Those of
+	// a large state are further apart.
+	eventBytes = 2048
+	// readBytes is how many bytes of a checkpoint are read in the time in which an event is
+	// folded. A portfolio that is idle or closed gets a checkpoint only if that saves time.
+	readBytes = 32 << 10
+	// checkpointIdle is how long nothing must have happened.
+	checkpointIdle = 5 * time.Second
+	// checkpointLook is how often that is looked at.
+	checkpointLook = time.Second
+	// checkpointClose limits the time for the checkpoints that are made at the end, and
+	// checkpointReach how long the followers are waited for before.
+	checkpointClose = 2 * time.Second
+	checkpointReach = 500 * time.Millisecond
+	// With more than manyPortfolios, a portfolio that is idle or closed gets a checkpoint
+	// only after worthKeeping events. Fewer are folded as fast as a file is read, and
+	// thousands of files would slow down the end of a server and its next start.
+	manyPortfolios = 100
+	worthKeeping   = 500
+)
+
+// progress is how far a portfolio is followed, and how far its checkpoints go. It is the
+// first reader of every portfolio that has checkpoints.
+type progress struct {
+	next atomic.Uint64 // the revision that the next event gets
+	due  atomic.Uint64 // the revision at which the next checkpoint is due
+	wake chan<- struct{}
+	from uint64 // what was in the stream when it was opened: history, of which none is made
+
+	// Private to the keeper's goroutine.
+	known   bool   // size is known
+	size    uint64 // records in the newest checkpoint, and its bytes
+	bytes   int64
+	seen    uint64 // next at the last look
+	changed time.Time
+	failed  bool // it was reported; no more are made of this portfolio
+}
+
+// Apply implements [Reader].
+func (p *progress) Apply(rec eventstore.Record, _ domain.Event, _ *portfolio.State) {
+	p.next.Store(rec.Revision + 1)
+	if rec.Revision+1 < p.due.Load() {
+		return
+	}
+	select {
+	case p.wake <- struct{}{}:
+	default: // it is awake
+	}
+}
+
+// spacing is the number of events after which the next checkpoint is due.
+func spacing(every uint64, bytes int64) uint64 {
+	return max(every, uint64(max(bytes, 0))/eventBytes)
+}
+
+// keeper makes the checkpoints of all portfolios, one after another, on a goroutine of its
+// own. It copies a state while it reads it like any other reader, and encodes the copy when it
+// holds nothing any more. No command waits for it.
+type keeper struct {
+	of    *Followers
+	into  Checkpoints
+	every uint64
+	idle  time.Duration
+	wake  chan struct{}
+}
+
+// newKeeper returns nil if there is nothing to keep checkpoints in.
+func newKeeper(f *Followers, o Options) *keeper {
+	if o.Checkpoints == nil {
+		return nil
+	}
+	k := &keeper{of: f, into: o.Checkpoints, every: o.CheckpointEvery, idle: o.CheckpointIdle, wake: make(chan struct{}, 1)}
+	if k.every == 0 {
+		k.every = checkpointEvery
+	}
+	if k.idle == 0 {
+		k.idle = checkpointIdle
+	}
+	return k
+}
+
+// follow returns what notes the progress of a portfolio whose stream has head as its last
+// revision now.
+func (k *keeper) follow(head uint64) *progress {
+	p := &progress{wake: k.wake, from: head + 1}
+	p.due.Store(head + 1)
+	return p
+}
+
+// run makes checkpoints until the context ends.
+func (k *keeper) run(ctx context.Context) {
+	tick := time.NewTicker(min(k.idle, checkpointLook))
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		case <-k.wake:
+		}
+		all := k.of.list()
+		now := time.Now()
+		for _, p := range all {
+			if ctx.Err() == nil && k.due(p, now, len(all)) {
+				k.make(ctx, p)
+			}
+		}
+	}
+}
+
+// due reports whether a checkpoint of a portfolio is to be made now.
+func (k *keeper) due(p *Portfolio, now time.Time, portfolios int) bool {
+	at := p.progress
+	next := at.next.Load()
+	if next != at.seen {
+		at.seen, at.changed = next, now
+	}
+	if next < at.from || at.failed {
+		return false
+	}
+	k.learn(p)
+	return next >= at.due.Load() || now.Sub(at.changed) >= k.idle && at.worth(next, portfolios)
+}
+
+// learn finds out how far the checkpoints of earlier runs go, when a portfolio has been
+// followed to its end for the first time.
+func (k *keeper) learn(p *Portfolio) {
+	if at := p.progress; !at.known {
+		size, bytes := k.into.Newest(p.stream)
+		at.known, at.size, at.bytes = true, size, bytes
+		at.due.Store(size + spacing(k.every, bytes))
+	}
+}
+
+// worth reports whether a checkpoint saves a later start more than it costs.
+func (p *progress) worth(next uint64, portfolios int) bool {
+	least := max(1, uint64(max(p.bytes, 0))/readBytes)
+	if portfolios > manyPortfolios {
+		least = max(least, worthKeeping)
+	}
+	return next >= p.size+least
+}
+
+// make makes a checkpoint of a portfolio as it is now.
+func (k *keeper) make(ctx context.Context, p *Portfolio) {
+	if err := k.keep(ctx, p); err != nil && ctx.Err() == nil {
+		p.progress.failed = true
+		p.log.Error("no checkpoint can be made of a portfolio; starts and views of its past fold more of its history", "portfolio", p.id, "error", err.Error())
+	}
+}
+
+func (k *keeper) keep(ctx context.Context, p *Portfolio) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("%v", v)
+			p.log.Error("a checkpoint failed", "portfolio", p.id, "error", fmt.Sprint(v), "stack", string(debug.Stack()))
+		}
+	}()
+	var s *portfolio.State
+	if err := p.Read(func(now *portfolio.State) error {
+		s = now.Clone()
+		return nil
+	}); err != nil {
+		p.progress.due.Store(math.MaxUint64) // it is not open, or not followed any more
+		return nil                           //nolint:nilerr // there is no state to keep
+	}
+	bytes, err := k.into.Keep(ctx, p.stream, s.Next, s.Time, s.Snapshot)
+	if err != nil {
+		return err
+	}
+	at := p.progress
+	at.size, at.bytes = s.Next, bytes
+	at.due.Store(s.Next + spacing(k.every, bytes))
+	return nil
+}
+
+// reach lets the followers come to the end of their streams before they end, so that the last
+// checkpoints have what was recorded just now. A history that takes longer is not waited for.
+func (k *keeper) reach() {
+	ctx, cancel := context.WithTimeout(k.of.ctx, checkpointReach)
+	defer cancel()
+	_ = k.of.Reached(ctx) // what is not reached is folded by the next start
+}
+
+// last makes the checkpoints of what has changed since the last ones, when everything has
+// stopped. It begins none after its time is over.
+func (k *keeper) last() {
+	ctx, cancel := context.WithTimeout(context.Background(), checkpointClose)
+	defer cancel()
+	all := k.of.list()
+	left := 0
+	for _, p := range all {
+		at := p.progress
+		next := at.next.Load()
+		if next < at.from || at.failed {
+			continue
+		}
+		if k.learn(p); !at.worth(next, len(all)) {
+			continue
+		}
+		if ctx.Err() != nil {
+			left++
+			continue
+		}
+		k.make(ctx, p)
+	}
+	if left > 0 {
+		k.of.options.Log.Info("not every portfolio got a checkpoint; the next start folds more of their histories", "portfolios", left, "within", checkpointClose.String())
+	}
+}

@@ -1,0 +1,269 @@
+package live_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"pets/domain"
+	"pets/domain/portfolio"
+	"pets/eventstore"
+	"pets/internal/live"
+)
+
+// shelf keeps checkpoints in memory.
+type shelf struct {
+	mu   sync.Mutex
+	kept map[string][]onShelf
+	// size is that of the newest checkpoint of an earlier run, of every stream.
+	size  uint64
+	bytes int64
+	// gate, if not nil, is what each Keep waits for; begun is told before.
+	gate, begun chan struct{}
+	fails       bool
+}
+
+type onShelf struct {
+	size  uint64
+	at    time.Time
+	state []byte
+}
+
+func (s *shelf) Newest(string) (uint64, int64) { return s.size, 0 }
+
+func (s *shelf) Keep(_ context.Context, stream string, size uint64, at time.Time, state func() ([]byte, error)) (int64, error) {
+	if s.gate != nil {
+		s.begun <- struct{}{}
+		<-s.gate
+	}
+	if s.fails {
+		panic("the shelf is full")
+	}
+	b, err := state()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.kept == nil {
+		s.kept = map[string][]onShelf{}
+	}
+	s.kept[stream] = append(s.kept[stream], onShelf{size, at, b})
+	return max(int64(len(b)), s.bytes), err
+}
+
+func (s *shelf) of(id string) []onShelf {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]onShelf(nil), s.kept[prefix+id]...)
+}
+
+const never = time.Hour
+
+// keeping is a world whose followers make checkpoints.
+func keeping(t *testing.T, o live.Options, ids ...string) *world {
+	w := newWorld(t, ids...)
+	o.Prefix = prefix
+	w.live = live.New(w.store, o)
+	t.Cleanup(w.live.Close)
+	return w
+}
+
+// requireFold checks that checkpoints are what the history folds to at their size.
+func (w *world) requireFold(id string, kept []onShelf) {
+	w.t.Helper()
+	for _, c := range kept {
+		s := portfolio.New()
+		for rec, err := range w.store.ReadStream(w.t.Context(), prefix+id, 0) {
+			require.NoError(w.t, err)
+			if rec.Revision == c.size {
+				break
+			}
+			e, err := domain.Decode(rec.Type, rec.Data)
+			require.NoError(w.t, err)
+			s.Apply(domain.Stamp{Revision: rec.Revision, Time: rec.Time}, e)
+		}
+		want, err := s.Snapshot()
+		require.NoError(w.t, err)
+		require.Equal(w.t, string(want), string(c.state))
+		require.Equal(w.t, s.Time, c.at)
+	}
+}
+
+func eventually(t *testing.T, is func() bool) {
+	t.Helper()
+	require.Eventually(t, is, 30*time.Second, time.Millisecond)
+}
+
+// Every so many events, of the state as it is then; and none of the history that was there at the
+// start, as far as it has one.
+func TestACheckpointEverySoManyEvents(t *testing.T) {
+	s := &shelf{size: 15}
+	w := keeping(t, live.Options{Checkpoints: s, CheckpointEvery: 10, CheckpointIdle: never}, "a")
+	for range 19 {
+		w.deposit("a", "1")
+	}
+	a := w.open("a")
+	require.NoError(t, w.reach(a))
+	for i := range 4 {
+		w.deposit("a", "1")
+		require.NoError(t, w.reach(a))
+		require.Empty(t, s.of("a"), "event %d of the first ten since 15", 6+i)
+	}
+	for n := 1; n <= 3; n++ {
+		for len(s.of("a")) < n {
+			w.deposit("a", "1")
+			require.NoError(t, w.reach(a))
+		}
+	}
+	kept := s.of("a")
+	require.GreaterOrEqual(t, kept[0].size, uint64(25))
+	for i := 1; i < len(kept); i++ {
+		require.GreaterOrEqual(t, kept[i].size, kept[i-1].size+10)
+	}
+	w.requireFold("a", kept)
+}
+
+// "When idle … after new events": once, and not again without new ones.
+func TestACheckpointWhenNothingHappens(t *testing.T) {
+	s := &shelf{}
+	w := keeping(t, live.Options{Checkpoints: s, CheckpointIdle: time.Millisecond}, "a", "b")
+	a, b := w.open("a"), w.open("b")
+	require.NoError(t, w.reach(a))
+	require.NoError(t, w.reach(b))
+	eventually(t, func() bool { return len(s.of("a")) == 1 && len(s.of("b")) == 1 })
+	w.deposit("a", "1")
+	eventually(t, func() bool { return len(s.of("a")) == 2 })
+	w.live.Close()
+	require.Len(t, s.of("a"), 2, "nothing came since")
+	require.Len(t, s.of("b"), 1)
+	w.requireFold("a", s.of("a"))
+}
+
+// At close, of what has new events; a second Close makes none.
+func TestACheckpointAtClose(t *testing.T) {
+	s := &shelf{size: 3}
+	w := keeping(t, live.Options{Checkpoints: s, CheckpointIdle: never}, "a", "b")
+	for _, id := range []string{"a", "a", "a", "b", "b"} {
+		w.deposit(id, "1")
+	}
+	require.NoError(t, w.live.Reached(t.Context()))
+	w.live.Close()
+	w.live.Close()
+	require.Len(t, s.of("a"), 1)
+	require.Empty(t, s.of("b"), "its newest checkpoint has all")
+	w.requireFold("a", s.of("a"))
+}
+
+// Of many portfolios, those with a few new events get none: they are folded as fast.
+func TestManyPortfoliosGetFewCheckpoints(t *testing.T) {
+	s := &shelf{}
+	ids := make([]string, 101)
+	for i := range ids {
+		ids[i] = fmt.Sprint("p", i)
+	}
+	w := keeping(t, live.Options{Checkpoints: s, CheckpointIdle: never}, ids...)
+	for range 500 {
+		w.deposit("p7", "1")
+	}
+	require.NoError(t, w.live.Reached(t.Context()))
+	w.live.Close()
+	require.Len(t, s.kept, 1)
+	require.Len(t, s.of("p7"), 1)
+}
+
+// A checkpoint that takes for ever holds up no reader: neither the state nor what is new.
+func TestReadersDoNotWaitForACheckpoint(t *testing.T) {
+	s := &shelf{gate: make(chan struct{}), begun: make(chan struct{})}
+	w := keeping(t, live.Options{Checkpoints: s, CheckpointEvery: 1, CheckpointIdle: never}, "a", "b")
+	a := w.open("a")
+	require.NoError(t, w.reach(a))
+	w.deposit("a", "1")
+	within(t, s.begun)
+	for i := range 600 {
+		w.deposit("a", "1")
+		if i%100 == 0 {
+			require.NoError(t, w.reach(a))
+		}
+	}
+	b := w.open("b")
+	require.NoError(t, w.reach(a))
+	require.NoError(t, w.reach(b))
+	require.NoError(t, a.Read(func(now *portfolio.State) error {
+		require.EqualValues(t, 602, now.Next)
+		return nil
+	}))
+	go func() {
+		for range s.begun {
+		}
+	}()
+	close(s.gate)
+	w.live.Close()
+	close(s.begun)
+	w.requireFold("a", s.of("a"))
+}
+
+// A large state is kept less often: an event pays for so many bytes.
+func TestLargeStatesAreKeptLessOften(t *testing.T) {
+	s := &shelf{bytes: 20 * 2048}
+	w := keeping(t, live.Options{Checkpoints: s, CheckpointEvery: 1, CheckpointIdle: never}, "a")
+	a := w.open("a")
+	require.NoError(t, w.reach(a))
+	for len(s.of("a")) < 3 {
+		w.deposit("a", "1")
+		require.NoError(t, w.reach(a))
+	}
+	kept := s.of("a")
+	require.GreaterOrEqual(t, kept[1].size, kept[0].size+20)
+	require.GreaterOrEqual(t, kept[2].size, kept[1].size+20)
+}
+
+// A checkpoint that fails is said once, and hurts nothing else; one of a portfolio that is broken
+// or not open is none.
+func TestACheckpointThatFailsIsAlone(t *testing.T) {
+	s := &shelf{fails: true}
+	var said lockedBuffer
+	w := keeping(t, live.Options{Checkpoints: s, CheckpointEvery: 1, CheckpointIdle: never, Log: slog.New(slog.NewTextHandler(&said, nil))}, "a")
+	a := w.open("a")
+	for range 9 {
+		w.deposit("a", "1")
+		require.NoError(t, w.reach(a))
+	}
+	eventually(t, func() bool { return bytes.Contains(said.bytes(), []byte("no checkpoint can be made of a portfolio")) })
+	w.live.Close()
+	require.Equal(t, 1, bytes.Count(said.bytes(), []byte("no checkpoint can be made of a portfolio")))
+	require.Contains(t, string(said.bytes()), "the shelf is full")
+	require.Empty(t, s.kept)
+
+	s2 := &shelf{}
+	w = keeping(t, live.Options{Checkpoints: s2, CheckpointIdle: time.Millisecond})
+	w.raw("broken", eventstore.Proposed{ID: uuid.New(), Type: "of.tomorrow.v1", Time: noon, Metadata: []byte(`{}`), Data: []byte(`{}`)})
+	w.open("broken")
+	w.deposit("unopened", "1")
+	require.NoError(t, w.reach(w.open("unopened")))
+	eventually(t, func() bool { return w.live.Broken() == "broken" })
+	w.live.Close()
+	require.Empty(t, s2.kept)
+}
+
+// lockedBuffer is a log that a test reads while it is written.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) bytes() []byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return bytes.Clone(l.b.Bytes())
+}
