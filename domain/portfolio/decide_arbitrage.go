@@ -130,12 +130,7 @@ func (d *Decision) readArbitrage(r ArbitrageRequest) (*arbitrage, error) {
 // checkArbitrageCount refuses more permits, or more open arbitrages, than the
 // portfolio can carry.
 func (d *Decision) checkArbitrageCount(a *arbitrage) error {
-	own := 0
-	for _, open := range d.s.Arbitrages {
-		if open.Bot == a.bot {
-			own++
-		}
-	}
+	own := len(d.s.derived.arbitrages[a.bot])
 	if own >= maxBotArbitrages || len(d.s.Arbitrages) >= maxArbitrages {
 		return domain.Errorf(domain.CodeRateLimited, "the bot has %d arbitrages with open legs, and all bots together %d; the limits are %d and %d: close what is open, and release permits of orders that no longer rest",
 			own, len(d.s.Arbitrages), maxBotArbitrages, maxArbitrages)

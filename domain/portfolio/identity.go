@@ -1,6 +1,7 @@
 package portfolio
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,6 +44,7 @@ func (s *State) keepFill(key FillKey, ref FillRef, market string) {
 	if s.Policy.Second() {
 		ref.Market = s.marketName(market)
 	}
+	s.noteReported(key.FillID)
 	if key.Market == "" {
 		ref.Others = s.Fills[key.FillID].Others
 		s.Fills[key.FillID] = ref
@@ -113,7 +115,7 @@ func (s *State) reportedTwice(e *domain.FillRecorded) bool {
 	if e.Venue == "" {
 		return false
 	}
-	for bot := range s.Bots {
+	for _, bot := range s.derived.reported.bots(e.FillID) {
 		id := e.FillID
 		id.Bot = bot
 		ref, ok := s.fillRef(s.fillKey(id, e.Market))
@@ -197,4 +199,62 @@ func (d *Decision) bookedBefore(name, tx string, amount domain.Decimal) (before 
 	}
 	d.note("this movement is already booked", known.Revision)
 	return true, nil
+}
+
+// reportedFills finds the bots that reported a fill of a named venue. It has a number of 64
+// bits for each fill, which two may share: the fills themselves say which it is.
+type reportedFills struct {
+	first map[uint64]string
+	more  map[uint64][]string
+}
+
+func (r reportedFills) clone() reportedFills {
+	more := make(map[uint64][]string, len(r.more))
+	for n, bots := range r.more {
+		more[n] = slices.Clone(bots)
+	}
+	return reportedFills{maps.Clone(r.first), more}
+}
+
+// bots returns the bots that may have reported a fill.
+func (r reportedFills) bots(id domain.FillID) []string {
+	n := numberOf(id)
+	first, known := r.first[n]
+	if !known {
+		return nil
+	}
+	return append([]string{first}, r.more[n]...)
+}
+
+// noteReported notes that a bot reported a fill of a named venue.
+func (s *State) noteReported(id domain.FillID) {
+	if id.Venue == "" {
+		return
+	}
+	r, n := &s.derived.reported, numberOf(id)
+	if r.first == nil {
+		r.first, r.more = map[uint64]string{}, map[uint64][]string{}
+	}
+	switch first, known := r.first[n]; {
+	case !known:
+		r.first[n] = id.Bot
+	case first != id.Bot && !slices.Contains(r.more[n], id.Bot):
+		r.more[n] = append(r.more[n], id.Bot)
+	}
+}
+
+// numberOf returns the number of a fill, whichever bot reports it (FNV-1a).
+func numberOf(id domain.FillID) uint64 {
+	n := uint64(14695981039346656037)
+	add := func(b byte) { n = (n ^ uint64(b)) * 1099511628211 }
+	for _, text := range []string{id.Venue, id.TradeID} {
+		for i := range len(text) {
+			add(text[i])
+		}
+		add(0)
+	}
+	for leg := uint64(id.Leg); leg > 0; leg >>= 8 { //nolint:gosec // only told apart
+		add(byte(leg))
+	}
+	return n
 }

@@ -264,11 +264,32 @@ func (s *State) revalueMarket(market string, only string) {
 	if only != "" {
 		s.revalueHeld(m, market, only)
 	} else {
-		for _, bot := range s.holdersOf(m, market) {
-			s.revalueHeld(m, market, bot)
-		}
+		s.revalueHolders(m, market)
 	}
 	s.bound(s.Value)
+}
+
+// revalueHolders does so for all of its holders.
+func (s *State) revalueHolders(m *Market, market string) {
+	bots := s.holdersOf(m, market)
+	before, held := m.Held, make([]Held, 0, len(bots))
+	for _, bot := range bots {
+		was := domain.Zero
+		if len(before) > 0 && before[0].Bot == bot {
+			was, before = before[0].Value, before[1:]
+		}
+		holds, value := s.heldWorth(m, market, bot)
+		if holds {
+			held = append(held, Held{Bot: bot, Value: value})
+		}
+		s.revalued(s.bot(bot), value.Sub(was))
+	}
+	m.Held = held
+}
+
+// heldBy returns where a bot is among the holders.
+func (m *Market) heldBy(bot string) (n int, holds bool) {
+	return slices.BinarySearchFunc(m.Held, bot, func(h Held, id string) int { return strings.Compare(h.Bot, id) })
 }
 
 // holdersOf lists the bots that hold something of a market, or did at its last
@@ -279,17 +300,34 @@ func (s *State) holdersOf(m *Market, market string) []string {
 		bots = append(bots, h.Bot)
 	}
 	for _, in := range s.instrumentsOf(market) {
-		for _, h := range in.Holdings {
-			bots = append(bots, h.Bot)
+		bots = withHolders(bots, in.Holdings)
+	}
+	return bots
+}
+
+// withHolders adds the holders of an instrument to bots; both are sorted.
+func withHolders(bots []string, holdings []*Holding) []string {
+	all := make([]string, 0, max(len(bots), len(holdings)))
+	for len(bots) > 0 && len(holdings) > 0 {
+		switch c := strings.Compare(bots[0], holdings[0].Bot); {
+		case c < 0:
+			all, bots = append(all, bots[0]), bots[1:]
+		case c > 0:
+			all, holdings = append(all, holdings[0].Bot), holdings[1:]
+		default:
+			all, bots, holdings = append(all, bots[0]), bots[1:], holdings[1:]
 		}
 	}
-	slices.Sort(bots)
-	return slices.Compact(bots)
+	all = append(all, bots...)
+	for _, h := range holdings {
+		all = append(all, h.Bot)
+	}
+	return all
 }
 
 func (s *State) revalueHeld(m *Market, market, bot string) {
 	holds, value := s.heldWorth(m, market, bot)
-	n, ok := slices.BinarySearchFunc(m.Held, bot, func(h Held, id string) int { return strings.Compare(h.Bot, id) })
+	n, ok := m.heldBy(bot)
 	before := domain.Zero
 	if ok {
 		before = m.Held[n].Value
@@ -415,7 +453,7 @@ func (s *State) Figures(bot, market string) (f MarketFigures, ok bool) {
 	}
 	p := h.Payoff()
 	f = MarketFigures{Market: market, PayoffMin: p.Min, PayoffMax: p.Max, Cost: s.costIn(market, bot)}
-	if n, ok := slices.BinarySearchFunc(m.Held, bot, func(h Held, id string) int { return strings.Compare(h.Bot, id) }); ok {
+	if n, ok := m.heldBy(bot); ok {
 		f.Value = m.Held[n].Value
 	}
 	if s.decided(market) { // what came late is paid out: it is worth that, whatever is said
@@ -459,7 +497,6 @@ func (s *State) completeSets(market, bot string) domain.Decimal {
 // the permits that are live at the given time and open, so a bot that holds nothing may
 // stand here.
 func (s *State) MarketHoldings(only string, now time.Time) []MarketHolding {
-	type place struct{ market, bot string }
 	opening := map[place]domain.Decimal{}
 	for _, p := range s.Permits {
 		if (only == "" || only == p.Bot) && p.Live(now) && s.together(p.Instrument) != nil {
@@ -509,7 +546,9 @@ func (s *State) costIn(market, bot string) domain.Decimal {
 func (s *State) register(at domain.Stamp, e *domain.MarketRegistered) {
 	m := &Market{Kind: e.Kind, Outcomes: e.Outcomes, Category: e.Category, Tokens: e.Tokens, Condition: e.Condition, Checked: e.Checked, Exclusive: e.Exclusive}
 	old := s.Markets[e.Market]
+	before := s.categoryOf(e.Market)
 	s.Markets[e.Market] = m
+	s.recategorise(e.Market, before, e.Category)
 	for _, in := range s.instrumentsOf(e.Market) { // the kind may be another
 		for _, h := range in.Holdings {
 			s.weigh(in, h)
@@ -520,6 +559,18 @@ func (s *State) register(at domain.Stamp, e *domain.MarketRegistered) {
 		m.Held = old.Held
 	case m.Exclusive:
 		s.beginTogether(at, e.Market, m)
+	}
+	s.registered(e.Market)
+}
+
+// registered brings what follows from the state up to date with a registration.
+func (s *State) registered(market string) {
+	s.changedMarket(market)
+	for _, in := range s.instrumentsOf(market) {
+		for _, h := range in.Holdings {
+			s.expose(market, h.Bot)
+			s.holdingChanged(h.Bot)
+		}
 	}
 }
 
@@ -550,10 +601,9 @@ func (s *State) beginTogether(at domain.Stamp, market string, m *Market) {
 			h.Value = s.worthOf(in, h)
 		}
 	}
-	for bot := range s.permits.byBot { // each bot's permits are its own
-		s.reclaimTogether(at, bot, market, m)
-	}
+	s.reclaimMarket(at, market)
 	s.effects.Moved, s.effects.Performed = s.effects.Moved[:0], false
+	s.derived.applied++ // nobody is in that list any more
 	s.flow(all)
 }
 

@@ -109,6 +109,9 @@ func Restore(b []byte) (*State, error) {
 			h.counted = !h.IsFlat()
 			s.weigh(i, h)
 		}
+		for _, p := range i.Paid {
+			i.indexPaid(p)
+		}
 	}
 	for _, f := range in.Fills {
 		key := FillKey{FillID: f.ID}
@@ -129,8 +132,17 @@ func Restore(b []byte) (*State, error) {
 	for _, b := range s.Bots {
 		s.valueOther(b)
 	}
-	s.indexPermits()
 	s.indexMarkets()
+	s.derive()
+	for key := range s.Fills {
+		s.noteReported(key)
+	}
+	for key := range s.Elsewhere {
+		s.noteReported(key.FillID)
+	}
+	for _, b := range s.Bots { // which of them have changed since warnings were last compared is not known
+		s.touch(b)
+	}
 	return s, nil
 }
 
