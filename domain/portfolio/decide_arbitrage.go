@@ -300,14 +300,15 @@ func (s *State) resting(a *risk.Arbitrage, now time.Time) []string {
 // still have an order or an open leg, the oldest first.
 func (s *State) overdue(now time.Time) []*risk.Arbitrage {
 	var all []*risk.Arbitrage
-	for _, a := range s.Arbitrages {
-		if a.TimedOut || now.Before(a.Deadline) || a.Complete() {
-			continue
+	s.derived.deadlines.until(now, 0, func(e expiring) {
+		a := s.Arbitrages[e.id]
+		if !e.runs(a) || a.Complete() || slices.Contains(all, a) {
+			return
 		}
 		if len(s.openLegs(a)) > 0 || len(s.resting(a, now)) > 0 {
 			all = append(all, a)
 		}
-	}
+	})
 	slices.SortFunc(all, func(a, b *risk.Arbitrage) int { return comparePermits(a.ID, b.ID) })
 	return all
 }

@@ -1,6 +1,7 @@
 package portfolio
 
 import (
+	"container/heap"
 	"iter"
 	"maps"
 	"slices"
@@ -34,7 +35,10 @@ type derived struct {
 	// waiting are the instruments with a mark beyond the collar.
 	waiting map[*Instrument]struct{}
 	// arbitrages are those of each bot, voidable counts its provisional fills by market.
+	// deadlines are those of arbitrages that have not timed out, the earliest first; some
+	// of them may have ended.
 	arbitrages map[string]map[string]*risk.Arbitrage
+	deadlines  expiryHeap
 	voidable   map[place]int
 	// exposed is kept while a limit asks for it, else nil.
 	exposed  *exposures
@@ -261,6 +265,18 @@ func (s *State) noteArbitrage(a *risk.Arbitrage) {
 		s.derived.arbitrages[a.Bot] = of
 	}
 	of[a.ID] = a
+	for h := &s.derived.deadlines; h.Len() > 0 && !(*h)[0].runs(s.Arbitrages[(*h)[0].id]); {
+		heap.Pop(h)
+	}
+	if !a.TimedOut {
+		heap.Push(&s.derived.deadlines, expiring{a.Deadline, a.ID})
+	}
+}
+
+// runs reports that the time of an arbitrage, nil for one that has ended, ends at that of the
+// entry, and that no record says yet that it is over.
+func (e expiring) runs(a *risk.Arbitrage) bool {
+	return a != nil && !a.TimedOut && a.Deadline.Equal(e.at)
 }
 
 func (s *State) forgetArbitrage(a *risk.Arbitrage) {

@@ -46,13 +46,12 @@ func (s *State) exposeAll(in *Instrument, before []*Holding) {
 	if s.derived.exposed == nil {
 		return
 	}
-	for _, h := range before {
-		s.expose(in.Market, h.Bot)
-	}
+	var bots []string
 	if m := s.exclusive(in.Market); m != nil {
-		for _, bot := range s.holdersOf(m, in.Market) {
-			s.expose(in.Market, bot)
-		}
+		bots = s.holdersOf(m, in.Market)
+	}
+	for _, bot := range withHolders(bots, before) {
+		s.expose(in.Market, bot)
 	}
 }
 

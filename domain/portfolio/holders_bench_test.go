@@ -20,6 +20,8 @@ type holders struct {
 	s   *State
 	now time.Time
 	n   int
+	// seen are the events of the commands.
+	seen []domain.Event
 }
 
 // holdersPolicy switches on every limit that looks beyond the one order.
@@ -60,9 +62,13 @@ func (h *holders) add() {
 		if outcome == "NO" {
 			quantity = "40"
 		}
-		h.do(bot, func(d *Decision) error { return d.RecordFill(h.fill(bot, outcome, quantity, fmt.Sprint("first-", outcome))) })
+		h.do(bot, func(d *Decision) error {
+			return d.RecordFill(h.fill(bot, outcome, quantity, fmt.Sprint("first-", outcome)))
+		})
 	}
-	h.do(bot, func(d *Decision) error { return d.AskPermit(PermitRequest{Order: order(bot, holdersMarket, "YES", buy, "10", "0.50")}) })
+	h.do(bot, func(d *Decision) error {
+		return d.AskPermit(PermitRequest{Order: order(bot, holdersMarket, "YES", buy, "10", "0.50")})
+	})
 }
 
 func holderName(n int) string { return fmt.Sprintf("strategy-%04d", n) }
@@ -89,6 +95,9 @@ func (h *holders) do(bot string, f func(*Decision) error) []domain.Event {
 	}
 	if err := d.Finish(); err != nil {
 		h.t.Fatal(err)
+	}
+	if _, measured := h.t.(*testing.B); !measured {
+		h.seen = append(h.seen, d.Events()...)
 	}
 	return d.Events()
 }
@@ -132,8 +141,12 @@ var holdersSteps = map[string]func(h *holders, bot string, i int){
 		h.do(bot, func(d *Decision) error { return d.ConfirmFill(r.FillID, holdersMarket) })
 	},
 	"deposit": func(h *holders, _ string, _ int) {
-		h.do("", func(d *Decision) error { return d.Deposit(&domain.DepositRecorded{Wallet: domain.WalletHot, Amount: dec("10")}) })
-		h.do("", func(d *Decision) error { return d.Withdraw(&domain.WithdrawalRecorded{Wallet: domain.WalletHot, Amount: dec("10")}) })
+		h.do("", func(d *Decision) error {
+			return d.Deposit(&domain.DepositRecorded{Wallet: domain.WalletHot, Amount: dec("10")})
+		})
+		h.do("", func(d *Decision) error {
+			return d.Withdraw(&domain.WithdrawalRecorded{Wallet: domain.WalletHot, Amount: dec("10")})
+		})
 	},
 	"allocate": func(h *holders, bot string, _ int) {
 		h.do("", func(d *Decision) error { return d.Allocate(bot, dec("10")) })

@@ -348,8 +348,8 @@ func allLive(bot string, dead []*risk.Permit) bool {
 	return !slices.ContainsFunc(dead, func(p *risk.Permit) bool { return p.Bot == bot })
 }
 
-// reservedBy returns what the permits of a bot reserve that count, none of which is dead or
-// as many as are given.
+// reservedBy returns what the permits of a bot reserve that count. dead are those that do not,
+// of all bots.
 func (s *State) reservedBy(bot string, dead []*risk.Permit, counts func(*risk.Permit) bool) domain.Decimal {
 	x := s.permits.byBot[bot]
 	if x == nil {
