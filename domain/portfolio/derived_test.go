@@ -33,15 +33,25 @@ func (s *State) exposureHeld(bot string, in func(market string) bool) domain.Dec
 	return sum
 }
 
+// figures are what is derived, by name.
+type figures map[string]string
+
+func (f figures) put(value any, name string, args ...any) {
+	if text := fmt.Sprint(value); text != "0" && text != "[]" {
+		f[fmt.Sprintf(name, args...)] = text
+	}
+}
+
 // derivedFigures writes down all that is derived, so that two states can be compared.
 func derivedFigures(s *State) map[string]string {
-	out := map[string]string{}
-	put := func(value any, name string, args ...any) {
-		if text := fmt.Sprint(value); text != "0" && text != "[]" {
-			out[fmt.Sprintf(name, args...)] = text
-		}
-	}
-	d, x := &s.derived, &s.permits
+	out := figures{}
+	out.putState(s)
+	out.putPermits(s)
+	return out
+}
+
+func (f figures) putState(s *State) {
+	d, put := &s.derived, f.put
 	for bot, held := range d.held {
 		for i, in := range held {
 			put(in == s.Instruments[i] && in.Holding(bot) != nil, "held %s %s", bot, i)
@@ -88,6 +98,10 @@ func derivedFigures(s *State) map[string]string {
 			put(len(paid), "paid %s %s", in.Instrument, bot)
 		}
 	}
+}
+
+func (f figures) putPermits(s *State) {
+	x, put := &s.permits, f.put
 	put(slices.Sorted(maps.Keys(x.unplaced)), "unplaced")
 	put(slices.Sorted(maps.Keys(x.resting)), "resting")
 	put(slices.Sorted(maps.Keys(x.counted)), "counted")
@@ -114,7 +128,6 @@ func derivedFigures(s *State) map[string]string {
 			}
 		}
 	}
-	return out
 }
 
 // checkDerived compares what is kept step by step with what follows from the state alone,
