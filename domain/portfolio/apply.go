@@ -16,6 +16,7 @@ import (
 func (s *State) Apply(at domain.Stamp, event domain.Event) {
 	s.effects = Effects{Postings: s.effects.Postings[:0], Flows: s.effects.Flows[:0], Moved: s.effects.Moved[:0], Closed: s.effects.Closed[:0]}
 	s.Next, s.Time = at.Revision+1, at.Time
+	s.derived.applied++
 	s.passHours()
 	switch e := event.(type) {
 	case *domain.PortfolioOpened:
@@ -29,20 +30,22 @@ func (s *State) Apply(at domain.Stamp, event domain.Event) {
 		if day, err := s.dayOf(at.Time); err == nil && day < s.Day {
 			s.Day = day
 		}
-		s.rearm()
+		s.rearmAll()
 	case *domain.MarketRegistered:
 		s.register(at, e)
 	case *domain.BotRegistered:
-		s.Bots[e.Bot] = &Bot{ID: e.Bot, Strategy: e.Strategy, Kind: e.Kind, InventoryCap: e.InventoryCap, Status: Registered}
+		s.registerBot(&Bot{ID: e.Bot, Strategy: e.Strategy, Kind: e.Kind, InventoryCap: e.InventoryCap, Status: Registered})
 	case *domain.BotStarted:
 		b := s.bot(e.Bot)
 		b.Status, b.Halted, b.Full = Running, false, false
+		s.noteStatus(b)
 	case *domain.BotStopped:
 		b := s.bot(e.Bot)
 		b.Status, b.Halted, b.Full = Stopped, false, e.Full
+		s.noteStatus(b)
 	case *domain.DayOpened:
 		s.openDay(e)
-		s.rearm()
+		s.rearmAll()
 	case *domain.CommandNoted:
 	case *domain.TradesClosed, *domain.TradesRevised, *domain.BreakersTripped, *domain.BreakersWarned:
 		s.applyRows(at, domain.Flatten(e))
@@ -54,6 +57,7 @@ func (s *State) Apply(at domain.Stamp, event domain.Event) {
 		s.perform()
 	}
 	s.watchHot(at.Time)
+	s.sumPermits()
 }
 
 func (s *State) applyMore(at domain.Stamp, event domain.Event) {
@@ -131,7 +135,7 @@ func (s *State) applyRisk(at domain.Stamp, event domain.Event) {
 	case *domain.PermitReleased:
 		s.dropPermit(e.Permit)
 	case *domain.BreakerWarned:
-		s.Breakers[risk.Key{Breaker: e.Breaker, Bot: e.Bot}] = &risk.Breaker{Status: risk.Warned, Revision: at.Revision}
+		s.setBreaker(risk.Key{Breaker: e.Breaker, Bot: e.Bot}, &risk.Breaker{Status: risk.Warned, Revision: at.Revision})
 	case *domain.BreakerTripped:
 		s.applyTrip(at, e)
 	case *domain.BreakerReset:
@@ -141,9 +145,10 @@ func (s *State) applyRisk(at domain.Stamp, event domain.Event) {
 		s.endTransfers(at, e.TransfersEnded, "the emergency stop was engaged")
 		s.endRaises(nil)
 		if e.Requested() != domain.StopPortfolioDrawdown { // stopped by a person, not by a trip
-			for _, b := range s.Bots {
-				b.Halted = false
+			for id := range s.derived.halted {
+				s.Bots[id].Halted = false
 			}
+			clear(s.derived.halted)
 		}
 		if !s.Stop.Engaged {
 			s.Stop = Stop{Engaged: true, Since: at.Time}
@@ -179,7 +184,12 @@ func (s *State) applyLater(at domain.Stamp, event domain.Event) {
 		s.recordOverride(at, e)
 	case *domain.ArbitragePermitted:
 		s.purgePermits(at.Time)
-		s.Arbitrages[e.Arbitrage] = &risk.Arbitrage{ID: e.Arbitrage, Bot: e.Bot, Deadline: e.Deadline, Blocked: e.Blocked}
+		if old := s.Arbitrages[e.Arbitrage]; old != nil {
+			s.forgetArbitrage(old)
+		}
+		a := &risk.Arbitrage{ID: e.Arbitrage, Bot: e.Bot, Deadline: e.Deadline, Blocked: e.Blocked}
+		s.Arbitrages[e.Arbitrage] = a
+		s.noteArbitrage(a)
 	case *domain.ArbitrageDenied:
 		s.purgePermits(at.Time)
 		if b := s.Bots[e.Bot]; b != nil {
@@ -223,6 +233,7 @@ func (s *State) bot(id string) *Bot {
 		b = &Bot{ID: id, Status: Registered}
 		s.Bots[id] = b
 	}
+	s.touch(b)
 	return b
 }
 
@@ -371,14 +382,7 @@ func (s *State) performed(r *risk.References, equity domain.Decimal) {
 	r.Perform(equity)
 }
 
-func (s *State) anythingOpen() bool {
-	for _, b := range s.Bots {
-		if b.Positions > 0 {
-			return true
-		}
-	}
-	return false
-}
+func (s *State) anythingOpen() bool { return s.derived.open > 0 }
 
 func (s *State) applyAllocation(e *domain.BotCapitalAllocated) {
 	b := s.bot(e.Bot)
@@ -453,11 +457,11 @@ func (s *State) correctFlow(before domain.Decimal, of uint64, units domain.Decim
 // moved notes that performance changed a bot's equity or streak.
 func (s *State) moved(bot string) {
 	s.effects.Performed = true
-	for _, id := range s.effects.Moved {
-		if id == bot {
-			return
-		}
+	b := s.bot(bot)
+	if b.moved == s.derived.applied {
+		return
 	}
+	b.moved = s.derived.applied
 	s.effects.Moved = append(s.effects.Moved, bot)
 }
 
@@ -477,6 +481,7 @@ func (s *State) halt(bots, permits []string) {
 	for _, id := range bots {
 		b := s.bot(id)
 		b.Status, b.Halted = Stopped, true
+		s.noteStatus(b)
 	}
 	for _, id := range permits {
 		s.dropPermit(id)

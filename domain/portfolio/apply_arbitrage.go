@@ -28,16 +28,14 @@ func fillLegOf(a *risk.Arbitrage, permit string, e *domain.FillRecorded) {
 
 // fillLegAgain counts a fill of a leg that lives again, whether or not its permit still does.
 func (s *State) fillLegAgain(e *domain.FillRecorded) {
-	for _, a := range s.Arbitrages {
-		if a.Bot == e.Bot {
-			fillLegOf(a, e.Permit, e)
-		}
+	for _, a := range s.derived.arbitrages[e.Bot] {
+		fillLegOf(a, e.Permit, e)
 	}
 }
 
 // endLegFill handles a provisional fill of a leg that became final or was voided.
 func (s *State) endLegFill(id domain.FillID, market string, voided bool) {
-	for _, a := range s.Arbitrages {
+	for _, a := range s.derived.arbitrages[id.Bot] {
 		for i := range a.Legs {
 			leg := &a.Legs[i]
 			n := slices.IndexFunc(leg.Provisional, func(f risk.LegFill) bool { return f.Fill == id && leg.Market == market })
@@ -55,9 +53,13 @@ func (s *State) endLegFill(id domain.FillID, market string, voided bool) {
 
 // tidyArbitrages forgets the ended arbitrages of a bot ("" for all).
 func (s *State) tidyArbitrages(bot string) {
-	for id, a := range s.Arbitrages {
-		if (bot == "" || a.Bot == bot) && s.ended(a) {
-			delete(s.Arbitrages, id)
+	of := s.Arbitrages
+	if bot != "" {
+		of = s.derived.arbitrages[bot]
+	}
+	for _, a := range of {
+		if s.ended(a) {
+			s.forgetArbitrage(a)
 		}
 	}
 }
@@ -79,14 +81,7 @@ func (s *State) ended(a *risk.Arbitrage) bool {
 
 // mayReopen reports that a void can bring back a holding that is closed now.
 func (s *State) mayReopen(a *risk.Arbitrage) bool {
-	for id, fills := range s.Provisional {
-		for _, p := range fills {
-			if id.Bot == a.Bot && slices.ContainsFunc(a.Legs, func(l risk.Leg) bool { return l.Market == p.In.Market }) {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(a.Legs, func(l risk.Leg) bool { return s.derived.voidable[place{l.Market, a.Bot}] > 0 })
 }
 
 // coverOf returns the outcomes of a market of which one will win: a share of each of them
@@ -111,9 +106,9 @@ func (s *State) sureOf(market string) []string {
 // complete nor closed, or "". A leg whose fill can be voided is not complete.
 func (s *State) openBlocked(bot string, now time.Time) string {
 	var found string
-	for id, a := range s.Arbitrages {
+	for id, a := range s.derived.arbitrages[bot] {
 		open := !a.Final() || !a.Complete() && (len(s.resting(a, now)) > 0 || len(s.openLegs(a)) > 0)
-		if a.Bot == bot && a.Blocked && open && (found == "" || comparePermits(id, found) < 0) {
+		if a.Blocked && open && (found == "" || comparePermits(id, found) < 0) {
 			found = id
 		}
 	}
@@ -157,8 +152,8 @@ func (s *State) openOf(bot string, o domain.OpenLeg) domain.Decimal {
 // filled in time.
 func (s *State) OpenLegs(bot string) risk.Shares {
 	open := risk.Shares{}
-	for _, a := range s.Arbitrages {
-		if a.Bot != bot || !a.TimedOut {
+	for _, a := range s.derived.arbitrages[bot] {
+		if !a.TimedOut {
 			continue
 		}
 		for _, o := range a.Filled().Open(s.coverOf) {

@@ -5,6 +5,7 @@ import (
 
 	"pets/domain"
 	"pets/domain/ledger"
+	"pets/domain/risk"
 	"pets/domain/treasury"
 )
 
@@ -54,6 +55,7 @@ func (s *State) applyCustody(at domain.Stamp, event domain.Event) {
 		if p := s.Permits[e.Permit]; p != nil {
 			p.Sign(e.Digest, at.Revision, e.ExpiresAt, e.Ahead)
 			s.expires(p)
+			s.changedPermit(p)
 		}
 	case *domain.SignatureRefused:
 		if b := s.Bots[e.Bot]; b != nil {
@@ -114,11 +116,7 @@ func (s *State) countShortage(at domain.Stamp, e *domain.BalanceReconciled) {
 		compared = true
 		missing := l.Difference.Neg()
 		if l.Place == domain.WalletHot {
-			for id := range s.Bots {
-				for _, reserved := range s.Reserving(id, at.Time) {
-					missing = missing.Sub(reserved)
-				}
-			}
+			missing = missing.Sub(s.reservedByAll(s.expired(at.Time), func(p *risk.Permit) bool { return p.Live(at.Time) }))
 		}
 		if missing.Sign() > 0 {
 			short = short.Add(missing)

@@ -1,6 +1,9 @@
 package portfolio
 
 import (
+	"maps"
+	"slices"
+
 	"pets/domain"
 	"pets/domain/ledger"
 )
@@ -15,7 +18,7 @@ func (s *State) applyReinstated(at domain.Stamp, e *domain.FillRecorded) {
 		return
 	}
 	s.payHolder(in, e.Bot, s.payoutFact(at, in))
-	s.revalue(in)
+	s.revalueFor(in, e.Bot)
 }
 
 // applyFunding books what holding a position brought or cost: to the bot, and to the
@@ -71,6 +74,7 @@ func (s *State) changeOther(b *Bot, asset string, amount domain.Decimal) {
 	if b.Other[asset] = b.Other[asset].Add(amount); b.Other[asset].IsZero() {
 		delete(b.Other, asset)
 	}
+	s.owes(b, asset, amount)
 	s.valueOther(b)
 }
 
@@ -100,9 +104,7 @@ func (s *State) boundAsset(name string) {
 	a := s.Assets[name]
 	owned := a.Balance
 	if s.Policy.Second() {
-		for _, b := range s.Bots {
-			owned = owned.Sub(b.Other[name])
-		}
+		owned = owned.Sub(s.derived.owed[name])
 	}
 	s.bound(owned.Mul(a.Mark))
 }
@@ -110,12 +112,10 @@ func (s *State) boundAsset(name string) {
 // revalueOther values an asset anew that bots have some of. As for the portfolio, its
 // first mark is a flow, and later changes are performance.
 func (s *State) revalueOther(asset string, first bool) {
-	for _, id := range s.BotIDs() {
+	for _, id := range slices.Sorted(maps.Keys(s.derived.owing[asset])) {
 		b := s.Bots[id]
-		if b.Other[asset].IsZero() {
-			continue
-		}
 		before := b.Equity()
+		s.touch(b)
 		s.valueOther(b)
 		flow := b.Equity().Sub(before)
 		switch {

@@ -35,7 +35,7 @@ func (s *State) applyFill(at domain.Stamp, e *domain.FillRecorded) {
 	}
 
 	b, in := s.bot(e.Bot), s.instrument(e.Instrument)
-	h := in.hold(e.Bot)
+	h := s.hold(in, e.Bot)
 	fact := s.factOf(at, e)
 	effect := h.Record(fact)
 	s.postBot(b, ledger.PositionOf(s.BaseAsset, b.ID, e.Instrument), effect.Money)
@@ -45,6 +45,7 @@ func (s *State) applyFill(at domain.Stamp, e *domain.FillRecorded) {
 	s.closed(b, in, effect.Closed)
 	s.boundPosition(h.Position)
 	s.reclaim(at, e.Bot, in)
+	marked := false
 	if e.Mark != nil {
 		s.bound(*e.Mark)
 		m := MarkEntry{Price: *e.Mark, Revision: at.Revision, Time: at.Time, Source: MarkedByFill, Provisional: provisional}
@@ -52,14 +53,15 @@ func (s *State) applyFill(at domain.Stamp, e *domain.FillRecorded) {
 			m.Earns = s.Mode != domain.ModeLive && !slices.ContainsFunc(e.Flags, unpermitted)
 			s.markOwn(at, e, m)
 		} else {
+			marked = m.Price != in.last() || len(in.Marks) == 0
 			in.Marks.push(m)
 		}
 	}
 	s.moved(e.Bot)
-	if s.Policy.Second() {
-		s.revalueFor(in, e.Bot) // a fill prices nobody else's holding
-	} else {
+	if marked { // under the first edition a fill prices every holding
 		s.revalue(in)
+	} else {
+		s.revalueFor(in, e.Bot)
 	}
 	s.tidyArbitrages(e.Bot)
 }
@@ -108,6 +110,7 @@ func (s *State) usePermit(at domain.Stamp, e *domain.FillRecorded) {
 	s.shrink(e.Shrunk)
 	x, before := s.execution(e), p.OpeningLeft
 	p.Fill(x, s.KindOf(e.Market))
+	s.changedPermit(p)
 	s.limitTime(at, p)
 	s.fillLeg(p, e)
 	s.handOn(at, p, p.Unused(before, x.Opens))
@@ -129,6 +132,7 @@ func (s *State) limitTime(at domain.Stamp, p *risk.Permit) {
 func (s *State) place(at domain.Stamp, p *risk.Permit, e *domain.PermitPlaced) {
 	worked, ends, ahead := p.Working, p.ExpiresAt, p.Ahead
 	p.Place(e.ExpiresAt, e.Ahead)
+	s.changedPermit(p)
 	if worked && !ends.IsZero() {
 		p.Limit(ends, ahead)
 	}
@@ -147,6 +151,7 @@ func (s *State) handOn(at domain.Stamp, from *risk.Permit, unused domain.Decimal
 		return p != from && p.Instrument == from.Instrument && p.Live(at.Time)
 	}) {
 		unused = unused.Sub(s.Permits[id].Inherit(from, unused))
+		s.changedPermit(s.Permits[id])
 	}
 }
 
@@ -159,27 +164,55 @@ func permits(o *domain.Order, e *domain.FillRecorded) bool {
 // that are empty and remember nothing.
 func (s *State) revalue(in *Instrument) {
 	together := s.together(in.Instrument) != nil
-	for n := 0; n < len(in.Holdings); {
-		if h := in.Holdings[n]; !s.revalueHolding(in, h, together) {
-			n++
+	held, kept := in.Holdings, make([]*Holding, 0, len(in.Holdings))
+	for _, h := range held {
+		if s.revalueHolding(in, h, together); h.IsFlat() && !h.Voidable() {
+			s.leave(in, h)
+		} else {
+			kept = append(kept, h)
 		}
 	}
+	in.Holdings = kept
 	s.bound(s.Value)
 	s.revalueMarket(in.Market, "")
+	s.exposeAll(in, held)
 }
 
 // revalueFor is revalue for one bot, where nothing changed what the instrument is worth to
 // others.
 func (s *State) revalueFor(in *Instrument, bot string) {
 	if h := in.Holding(bot); h != nil {
-		s.revalueHolding(in, h, s.together(in.Instrument) != nil)
+		if s.revalueHolding(in, h, s.together(in.Instrument) != nil); h.IsFlat() && !h.Voidable() {
+			s.leave(in, h)
+			in.drop(bot)
+		}
 	}
 	s.bound(s.Value)
 	s.revalueMarket(in.Market, bot)
+	s.expose(in.Market, bot)
 }
 
-// revalueHolding values one holding, and reports whether it was forgotten.
-func (s *State) revalueHolding(in *Instrument, h *Holding, together bool) (forgotten bool) {
+// revalueAfter is revalue after something that concerned one bot, and may have changed the
+// mark of the market from what it was.
+func (s *State) revalueAfter(in *Instrument, bot string, was *domain.Decimal) {
+	if now := in.priced(); (was == nil) != (now == nil) || was != nil && *was != *now {
+		s.revalue(in)
+		return
+	}
+	s.revalueFor(in, bot)
+}
+
+// priced returns the price of the market, or nil.
+func (i *Instrument) priced() *domain.Decimal {
+	if m := i.Mark(); m != nil {
+		price := m.Price
+		return &price
+	}
+	return nil
+}
+
+// revalueHolding values one holding.
+func (s *State) revalueHolding(in *Instrument, h *Holding, together bool) {
 	b := s.bot(h.Bot)
 	if value := s.worthOf(in, h); value != h.Value {
 		delta := value.Sub(h.Value)
@@ -188,22 +221,18 @@ func (s *State) revalueHolding(in *Instrument, h *Holding, together bool) (forgo
 			s.revalued(b, delta)
 		}
 	}
-	if h.IsFlat() && !h.Voidable() {
-		in.leave(h)
-		forgotten = true
-	}
 	s.countPositions(b, h)
 	s.weigh(in, h)
-	return forgotten
+	s.holdingChanged(h.Bot)
 }
 
 // countPositions keeps Bot.Positions in step with one holding.
 func (s *State) countPositions(b *Bot, h *Holding) {
 	switch {
 	case h.counted && h.IsFlat():
-		b.Positions--
+		s.setPositions(b, b.Positions-1)
 	case !h.counted && !h.IsFlat():
-		b.Positions++
+		s.setPositions(b, b.Positions+1)
 	}
 	h.counted = !h.IsFlat()
 }
@@ -219,7 +248,7 @@ func (s *State) applyConfirm(e *domain.FillConfirmed) {
 	s.tidyArbitrages(e.Bot)
 	if h := in.Holding(e.Bot); h != nil {
 		h.Confirm(e.FillID)
-		s.revalue(in)
+		s.revalueFor(in, e.Bot)
 	}
 }
 
@@ -247,13 +276,14 @@ func (s *State) applyVoid(at domain.Stamp, e *domain.FillVoided) {
 		h.Oversold = h.Quantity.Sign() < 0 && (h.Oversold || !short) && s.KindOf(in.Market) != domain.KindPerp
 		s.reclaim(at, e.Bot, in)
 	}
+	was := in.priced()
 	s.pullMark(in, e.Bot, p.Revision)
 	if e.Mark != nil {
 		s.markVoid(at, e, in)
 	}
 	s.countWaitingResult(s.bot(e.Bot), in.Market)
 	s.moved(e.Bot)
-	s.revalue(in)
+	s.revalueAfter(in, e.Bot, was)
 	s.endLegFill(e.FillID, in.Market, true)
 	s.tidyArbitrages(e.Bot)
 }
@@ -306,7 +336,7 @@ func (s *State) applyMarks(at domain.Stamp, e *domain.PriceMarked) {
 		}
 		if e.Source == domain.RoleBot && s.Policy.Second() {
 			in.markFor(e.Bot, MarkEntry{Price: m.Price, Revision: at.Revision, Time: at.Time, Source: string(e.Source), Earns: s.Mode != domain.ModeLive})
-			s.revalue(in)
+			s.revalueFor(in, e.Bot)
 			continue
 		}
 		s.setWaiting(in, nil)
@@ -323,8 +353,8 @@ func (s *State) markAsset(at domain.Stamp, m domain.Mark) {
 	before, first := s.Equity(), !a.Marked
 	a.Marked, a.Mark, a.At = true, m.Price, at.Time
 	s.boundAsset(m.Asset)
-	for _, b := range s.Bots {
-		s.bearOther(b)
+	for id := range s.derived.owing[m.Asset] {
+		s.bearOther(s.Bots[id])
 	}
 	if first {
 		s.flow(before)

@@ -60,8 +60,12 @@ func (s *State) BreakerKeys() []risk.Key {
 			keys = append(keys, keysOf(r, ids)...)
 		}
 	}
+	known := make(map[risk.Key]bool, len(keys))
+	for _, key := range keys {
+		known[key] = true
+	}
 	for key := range s.Breakers {
-		if !slices.Contains(keys, key) {
+		if !known[key] {
 			keys = append(keys, key)
 		}
 	}
@@ -142,6 +146,7 @@ func (s *State) openDay(e *domain.DayOpened) {
 func (s *State) setPolicy(p domain.Policy) {
 	old := s.Policy
 	s.Policy = p
+	s.deriveExposures()
 	for r := range risk.Rules() {
 		was, is := r.IsOn(&old), r.IsOn(&p)
 		if r.On != nil && is && !was {
@@ -155,19 +160,44 @@ func (s *State) setPolicy(p domain.Policy) {
 
 // rearm removes warnings whose value has fallen far enough below the warning
 // level. The warning of an unknown breaker stays, because its value is unknown.
+//
+// It compares those of the portfolio, and of the bots that something has touched since it
+// was last called: the value of no other bot can have changed.
 func (s *State) rearm() {
-	for key, b := range s.Breakers {
-		if b.Status != risk.Warned {
-			continue
+	for key := range s.derived.warned {
+		s.rearmOne(key)
+	}
+	for _, id := range s.derived.touched {
+		if b := s.Bots[id]; b != nil {
+			b.touched = false
 		}
-		if now := s.ReadBreaker(key); now.Rule != nil && now.Rule.Rearms(&s.Policy, now.Value) {
-			delete(s.Breakers, key)
+		for r := range risk.Rules() {
+			if r.Scope == risk.OfBot && len(s.Breakers) > 0 {
+				s.rearmOne(risk.Key{Breaker: r.Name, Bot: id})
+			}
 		}
+	}
+	s.derived.touched = s.derived.touched[:0]
+}
+
+// rearmAll does so for all breakers, after something that concerns every bot.
+func (s *State) rearmAll() {
+	for key := range s.Breakers {
+		s.rearmOne(key)
+	}
+}
+
+func (s *State) rearmOne(key risk.Key) {
+	if b := s.Breakers[key]; b == nil || b.Status != risk.Warned {
+		return
+	}
+	if now := s.ReadBreaker(key); now.Rule != nil && now.Rule.Rearms(&s.Policy, now.Value) {
+		s.setBreaker(key, nil)
 	}
 }
 
 func (s *State) applyTrip(at domain.Stamp, e *domain.BreakerTripped) {
-	s.Breakers[risk.Key{Breaker: e.Breaker, Bot: e.Bot}] = &risk.Breaker{Status: risk.Tripped, Revision: at.Revision, Stops: e.Stops}
+	s.setBreaker(risk.Key{Breaker: e.Breaker, Bot: e.Bot}, &risk.Breaker{Status: risk.Tripped, Revision: at.Revision, Stops: e.Stops})
 	s.halt(e.BotsStopped, e.PermitsRevoked)
 	if r, ok := risk.RuleOf(e.Breaker); ok && r.Stop != "" {
 		// This trip engages the emergency stop again: an earlier request to clear
@@ -177,7 +207,7 @@ func (s *State) applyTrip(at domain.Stamp, e *domain.BreakerTripped) {
 }
 
 func (s *State) applyReset(e *domain.BreakerReset) {
-	delete(s.Breakers, risk.Key{Breaker: e.Breaker, Bot: e.Bot})
+	s.setBreaker(risk.Key{Breaker: e.Breaker, Bot: e.Bot}, nil)
 	r, ok := risk.RuleOf(e.Breaker)
 	if !ok {
 		return
@@ -195,17 +225,4 @@ func (s *State) applyReset(e *domain.BreakerReset) {
 	if subject, found := s.subject(r, e.Bot); found {
 		do(subject)
 	}
-}
-
-// haltedBy returns the tripped breakers that keep a bot from trading: those that
-// stop all bots, and its own.
-func (s *State) haltedBy(bot string) []risk.Key {
-	var keys []risk.Key
-	for key, b := range s.Breakers {
-		if b.Status == risk.Tripped && (b.Stops == domain.StopAll || key.Bot == bot) {
-			keys = append(keys, key)
-		}
-	}
-	slices.SortFunc(keys, risk.Compare)
-	return keys
 }

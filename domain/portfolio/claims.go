@@ -59,7 +59,7 @@ func (d *Decision) reducing(o domain.Order, part func(*Holding) domain.Decimal) 
 	h := d.s.heldPart(m, o.Market, o.Bot, part)
 	wanted := payoff.Order{Outcome: o.Outcome, Side: o.Side, Quantity: o.Quantity, Group: o.Group}
 	var live []payoff.Order
-	for p := range d.rivals(o.Bot) {
+	for p := range d.rivals(o.Bot, o.Market) {
 		if p.Market == o.Market && p.ReducingLeft.Sign() > 0 {
 			live = append(live, claimOf(p))
 		}
@@ -81,12 +81,13 @@ func (d *Decision) leadsOut(bot string) bool {
 // rivals yields the live permits that an order shares with what there is to close. An
 // operator who gets a bot out of a halt shares with other operators only: orders of the
 // bot, which may be what the halt is about, must not block the way out.
-func (d *Decision) rivals(bot string) iter.Seq[*risk.Permit] {
+func (d *Decision) rivals(bot, market string) iter.Seq[*risk.Permit] {
+	all := d.live(d.s.claimsIn(bot, market))
 	if !d.leadsOut(bot) {
-		return d.livePermits(bot)
+		return all
 	}
 	return func(yield func(*risk.Permit) bool) {
-		for p := range d.livePermits(bot) {
+		for p := range all {
 			if p.WayOut && !yield(p) {
 				return
 			}
@@ -98,7 +99,7 @@ func (d *Decision) rivals(bot string) iter.Seq[*risk.Permit] {
 // holding.
 func (d *Decision) pendingReduction(o domain.Order) domain.Decimal {
 	var live []payoff.Order
-	for p := range d.rivals(o.Bot) {
+	for p := range d.rivals(o.Bot, o.Market) {
 		if p.Instrument == o.Instrument && p.Side == o.Side {
 			live = append(live, claimOf(p))
 		}
@@ -116,7 +117,7 @@ func (d *Decision) covered(o domain.Order) domain.Decimal {
 	}
 	of := d.s.coverage(o.Bot, o.Instrument, d.counts)
 	var promised []payoff.Order
-	for p := range d.rivals(o.Bot) {
+	for p := range d.rivals(o.Bot, o.Market) {
 		if p.Instrument == o.Instrument && p.Side == domain.Sell {
 			covered, known := of[p.ID]
 			if !known { // an earlier leg
@@ -134,7 +135,7 @@ func (d *Decision) covered(o domain.Order) domain.Decimal {
 func (s *State) coverage(bot string, i domain.Instrument, live func(*risk.Permit) bool) map[string]domain.Decimal {
 	held, of := s.quantityOf(bot, i), map[string]domain.Decimal{}
 	var promised []payoff.Order
-	for _, id := range s.claimants(bot, func(p *risk.Permit) bool { return p.Instrument == i && p.Side == domain.Sell && live(p) }) {
+	for _, id := range s.claimants(bot, i.Market, func(p *risk.Permit) bool { return p.Instrument == i && p.Side == domain.Sell && live(p) }) {
 		p := s.Permits[id]
 		of[id] = p.Left.Min(held.Sub(payoff.Taken(promised, p.Joined(), all)).Max(domain.Zero))
 		promised = append(promised, payoff.Order{Quantity: of[id], Group: p.Joined()})
@@ -151,9 +152,14 @@ func (s *State) Reserving(bot string, now time.Time) iter.Seq2[*risk.Permit, dom
 // reserves "only for shares not held, or promised to another live sell": shares that were
 // promised to one which is released, or has expired, cover the next one.
 func (s *State) reserving(bot string, live func(*risk.Permit) bool) iter.Seq2[*risk.Permit, domain.Decimal] {
+	return s.reservingOf(bot, s.permitsOf(bot), live)
+}
+
+// reservingOf is reserving for some of the bot's permits.
+func (s *State) reservingOf(bot string, permits map[string]*risk.Permit, live func(*risk.Permit) bool) iter.Seq2[*risk.Permit, domain.Decimal] {
 	return func(yield func(*risk.Permit, domain.Decimal) bool) {
 		covered := map[domain.Instrument]map[string]domain.Decimal{}
-		for id, p := range s.permitsOf(bot) {
+		for id, p := range permits {
 			if !live(p) {
 				continue
 			}
@@ -195,8 +201,8 @@ func (s *State) execution(e *domain.FillRecorded) risk.Execution {
 
 // claimants returns permits of a bot in the order in which they claim what there is: those
 // by which an operator gets it out of a halt before its own, and the oldest first.
-func (s *State) claimants(bot string, claims func(*risk.Permit) bool) []string {
-	ids := idsOf(s.permitsOf(bot), claims)
+func (s *State) claimants(bot, market string, claims func(*risk.Permit) bool) []string {
+	ids := idsOf(s.claimsIn(bot, market), claims)
 	slices.SortStableFunc(ids, func(a, b string) int {
 		switch first, second := s.Permits[a].WayOut, s.Permits[b].WayOut; {
 		case first == second:
@@ -222,12 +228,12 @@ func (s *State) reclaim(at domain.Stamp, bot string, in *Instrument) {
 	}
 	free := map[domain.Side]domain.Decimal{domain.Sell: held.Max(domain.Zero), domain.Buy: held.Neg().Max(domain.Zero)}
 	var live []payoff.Order
-	for _, id := range s.claimants(bot, func(p *risk.Permit) bool {
+	for _, id := range s.claimants(bot, in.Market, func(p *risk.Permit) bool {
 		return p.Instrument == in.Instrument && p.Live(at.Time)
 	}) {
 		p := s.Permits[id]
 		left := free[p.Side].Sub(payoff.Taken(live, p.Joined(), func(o *payoff.Order) bool { return o.Side == p.Side }))
-		p.Claim(left.Max(domain.Zero), s.KindOf(in.Market))
+		s.claimed(p, func() { p.Claim(left.Max(domain.Zero), s.KindOf(in.Market)) })
 		live = append(live, claimOf(p))
 	}
 }
@@ -300,6 +306,7 @@ func (s *State) shrink(orders []domain.ShrunkOrder) {
 		if p == nil {
 			continue
 		}
+		s.changedPermit(p)
 		if p.Shrink(o.Left, s.KindOf(p.Market)); p.Left.IsZero() {
 			s.dropPermit(o.Permit)
 		}
@@ -313,19 +320,16 @@ func (s *State) reclaimMarket(at domain.Stamp, market string) {
 	if m == nil {
 		return
 	}
-	bots := map[string]bool{}
-	for _, p := range s.Permits {
-		if p.Market == market {
-			bots[p.Bot] = true
+	s.countChanged()
+	for bot, x := range s.permits.byBot {
+		if x.markets[market] != nil {
+			s.reclaimTogether(at, bot, market, m)
 		}
-	}
-	for bot := range bots {
-		s.reclaimTogether(at, bot, market, m)
 	}
 }
 
 func (s *State) reclaimTogether(at domain.Stamp, bot, market string, m *Market) {
-	ids := s.claimants(bot, func(p *risk.Permit) bool {
+	ids := s.claimants(bot, market, func(p *risk.Permit) bool {
 		return p.Market == market && p.Live(at.Time) && m.has(p.Outcome)
 	})
 	if len(ids) == 0 {
@@ -348,7 +352,7 @@ func (s *State) reclaimTogether(at domain.Stamp, bot, market string, m *Market) 
 			covered = p.Left.Min(h.Of(p.Outcome).Sub(taken).Max(domain.Zero))
 			promised = append(promised, payoff.Order{Outcome: p.Outcome, Quantity: covered, Group: p.Joined()})
 		}
-		p.ClaimTogether(mine.Quantity, covered)
+		s.claimed(p, func() { p.ClaimTogether(mine.Quantity, covered) })
 		if mine.Quantity.Sign() > 0 {
 			live = append(live, mine)
 		}

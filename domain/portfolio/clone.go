@@ -28,8 +28,8 @@ func (s *State) Clone() *State {
 	c.Booked = maps.Clone(s.Booked)
 	c.Breakers = eachCopied(s.Breakers, nil)
 	c.effects = Effects{}
-	c.indexPermits()
 	c.indexMarkets()
+	c.derive()
 	return &c
 }
 
@@ -68,11 +68,12 @@ func (i *Instrument) own() {
 		copied.Tail, copied.Closings = slices.Clone(h.Tail), maps.Clone(h.Closings)
 		i.Holdings[n] = &copied
 	}
-	i.Paid = slices.Clone(i.Paid)
+	i.Paid, i.paidTo = slices.Clone(i.Paid), nil
 	for n, p := range i.Paid {
 		copied := *p
 		copied.Tail, copied.Closings = slices.Clone(p.Tail), maps.Clone(p.Closings)
 		i.Paid[n] = &copied
+		i.indexPaid(&copied)
 	}
 }
 

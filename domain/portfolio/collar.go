@@ -336,7 +336,7 @@ func (s *State) eachWaiting(do func(*Waiting, domain.MarkConfirmed)) {
 	if s.waiting == 0 {
 		return
 	}
-	for _, in := range s.Instruments {
+	for in := range s.derived.waiting {
 		if w := in.Waiting; w != nil {
 			do(w, domain.MarkConfirmed{Instrument: in.Instrument, Price: w.Price})
 		}
@@ -352,6 +352,7 @@ func (s *State) eachWaiting(do func(*Waiting, domain.MarkConfirmed)) {
 func (s *State) setWaiting(in *Instrument, w *Waiting) {
 	s.countWaiting(in.Waiting, w)
 	in.Waiting = w
+	mark(s.derived.waiting, in, w != nil)
 }
 
 // setWaitingAsset is the same for an asset. Its first mark is not confirmed by time.
@@ -449,7 +450,7 @@ type WaitingMark struct {
 func (s *State) WaitingMarks() []WaitingMark {
 	var all []WaitingMark
 	if s.waiting > 0 {
-		for _, in := range s.Instruments {
+		for in := range s.derived.waiting {
 			if in.Waiting != nil {
 				w := WaitingMark{Instrument: in.Instrument, Waiting: *in.Waiting}
 				if e := s.marketMark(in.Instrument); e != nil {

@@ -83,6 +83,7 @@ func (s *State) renameOrders(from, to domain.Instrument) {
 		if p.Instrument = to; p.PaperFill {
 			s.permits.addPaper(p)
 		}
+		s.changedPermit(p)
 	}
 	for _, a := range s.Arbitrages {
 		for n := range a.Legs {
@@ -95,7 +96,8 @@ func (s *State) renameOrders(from, to domain.Instrument) {
 
 // join moves a holding of one instrument into that of another.
 func (s *State) join(from *Instrument, h *Holding, to domain.Instrument) {
-	b, into := s.bot(h.Bot), s.instrument(to).hold(h.Bot)
+	b := s.bot(h.Bot)
+	into := s.hold(s.instrument(to), h.Bot)
 	s.post(ledger.Move(ledger.PositionOf(s.BaseAsset, h.Bot, to), ledger.PositionOf(s.BaseAsset, h.Bot, from.Instrument), h.Cost)...)
 	if into.IsFlat() && len(into.Tail) == 0 && into.OwnWord.IsZero() {
 		into.Holding = h.Holding
@@ -105,11 +107,12 @@ func (s *State) join(from *Instrument, h *Holding, to domain.Instrument) {
 	into.Value, into.Oversold = into.Value.Add(h.Value), into.Oversold || h.Oversold
 	s.moveProvisional(h.Bot, from.Instrument, to)
 	if h.counted {
-		b.Positions--
+		s.setPositions(b, b.Positions-1)
 	}
 	s.countPositions(b, into)
 	b.claims, h.weight = b.claims.Sub(h.weight), domain.Zero
 	s.weigh(s.instrument(to), into)
+	s.unhold(from, h.Bot)
 	from.drop(h.Bot)
 }
 

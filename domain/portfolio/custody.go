@@ -245,8 +245,13 @@ func (s *State) holdingsForShare() treasury.Holdings {
 		between = s.betweenHot()
 	}
 	return treasury.Holdings{
-		HotCash: s.Cash.Sub(s.Custody.Cold).Sub(s.Custody.Transit).Add(between), Deployed: s.Cost, Cold: s.Custody.Cold, Transit: s.Custody.Transit.Sub(between),
+		HotCash: s.hotCash().Add(between), Deployed: s.Cost, Cold: s.Custody.Cold, Transit: s.Custody.Transit.Sub(between),
 	}
+}
+
+// hotCash returns the base asset of hot:treasury and of all bots.
+func (s *State) hotCash() domain.Decimal {
+	return s.Cash.Sub(s.Custody.Cold).Sub(s.Custody.Transit)
 }
 
 // betweenHot returns the base asset on its way from one hot wallet to another.

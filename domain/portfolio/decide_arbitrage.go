@@ -130,12 +130,7 @@ func (d *Decision) readArbitrage(r ArbitrageRequest) (*arbitrage, error) {
 // checkArbitrageCount refuses more permits, or more open arbitrages, than the
 // portfolio can carry.
 func (d *Decision) checkArbitrageCount(a *arbitrage) error {
-	own := 0
-	for _, open := range d.s.Arbitrages {
-		if open.Bot == a.bot {
-			own++
-		}
-	}
+	own := len(d.s.derived.arbitrages[a.bot])
 	if own >= maxBotArbitrages || len(d.s.Arbitrages) >= maxArbitrages {
 		return domain.Errorf(domain.CodeRateLimited, "the bot has %d arbitrages with open legs, and all bots together %d; the limits are %d and %d: close what is open, and release permits of orders that no longer rest",
 			own, len(d.s.Arbitrages), maxBotArbitrages, maxArbitrages)
@@ -305,14 +300,15 @@ func (s *State) resting(a *risk.Arbitrage, now time.Time) []string {
 // still have an order or an open leg, the oldest first.
 func (s *State) overdue(now time.Time) []*risk.Arbitrage {
 	var all []*risk.Arbitrage
-	for _, a := range s.Arbitrages {
-		if a.TimedOut || now.Before(a.Deadline) || a.Complete() {
-			continue
+	s.derived.deadlines.until(now, 0, func(e expiring) {
+		a := s.Arbitrages[e.id]
+		if !e.runs(a) || a.Complete() || slices.Contains(all, a) {
+			return
 		}
 		if len(s.openLegs(a)) > 0 || len(s.resting(a, now)) > 0 {
 			all = append(all, a)
 		}
-	}
+	})
 	slices.SortFunc(all, func(a, b *risk.Arbitrage) int { return comparePermits(a.ID, b.ID) })
 	return all
 }

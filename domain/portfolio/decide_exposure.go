@@ -88,15 +88,38 @@ func (d *Decision) exposureIn(bot string, i domain.Instrument) domain.Decimal {
 	sum := domain.Zero
 	switch {
 	case markets:
-		sum = d.s.exposureTogether(bot, i.Market)
-		for _, in := range d.s.instrumentsOf(i.Market) {
-			sum = sum.Add(d.s.exposureOf(in, bot))
-		}
+		sum = d.s.exposureAt(bot, i.Market)
 	case d.s.Instruments[i] != nil:
 		sum = d.s.exposureOf(d.s.Instruments[i], bot)
 	}
-	for p := range d.livePermits(bot) {
-		if p.Instrument == i || markets && p.Market == i.Market {
+	return sum.Add(d.pendingWhere(bot, func(p *risk.Permit) bool {
+		return p.Instrument == i || markets && p.Market == i.Market
+	}, func(x *botPermits) domain.Decimal {
+		m := x.markets[i.Market]
+		switch {
+		case m == nil:
+			return domain.Zero
+		case markets:
+			return m.pending
+		case m.outcomes[i.Outcome] == nil:
+			return domain.Zero
+		}
+		return m.outcomes[i.Outcome].pending
+	}))
+}
+
+// pendingWhere returns what live permits of a bot may open where a test says: the sum of all
+// that are remembered, unless one of these is dead.
+func (d *Decision) pendingWhere(bot string, where func(*risk.Permit) bool, summed func(*botPermits) domain.Decimal) domain.Decimal {
+	permits, sum := d.s.permitsOf(bot), domain.Zero
+	if allLive(bot, d.dead()) {
+		if x := d.s.permits.byBot[bot]; x != nil {
+			sum = summed(x)
+		}
+		permits = nil // only the earlier legs are added
+	}
+	for p := range d.live(permits) {
+		if where(p) {
 			sum = sum.Add(d.s.pending(p))
 		}
 	}
@@ -128,50 +151,39 @@ func (s *State) exposureOf(in *Instrument, bot string) domain.Decimal {
 	}
 }
 
-// exposureHeld sums what holdings can still lose, of one bot or of all, in the markets
-// that are asked for.
-func (s *State) exposureHeld(bot string, in func(market string) bool) domain.Decimal {
-	sum := domain.Zero
-	for i, instrument := range s.Instruments {
-		if !in(i.Market) {
-			continue
-		}
-		for _, h := range instrument.Holdings {
-			if bot == "" || bot == h.Bot {
-				sum = sum.Add(s.exposureOf(instrument, h.Bot))
-			}
-		}
-	}
-	for name, m := range s.Markets {
-		for _, h := range m.Held {
-			if in(name) && (bot == "" || bot == h.Bot) {
-				sum = sum.Add(s.exposureTogether(h.Bot, name))
-			}
-		}
-	}
-	return sum
-}
-
 func (d *Decision) exposureOfBot(bot string) domain.Decimal {
 	sum := domain.Zero
 	if d.s.Bots[bot].Positions > 0 {
-		sum = d.s.exposureHeld(bot, func(string) bool { return true })
+		for market := range d.s.marketsOf(bot) {
+			sum = sum.Add(d.s.exposureAt(bot, market))
+		}
 	}
-	for p := range d.livePermits(bot) {
-		sum = sum.Add(d.s.pending(p))
-	}
-	return sum
+	return sum.Add(d.pendingWhere(bot, func(*risk.Permit) bool { return true }, func(x *botPermits) domain.Decimal { return x.pending }))
 }
 
+// exposureOfCategory returns the exposure of all bots in a category of markets, while a limit
+// asks for it.
 func (d *Decision) exposureOfCategory(category string) domain.Decimal {
-	return d.exposureOfAll(func(market string) bool { return d.s.categoryOf(market) == category })
+	sum := d.s.derived.exposed.category[category].Add(d.s.permits.pendingOf[category])
+	return d.correctedPending(sum, func(p *risk.Permit) bool { return d.s.categoryOf(p.Market) == category })
 }
 
-// exposureOfAll returns the exposure of all bots in the markets that are asked for.
-func (d *Decision) exposureOfAll(in func(market string) bool) domain.Decimal {
-	sum := d.s.exposureHeld("", in)
-	for p := range d.live(d.s.Permits) {
-		if in(p.Market) {
+// exposureOfMarket returns the exposure of all bots in a market, while a limit asks for it.
+func (d *Decision) exposureOfMarket(market string) domain.Decimal {
+	sum := d.s.derived.exposed.in[market].Add(d.s.permits.pendingIn[market])
+	return d.correctedPending(sum, func(p *risk.Permit) bool { return p.Market == market })
+}
+
+// correctedPending takes out of a sum of what permits may open what the dead ones may, and
+// adds what the earlier legs of the request may.
+func (d *Decision) correctedPending(sum domain.Decimal, where func(*risk.Permit) bool) domain.Decimal {
+	for _, p := range d.dead() {
+		if where(p) {
+			sum = sum.Sub(d.s.pending(p))
+		}
+	}
+	for _, p := range d.legs {
+		if where(p) {
 			sum = sum.Add(d.s.pending(p))
 		}
 	}
@@ -191,18 +203,47 @@ func (s *State) categoryOf(market string) string {
 func (d *Decision) openWith(bot string, with domain.Instrument) int {
 	open := map[domain.Instrument]bool{d.s.counted(with): true}
 	if d.s.Bots[bot].Positions > 0 {
-		for i, in := range d.s.Instruments {
-			if h := in.Holding(bot); h != nil && !h.IsFlat() && !d.s.isDust(bot, in) && !d.s.paidLate(in) {
-				open[d.s.counted(i)] = true
+		for in, h := range d.s.holdingsOf(bot) {
+			if !h.IsFlat() && !d.s.isDust(bot, in) && !d.s.paidLate(in) {
+				open[d.s.counted(in.Instrument)] = true
 			}
 		}
 	}
-	for p := range d.livePermits(bot) {
+	x := d.s.permits.byBot[bot]
+	summed := x != nil && allLive(bot, d.dead())
+	permits := d.s.permitsOf(bot)
+	if summed {
+		permits = nil
+	}
+	for p := range d.live(permits) {
 		if p.ReducingLeft.Less(p.Left) {
 			open[d.s.counted(p.Instrument)] = true
 		}
 	}
-	return len(open)
+	if !summed {
+		return len(open)
+	}
+	n := x.openOutcomes
+	if d.s.Policy.Second() {
+		n = x.openMarkets
+	}
+	for i := range open {
+		if !x.opensIn(i) {
+			n++
+		}
+	}
+	return n
+}
+
+// opensIn reports that a permit of the bot may open something in a market, or with an outcome
+// in that.
+func (x *botPermits) opensIn(i domain.Instrument) bool {
+	m := x.markets[i.Market]
+	if m == nil || i.Outcome == "" {
+		return m != nil && m.opening > 0
+	}
+	o := m.outcomes[i.Outcome]
+	return o != nil && o.opening > 0
 }
 
 // paidLate reports that an instrument, and under the second edition its market, is settled: what
@@ -323,7 +364,18 @@ func (d *Decision) inventory(o domain.Order) domain.Decimal {
 		reach[outcome] = r
 	}
 	rest(o.Instrument, o.Side, o.Quantity)
-	for p := range d.livePermits(o.Bot) {
+	permits := d.s.permitsOf(o.Bot)
+	if x := d.s.permits.byBot[o.Bot]; x != nil && allLive(o.Bot, d.dead()) {
+		permits = nil
+		if m := x.markets[o.Market]; m != nil {
+			for outcome, sum := range m.outcomes {
+				i := domain.Instrument{Market: o.Market, Outcome: outcome}
+				rest(i, domain.Buy, sum.buys)
+				rest(i, domain.Sell, sum.sells)
+			}
+		}
+	}
+	for p := range d.live(permits) {
 		if p.Market == o.Market {
 			rest(p.Instrument, p.Side, p.Left)
 		}

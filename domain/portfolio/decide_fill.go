@@ -219,7 +219,7 @@ func (d *Decision) haltedFill(e *domain.FillRecorded, permitted bool) bool {
 // halted reports that a bot is not allowed to trade now.
 func (s *State) halted(bot string) bool {
 	b := s.Bots[bot]
-	return s.Stop.Engaged || b == nil || b.Status != Running || len(s.haltedBy(bot)) > 0
+	return s.Stop.Engaged || b == nil || b.Status != Running || s.trippedFor(bot)
 }
 
 func appendFlag(flags []string, flag string) []string {

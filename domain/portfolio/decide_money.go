@@ -36,17 +36,25 @@ func (s *State) checkNewName(field, asset string) error {
 			names = append(names, a.Asset)
 		}
 	}
-	for account := range s.Book { // what is booked already can be corrected
-		if account.Asset == asset {
-			return nil
-		}
+	if slices.Contains(names, asset) {
+		return nil
 	}
 	for _, name := range names {
-		if name != asset && treasury.Readable(name) == treasury.Readable(asset) && !slices.Contains(names, asset) {
+		if treasury.Readable(name) == treasury.Readable(asset) && !s.booked(asset) {
 			return domain.Invalid(field, "reads like %s, which the portfolio has, and is another name: write it exactly so", name)
 		}
 	}
 	return nil
+}
+
+// booked reports that an account has some of an asset: what is booked can be corrected.
+func (s *State) booked(asset string) bool {
+	for account := range s.Book {
+		if account.Asset == asset {
+			return true
+		}
+	}
+	return false
 }
 
 // checkDecimals refuses an amount that no transaction of an asset can have moved: the ledger

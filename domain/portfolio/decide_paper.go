@@ -120,10 +120,14 @@ func (d *Decision) fillRestingOnPaper(marks []domain.Mark, only string) {
 
 // fillRestingAt fills the orders of one instrument. n counts the fills of the command.
 func (d *Decision) fillRestingAt(i domain.Instrument, price domain.Decimal, only string, n *int) {
-	for _, id := range idsOf(d.s.permits.paper[i], func(p *risk.Permit) bool {
+	of := d.s.permits.paper[i]
+	if only != "" {
+		of = d.s.permitsOf(only)
+	}
+	for _, id := range idsOf(of, func(p *risk.Permit) bool {
 		// No order has quantity or price 0, but a stream written by another
 		// program may hold one.
-		return p.Left.Sign() > 0 && p.LimitPrice.Sign() > 0 && reaches(p, price) && (only == "" || only == p.Bot)
+		return p.PaperFill && p.Instrument == i && p.Left.Sign() > 0 && p.LimitPrice.Sign() > 0 && reaches(p, price)
 	}) {
 		// An earlier fill may have tripped a breaker and revoked it.
 		if p := d.s.Permits[id]; p != nil && p.Live(d.now) && *n < maxPaperFills {

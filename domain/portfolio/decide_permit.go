@@ -251,12 +251,6 @@ func (d *Decision) run(c *orderCheck, kind domain.MarketKind) {
 	d.checkTreasury(c)
 }
 
-// livePermits returns the live permits of a bot, including those of the earlier
-// legs of the same request.
-func (d *Decision) livePermits(bot string) iter.Seq[*risk.Permit] {
-	return d.live(d.s.permitsOf(bot))
-}
-
 // live yields the live permits and those of the earlier legs, which all belong to
 // one bot.
 func (d *Decision) live(permits map[string]*risk.Permit) iter.Seq[*risk.Permit] {
@@ -408,10 +402,14 @@ func (d *Decision) checkMarks(c *orderCheck) {
 	if age == 0 {
 		return
 	}
-	for _, in := range d.s.SortedInstruments() {
-		if h := in.Holding(c.order.Bot); h == nil || h.IsFlat() || in.Payout != nil {
-			continue
+	var open []*Instrument
+	for in, h := range d.s.holdingsOf(c.order.Bot) {
+		if !h.IsFlat() && in.Payout == nil {
+			open = append(open, in)
 		}
+	}
+	slices.SortFunc(open, compareInstruments)
+	for _, in := range open {
 		if old, stale := d.s.Stale(in.Instrument, c.order.Bot, d.now); stale {
 			c.fail(domain.ReasonStaleMark, old.Round(time.Second).String(), age.String(), "the mark of %s is stale", in.Instrument)
 		}

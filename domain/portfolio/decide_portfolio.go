@@ -187,7 +187,7 @@ func (d *Decision) RegisterBot(e *domain.BotRegistered, capital domain.Decimal, 
 	if capital.Sign() > 0 {
 		d.emit(&domain.BotCapitalAllocated{Bot: e.Bot, Amount: capital})
 	}
-	if start && !d.s.Stop.Engaged && len(d.s.haltedBy(e.Bot)) == 0 {
+	if start && !d.s.Stop.Engaged && !d.s.trippedFor(e.Bot) {
 		d.emit(&domain.BotStarted{Bot: e.Bot})
 	}
 	return nil

@@ -203,10 +203,8 @@ func (d *Decision) checkMarket(e *domain.MarketRegistered) error {
 }
 
 func (d *Decision) tradedAsOutcome(market string) bool {
-	for i := range d.s.Instruments {
-		if i.Market == market {
-			return true
-		}
+	if len(d.s.instrumentsOf(market)) > 0 {
+		return true
 	}
 	for _, p := range d.s.Permits { // checked and reserved as one, too
 		if p.Market == market && p.Live(d.now) {

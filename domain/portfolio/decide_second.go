@@ -28,7 +28,7 @@ func (d *Decision) places() string {
 func (d *Decision) checkSecond(c *orderCheck, b *Bot) {
 	p := &d.s.Policy
 	if limit := p.MaxMarketUSD; !limit.IsZero() {
-		all := d.exposureOfAll(func(market string) bool { return market == c.order.Market }).Add(c.opens())
+		all := d.exposureOfMarket(c.order.Market).Add(c.opens())
 		if limit.Less(all) {
 			c.fail(domain.ReasonMaxMarket, all.String(), limit.String(), "the exposure of all bots in the market would be above max_market_usd")
 		}
@@ -70,13 +70,7 @@ func (d *Decision) checkTreasury(c *orderCheck) {
 	if !d.s.Policy.Second() || c.reserve.IsZero() || c.reducing() {
 		return
 	}
-	free := d.s.Treasury(domain.WalletHot)
-	for _, b := range d.s.Bots {
-		free = free.Add(b.Cash)
-		for _, reserved := range d.s.reserving(b.ID, d.counts) {
-			free = free.Sub(reserved)
-		}
-	}
+	free := d.s.hotCash().Sub(d.s.reservedByAll(d.dead(), d.counts))
 	for _, p := range d.legs {
 		free = free.Sub(p.Reserved)
 	}

@@ -1,6 +1,7 @@
 package portfolio
 
 import (
+	"maps"
 	"slices"
 
 	"pets/domain"
@@ -93,13 +94,13 @@ func (d *Decision) trip(r *risk.Rule, key risk.Key, subject risk.Subject) {
 
 // runningBots lists the bots that a stop would stop: all, or one.
 func (s *State) runningBots(only string) []string {
-	var ids []string
-	for _, id := range s.BotIDs() {
-		if s.Bots[id].Status == Running && (only == "" || only == id) {
-			ids = append(ids, id)
-		}
+	if only == "" {
+		return slices.Sorted(maps.Keys(s.derived.running))
 	}
-	return ids
+	if b := s.Bots[only]; b != nil && b.Status == Running {
+		return []string{only}
+	}
+	return nil
 }
 
 // PermitIDs lists the remembered permits in the order they were granted.
@@ -109,15 +110,17 @@ func (s *State) PermitIDs() []string {
 
 // unplacedPermits lists the live permits whose orders do not rest at a venue yet.
 func (s *State) unplacedPermits(only string, d *Decision) []string {
-	return s.permitIDs(func(p *risk.Permit) bool {
-		return !p.Working && p.Live(d.now) && (only == "" || only == p.Bot)
-	})
+	of := s.permits.unplaced
+	if only != "" {
+		of = s.permitsOf(only)
+	}
+	return idsOf(of, func(p *risk.Permit) bool { return !p.Working && p.Live(d.now) })
 }
 
 // Unplaced returns the permits that could still be placed at the time of the last
 // record, in the order they were granted.
 func (s *State) Unplaced() []string {
-	return s.permitIDs(func(p *risk.Permit) bool { return !p.Working && p.Live(s.Time) })
+	return idsOf(s.permits.unplaced, func(p *risk.Permit) bool { return p.Live(s.Time) })
 }
 
 func (s *State) permitIDs(keep func(*risk.Permit) bool) []string { return idsOf(s.Permits, keep) }

@@ -106,9 +106,15 @@ func (s *State) haltOfBot(b *Bot, tripped bool) Halt {
 
 // Leaves returns what is permitted to a bot now, or to an operator for it.
 func (s *State) Leaves(bot string, operator bool) Leave {
-	leave := LeaveAll
-	for _, h := range s.Halts(bot) {
-		leave = stricter(leave, h.For(operator))
+	leave, tripped := LeaveAll, s.trippedFor(bot)
+	if s.Stop.Engaged {
+		leave = stricter(leave, s.haltOfStop().For(operator))
+	}
+	if tripped { // each tripped breaker leaves the same
+		leave = stricter(leave, s.leavesTripped(operator))
+	}
+	if b := s.Bots[bot]; b != nil && b.Status != Running {
+		leave = stricter(leave, s.haltOfBot(b, tripped).For(operator))
 	}
 	return leave
 }
@@ -155,16 +161,6 @@ func (s *State) stopKind() string {
 	return ""
 }
 
-// anyTripped reports that a breaker is tripped.
-func (s *State) anyTripped() bool {
-	for _, b := range s.Breakers {
-		if b.Status == risk.Tripped {
-			return true
-		}
-	}
-	return false
-}
-
 // ToldToClose reports that a halted bot is told to close its positions now.
 func (s *State) ToldToClose(bot string) bool {
 	b, p := s.Bots[bot], &s.Policy
@@ -176,7 +172,7 @@ func (s *State) ToldToClose(bot string) bool {
 	case !s.closable(bot):
 		return false
 	}
-	return (s.Stop.Engaged || b.Halted || len(s.haltedBy(bot)) > 0) && s.Leaves(bot, false) == LeaveReduce
+	return (s.Stop.Engaged || b.Halted || s.trippedFor(bot)) && s.Leaves(bot, false) == LeaveReduce
 }
 
 // closable reports that a bot holds something that an order would reduce: no dust, nothing
@@ -184,9 +180,8 @@ func (s *State) ToldToClose(bot string) bool {
 // is sold without opening the other. Nor does one reduce what only its own word says. Who is told to close must not
 // be refused.
 func (s *State) closable(bot string) bool {
-	for _, in := range s.Instruments {
-		h := in.Holding(bot)
-		if h == nil || h.IsFlat() || in.Payout != nil || s.isDust(bot, in) {
+	for in, h := range s.holdingsOf(bot) {
+		if h.IsFlat() || in.Payout != nil || s.isDust(bot, in) {
 			continue
 		}
 		m := s.together(in.Instrument)
@@ -229,9 +224,11 @@ func (s *State) toCancel(only string, d *Decision) []string {
 	if !s.Policy.Second() {
 		return nil
 	}
-	return s.permitIDs(func(p *risk.Permit) bool {
-		return p.Working && p.Live(d.now) && opens(p) && (only == "" || only == p.Bot)
-	})
+	of := s.permits.resting
+	if only != "" {
+		of = s.permitsOf(only)
+	}
+	return idsOf(of, func(p *risk.Permit) bool { return p.Working && p.Live(d.now) && opens(p) })
 }
 
 // opens reports whether some of what is left of an order opens. A stop-loss or another

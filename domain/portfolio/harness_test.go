@@ -615,6 +615,10 @@ func (h *harness) check() {
 	require.Empty(h.t, h.s.Book.TrialBalance(), "the sum over all accounts is zero after every event")
 	h.checkCaches()
 	h.checkClaims()
+	checkDerived(h.t, h.s)
+	for _, ahead := range []time.Duration{0, 20 * time.Second, time.Hour} {
+		checkDead(h.t, h.s, h.now.Add(ahead), Standstill{})
+	}
 	for _, id := range h.s.BotIDs() {
 		h.checkTrades(h.s.Bots[id])
 	}

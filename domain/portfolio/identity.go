@@ -76,7 +76,7 @@ func (s *State) reportedTwice(e *domain.FillRecorded) bool {
 	if e.Venue == "" {
 		return false
 	}
-	for bot := range s.Bots {
+	for _, bot := range s.Past.Reporters(e.FillID) {
 		id := e.FillID
 		id.Bot = bot
 		ref, _, ok := s.fill(id, e.Market)

@@ -31,6 +31,9 @@ type Instrument struct {
 	Paid []*Paid `json:"paid,omitempty"`
 	// Holdings are sorted by bot; none is empty.
 	Holdings []*Holding `json:"holdings,omitempty"`
+
+	// paidTo is an index of Paid, by bot. It is no part of a snapshot.
+	paidTo map[string][]*Paid
 }
 
 // Holding is one bot's position in an instrument.
@@ -85,12 +88,14 @@ func (i *Instrument) search(bot string) (int, bool) {
 	return slices.BinarySearchFunc(i.Holdings, bot, func(h *Holding, id string) int { return strings.Compare(h.Bot, id) })
 }
 
-func (i *Instrument) hold(bot string) *Holding {
-	n, ok := i.search(bot)
+// hold returns the holding of a bot, and creates it.
+func (s *State) hold(in *Instrument, bot string) *Holding {
+	n, ok := in.search(bot)
 	if !ok {
-		i.Holdings = slices.Insert(i.Holdings, n, &Holding{Bot: bot})
+		in.Holdings = slices.Insert(in.Holdings, n, &Holding{Bot: bot})
+		s.noteHolding(in, bot)
 	}
-	return i.Holdings[n]
+	return in.Holdings[n]
 }
 
 func (i *Instrument) drop(bot string) {

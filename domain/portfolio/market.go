@@ -254,59 +254,6 @@ func (s markStack) complement() markStack {
 	return marks
 }
 
-// revalueMarket values what bots hold in an exclusive market together. only limits
-// it to one bot.
-func (s *State) revalueMarket(market string, only string) {
-	m := s.exclusive(market)
-	if m == nil {
-		return
-	}
-	if only != "" {
-		s.revalueHeld(m, market, only)
-	} else {
-		for _, bot := range s.holdersOf(m, market) {
-			s.revalueHeld(m, market, bot)
-		}
-	}
-	s.bound(s.Value)
-}
-
-// holdersOf lists the bots that hold something of a market, or did at its last
-// valuation, in the order of their ids.
-func (s *State) holdersOf(m *Market, market string) []string {
-	bots := make([]string, 0, len(m.Held))
-	for _, h := range m.Held {
-		bots = append(bots, h.Bot)
-	}
-	for _, in := range s.instrumentsOf(market) {
-		for _, h := range in.Holdings {
-			bots = append(bots, h.Bot)
-		}
-	}
-	slices.Sort(bots)
-	return slices.Compact(bots)
-}
-
-func (s *State) revalueHeld(m *Market, market, bot string) {
-	holds, value := s.heldWorth(m, market, bot)
-	n, ok := slices.BinarySearchFunc(m.Held, bot, func(h Held, id string) int { return strings.Compare(h.Bot, id) })
-	before := domain.Zero
-	if ok {
-		before = m.Held[n].Value
-	}
-	switch {
-	case !holds && ok:
-		m.Held = slices.Delete(m.Held, n, n+1)
-	case !holds:
-		return
-	case ok:
-		m.Held[n].Value = value
-	default:
-		m.Held = slices.Insert(m.Held, n, Held{Bot: bot, Value: value})
-	}
-	s.revalued(s.bot(bot), value.Sub(before))
-}
-
 // heldWorth returns whether a bot holds something of an exclusive market, and what it
 // is worth.
 func (s *State) heldWorth(m *Market, market, bot string) (holds bool, value domain.Decimal) {
@@ -415,7 +362,7 @@ func (s *State) Figures(bot, market string) (f MarketFigures, ok bool) {
 	}
 	p := h.Payoff()
 	f = MarketFigures{Market: market, PayoffMin: p.Min, PayoffMax: p.Max, Cost: s.costIn(market, bot)}
-	if n, ok := slices.BinarySearchFunc(m.Held, bot, func(h Held, id string) int { return strings.Compare(h.Bot, id) }); ok {
+	if n, ok := m.heldBy(bot); ok {
 		f.Value = m.Held[n].Value
 	}
 	if s.decided(market) { // what came late is paid out: it is worth that, whatever is said
@@ -459,7 +406,6 @@ func (s *State) completeSets(market, bot string) domain.Decimal {
 // the permits that are live at the given time and open, so a bot that holds nothing may
 // stand here.
 func (s *State) MarketHoldings(only string, now time.Time) []MarketHolding {
-	type place struct{ market, bot string }
 	opening := map[place]domain.Decimal{}
 	for _, p := range s.Permits {
 		if (only == "" || only == p.Bot) && p.Live(now) && s.together(p.Instrument) != nil {
@@ -509,7 +455,9 @@ func (s *State) costIn(market, bot string) domain.Decimal {
 func (s *State) register(at domain.Stamp, e *domain.MarketRegistered) {
 	m := &Market{Kind: e.Kind, Outcomes: e.Outcomes, Category: e.Category, Tokens: e.Tokens, Condition: e.Condition, Checked: e.Checked, Exclusive: e.Exclusive}
 	old := s.Markets[e.Market]
+	before := s.categoryOf(e.Market)
 	s.Markets[e.Market] = m
+	s.recategorise(e.Market, before, e.Category)
 	for _, in := range s.instrumentsOf(e.Market) { // the kind may be another
 		for _, h := range in.Holdings {
 			s.weigh(in, h)
@@ -520,6 +468,18 @@ func (s *State) register(at domain.Stamp, e *domain.MarketRegistered) {
 		m.Held = old.Held
 	case m.Exclusive:
 		s.beginTogether(at, e.Market, m)
+	}
+	s.registered(e.Market)
+}
+
+// registered brings what follows from the state up to date with a registration.
+func (s *State) registered(market string) {
+	s.changedMarket(market)
+	for _, in := range s.instrumentsOf(market) {
+		for _, h := range in.Holdings {
+			s.expose(market, h.Bot)
+			s.holdingChanged(h.Bot)
+		}
 	}
 }
 
@@ -550,10 +510,9 @@ func (s *State) beginTogether(at domain.Stamp, market string, m *Market) {
 			h.Value = s.worthOf(in, h)
 		}
 	}
-	for bot := range s.permits.byBot { // each bot's permits are its own
-		s.reclaimTogether(at, bot, market, m)
-	}
+	s.reclaimMarket(at, market)
 	s.effects.Moved, s.effects.Performed = s.effects.Moved[:0], false
+	s.derived.applied++ // nobody is in that list any more
 	s.flow(all)
 }
 

@@ -129,8 +129,9 @@ func (s *State) settleMark(in *Instrument, bot string, revision uint64) {
 func (s *State) pullMark(in *Instrument, bot string, revision uint64) {
 	in.pullMark(bot, revision)
 	if other := s.markedAt(in.Instrument); other != nil {
+		was := other.priced()
 		other.pullMark(bot, revision)
-		s.revalue(other)
+		s.revalueAfter(other, bot, was)
 	}
 }
 

@@ -15,13 +15,26 @@ type Paid struct {
 	ledger.Holding
 }
 
-// leave takes a flat holding out of what is held. What a settlement paid for it is
-// remembered.
-func (i *Instrument) leave(h *Holding) {
+// leave notes that a flat holding is no more; the caller takes it out of the list. What a
+// settlement paid for it is remembered.
+func (s *State) leave(in *Instrument, h *Holding) {
 	if len(h.Tail) > 0 {
-		i.Paid = append(i.Paid, &Paid{Bot: h.Bot, Holding: h.Holding})
+		in.remember(&Paid{Bot: h.Bot, Holding: h.Holding})
 	}
-	i.drop(h.Bot)
+	s.unhold(in, h.Bot)
+}
+
+func (i *Instrument) remember(p *Paid) {
+	i.Paid = append(i.Paid, p)
+	i.indexPaid(p)
+}
+
+// indexPaid has a settled position found by its bot.
+func (i *Instrument) indexPaid(p *Paid) {
+	if i.paidTo == nil {
+		i.paidTo = map[string][]*Paid{}
+	}
+	i.paidTo[p.Bot] = append(i.paidTo[p.Bot], p)
 }
 
 // closedIn returns the holding of a bot that remembers the facts of a trade that was
@@ -30,8 +43,8 @@ func (i *Instrument) closedIn(bot, trade string) *ledger.Holding {
 	if h := i.Holding(bot); h != nil {
 		return &h.Holding
 	}
-	for _, p := range slices.Backward(i.Paid) {
-		if p.Bot == bot && slices.ContainsFunc(p.Tail, func(f ledger.Fact) bool { return f.In == trade || f.Opened == trade }) {
+	for _, p := range slices.Backward(i.paidTo[bot]) {
+		if slices.ContainsFunc(p.Tail, func(f ledger.Fact) bool { return f.In == trade || f.Opened == trade }) {
 			return &p.Holding
 		}
 	}

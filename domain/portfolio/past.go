@@ -20,10 +20,12 @@ type Past struct {
 	more  map[FillKey]FillRef
 	// several counts the facts in more by their id.
 	several map[domain.FillID]int
+	// reported finds who reported a fill of a named venue, also one that is provisional.
+	reported reportedFills
 }
 
 func newPast() *Past {
-	return &Past{first: map[domain.FillID]FillRef{}, more: map[FillKey]FillRef{}, several: map[domain.FillID]int{}}
+	return &Past{first: map[domain.FillID]FillRef{}, more: map[FillKey]FillRef{}, several: map[domain.FillID]int{}, reported: reportedFills{map[uint64]string{}, map[uint64][]string{}}}
 }
 
 // Len returns how many facts there are.
@@ -44,6 +46,10 @@ func (p *Past) Find(id domain.FillID, market string) (FillRef, bool) {
 // Several reports that there are facts of an id in several markets.
 func (p *Past) Several(id domain.FillID) bool { return p.several[id] > 0 }
 
+// Reporters returns the bots that may have reported a fill of a named venue: the facts
+// themselves say which of them did.
+func (p *Past) Reporters(id domain.FillID) []string { return p.reported.bots(id) }
+
 // All returns every fact, in no order.
 func (p *Past) All() iter.Seq2[domain.FillID, FillRef] {
 	return func(yield func(domain.FillID, FillRef) bool) {
@@ -63,6 +69,7 @@ func (p *Past) All() iter.Seq2[domain.FillID, FillRef] {
 // keep adds a fact. The later of two of one identity counts, but a void of a fill that had
 // not arrived says nothing about one that had.
 func (p *Past) keep(id domain.FillID, ref FillRef) {
+	p.reported.note(id)
 	first, ok := p.first[id]
 	key := FillKey{FillID: id, Market: ref.Market}
 	switch {
@@ -80,7 +87,7 @@ func (p *Past) keep(id domain.FillID, ref FillRef) {
 }
 
 func (p *Past) clone() *Past {
-	return &Past{first: maps.Clone(p.first), more: maps.Clone(p.more), several: maps.Clone(p.several)}
+	return &Past{first: maps.Clone(p.first), more: maps.Clone(p.more), several: maps.Clone(p.several), reported: p.reported.clone()}
 }
 
 // of reports that a fact is one of a market, as far as both are known.
@@ -141,7 +148,12 @@ func (s *State) awaitFill(id domain.FillID, ref FillRef, i domain.Instrument) {
 	if s.Policy.Second() {
 		ref.Market = s.marketName(i.Market)
 	}
-	s.Provisional[id] = append(s.without(id, s.provisional(id, ref.Market)), &ProvisionalFill{FillRef: ref, In: i})
+	s.Past.reported.note(id)
+	if known := s.provisional(id, ref.Market); known != nil {
+		s.forgetProvisional(id, known)
+	}
+	s.Provisional[id] = append(s.without(id, nil), &ProvisionalFill{FillRef: ref, In: i})
+	s.derived.voidable[place{i.Market, id.Bot}]++
 }
 
 // without returns the provisional fills of an id but one, in a slice of its own: a copy of
@@ -156,11 +168,19 @@ func (s *State) without(id domain.FillID, one *ProvisionalFill) []*ProvisionalFi
 	return rest
 }
 
-// endProvisional makes a provisional fill final, and returns its instrument.
-func (s *State) endProvisional(id domain.FillID, p *ProvisionalFill, status FillStatus) *Instrument {
+func (s *State) forgetProvisional(id domain.FillID, p *ProvisionalFill) {
 	if s.Provisional[id] = s.without(id, p); len(s.Provisional[id]) == 0 {
 		delete(s.Provisional, id)
 	}
+	at := place{p.In.Market, id.Bot}
+	if s.derived.voidable[at]--; s.derived.voidable[at] == 0 {
+		delete(s.derived.voidable, at)
+	}
+}
+
+// endProvisional makes a provisional fill final, and returns its instrument.
+func (s *State) endProvisional(id domain.FillID, p *ProvisionalFill, status FillStatus) *Instrument {
+	s.forgetProvisional(id, p)
 	in := s.instrument(p.In)
 	ref := p.FillRef
 	ref.Status = status
@@ -176,9 +196,65 @@ func (s *State) moveProvisional(bot string, from, to domain.Instrument) {
 		}
 		for n, p := range fills {
 			if p.In == from {
-				s.Provisional[id] = slices.Clone(s.Provisional[id])
-				s.Provisional[id][n] = &ProvisionalFill{FillRef: p.FillRef, In: to}
+				moved := slices.Clone(s.Provisional[id])
+				moved[n] = &ProvisionalFill{FillRef: p.FillRef, In: to}
+				s.forgetProvisional(id, p)
+				s.Provisional[id] = moved
+				s.derived.voidable[place{to.Market, bot}]++
 			}
 		}
 	}
+}
+
+// reportedFills finds the bots that reported a fill of a named venue. It has a number of 64
+// bits for each fill, which two may share: the fills themselves say which it is.
+type reportedFills struct {
+	first map[uint64]string
+	more  map[uint64][]string
+}
+
+func (r reportedFills) clone() reportedFills {
+	more := make(map[uint64][]string, len(r.more))
+	for n, bots := range r.more {
+		more[n] = slices.Clone(bots)
+	}
+	return reportedFills{maps.Clone(r.first), more}
+}
+
+func (r reportedFills) bots(id domain.FillID) []string {
+	n := numberOf(id)
+	first, known := r.first[n]
+	if !known {
+		return nil
+	}
+	return append([]string{first}, r.more[n]...)
+}
+
+func (r reportedFills) note(id domain.FillID) {
+	if id.Venue == "" {
+		return
+	}
+	n := numberOf(id)
+	switch first, known := r.first[n]; {
+	case !known:
+		r.first[n] = id.Bot
+	case first != id.Bot && !slices.Contains(r.more[n], id.Bot):
+		r.more[n] = append(r.more[n], id.Bot)
+	}
+}
+
+// numberOf returns the number of a fill, whichever bot reports it (FNV-1a).
+func numberOf(id domain.FillID) uint64 {
+	n := uint64(14695981039346656037)
+	add := func(b byte) { n = (n ^ uint64(b)) * 1099511628211 }
+	for _, text := range []string{id.Venue, id.TradeID} {
+		for i := range len(text) {
+			add(text[i])
+		}
+		add(0)
+	}
+	for leg := uint64(id.Leg); leg > 0; leg >>= 8 { //nolint:gosec // only told apart
+		add(byte(leg))
+	}
+	return n
 }

@@ -12,10 +12,39 @@ import (
 // scanning all permits: every request needs both. It is derived from
 // State.Permits and is not part of a snapshot.
 type permitIndex struct {
-	byBot map[string]map[string]*risk.Permit
+	byBot map[string]*botPermits
 	// paper holds the permits that the engine fills, by instrument.
 	paper  map[domain.Instrument]map[string]*risk.Permit
 	expiry expiryHeap
+	// unplaced are the permits whose orders do not rest at a venue yet, resting those whose
+	// orders rest, and open.
+	unplaced, resting map[string]*risk.Permit
+	// reserved is what all permits reserve; pendingIn and pendingOf are what they may open
+	// by market and by category.
+	reserved             domain.Decimal
+	pendingIn, pendingOf map[string]domain.Decimal
+	// counted is what the sums have of each permit, changed what they lack, and outdated
+	// whose uncovered sales are to be summed again (permit_sums.go).
+	counted  map[string]*countedPermit
+	changed  []string
+	outdated []*botPermits
+}
+
+func newPermitIndex() permitIndex {
+	return permitIndex{
+		byBot: map[string]*botPermits{}, unplaced: map[string]*risk.Permit{}, resting: map[string]*risk.Permit{},
+		pendingIn: map[string]domain.Decimal{}, pendingOf: map[string]domain.Decimal{}, counted: map[string]*countedPermit{},
+	}
+}
+
+// of returns the permits of a bot, and creates them.
+func (x *permitIndex) of(bot string) *botPermits {
+	b := x.byBot[bot]
+	if b == nil {
+		b = &botPermits{bot: bot, all: map[string]*risk.Permit{}, markets: map[string]*marketPermits{}}
+		x.byBot[bot] = b
+	}
+	return b
 }
 
 // expiring is the time at which a permit was to expire. The entry is outdated if
@@ -49,15 +78,8 @@ func (h *expiryHeap) Pop() any {
 
 func (s *State) addPermit(p *risk.Permit) {
 	s.Permits[p.ID] = p
-	own := s.permits.byBot[p.Bot]
-	if own == nil {
-		if s.permits.byBot == nil {
-			s.permits.byBot = map[string]map[string]*risk.Permit{}
-		}
-		own = map[string]*risk.Permit{}
-		s.permits.byBot[p.Bot] = own
-	}
-	own[p.ID] = p
+	s.permits.of(p.Bot).all[p.ID] = p
+	s.changedPermit(p)
 	if p.PaperFill {
 		s.permits.addPaper(p)
 	}
@@ -103,11 +125,8 @@ func (s *State) dropPermit(id string) {
 func (s *State) forgetPermit(p *risk.Permit) {
 	id := p.ID
 	delete(s.Permits, id)
-	if own := s.permits.byBot[p.Bot]; len(own) > 1 {
-		delete(own, id)
-	} else {
-		delete(s.permits.byBot, p.Bot)
-	}
+	delete(s.permits.of(p.Bot).all, id)
+	s.changedPermit(p)
 	if p.PaperFill {
 		s.permits.dropPaper(p)
 	}
@@ -131,20 +150,27 @@ func (s *State) keepOrders(e *domain.ClockJumped) {
 	for _, id := range e.OrdersKept {
 		if p := s.Permits[id]; p != nil {
 			p.Keep(e.Moved)
+			s.changedPermit(p)
 			s.expires(p)
 		}
 	}
 }
 
 // permitsOf returns the remembered permits of a bot, including expired ones.
-func (s *State) permitsOf(bot string) map[string]*risk.Permit { return s.permits.byBot[bot] }
+func (s *State) permitsOf(bot string) map[string]*risk.Permit {
+	if x := s.permits.byBot[bot]; x != nil {
+		return x.all
+	}
+	return nil
+}
 
 // indexPermits rebuilds the index of a restored state.
 func (s *State) indexPermits() {
-	s.permits = permitIndex{}
+	s.permits = newPermitIndex()
 	for _, p := range s.Permits {
 		s.addPermit(p)
 	}
+	s.sumPermits()
 }
 
 // permitOf returns the permit that a record grants.
@@ -166,9 +192,14 @@ func (s *State) applyLeg(p *risk.Permit) {
 // freeCash returns a bot's cash less what its live permits reserve and what its
 // open shorts may still cost. Proceeds of a short sale are not free.
 func (s *State) freeCash(b *Bot, now time.Time) domain.Decimal {
-	free := b.Cash
-	for p, reserved := range s.Reserving(b.ID, now) {
-		free = free.Sub(reserved).Add(p.Relief(s.relief(p.Bot, p.Instrument, p.ReducingLeft)))
+	live := func(p *risk.Permit) bool { return p.Live(now) }
+	free := b.Cash.Sub(s.reservedBy(b.ID, s.expired(now), live))
+	if x := s.permits.byBot[b.ID]; x != nil {
+		for _, p := range x.relieved {
+			if live(p) {
+				free = free.Add(p.Relief(s.relief(p.Bot, p.Instrument, p.ReducingLeft)))
+			}
+		}
 	}
 	return free.Sub(s.shortCover(b.ID))
 }
@@ -179,10 +210,7 @@ func (d *Decision) reserved(b *Bot) domain.Decimal {
 	for _, p := range d.legs {
 		sum = sum.Add(p.Reserved)
 	}
-	for _, reserved := range d.s.reserving(b.ID, d.counts) {
-		sum = sum.Add(reserved)
-	}
-	return sum
+	return sum.Add(d.s.reservedBy(b.ID, d.dead(), d.counts))
 }
 
 // shortCover returns the cover of all open shorts of a bot.
@@ -191,10 +219,8 @@ func (s *State) shortCover(bot string) domain.Decimal {
 	if s.Bots[bot].Positions == 0 {
 		return sum
 	}
-	for i, in := range s.Instruments {
-		if h := in.Holding(bot); h != nil {
-			sum = sum.Add(risk.ShortCover(h.Quantity, h.Cost, h.Value, s.KindOf(i.Market)))
-		}
+	for in, h := range s.holdingsOf(bot) {
+		sum = sum.Add(risk.ShortCover(h.Quantity, h.Cost, h.Value, s.KindOf(in.Market)))
 	}
 	return sum
 }

@@ -64,7 +64,7 @@ func (t *trial) takes(m domain.Mark) bool {
 	if t.markets[m.Market] {
 		return true
 	}
-	if t.fits(t.mostOf(market, m.Market)) {
+	if t.only == "" && t.fits(t.mostOf(market, m.Market)) { // of one bot it is as easy to see exactly
 		t.markets[m.Market] = true
 		return true
 	}
@@ -116,11 +116,15 @@ func larger(before, by, figure domain.Decimal) (after domain.Decimal, ok bool) {
 
 // movesOf returns what a mark changes of what is held of an instrument by itself.
 func (t *trial) movesOf(in *Instrument, price domain.Decimal) moves {
-	m := moves{}
-	for _, h := range in.Holdings {
-		if t.only == "" || t.only == h.Bot {
-			m[h.Bot] = t.s.bearable(h.Quantity.Mul(price)).Sub(h.Value)
+	m, of := moves{}, in.Holdings
+	if t.only != "" {
+		of = nil
+		if h := in.Holding(t.only); h != nil {
+			of = []*Holding{h}
 		}
+	}
+	for _, h := range of {
+		m[h.Bot] = t.s.bearable(h.Quantity.Mul(price)).Sub(h.Value)
 	}
 	return m
 }
@@ -155,11 +159,14 @@ func (t *trial) say(market *Market, i domain.Instrument, price domain.Decimal) {
 // movesOfMarket returns what the marks of an exclusive market so far change of what is held
 // there.
 func (t *trial) movesOfMarket(market *Market, name string) moves {
-	m := moves{}
-	for _, held := range market.Held {
-		if t.only != "" && t.only != held.Bot {
-			continue
+	m, of := moves{}, market.Held
+	if t.only != "" {
+		of = nil
+		if n, holds := market.heldBy(t.only); holds {
+			of = market.Held[n : n+1]
 		}
+	}
+	for _, held := range of {
 		h := t.s.held(market, name, held.Bot)
 		marks := t.s.prices(h.Outcomes, name, held.Bot)
 		for n, outcome := range h.Outcomes {
@@ -183,11 +190,10 @@ func (t *trial) takesAsset(m domain.Mark) bool {
 	if a.Marked {
 		price = a.Mark
 	}
-	for id, b := range t.s.Bots {
-		if balance := b.Other[m.Asset]; !balance.IsZero() {
-			owned = owned.Sub(balance)
-			changes[id] = t.s.bearable(balance.Mul(m.Price)).Sub(t.s.bearable(balance.Mul(price)))
-		}
+	for id := range t.s.derived.owing[m.Asset] {
+		balance := t.s.Bots[id].Other[m.Asset]
+		owned = owned.Sub(balance)
+		changes[id] = t.s.bearable(balance.Mul(m.Price)).Sub(t.s.bearable(balance.Mul(price)))
 	}
 	_, ok := larger(domain.Zero, owned.Mul(m.Price).Sub(owned.Mul(price)), owned.Mul(price))
 	changes[""] = owned.Mul(m.Price).Sub(owned.Mul(price))

@@ -48,25 +48,23 @@ func (s *State) applyRows(at domain.Stamp, rows []domain.Event) {
 		return
 	}
 	var all Effects
+	known := map[string]bool{}
 	for _, row := range rows {
 		s.Apply(at, row)
-		all.add(&s.effects)
+		all.add(&s.effects, known)
 	}
 	s.effects = all
 }
 
-// add adds the effects of a later row.
-func (e *Effects) add(row *Effects) {
+// add adds the effects of a later row. known are the bots that have moved so far.
+func (e *Effects) add(row *Effects, known map[string]bool) {
 	e.Postings = append(e.Postings, row.Postings...)
 	e.Flows = append(e.Flows, row.Flows...)
 	e.Closed = append(e.Closed, row.Closed...)
 	e.Performed = e.Performed || row.Performed
-	known := make(map[string]bool, len(e.Moved))
-	for _, bot := range e.Moved {
-		known[bot] = true
-	}
 	for _, bot := range row.Moved {
 		if !known[bot] {
+			known[bot] = true
 			e.Moved = append(e.Moved, bot)
 		}
 	}

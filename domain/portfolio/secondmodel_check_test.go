@@ -55,6 +55,9 @@ func (w *twins) prices(want modeltest.Num, got *domain.Decimal, format string, a
 // compare compares everything that both sides say.
 func (w *twins) compare() {
 	w.Helper()
+	now, _ := w.s.ClockAt(w.wall)
+	checkDerived(w, w.s)
+	checkDead(w, w.s, now, Standstill{})
 	w.m.At(w.wall)
 	if w.comparePortfolio(); w.over {
 		return

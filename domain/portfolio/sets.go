@@ -147,7 +147,7 @@ func (s *State) applySets(at domain.Stamp, e *domain.SetsChanged) {
 		if e.Action == domain.MergeSets {
 			fact.Side = domain.Sell
 		}
-		h := in.hold(e.Bot)
+		h := s.hold(in, e.Bot)
 		effect := h.Record(fact)
 		s.postBot(b, ledger.PositionOf(s.BaseAsset, b.ID, i), effect.Money)
 		h.Oversold = h.Quantity.Sign() < 0 && h.Oversold

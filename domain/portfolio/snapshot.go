@@ -100,9 +100,13 @@ func Restore(b []byte) (*State, error) {
 			h.counted = !h.IsFlat()
 			s.weigh(i, h)
 		}
+		for _, p := range i.Paid {
+			i.indexPaid(p)
+		}
 	}
 	for _, f := range in.Fills {
 		if f.Provisional != nil {
+			s.Past.reported.note(f.ID)
 			s.Provisional[f.ID] = append(s.Provisional[f.ID], &ProvisionalFill{FillRef: f.FillRef, In: *f.Provisional})
 		} else {
 			s.Past.keep(f.ID, f.FillRef)
@@ -115,8 +119,11 @@ func Restore(b []byte) (*State, error) {
 	for _, b := range s.Bots {
 		s.valueOther(b)
 	}
-	s.indexPermits()
 	s.indexMarkets()
+	s.derive()
+	for _, b := range s.Bots { // which of them have changed since warnings were last compared is not known
+		s.touch(b)
+	}
 	return s, nil
 }
 

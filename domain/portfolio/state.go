@@ -82,6 +82,7 @@ type State struct {
 	Past *Past `json:"-"`
 
 	permits permitIndex
+	derived derived
 	// byMarket is an index of Instruments, sorted by outcome, so that a restored state
 	// answers alike. It is no part of a snapshot.
 	byMarket map[string][]*Instrument
@@ -197,6 +198,9 @@ type Bot struct {
 
 	// claims are the weights of its holdings. They are no part of a snapshot.
 	claims domain.Decimal
+	// touched and moved say that it is in the lists of derived and of the effects.
+	touched bool
+	moved   uint64
 	// unbearable is what its other assets would be worth beyond what counts (reach.go).
 	unbearable domain.Decimal
 }
@@ -295,6 +299,7 @@ func New() *State {
 		Permits: map[string]*risk.Permit{}, Arbitrages: map[string]*risk.Arbitrage{}, Overrides: map[string]*Override{}, Instruments: map[domain.Instrument]*Instrument{},
 		Provisional: map[domain.FillID][]*ProvisionalFill{}, Past: newPast(),
 		Breakers: map[risk.Key]*risk.Breaker{}, Custody: newCustody(), byMarket: map[string][]*Instrument{},
+		permits: newPermitIndex(), derived: newDerived(),
 	}
 }
 

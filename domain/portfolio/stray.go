@@ -1,6 +1,7 @@
 package portfolio
 
 import (
+	"maps"
 	"slices"
 
 	"pets/domain"
@@ -43,7 +44,7 @@ func (d *Decision) strayed(event domain.Event) []string {
 	case !s.Policy.Second():
 		return nil
 	case bot == "":
-		return s.permitIDs(func(p *risk.Permit) bool { return p.Market == market && stray(p) && s.halted(p.Bot) })
+		return idsOf(s.permits.resting, func(p *risk.Permit) bool { return p.Market == market && stray(p) && s.halted(p.Bot) })
 	case !s.halted(bot):
 		return nil
 	}
@@ -78,16 +79,13 @@ func (d *Decision) nameStray(event domain.Event, before []string) {
 // byBot sorts live permits by their bots.
 func (s *State) byBot(permits []string) []domain.BotOrders {
 	var all []domain.BotOrders
-	for _, bot := range s.BotIDs() {
-		var own []string
-		for _, id := range permits {
-			if s.Permits[id].Bot == bot {
-				own = append(own, id)
-			}
-		}
-		if own != nil {
-			all = append(all, domain.BotOrders{Bot: bot, Permits: own})
-		}
+	own := map[string][]string{}
+	for _, id := range permits {
+		bot := s.Permits[id].Bot
+		own[bot] = append(own[bot], id)
+	}
+	for _, bot := range slices.Sorted(maps.Keys(own)) {
+		all = append(all, domain.BotOrders{Bot: bot, Permits: own[bot]})
 	}
 	return all
 }
