@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"runtime"
 	"strconv"
 	"strings"
 
@@ -169,6 +170,9 @@ type identity struct {
 func identify(portfolio string, requests []Request) []identity {
 	all := make([]identity, len(requests))
 	for i := range requests {
+		if i%fairShare == fairShare-1 {
+			runtime.Gosched() // a thousand commands must not keep a stop from a processor
+		}
 		r, id := &requests[i], &all[i]
 		if r.Command == nil || len(r.Key) > MaxKeyBytes {
 			continue

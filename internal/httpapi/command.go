@@ -129,6 +129,32 @@ func (q *request) takeBody() ([]byte, error) {
 	return body, nil
 }
 
+// takeParts lets a body be read while it arrives. read may fail at any place; the rest of the
+// body is then read and dropped, so that a body that is too long, or does not come to its end,
+// is refused for that, whatever else is wrong with it.
+func (q *request) takeParts(read func(body io.Reader) error) error {
+	body := &parted{in: strings.NewReader("{}"), slots: q.api.reading}
+	if q.r.ContentLength != 0 {
+		if err := checkContentType(q.r); err != nil {
+			return err
+		}
+		if err := q.bodyRoom(q.row.maxBody); err != nil {
+			return err
+		}
+		body.in = http.MaxBytesReader(q.w, q.r.Body, q.row.maxBody)
+	}
+	wrong := body.read(read)
+	if body.failed != nil {
+		return bodyError(body.failed, q.row.maxBody)
+	}
+	q.unhurried()
+	q.bodyBytes = body.bytes
+	if err := q.entitled(); err != nil {
+		return err
+	}
+	return wrong
+}
+
 // handle answers an admitted request. The body of a GET is read and discarded
 // under the deadline of a body; only then may the answer take its time.
 func (q *request) handle() error {
