@@ -160,7 +160,7 @@ func TestARefusedBatchHasNoEffect(t *testing.T) {
 		`,{"idempotency_key":7,"command":"record_fill","body":{}}]}`:       "commands.1000.idempotency_key",
 		`,{"idempotency_key":"é","command":"record_fill","body":{"a":1,}}`: "body",
 		`,` + item("record_fill", "{}") + `]}`:                             "commands",
-		`]}{}`: "body", `],"more":1}`: "more", `]`: "body", ``: "body",
+		`]}{}`:                                                             "body", `],"more":1}`: "more", `]`: "body", ``: "body",
 	} {
 		a := r.post("alpha", main+"/batch", good+end)
 		require.Equal(t, http.StatusBadRequest, a.status, "%s: %s", end, a.body)

@@ -217,6 +217,9 @@ func checkKey(field, text string) (string, error) {
 	if err != nil || len(text) != 36 {
 		return "", domain.Invalid(field, "must be a UUID such as 6f1c1b1e-8a51-4a3b-9d3c-1f0f4f0d2a11")
 	}
+	if !strings.ContainsAny(text, "ABCDEF") {
+		return text, nil // as it would be written
+	}
 	return id.String(), nil
 }
 
