@@ -260,3 +260,16 @@ func TestAStopWaitsForOneCommandOfTenThousand(t *testing.T) {
 	require.Equal(t, []string{"record_trade", "test", "engage_stop"}, names[499:502], "the stop comes right after the command at hand")
 	r.check()
 }
+
+// A writer does not yield for more callers while a stop waits.
+func TestAStopDoesNotWaitForMoreCallers(t *testing.T) {
+	put := func(q *queue, c Command) {
+		require.NoError(t, q.put(context.Background(), context.Background(), &job{requests: []Request{{Caller: olga, Key: "k", Command: c}}}))
+	}
+	w := &Writer{queue: newQueue()} // without its goroutine
+	require.Zero(t, w.gather(), "nothing waits")
+	put(w.queue, deposit("1"))
+	require.Equal(t, 1, w.gather(), "others may follow, and none did")
+	put(w.queue, manual())
+	require.Zero(t, w.gather())
+}

@@ -176,6 +176,13 @@ func (q *queue) waiting() int {
 	return q.length
 }
 
+// stopWaits reports whether a command waits that stops something.
+func (q *queue) stopWaits() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.lanes[stopLane].ring) > 0
+}
+
 // begin starts a group: every caller has its whole share again.
 func (q *queue) begin(now time.Duration) {
 	q.mu.Lock()

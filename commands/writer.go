@@ -355,17 +355,20 @@ func (w *Writer) serveLooks() {
 
 // gather yields. Callers that were just answered are about to send again: as long
 // as yielding brings more of them, it yields once more, and one durable write
-// serves all.
-func (w *Writer) gather() {
+// serves all. A stop does not wait for them: where much else wants the processor, a yield
+// may take long.
+func (w *Writer) gather() (yields int) {
 	before := 0
-	for range maxYields {
+	for yields < maxYields {
 		n := w.queue.waiting()
-		if n == before {
-			return
+		if n == before || w.queue.stopWaits() {
+			return yields
 		}
 		before = n
 		runtime.Gosched()
+		yields++
 	}
+	return yields
 }
 
 // take returns the next command of a group, or nil if the group is full. It

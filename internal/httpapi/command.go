@@ -120,13 +120,23 @@ func (q *request) takeBody() ([]byte, error) {
 	if err := q.bodyRoom(most); err != nil {
 		return nil, err
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(q.w, q.r.Body, most))
+	body, err := readAll(http.MaxBytesReader(q.w, q.r.Body, most), q.r.ContentLength, most)
 	if err != nil {
 		return nil, bodyError(err, most)
 	}
 	q.unhurried()
 	q.bodyBytes = len(body)
 	return body, nil
+}
+
+// readAll reads a body, in one piece of its length if that is stated and allowed.
+func readAll(body io.Reader, length, most int64) ([]byte, error) {
+	if length < 0 || length > most {
+		return io.ReadAll(body)
+	}
+	b := make([]byte, length)
+	_, err := io.ReadFull(body, b)
+	return b, err
 }
 
 // takeParts lets a body be read while it arrives. read may fail at any place; the rest of the
