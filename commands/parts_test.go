@@ -14,7 +14,6 @@ import (
 // inParts is a call of DoInParts that is under way.
 type inParts struct {
 	parts chan []Result // one by one
-	first []int         // the first request of each part
 	err   chan error
 }
 
