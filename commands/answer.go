@@ -388,7 +388,7 @@ func (w *Writer) answer(g *group) {
 		case s.job.brief && s.known == nil:
 			s.finish(Result{Answer: Answer{Revision: s.records[n-1].Revision, ClockBehind: domain.Duration(s.behind), events: s.events, stored: size(s.records)}})
 		default:
-			s.job.later = append(s.job.later, s)
+			s.later = true
 			s.finish(Result{})
 		}
 	}
@@ -396,18 +396,25 @@ func (w *Writer) answer(g *group) {
 
 // complete builds the answers of a call that the writer has left to it.
 func (w *Writer) complete(j *job) {
-	p := &pointed{w: w, events: map[uint64]domain.Event{}}
-	for i, s := range j.later {
+	(&pointed{w: w}).complete(j, 0, j.answered)
+}
+
+// complete builds some of the answers of a call.
+func (p *pointed) complete(j *job, from, to int) {
+	for i := from; i < to; i++ {
 		if i%fairShare == fairShare-1 {
 			runtime.Gosched() // many long answers must not keep the writer from a processor
 		}
-		result := &j.results[s.i]
-		if s.known != nil {
+		s, result := &j.steps[i], &j.results[i]
+		switch {
+		case !s.later:
+		case s.known != nil:
 			result.Answer, result.Err = p.recall(s)
-		} else {
+		default:
 			result.Answer, result.Err = p.build(s.records, s.events)
 			result.Answer.ClockBehind = domain.Duration(s.behind)
 		}
+		s.events, s.records, s.known = nil, nil, nil // the answer has what it needs of them
 	}
 }
 
@@ -428,6 +435,9 @@ func (p *pointed) at(revision uint64) (domain.Event, error) {
 	}
 	e, err := domain.Decode(first[0].Type, first[0].Data)
 	if err == nil {
+		if p.events == nil {
+			p.events = map[uint64]domain.Event{}
+		}
 		p.events[revision] = e
 	}
 	return e, err

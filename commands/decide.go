@@ -40,6 +40,9 @@ type step struct {
 	err     error               // refused
 	judged  bool                // decided against the state, so void if the group fails
 	records []eventstore.Record // of events, once they are durable
+	// later: its answer is built by its caller. finished: it has its result, or will have it
+	// from its caller.
+	later, finished bool
 	// sent: an attempt included it in an append, so the stream may hold our own records.
 	sent     bool
 	attempts int // that were overtaken

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"runtime"
 	"strconv"
 	"strings"
 
@@ -168,7 +169,11 @@ type identity struct {
 // refused before it is asked for.
 func identify(portfolio string, requests []Request) []identity {
 	all := make([]identity, len(requests))
+	var of spaces // of the caller of the request before: those of one call mostly have one
 	for i := range requests {
+		if i%fairShare == fairShare-1 {
+			runtime.Gosched() // a thousand commands must not keep a stop from a processor
+		}
 		r, id := &requests[i], &all[i]
 		if r.Command == nil || len(r.Key) > MaxKeyBytes {
 			continue
@@ -176,17 +181,47 @@ func identify(portfolio string, requests []Request) []identity {
 		if id.body, id.err = canonical(r); id.err != nil {
 			continue
 		}
-		scope := r.scope()
-		id.command, id.hash = commandID(scope, r.Key), requestHash(scope, portfolio, r, id.body)
-		if r.Import != nil {
-			continue
+		if !of.are(r) {
+			of = spacesOf(r)
 		}
-		for _, scope := range r.formerScopes() {
-			id.former = append(id.former, commandID(scope, r.Key))
+		id.command, id.hash = sha1ID(of.own, r.Key), requestHash(of.scope, portfolio, r, id.body)
+		id.former = make([]uuid.UUID, len(of.former))
+		for i, space := range of.former {
+			id.former[i] = sha1ID(space, r.Key)
 		}
 	}
 	return all
 }
+
+// spaces are where the ids of a caller's commands are made: of its scope, and of those of
+// earlier builds.
+type spaces struct {
+	caller domain.Caller
+	shared bool // the scope is not the caller's own
+	scope  string
+	own    uuid.UUID
+	former []uuid.UUID
+}
+
+func spacesOf(r *Request) spaces {
+	s := spaces{caller: r.Caller, shared: r.sharesScope(), scope: r.scope()}
+	s.own = sha1ID(namespace, s.scope)
+	if r.Import != nil {
+		return s // no earlier build made others
+	}
+	for _, scope := range r.formerScopes() {
+		s.former = append(s.former, sha1ID(namespace, scope))
+	}
+	return s
+}
+
+// are reports whether the spaces are those of a request.
+func (s *spaces) are(r *Request) bool {
+	return s.scope != "" && !s.shared && s.caller == r.Caller && !r.sharesScope()
+}
+
+// sharesScope reports whether the scope of the request's key is another than its caller's.
+func (r *Request) sharesScope() bool { return r.Import != nil || r.suggested() }
 
 // recorded finds a request among the accepted ones: under its own scope, or under those of
 // an earlier build. A command that an earlier build recorded under another role is found

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -110,4 +111,46 @@ func TestABodyThatIsNoJSON(t *testing.T) {
 	r := newRig(t).opened()
 	r.refused(domain.CodeInvalid, alice, ChangeLimits{Limits: json.RawMessage(`{"a":`), Reason: "x"})
 	r.check()
+}
+
+// What is worked out once for several commands of one caller is no other than for each alone.
+func TestIdentitiesOfManyAreThoseOfEach(t *testing.T) {
+	at := &Import{At: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Source: "f:1"}
+	suggested := SuggestedKey("a", "b")
+	admin := olga
+	admin.Role = domain.RoleAdmin
+	var requests []Request
+	for range 2 { // in this order, and each after each other kind
+		requests = append(requests,
+			Request{Caller: olga, Key: "1", Command: deposit("1")},
+			Request{Caller: olga, Key: "2", Command: deposit("2")},
+			Request{Caller: olga, Key: suggested, Command: deposit("3")},
+			Request{Caller: olga, Key: suggested, Command: StopBot{Bot: "a"}},
+			Request{Caller: admin, Key: "1", Command: deposit("1")},
+			Request{Caller: olga, Key: "4", Command: deposit("4"), Import: at},
+			Request{Caller: olga, Key: "4", Command: deposit("4")},
+			Request{Caller: botCaller("a"), Key: "1", Command: permit("a", "1")},
+			Request{Caller: botCaller("b"), Key: "1", Command: permit("b", "1")},
+			Request{Caller: botCaller("b"), Key: "2", Command: nil},
+			Request{Caller: botCaller("b"), Key: "3", Command: permit("b", "1"), Import: at},
+			Request{Caller: alice, Key: suggested, Command: deposit("3")},
+		)
+	}
+	together := identify("main", requests)
+	for i := range requests {
+		require.Equal(t, identify("main", requests[i:i+1])[0], together[i], "%d", i)
+		r := &requests[i]
+		if r.Command == nil {
+			continue
+		}
+		require.Equal(t, commandID(r.scope(), r.Key), together[i].command, "%d", i)
+		former := []uuid.UUID{}
+		if r.Import == nil {
+			for _, scope := range r.formerScopes() {
+				former = append(former, commandID(scope, r.Key))
+			}
+		}
+		require.Equal(t, former, together[i].former, "%d", i)
+	}
+	require.Equal(t, together[2].command, together[11].command, "a suggestion is one command, whoever follows it")
 }

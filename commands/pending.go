@@ -377,8 +377,10 @@ func (e *Engine) arrive(portfolio string, requests []Request) []Request {
 	var stops []stopped
 	lets := false
 	for i := range requests {
-		if p, err := e.stopOfBot(&requests[i]); err == nil {
-			stops = append(stops, stopped{portfolio, p.Bot})
+		if _, is := as[StopBot](requests[i].Command); is {
+			if p, err := e.stopOfBot(&requests[i]); err == nil {
+				stops = append(stops, stopped{portfolio, p.Bot})
+			}
 		}
 		lets = lets || requests[i].letsGoOn()
 	}

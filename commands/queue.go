@@ -93,6 +93,7 @@ func (q *queue) put(ctx, closed context.Context, j *job) error {
 		return nil
 	}
 	j.lane, j.key = laneOf(j), turnOf(j.requests[0].Caller)
+	j.steps = make([]step, len(j.requests)) // here, and not on the loop that all callers wait for
 	q.mu.Lock()
 	t := q.lanes[j.lane].turn(j.key)
 	if j.lane == otherLane && len(t.jobs)+t.kept >= maxQueued {
@@ -173,6 +174,13 @@ func (q *queue) waiting() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.length
+}
+
+// stopWaits reports whether a command waits that stops something.
+func (q *queue) stopWaits() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.lanes[stopLane].ring) > 0
 }
 
 // begin starts a group: every caller has its whole share again.
@@ -320,7 +328,8 @@ func (l *lane) next(now time.Duration, besideStop bool) (s *step, last bool) {
 		t.taken++
 		l.group++
 		j := t.jobs[0]
-		s = &step{job: j, i: j.next}
+		s = &j.steps[j.next]
+		s.job, s.i = j, j.next
 		if j.next++; j.next == len(j.requests) {
 			l.pop(t, 0)
 			return s, true

@@ -117,6 +117,7 @@ type Writer struct {
 	origin   origin  // what the state was restored from
 	poisoned error   // set if the store accepts no append until it is opened again
 	carried  []*step // of groups that were overtaken, to be decided again
+	steps    []*step // the room for those of the next group
 	// spare is a second state (load.go), spareUsed the revision at which it was last needed.
 	// wantSpare: make one before the next decision.
 	spare     stateFold
@@ -132,6 +133,7 @@ type job struct {
 	ctx      context.Context //nolint:containedctx // it passes through the queue with the requests
 	requests []Request
 	ids      []identity // of the requests
+	steps    []step     // one for each request
 	results  []Result
 	// brief leaves out most of the answers, for an import, which only counts.
 	// each decides every request by itself: a failure does not stop the others.
@@ -143,10 +145,11 @@ type job struct {
 	err  error
 	// failed is 1 + the index of the first request that failed, 0 while none has.
 	failed int
-	// answered counts the requests that have their result.
+	// answered counts the requests that have their result, from the first on.
 	answered int
-	// later are those whose answers have yet to be built.
-	later []*step
+	// parts is how the caller learns of results before all are there; it is nil for a
+	// caller that waits for all.
+	parts *parts
 	done  chan struct{} // closed when the results are there
 
 	// Of the queue.
@@ -249,28 +252,32 @@ func (w *Writer) Load(ctx context.Context) error {
 }
 
 func (w *Writer) send(j *job) ([]Result, error) {
-	ctx := j.ctx
 	if len(j.requests) == 0 && !j.isLook() {
 		return nil, nil
 	}
-	j.results, j.done = make([]Result, len(j.requests)), make(chan struct{})
-	j.ids = identify(w.subject, j.requests)
-	if w.ctx.Err() != nil {
-		return nil, errStopped
-	}
-	if err := w.queue.put(ctx, w.ctx, j); err != nil {
+	if err := w.enqueue(j); err != nil {
 		return nil, err
 	}
 	select {
 	case <-j.done:
 		w.complete(j)
 		return j.results, j.err
-	case <-ctx.Done():
+	case <-j.ctx.Done():
 		w.queue.remove(j)
-		return nil, ctx.Err()
+		return nil, j.ctx.Err()
 	case <-w.done:
 		return w.left(j)
 	}
+}
+
+// enqueue prepares a call, on the goroutine of its caller, and queues it.
+func (w *Writer) enqueue(j *job) error {
+	j.results, j.done = make([]Result, len(j.requests)), make(chan struct{})
+	j.ids = identify(w.subject, j.requests)
+	if w.ctx.Err() != nil {
+		return errStopped
+	}
+	return w.queue.put(j.ctx, w.ctx, j)
 }
 
 // left returns the outcome of a call when the writer has ended: it may have been
@@ -332,17 +339,20 @@ func (w *Writer) serveLooks() {
 
 // gather yields. Callers that were just answered are about to send again: as long
 // as yielding brings more of them, it yields once more, and one durable write
-// serves all.
-func (w *Writer) gather() {
+// serves all. A stop does not wait for them: where much else wants the processor, a yield
+// may take long.
+func (w *Writer) gather() (yields int) {
 	before := 0
-	for range maxYields {
+	for yields < maxYields {
 		n := w.queue.waiting()
-		if n == before {
-			return
+		if n == before || w.queue.stopWaits() {
+			return yields
 		}
 		before = n
 		runtime.Gosched()
+		yields++
 	}
+	return yields
 }
 
 // take returns the next command of a group, or nil if the group is full. It
@@ -379,7 +389,7 @@ func (w *Writer) take(g *group) *step {
 func (w *Writer) decideGroup() *group {
 	now := w.options.elapsed()
 	w.queue.begin(now)
-	g := &group{again: len(w.carried) > 0, began: now}
+	g := &group{steps: w.steps, again: len(w.carried) > 0, began: now}
 	for s := w.take(g); s != nil; s = w.take(g) {
 		g.steps = append(g.steps, s)
 		w.decide(g, s)
@@ -419,6 +429,9 @@ func (w *Writer) process(g *group) {
 	default:
 		w.fail(g.steps, err)
 	}
+	tell(g.steps)
+	clear(g.steps)
+	w.steps = g.steps[:0]
 }
 
 // again lets the steps of a group that was overtaken be decided once more, except
@@ -535,8 +548,11 @@ func (w *Writer) fail(steps []*step, err error) {
 // finish gives a step its result, and answers its call with the last one.
 func (s *step) finish(r Result) {
 	j := s.job
-	j.results[s.i] = r
-	if j.answered++; j.answered == len(j.results) {
+	j.results[s.i], s.finished = r, true
+	for j.answered < len(j.steps) && j.steps[j.answered].finished {
+		j.answered++
+	}
+	if j.answered == len(j.steps) {
 		close(j.done)
 	}
 }

@@ -88,7 +88,9 @@ func (k *Keyring) Lookup(hash [32]byte) (Key, bool) {
 	if k.broken != nil {
 		return Key{}, false
 	}
-	return k.state.ByHash(hex.EncodeToString(hash[:]))
+	var text [2 * len(hash)]byte
+	hex.Encode(text[:], hash[:])
+	return k.state.ByHashText(text[:])
 }
 
 // List returns all keys in the order they were issued, without their hashes.

@@ -130,7 +130,16 @@ func (s *State) replace(e *domain.APIKeyIssued) {
 // ByHash returns the key with a hash, unless it was revoked. It may have expired:
 // see [Key.Expired].
 func (s *State) ByHash(hash string) (Key, bool) {
-	k := s.byHash[hash]
+	return s.byHash[hash].unrevoked()
+}
+
+// ByHashText is ByHash for a hash that is no string yet. It makes none: a key is looked up
+// several times for each request.
+func (s *State) ByHashText(hash []byte) (Key, bool) {
+	return s.byHash[string(hash)].unrevoked()
+}
+
+func (k *Key) unrevoked() (Key, bool) {
 	if k == nil || k.RevokedAt != nil {
 		return Key{}, false
 	}

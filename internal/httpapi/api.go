@@ -37,8 +37,9 @@ const (
 type Engine interface {
 	// Do sends one command to a portfolio's writer and waits until it is durable.
 	Do(ctx context.Context, portfolio string, r commands.Request) (commands.Answer, error)
-	// DoEach sends several, each decided on its own.
-	DoEach(ctx context.Context, portfolio string, requests []commands.Request) ([]commands.Result, error)
+	// DoInParts sends several, each decided on its own, and calls told with the results as
+	// they come. An error is the answer to all that told was not called for.
+	DoInParts(ctx context.Context, portfolio string, requests []commands.Request, told func(from int, results []commands.Result)) error
 	// DoAll sends several, stopping at the first that fails.
 	DoAll(ctx context.Context, portfolio string, requests []commands.Request) ([]commands.Result, error)
 	// System sends one to the system stream.
@@ -130,6 +131,7 @@ type API struct {
 	budgets *budgets
 	bodies  *room // memory for bodies, and for answers under way
 	answers *room
+	reading slots // of bodies of batches
 	pasts   *pastLooks
 	// inFlight are the requests under way, streams the event streams.
 	inFlight *places
@@ -169,7 +171,7 @@ func New(c Config) *API {
 		config: c, engine: c.Engine, keys: c.Keys, log: c.Log, now: c.Now, mux: http.NewServeMux(), local: http.NewServeMux(),
 		limits:     newLimiters(c.Rate, c.Burst),
 		sendWithin: sendWithin,
-		budgets:    newBudgets(c.BytesPerDay), bodies: newRoom(), answers: newRoom(), pasts: newPastLooks(),
+		budgets:    newBudgets(c.BytesPerDay), bodies: newRoom(), answers: newRoom(), reading: newSlots(), pasts: newPastLooks(),
 		guarded: map[string]bool{}, documents: make(chan struct{}, maxDocuments),
 	}
 	a.inFlight, a.streams = c.Files.places()

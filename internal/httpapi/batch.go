@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"net/http"
 	"reflect"
 	"strings"
@@ -30,26 +31,6 @@ type batchItem struct {
 	IdempotencyKey string          `json:"idempotency_key"`
 	Command        string          `json:"command"`
 	Body           json.RawMessage `json:"body"`
-
-	seen uint64 // as [commands.Request.Seen]
-	late error  // it could not be noted
-}
-
-// batchAnswer holds the answers by index.
-type batchAnswer struct {
-	Results []batchResult `json:"results"`
-}
-
-// batchResult is the answer, or the problem, of one command.
-type batchResult struct {
-	Status   int      `json:"status"`
-	Replayed bool     `json:"replayed,omitempty"`
-	Answer   any      `json:"answer,omitempty"`
-	Problem  *Problem `json:"problem,omitempty"`
-	// Short reports that the answers of the batch were too long and that this one
-	// lacks its reasons and events. The same command sent again by itself, under
-	// its key, is answered in full.
-	Short bool `json:"short,omitempty"`
 }
 
 func batchRoute() route {
@@ -66,94 +47,174 @@ var batchRoles = []domain.Role{domain.RoleBot, domain.RoleFeed, domain.RoleOpera
 // batchable are the commands that a batch takes.
 var batchable = strings.Join(commands.Names(func(s commands.Spec) bool { return s.Batch }), ", ")
 
+// batched is one command of a batch, decoded. Its bytes are not kept.
+type batched struct {
+	request commands.Request
+	class   commands.Class
+	goesOn  bool
+	bytes   int   // of its body
+	late    error // that it arrived could not be noted
+	err     error // it is refused for this
+}
+
+// batch is a batch that was read to its end. Until then nothing of it is done: a body that
+// is refused, wherever the fault is, has had no effect.
+type batch struct {
+	commands []batched
+	permits  bool // some ask for a permit
+	closing  bool // some may only close
+}
+
 func runBatch(q *request) error {
 	if err := q.exists(); err != nil {
 		return err
 	}
-	var b batchBody
-	if err := q.readBody(&b); err != nil {
-		return err
-	}
-	if len(b.Commands) == 0 || len(b.Commands) > maxBatch {
-		return domain.Invalid("commands", "must hold 1 to %d", maxBatch)
-	}
-	q.batchCame(b.Commands)
-	if err := q.makeRoom(min(answerRoom, smallAnswer+int64(len(b.Commands))*roomForCommand)); err != nil {
-		return err
-	}
-	out := batchAnswer{Results: make([]batchResult, len(b.Commands))}
-	refused, err := q.chargeBatch(b.Commands)
+	b, err := q.readBatch()
 	if err != nil {
 		return err
 	}
-	var requests []commands.Request
-	var at []int // the place in the batch that a request comes from
-	for i, item := range b.Commands {
-		r, err := item.request(q)
-		if limit := refused[item.class()]; limit != nil && (err != nil || !q.escapes(limit, r.Command)) {
-			err = limit
-		}
-		if err == nil {
-			err = q.chargeFact(r.Command, len(item.Body))
-		}
-		if err != nil {
-			out.Results[i] = failed(err)
-			continue
-		}
-		requests, at = append(requests, r), append(at, i)
+	q.batchCame(b.commands)
+	if err := q.makeRoom(min(answerRoom, smallAnswer+int64(len(b.commands))*roomForCommand)); err != nil {
+		return err
 	}
+	requests, err := q.admitBatch(b)
+	if err != nil {
+		return err
+	}
+	return q.answerBatch(b, requests)
+}
+
+// readBatch reads the body, and decodes one command after another as they arrive.
+func (q *request) readBatch() (*batch, error) {
+	b, blank := &batch{}, q.asks("", nil)
+	n := 0
+	err := q.takeParts(func(body io.Reader) (err error) {
+		n, err = strict.Each(body, "commands", func(i int, item *batchItem) {
+			if i < maxBatch {
+				b.add(item, blank)
+			}
+		})
+		return err
+	})
+	if err == nil && (n == 0 || n > maxBatch) {
+		err = domain.Invalid("commands", "must hold 1 to %d", maxBatch)
+	}
+	return b, err
+}
+
+// add decodes one command. What is wrong with it does not concern the others.
+func (b *batch) add(item *batchItem, request commands.Request) {
+	spec, _ := commands.SpecNamed(item.Command) // an unknown one has none, and is refused below
+	one := batched{request: request, class: spec.Class, goesOn: spec.GoesOn, bytes: len(item.Body)}
+	b.permits = b.permits || asksPermit(spec)
+	b.closing = b.closing || bytes.Contains(item.Body, []byte(`"reduce_only"`))
+	one.request.Key, one.err = checkKey("idempotency_key", item.IdempotencyKey)
+	if one.err == nil {
+		one.request.Command, one.err = item.command(&spec)
+	}
+	b.commands = append(b.commands, one)
+}
+
+func (item *batchItem) command(spec *commands.Spec) (commands.Command, error) {
+	if len(item.Body) > maxBody {
+		return nil, domain.Errorf(domain.CodeTooLarge, "the body of a command is over %d bytes", maxBody)
+	}
+	if !spec.Batch {
+		return nil, domain.Invalid("command", "is not one that a batch takes: %s", batchable)
+	}
+	c, err := spec.Decode(func(into any) error { return strict.Decode(item.Body, into) })
+	if err != nil {
+		return nil, err
+	}
+	if m, is := c.(commands.RegisterMarket); is && m.Condition != "" {
+		return nil, domain.Invalid("condition", "is compared with the chain, which a batch does not wait for: register the market by POST …/markets")
+	}
+	return c, nil
+}
+
+// admitBatch counts the commands, and returns the requests of those that are not refused, in
+// their order.
+func (q *request) admitBatch(b *batch) ([]commands.Request, error) {
+	refused, err := q.chargeBatch(b)
+	if err != nil {
+		return nil, err
+	}
+	requests := make([]commands.Request, 0, len(b.commands))
+	for i := range b.commands {
+		one := &b.commands[i]
+		if one.err == nil {
+			one.err = one.late
+		}
+		if limit := refused[one.class]; limit != nil && (one.err != nil || !q.escapes(limit, one.request.Command)) {
+			one.err = limit
+		}
+		if one.err == nil {
+			one.err = q.chargeFact(one.request.Command, one.bytes)
+		}
+		if one.err == nil {
+			requests = append(requests, one.request)
+		}
+		one.request = commands.Request{}
+	}
+	return requests, nil
+}
+
+// answerBatch lets the commands be decided, and writes each answer when it is there.
+func (q *request) answerBatch(b *batch, requests []commands.Request) error {
+	out := q.newBatchWriter(b)
 	if len(requests) > 0 {
 		ctx, cancel := q.deciding(batchWithin)
 		defer cancel()
-		results, err := q.api.engine.DoEach(ctx, q.portfolio(), requests)
-		if err != nil {
-			for _, r := range requests {
-				q.unknown(commands.ClassOf(r.Command), err)
+		next := 0
+		err := q.api.engine.DoInParts(ctx, q.portfolio(), requests, func(from int, results []commands.Result) {
+			for i := range results {
+				r, of := &results[i], &requests[from+i]
+				q.decided(commands.ClassOf(of.Command), &r.Answer, r.Err)
+				q.taken(of, r.Err)
+				out.decided(r)
 			}
-			return err
-		}
-		for n, r := range results {
-			q.decided(b.Commands[at[n]].class(), &r.Answer, r.Err)
-			q.taken(&requests[n], r.Err)
-			out.Results[at[n]] = q.batched(r)
+			next = from + len(results)
+			out.flush()
+		})
+		if err != nil {
+			for i := next; i < len(requests); i++ {
+				q.unknown(commands.ClassOf(requests[i].Command), err)
+			}
+			if next == 0 {
+				return err
+			}
+			for range requests[next:] { // the others are decided, and answered
+				out.decided(&commands.Result{Err: err})
+			}
 		}
 	}
-	return q.deliverBatch(&out)
+	return out.end()
 }
-
-// spec is the row of the command that the item names; an unknown one has none, and is
-// refused when its turn comes.
-func (item *batchItem) spec() commands.Spec {
-	s, _ := commands.SpecNamed(item.Command)
-	return s
-}
-
-func (item *batchItem) class() commands.Class { return item.spec().Class }
 
 // chargeBatch counts the commands of a batch by class, before any is executed. If
 // there are too many of a class, all commands of that class are refused; the
 // others continue, because facts and stops must not wait for permits in the same
 // request. If nothing is left, the whole batch is refused.
-func (q *request) chargeBatch(items []batchItem) (refused map[commands.Class]error, err error) {
-	counts, permits, closing := map[commands.Class]int{}, false, false
-	for i := range items {
-		counts[items[i].class()]++
-		permits = permits || asksPermit(items[i].spec())
-		closing = closing || bytes.Contains(items[i].Body, []byte(`"reduce_only"`))
+func (q *request) chargeBatch(b *batch) (refused map[commands.Class]error, err error) {
+	counts := map[commands.Class]int{}
+	for i := range b.commands {
+		counts[b.commands[i].class]++
 	}
-	refused = map[commands.Class]error{}
-	left := len(items)
+	left := len(b.commands)
 	for _, class := range []commands.Class{commands.ClassOther, commands.ClassFact} {
 		n := counts[class]
 		if n == 0 {
 			continue
 		}
-		err := q.chargeClass(class, n, permits)
+		err := q.chargeClass(class, n, b.permits)
 		if err == nil {
 			continue
 		}
-		if left -= n; left == 0 && !closing {
+		if left -= n; left == 0 && !b.closing {
 			return nil, err
+		}
+		if refused == nil {
+			refused = map[commands.Class]error{}
 		}
 		refused[class] = err
 	}
@@ -169,102 +230,4 @@ func (q *request) chargeClass(class commands.Class, n int, permits bool) error {
 		}
 	}
 	return q.charge(class, n)
-}
-
-// roomForCommand is the memory reserved for the answer to each command of a
-// batch: five times what most answers need.
-const roomForCommand = 2 << 10
-
-// deliverBatch answers a batch. Its decisions are final, so answers that do not
-// fit are shortened to what the caller has to know at once.
-func (q *request) deliverBatch(v *batchAnswer) error {
-	var out bytes.Buffer
-	whole := int(q.answerLease.bytes * 3 / 4) // the rest is for the shortened answers
-	out.WriteString(`{"results":[`)
-	for i := range v.Results {
-		if i > 0 {
-			out.WriteByte(',')
-		}
-		before := out.Len()
-		if err := appendResult(&out, &v.Results[i]); err != nil {
-			return err
-		}
-		if out.Len() > whole {
-			out.Truncate(before)
-			if err := appendJSON(&out, shortened(v.Results[i])); err != nil {
-				return err
-			}
-		}
-		v.Results[i] = batchResult{} // it is written
-	}
-	out.WriteString("]}\n")
-	return q.write(out.Bytes())
-}
-
-// appendResult appends one result.
-func appendResult(out *bytes.Buffer, r *batchResult) error {
-	if b, plain := appendBatched(out.AvailableBuffer(), r); plain {
-		_, err := out.Write(b)
-		return err
-	}
-	return appendJSON(out, r)
-}
-
-// shortened keeps the part of an answer that its sender has to know now: the
-// decision, and what to do.
-func shortened(r batchResult) batchResult {
-	r.Short = r.Answer != nil
-	switch a := r.Answer.(type) {
-	case *commands.Answer:
-		r.Answer = &commands.Answer{Revision: a.Revision, Events: []commands.EventRef{}, Directives: a.Directives, ID: a.ID}
-	case permitAnswered:
-		a.Reasons, a.Events = []domain.Reason{}, []commands.EventRef{}
-		r.Answer = a
-	}
-	return r
-}
-
-func (item *batchItem) request(q *request) (commands.Request, error) {
-	k, err := checkKey("idempotency_key", item.IdempotencyKey)
-	if err != nil {
-		return commands.Request{}, err
-	}
-	if len(item.Body) > maxBody {
-		return commands.Request{}, domain.Errorf(domain.CodeTooLarge, "the body of a command is over %d bytes", maxBody)
-	}
-	s := item.spec()
-	if !s.Batch {
-		return commands.Request{}, domain.Invalid("command", "is not one that a batch takes: %s", batchable)
-	}
-	c, err := s.Decode(func(into any) error { return strict.Decode(item.Body, into) })
-	if err != nil {
-		return commands.Request{}, err
-	}
-	if m, is := c.(commands.RegisterMarket); is && m.Condition != "" {
-		return commands.Request{}, domain.Invalid("condition", "is compared with the chain, which a batch does not wait for: register the market by POST …/markets")
-	}
-	r := q.asks(k, c)
-	r.Seen = item.seen
-	return r, item.late
-}
-
-func (q *request) batched(r commands.Result) batchResult {
-	if r.Err != nil {
-		if domain.CodeOf(r.Err) == domain.CodeInternal {
-			q.api.logDefect(q, r.Err)
-		}
-		return failed(r.Err)
-	}
-	a := r.Answer
-	a.Directives = q.told(a.Directives)
-	v := batchResult{Status: http.StatusOK, Replayed: a.Replayed, Answer: &a}
-	if a.Permit != nil {
-		v.Answer = permitAnswerOf(&a)
-	}
-	return v
-}
-
-func failed(err error) batchResult {
-	p := problemOf(err)
-	return batchResult{Status: p.Status, Problem: &p}
 }

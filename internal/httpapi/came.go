@@ -185,14 +185,11 @@ func (q *request) taken(r *commands.Request, err error) {
 
 // batchCame notes the commands of a batch that would resume trading, as soon as
 // it is read, because a refusal of the batch may be temporary.
-func (q *request) batchCame(items []batchItem) {
-	for i := range items {
-		item := &items[i]
-		if !item.spec().GoesOn {
-			continue
-		}
-		if k, err := checkKey("idempotency_key", item.IdempotencyKey); err == nil {
-			item.seen, item.late = q.comes(k)
+func (q *request) batchCame(all []batched) {
+	for i := range all {
+		one := &all[i]
+		if one.goesOn && one.request.Key != "" {
+			one.request.Seen, one.late = q.comes(one.request.Key)
 		}
 	}
 }

@@ -120,13 +120,49 @@ func (q *request) takeBody() ([]byte, error) {
 	if err := q.bodyRoom(most); err != nil {
 		return nil, err
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(q.w, q.r.Body, most))
+	body, err := readAll(http.MaxBytesReader(q.w, q.r.Body, most), q.r.ContentLength, most)
 	if err != nil {
 		return nil, bodyError(err, most)
 	}
 	q.unhurried()
 	q.bodyBytes = len(body)
 	return body, nil
+}
+
+// readAll reads a body, in one piece of its length if that is stated and allowed.
+func readAll(body io.Reader, length, most int64) ([]byte, error) {
+	if length < 0 || length > most {
+		return io.ReadAll(body)
+	}
+	b := make([]byte, length)
+	_, err := io.ReadFull(body, b)
+	return b, err
+}
+
+// takeParts lets a body be read while it arrives. read may fail at any place; the rest of the
+// body is then read and dropped, so that a body that is too long, or does not come to its end,
+// is refused for that, whatever else is wrong with it.
+func (q *request) takeParts(read func(body io.Reader) error) error {
+	body := &parted{in: strings.NewReader("{}"), slots: q.api.reading}
+	if q.r.ContentLength != 0 {
+		if err := checkContentType(q.r); err != nil {
+			return err
+		}
+		if err := q.bodyRoom(q.row.maxBody); err != nil {
+			return err
+		}
+		body.in = http.MaxBytesReader(q.w, q.r.Body, q.row.maxBody)
+	}
+	wrong := body.read(read)
+	if body.failed != nil {
+		return bodyError(body.failed, q.row.maxBody)
+	}
+	q.unhurried()
+	q.bodyBytes = body.bytes
+	if err := q.entitled(); err != nil {
+		return err
+	}
+	return wrong
 }
 
 // handle answers an admitted request. The body of a GET is read and discarded
@@ -190,6 +226,9 @@ func checkKey(field, text string) (string, error) {
 	id, err := uuid.Parse(text)
 	if err != nil || len(text) != 36 {
 		return "", domain.Invalid(field, "must be a UUID such as 6f1c1b1e-8a51-4a3b-9d3c-1f0f4f0d2a11")
+	}
+	if !strings.ContainsAny(text, "ABCDEF") {
+		return text, nil // as it would be written
 	}
 	return id.String(), nil
 }

@@ -46,9 +46,9 @@ func (w *watched) Do(ctx context.Context, p string, r commands.Request) (command
 	return w.Engine.Do(ctx, p, r)
 }
 
-func (w *watched) DoEach(ctx context.Context, p string, all []commands.Request) ([]commands.Result, error) {
+func (w *watched) DoInParts(ctx context.Context, p string, all []commands.Request, told func(int, []commands.Result)) error {
 	w.see(all...)
-	return w.Engine.DoEach(ctx, p, all)
+	return w.Engine.DoInParts(ctx, p, all, told)
 }
 
 func (w *watched) DoAll(ctx context.Context, p string, all []commands.Request) ([]commands.Result, error) {

@@ -172,6 +172,8 @@ func readPlain(body []byte, into any, apart []string) bool {
 type plain struct {
 	body []byte
 	at   int
+	// borrows: raw values are parts of body, and not copies.
+	borrows bool
 }
 
 // next returns the byte after white space, or 0 at the end.
@@ -308,7 +310,11 @@ func (r *plain) value(f *form, v reflect.Value) bool {
 		r.next()
 		from := r.at
 		ok := r.skip(0)
-		v.SetBytes(slices.Clone(r.body[from:r.at]))
+		raw := r.body[from:r.at:r.at]
+		if !r.borrows {
+			raw = slices.Clone(raw)
+		}
+		v.SetBytes(raw)
 		return ok
 	case formDecimal, formText:
 		return r.own(f, v)

@@ -50,15 +50,22 @@ func decode(body []byte, into any, apart []string) error {
 	if len(apart) > 0 {
 		s = s.without(apart)
 	}
-	dec := jsontext.NewDecoder(bytes.NewBuffer(body))
+	if err := s.only(&decoder{Decoder: jsontext.NewDecoder(bytes.NewBuffer(body))}); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		return typeError(err, "")
+	}
+	return nil
+}
+
+// only walks one value, which has to be the only one.
+func (s *shape) only(dec *decoder) error {
 	if err := s.walk(dec, ""); err != nil {
 		return err
 	}
 	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
 		return domain.Invalid("body", "has data after the JSON object, at byte %d", dec.InputOffset())
-	}
-	if err := json.Unmarshal(body, into); err != nil {
-		return typeError(err)
 	}
 	return nil
 }
@@ -68,6 +75,7 @@ type shape struct {
 	fields map[string]field // of an object; nil for other values
 	elem   *shape           // of an array; nil for other values
 	alone  bool             // the elements of the array are judged one by one
+	parts  *parts           // that reads the elements of the array one by one, or nil
 }
 
 type field struct {
@@ -158,7 +166,7 @@ func (s *shape) add(t reflect.Type) {
 }
 
 // walk reads one value and compares it with the shape.
-func (s *shape) walk(dec *jsontext.Decoder, path string) error {
+func (s *shape) walk(dec *decoder, path string) error {
 	kind := dec.PeekKind()
 	switch {
 	case s.fields != nil && kind == '{':
@@ -173,10 +181,13 @@ func (s *shape) walk(dec *jsontext.Decoder, path string) error {
 	if err := dec.SkipValue(); err != nil {
 		return syntaxError(err)
 	}
+	if s.parts != nil {
+		s.parts.notArray(path)
+	}
 	return nil
 }
 
-func (s *shape) walkObject(dec *jsontext.Decoder, path string) error {
+func (s *shape) walkObject(dec *decoder, path string) error {
 	if _, err := dec.ReadToken(); err != nil {
 		return syntaxError(err)
 	}
@@ -207,7 +218,7 @@ func (s *shape) walkObject(dec *jsontext.Decoder, path string) error {
 }
 
 // orNull accepts null for an optional value.
-func (s *shape) orNull(dec *jsontext.Decoder, path string) error {
+func (s *shape) orNull(dec *decoder, path string) error {
 	if dec.PeekKind() != 'n' {
 		return s.walk(dec, path)
 	}
@@ -217,11 +228,17 @@ func (s *shape) orNull(dec *jsontext.Decoder, path string) error {
 	return nil
 }
 
-func (s *shape) walkArray(dec *jsontext.Decoder, path string) error {
+func (s *shape) walkArray(dec *decoder, path string) error {
 	if _, err := dec.ReadToken(); err != nil {
 		return syntaxError(err)
 	}
 	for i := 0; dec.PeekKind() != ']'; i++ {
+		if s.parts != nil {
+			if err := s.parts.next(dec, path); err != nil {
+				return err
+			}
+			continue
+		}
 		if s.alone {
 			if err := s.elem.walkNames(dec, fmt.Sprintf("%s[%d]", path, i)); err != nil {
 				return err
@@ -239,7 +256,7 @@ func (s *shape) walkArray(dec *jsontext.Decoder, path string) error {
 }
 
 // walkNames reads one value, of which it compares only the names of its fields.
-func (s *shape) walkNames(dec *jsontext.Decoder, path string) error {
+func (s *shape) walkNames(dec *decoder, path string) error {
 	if dec.PeekKind() != '{' {
 		return s.skip(dec)
 	}
@@ -264,7 +281,7 @@ func (s *shape) walkNames(dec *jsontext.Decoder, path string) error {
 	return syntaxOr(err)
 }
 
-func (*shape) skip(dec *jsontext.Decoder) error { return syntaxOr(dec.SkipValue()) }
+func (*shape) skip(dec *decoder) error { return syntaxOr(dec.SkipValue()) }
 
 func syntaxOr(err error) error {
 	if err == nil {
@@ -348,14 +365,14 @@ var (
 	timeType     = reflect.TypeFor[time.Time]()
 )
 
-// typeError says which type a field must have. The path holds only names and
-// indices that walk knows.
-func typeError(err error) error {
+// typeError says which type a field must have, of a value that is at a place in the body, or
+// is all of it. The path holds only names and indices that walk knows.
+func typeError(err error, in string) error {
 	var s *json.SemanticError
 	if !errors.As(err, &s) {
 		return syntaxError(err)
 	}
-	path := strings.ReplaceAll(strings.TrimPrefix(string(s.JSONPointer), "/"), "/", ".")
+	path := strings.Trim(in+strings.ReplaceAll(string(s.JSONPointer), "/", "."), ".")
 	if len(path) > maxPath {
 		path = path[:maxPath]
 	}
