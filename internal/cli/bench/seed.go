@@ -22,7 +22,7 @@ type seeder struct {
 	caller domain.Caller
 }
 
-// seed creates a store in a folder, fills it, and closes it.
+// seed creates a store in a folder, or opens the one that is there, fills it, and closes it.
 func seed(ctx context.Context, folder string, fill func(*seeder) error) (err error) {
 	store, engine, err := open.FreshEngine(folder)
 	if err != nil {

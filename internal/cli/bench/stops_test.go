@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"pets/internal/bench"
 	"pets/internal/cli"
 	"pets/internal/open"
 )
@@ -46,8 +47,8 @@ func petsBinary(t *testing.T) string {
 func mistaken(t *testing.T, words []string, args ...string) {
 	t.Helper()
 	var out, errs bytes.Buffer
-	a := &app{&cli.App{Place: open.Place{Err: &errs}, Out: &out, Dir: t.TempDir()}}
-	require.Equal(t, 2, a.RunCommands(t.Context(), args, Commands(a.App)...), "%s", &errs)
+	a := &app{App: &cli.App{Place: open.Place{Err: &errs}, Out: &out, Dir: t.TempDir()}}
+	require.Equal(t, 2, a.RunCommands(t.Context(), args, Commands(a.App, bench.Rivals{})...), "%s", &errs)
 	require.Empty(t, out.String())
 	for _, w := range words {
 		require.Contains(t, errs.String(), w)
@@ -59,8 +60,8 @@ func measured(t *testing.T, into any, args ...string) {
 	t.Helper()
 	dir := t.TempDir()
 	var out, errs bytes.Buffer
-	a := &app{&cli.App{Place: open.Place{Err: &errs}, Out: &out, Dir: dir, Binary: petsBinary(t)}}
-	code := a.RunCommands(t.Context(), append([]string{"bench", "--json"}, append(args, "--dir", dir)...), Commands(a.App)...)
+	a := &app{App: &cli.App{Place: open.Place{Err: &errs}, Out: &out, Dir: dir, Binary: petsBinary(t)}}
+	code := a.RunCommands(t.Context(), append([]string{"bench", "--json"}, append(args, "--dir", dir)...), Commands(a.App, bench.Rivals{})...)
 	require.Equal(t, 0, code, "%s", &errs)
 	require.NoError(t, json.Unmarshal(out.Bytes(), into), "%s", &out)
 	left, err := os.ReadDir(dir)
@@ -127,10 +128,10 @@ func TestBenchHashes(t *testing.T) {
 	t.Parallel()
 	var rows []struct {
 		What  string
-		Ratio float64
+		Value float64
 	}
 	measured(t, &rows, "hashes", "--rounds", "1")
 	require.Len(t, rows, 1)
-	require.Positive(t, rows[0].Ratio)
+	require.Positive(t, rows[0].Value)
 	mistaken(t, []string{"--rounds"}, "bench", "hashes", "--rounds", "0")
 }
