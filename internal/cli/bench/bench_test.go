@@ -190,18 +190,19 @@ func (f *fakeLedger) Close() error { f.closed = true; return nil }
 // not installed says so, and one that loses what it acknowledged fails the run.
 func TestBenchLedger(t *testing.T) {
 	t.Parallel()
-	run := func(ledger *fakeLedger, missing error) ([]bench.Measured, error) {
-		a := &app{App: &cli.App{Place: open.Place{Err: &bytes.Buffer{}}}}
-		a.rivals.Ledgers = []bench.Ledger{{Name: "fake", Least: 10, Open: func(context.Context, string, int, int) (bench.LedgerRun, error) { return ledger, missing }}}
-		b, err := a.measureGoals(t.Context(), goalOptions{dir: t.TempDir(), rounds: 1, events: 1000, goals: []int{11}})
-		if err != nil {
-			return nil, err
+	run := func(ledger *fakeLedger, missing error) (results []bench.Measured, errs string, code int) {
+		rivals := bench.Rivals{Ledgers: []bench.Ledger{{Name: "fake", Least: 10, Open: func(context.Context, string, int, int) (bench.LedgerRun, error) { return ledger, missing }}}}
+		out, errs, code := measuredBeside(t, rivals, "", "--goals", "11", "--rounds", "1")
+		if code == 0 {
+			var r bench.Report
+			require.NoError(t, json.Unmarshal([]byte(out), &r))
+			results = r.Results
 		}
-		return b.report.Results, nil
+		return results, errs, code
 	}
 	sound := &fakeLedger{trades: map[bench.LedgerTrade]bool{}}
-	results, err := run(sound, nil)
-	require.NoError(t, err)
+	results, errs, code := run(sound, nil)
+	require.Zero(t, code, errs)
 	require.True(t, sound.closed)
 	require.Len(t, results, 4)
 	portfolios := map[int]bool{}
@@ -216,13 +217,15 @@ func TestBenchLedger(t *testing.T) {
 	}
 
 	lossy := &fakeLedger{trades: map[bench.LedgerTrade]bool{}, lost: 1}
-	_, err = run(lossy, nil)
-	require.ErrorContains(t, err, "acknowledged")
+	_, errs, code = run(lossy, nil)
+	require.Equal(t, 1, code)
+	require.Contains(t, errs, "acknowledged")
 	require.True(t, lossy.closed)
 
-	results, err = run(nil, &bench.MissingError{Why: "it is not installed"})
-	require.NoError(t, err)
+	results, errs, code = run(nil, &bench.MissingError{Why: "it is not installed"})
+	require.Zero(t, code, errs)
 	require.Equal(t, "it is not installed", results[0].Skipped)
-	_, err = run(nil, errors.New("it does not start"))
-	require.ErrorContains(t, err, "it does not start")
+	_, errs, code = run(nil, errors.New("it does not start"))
+	require.Equal(t, 1, code)
+	require.Contains(t, errs, "it does not start")
 }

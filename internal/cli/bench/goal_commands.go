@@ -71,22 +71,33 @@ type clients struct {
 	doors     []door // to the portfolio's routes
 }
 
-// seedClients opens a portfolio with bots and their keys. The doors get their address later.
-func seedClients(ctx context.Context, s *seeder, portfolio string, n int) (*clients, error) {
-	c := &clients{portfolio: portfolio}
+// clientNames are the bots of so many clients.
+func clientNames(n int) []string {
+	names := make([]string, n)
+	for i := range names {
+		names[i] = fmt.Sprintf("client%02d", i)
+	}
+	return names
+}
+
+// seedClients makes keys for bots of a portfolio. The doors get their address later.
+func seedClients(ctx context.Context, s *seeder, portfolio string, bots []string) (*clients, error) {
+	c := &clients{portfolio: portfolio, bots: bots, doors: make([]door, len(bots))}
 	shared := keeping(4 * httpClients)
-	for i := range n {
-		c.bots = append(c.bots, fmt.Sprintf("bot%02d", i))
-	}
-	if err := s.open(ctx, portfolio, c.bots...); err != nil {
-		return nil, err
-	}
-	c.doors = make([]door, n)
-	return c, each(ctx, n, n, func(i int) error {
-		key, err := s.key(ctx, domain.RoleBot, portfolio, c.bots[i])
+	return c, each(ctx, len(bots), len(bots), func(i int) error {
+		key, err := s.key(ctx, domain.RoleBot, portfolio, bots[i])
 		c.doors[i] = door{client: shared, key: key}
 		return err
 	})
+}
+
+// openClients is seedClients for a new portfolio, with the bots.
+func openClients(ctx context.Context, s *seeder, portfolio string, n int) (*clients, error) {
+	bots := clientNames(n)
+	if err := s.open(ctx, portfolio, bots...); err != nil {
+		return nil, err
+	}
+	return seedClients(ctx, s, portfolio, bots)
 }
 
 // at sets the address of the server.
@@ -115,7 +126,7 @@ func (b *suite) commandGoals(ctx context.Context) error {
 			if _, err := s.admin(ctx); err != nil {
 				return err
 			}
-			h.clients, err = seedClients(ctx, s, "bench", httpClients)
+			h.clients, err = openClients(ctx, s, "bench", httpClients)
 			return err
 		})
 		if err != nil {

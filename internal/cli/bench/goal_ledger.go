@@ -90,7 +90,7 @@ func (l *ledgerBench) seed(ctx context.Context, s *seeder) error {
 			bots = httpClients
 		}
 		var err error
-		if l.own[p], err = seedClients(ctx, s, fmt.Sprintf("ledger-%02d", p), bots); err != nil {
+		if l.own[p], err = openClients(ctx, s, fmt.Sprintf("ledger-%02d", p), bots); err != nil {
 			return err
 		}
 	}

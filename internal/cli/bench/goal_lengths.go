@@ -92,17 +92,12 @@ func (l *lengthBench) grow(ctx context.Context, first bool, events int) error {
 			if l.admin, err = s.admin(ctx); err != nil {
 				return err
 			}
-			if err := s.open(ctx, pastID, p.bots...); err != nil {
+			names := clientNames(httpClients)
+			if err := s.open(ctx, pastID, slices.Concat(p.bots, names)...); err != nil {
 				return err
 			}
-			if l.load, err = seedClients(ctx, s, "load", httpClients); err != nil {
+			if l.load, err = seedClients(ctx, s, pastID, names); err != nil {
 				return err
-			}
-			l.load.portfolio = pastID // its bots are registered there too
-			for _, id := range l.load.bots {
-				if _, err := p.send(ctx, []commands.Command{commands.RegisterBot{ID: id, Capital: domain.MustDecimal("100000"), Start: true}}); err != nil {
-					return err
-				}
 			}
 		} else if len(l.lengths) > 0 {
 			p.last = uint64(l.lengths[len(l.lengths)-1].events)

@@ -56,7 +56,12 @@ func each(ctx context.Context, n, atOnce int, work func(i int) error) error {
 		})
 	}
 	group.Wait()
-	return errors.Join(append(errs, ctx.Err())...)
+	for _, err := range errs {
+		if err != nil { // most likely, the others say the same
+			return err
+		}
+	}
+	return ctx.Err()
 }
 
 // admin creates the first key and returns its secret.

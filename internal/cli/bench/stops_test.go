@@ -58,15 +58,22 @@ func mistaken(t *testing.T, words []string, args ...string) {
 // measured runs pets bench in this process, which starts the binary that was built.
 func measured(t *testing.T, into any, args ...string) {
 	t.Helper()
+	out, errs, code := measuredBeside(t, bench.Rivals{}, petsBinary(t), args...)
+	require.Equal(t, 0, code, "%s", errs)
+	require.NoError(t, json.Unmarshal([]byte(out), into), "%s", out)
+}
+
+// measuredBeside is measured with rivals.
+func measuredBeside(t *testing.T, rivals bench.Rivals, binary string, args ...string) (out, errs string, code int) {
+	t.Helper()
 	dir := t.TempDir()
-	var out, errs bytes.Buffer
-	a := &app{App: &cli.App{Place: open.Place{Err: &errs}, Out: &out, Dir: dir, Binary: petsBinary(t)}}
-	code := a.RunCommands(t.Context(), append([]string{"bench", "--json"}, append(args, "--dir", dir)...), Commands(a.App, bench.Rivals{})...)
-	require.Equal(t, 0, code, "%s", &errs)
-	require.NoError(t, json.Unmarshal(out.Bytes(), into), "%s", &out)
+	var o, e bytes.Buffer
+	a := &app{App: &cli.App{Place: open.Place{Err: &e}, Out: &o, Dir: dir, Binary: binary}}
+	code = a.RunCommands(t.Context(), append([]string{"bench", "--json"}, append(args, "--dir", dir)...), Commands(a.App, rivals)...)
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	require.Empty(t, left, "what a measurement makes is gone afterwards")
+	return o.String(), e.String(), code
 }
 
 // A stop is measured on every way, on an idle server and beside each load, and the load does its
