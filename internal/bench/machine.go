@@ -15,8 +15,8 @@ type Machine struct {
 	System     string  `json:"system"`
 	Kernel     string  `json:"kernel"`
 	Go         string  `json:"go"`
-	Build      string  `json:"build"`
-	Load       float64 `json:"load"` // of the last minute, before the run
+	Build      string  `json:"build"` // commit and mode
+	Load       float64 `json:"load"`  // of the last minute, before the run
 }
 
 // Describe describes this machine, and the filesystem of a folder.
@@ -27,7 +27,7 @@ func Describe(dir string) Machine {
 	return m
 }
 
-// build returns the commit of this program, and what distinguishes its build.
+// build returns what distinguishes the build of this program from others of the same commit.
 func build() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -35,12 +35,7 @@ func build() string {
 	}
 	var parts []string
 	for _, s := range info.Settings {
-		switch {
-		case s.Key == "vcs.revision":
-			parts = append(parts, s.Value[:min(12, len(s.Value))])
-		case s.Key == "vcs.modified" && s.Value == "true":
-			parts = append(parts, "modified")
-		case s.Key == "CGO_ENABLED", s.Key == "GOEXPERIMENT":
+		if s.Key == "CGO_ENABLED" || s.Key == "GOEXPERIMENT" {
 			parts = append(parts, s.Key+"="+s.Value)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -28,7 +29,7 @@ func (m *Machine) look(dir string) {
 
 // procValue returns the value of the first line of a file that begins with a name.
 func procValue(file, name string) string {
-	b, err := os.ReadFile(file) //nolint:gosec // below /proc
+	b, err := os.ReadFile(file)
 	if err != nil {
 		return ""
 	}
@@ -77,4 +78,14 @@ func kilobytes(file, name string) float64 {
 		return 0
 	}
 	return kb * 1024
+}
+
+// Worked returns the processor time that this process has used, which other load on the machine
+// hardly changes.
+func Worked() time.Duration {
+	var u unix.Rusage
+	if unix.Getrusage(unix.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

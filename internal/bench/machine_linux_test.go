@@ -22,3 +22,12 @@ func TestDescribeLinux(t *testing.T) {
 	_, _, ok = Resident(-1)
 	require.False(t, ok)
 }
+
+// Work takes processor time.
+func TestWorked(t *testing.T) {
+	before := Worked()
+	require.Positive(t, before)
+	for sum := 0; Worked() == before; sum++ {
+		require.Less(t, sum, 1<<30)
+	}
+}

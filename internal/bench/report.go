@@ -40,7 +40,7 @@ type Compared struct {
 
 // ReadReport reads the run that a file has.
 func ReadReport(file string) (*Report, error) {
-	b, err := os.ReadFile(file) //nolint:gosec // the user names it
+	b, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}

@@ -15,8 +15,11 @@ import (
 	"pets/internal/pets"
 )
 
+// version is set by the linker.
+var version = ""
+
 func main() {
-	os.Exit(pets.Beside("", bench.Rivals{
+	os.Exit(pets.Beside(version, bench.Rivals{
 		Stores: []bench.Rival{
 			{Name: "pebble", Least: 1.5, Open: openPebble},
 			{Name: "SQLite", Least: 3, Open: openSQLite},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -108,6 +109,7 @@ func (a *app) measureGoals(ctx context.Context, o goalOptions) (*suite, error) {
 		Machine: bench.Describe(dir), Began: time.Now().UTC().Truncate(time.Second), Rounds: o.rounds, Events: o.events, Quick: o.quick,
 		Results: []bench.Measured{}, Curves: map[string][]bench.Point{},
 	}
+	b.report.Machine.Build = strings.TrimSpace(a.VersionText() + " " + b.report.Machine.Build)
 	for _, part := range []struct {
 		goals   []int
 		title   string

@@ -35,7 +35,7 @@ type lengthBench struct {
 // lengthFigures are those of one length of the history. Times are in seconds, memory in bytes.
 type lengthFigures struct {
 	events   float64
-	replay   float64 // the fold of everything, in this process
+	replay   float64 // the fold of everything in this process: processor time
 	start    float64 // after a graceful end
 	ready    float64 // after kill -9
 	resident float64 // once the server is ready and quiet; 0 if unknown here
@@ -144,9 +144,8 @@ func (l *lengthBench) replay(ctx context.Context) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	began := time.Now()
-	err = foldStream(ctx, store, commands.Stream(pastID))
-	return time.Since(began).Seconds(), errors.Join(err, store.Close())
+	took, err := cost(func() error { return foldStream(ctx, store, commands.Stream(pastID)) })
+	return took, errors.Join(err, store.Close())
 }
 
 func foldStream(ctx context.Context, store eventstore.Store, stream string) error {
@@ -229,10 +228,10 @@ func (l *lengthBench) results() {
 	start := l.curve("start after a graceful end", func(f lengthFigures) float64 { return f.start })
 	l.curve("state?at= over HTTP, slowest", func(f lengthFigures) float64 { return slices.Max(f.http) * 1000 })
 	l.curve("state --at on the folder, slowest", func(f lengthFigures) float64 { return slices.Max(f.folder) * 1000 })
-	slope := func(name string, points []bench.Point) bench.Measured {
-		return slopeOf(name+" over events", fmt.Sprintf("at %.0f, %.0f and %.0f events of one portfolio", first.events, l.lengths[len(l.lengths)/2].events, last.events), "s", points)
+	slope := func(name, unit string, points []bench.Point) bench.Measured {
+		return slopeOf(name+" over events", fmt.Sprintf("at %.0f, %.0f and %.0f events of one portfolio", first.events, l.lengths[len(l.lengths)/2].events, last.events), unit, points)
 	}
-	l.add(slope("replay", replay), slope("start", start))
+	l.add(slope("replay", ofProcessor, replay), slope("start", "s", start))
 	l.add(bench.Measured{
 		Goal: 15, Name: "kill -9 to ready", What: fmt.Sprintf("pets serve with %.0f events of one portfolio, killed under load, from its start until it answers", last.events), Unit: "s", Value: last.ready,
 	}.Most(2))

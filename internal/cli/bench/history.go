@@ -39,12 +39,13 @@ func pastBots() []string {
 // grow continues the history until the portfolio has so many events.
 func (p *past) grow(ctx context.Context, events int, tell func(what string, done, total int64)) error {
 	run := uuid.NewString()[:8] // no market is settled twice
-	for p.last+1 < uint64(events) {
+	most := uint64(max(events, 0))
+	for p.last+1 < most {
 		if err := p.trade(ctx, fmt.Sprintf("%s-%d", run, p.round)); err != nil {
 			return fmt.Errorf("round %d of the history: %w", p.round, err)
 		}
 		p.round++
-		tell("history", int64(min(p.last+1, uint64(events))), int64(events)) //nolint:gosec // far below 2^63
+		tell("history", int64(min(p.last+1, most)), int64(events)) //nolint:gosec // far below 2^63
 	}
 	return ctx.Err()
 }
