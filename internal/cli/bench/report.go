@@ -92,15 +92,22 @@ func (a *app) printMeasured(results []bench.Measured) error {
 	return p.Err
 }
 
-// pictures are the files that pets bench curves draws, and what is in each.
+// pictures are the files that pets bench curves draws. Each curve has its name in a report, and a
+// label that fits beside it.
 var pictures = []struct {
 	file, title, unit string
-	curves            []string
+	curves            []labelled
 }{
-	{"history-memory.svg", "Memory of pets serve over the length of the history", "MB", []string{"resident memory"}},
-	{"history-start.svg", "Starts over the length of the history", "seconds", []string{"start after kill -9", "start after a graceful end", "replay of everything"}},
-	{"history-at.svg", "A look at a past moment over the length of the history", "ms", []string{"state?at= over HTTP, slowest", "state --at on the folder, slowest"}},
+	{"history-memory.svg", "Memory of pets serve over the length of the history", "MB", []labelled{{"resident memory", "resident memory"}}},
+	{"history-start.svg", "Starts over the length of the history", "seconds", []labelled{
+		{"start after kill -9", "after kill -9"}, {"start after a graceful end", "after a close"}, {"replay of everything", "replay, CPU time"},
+	}},
+	{"history-at.svg", "A look at a past moment over the length of the history", "ms", []labelled{
+		{"state?at= over HTTP, slowest", "HTTP, slowest"}, {"state --at on the folder, slowest", "folder, slowest"},
+	}},
 }
+
+type labelled struct{ name, label string }
 
 func (a *app) benchCurvesCommand() *cobra.Command {
 	var into string
@@ -127,9 +134,9 @@ func (a *app) drawCurves(r *bench.Report, into string) error {
 	drawn := 0
 	for _, picture := range pictures {
 		c := curves{title: picture.title, xTitle: "events", yTitle: picture.unit}
-		for _, name := range picture.curves {
-			one := curve{name: name}
-			for _, p := range r.Curves[name] {
+		for _, l := range picture.curves {
+			one := curve{name: l.label}
+			for _, p := range r.Curves[l.name] {
 				if p.X > 0 && p.Y > 0 {
 					one.points = append(one.points, point{p.X, p.Y})
 				}
