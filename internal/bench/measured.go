@@ -84,7 +84,7 @@ func (m Measured) Result() string {
 		off = 1 / off
 	}
 	if off >= 2 || off <= 0 {
-		return "missed, " + figure(off) + " times"
+		return "missed " + figure(off) + "-fold"
 	}
 	return fmt.Sprintf("missed by %.0f %%", math.Abs(m.Value-m.Bound)/m.Bound*100)
 }

@@ -18,7 +18,7 @@ func sizesOf(o goalOptions) sizes {
 		lengths: []int{o.events / 10, o.events / 3, o.events}, replayed: 4000, opened: 2000, moments: 20, folder: 5, seconds: 5,
 		portfolios: []int{1, 100, 10_000}, bots: []int{1, 100, 1000}, permits: []int{1, 100, 1000},
 		stops: stopOptions{
-			dir: o.dir, stops: 2000, own: 1, callers: 4, seconds: 30, warmUp: 5, permits: 64, batches: 32, size: 1000, readers: 8,
+			dir: o.dir, stops: 2000, own: 1, callers: 4, seconds: 180, warmUp: 5, permits: 64, batches: 32, size: 1000, readers: 8,
 			historyLen: 20_000, perSource: 32, kinds: stopKinds[:1], stages: []string{"idle", "loaded"},
 		},
 	}

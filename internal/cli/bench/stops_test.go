@@ -142,3 +142,21 @@ func TestBenchHashes(t *testing.T) {
 	require.Positive(t, rows[0].Value)
 	mistaken(t, []string{"--rounds"}, "bench", "hashes", "--rounds", "0")
 }
+
+// A stop that fails, or that was not sent, misses the goal however fast the others were.
+func TestStopResult(t *testing.T) {
+	t.Parallel()
+	w := stopWay{title: "TCP and a key"}
+	fast := bench.Latency{Count: 2000, P999: 49, Ratio: 2}
+	m := stopResult(w, fast)
+	require.True(t, m.Met)
+	require.Contains(t, m.Note, "2 × an idle server")
+	failed, short := fast, fast
+	failed.Failed, failed.First = 1, "no answer"
+	short.Short = "343 of 2000"
+	for _, l := range []bench.Latency{failed, short, {Count: 2000, P999: 51}, {P999: 1}} {
+		require.False(t, stopResult(w, l).Met, "%+v", l)
+	}
+	require.Contains(t, stopResult(w, failed).Note, "no answer")
+	require.Contains(t, stopResult(w, short).Note, "343 of 2000")
+}
