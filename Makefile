@@ -59,12 +59,15 @@ torture: ## Run every long test, and torture the store: SEEDS, KILLS, CUTS and E
 	PETS_REQUIRE_TOOLS=1 go test ./internal/torture -count=1 -timeout 0 -v \
 		-torture.kills $(KILLS) -torture.cuts $(CUTS) -torture.events $(EVENTS)
 
-# pets bench with pebble and SQLite beside the store: a module of its own, so that
-# the product depends on neither. Needs cgo.
+# pets bench with pebble, SQLite and PostgreSQL beside it: a module of its own, so that
+# the product depends on none of them. Needs cgo, and Debian's postgresql for goal 11.
+# BENCH are further flags: make bench BENCH="--goals 11 --json"
 ROUNDS ?= 25
+BENCH  ?=
 .PHONY: bench
-bench: ## Measure the store against the disk, pebble and SQLite, as ratios
-	cd internal/bench/rivals && CGO_ENABLED=1 go run . -rounds $(ROUNDS)
+bench: ## Measure every goal beside the disk, pebble, SQLite and PostgreSQL, as ratios
+	@cd internal/bench/rivals && CGO_ENABLED=1 go build -ldflags "-X main.version=$(VERSION)" -o "$(CURDIR)/bin/pets-rivals" .
+	@bin/pets-rivals bench --rounds $(ROUNDS) $(BENCH)
 
 # What reads bytes from outside, on bytes that nobody would send.
 FUZZTIME ?= 60s

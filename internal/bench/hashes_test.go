@@ -27,7 +27,7 @@ func TestRunHashes(t *testing.T) {
 		return nil
 	})
 	require.NoError(t, err)
-	require.Positive(t, m.Ratio)
+	require.Positive(t, m.Value)
 	require.Positive(t, seen)
 	require.Contains(t, m.What, "a reader")
 	left, err := os.ReadDir(o.Dir)

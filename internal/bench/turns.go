@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -85,59 +84,6 @@ func (c *Contender) turn(ctx context.Context) (rate, median float64, err error) 
 		}
 	}
 	return float64(total) / time.Since(began).Seconds(), middle(took), nil
-}
-
-// Measured is the result for one goal.
-type Measured struct {
-	Goal  int     `json:"goal"`
-	What  string  `json:"what"`
-	Ratio float64 `json:"ratio"`
-	Want  string  `json:"want"`
-	OK    bool    `json:"ok"`
-	// Ours and Theirs are the medians of both sides, in Unit.
-	Ours   float64 `json:"ours"`
-	Theirs float64 `json:"theirs"`
-	Unit   string  `json:"unit"`
-}
-
-// Lines returns the result as text.
-func (m Measured) Lines() []string {
-	verdict := "reached"
-	if !m.OK {
-		verdict = "MISSED"
-	}
-	first := fmt.Sprintf("goal %-3d %.2f   %s   %s", m.Goal, m.Ratio, m.Want, verdict)
-	if m.Goal == 0 { // a figure without a goal
-		first = fmt.Sprintf("         %.2f", m.Ratio)
-	}
-	return []string{
-		first,
-		"         " + m.What,
-		fmt.Sprintf("         %.0f ÷ %.0f %s", m.Ours, m.Theirs, m.Unit),
-	}
-}
-
-// AtLeast compares two series of neighbouring turns: the median of their ratios must
-// reach want.
-func AtLeast(goal int, what, unit string, ours, theirs []float64, want float64) Measured {
-	m := compare(goal, what, unit, ours, theirs)
-	m.Want, m.OK = "≥ "+figure(want), m.Ratio >= want
-	return m
-}
-
-// AtMost is AtLeast for a ratio that must not exceed want.
-func AtMost(goal int, what, unit string, ours, theirs []float64, want float64) Measured {
-	m := compare(goal, what, unit, ours, theirs)
-	m.Want, m.OK = "≤ "+figure(want), m.Ratio <= want
-	return m
-}
-
-func compare(goal int, what, unit string, ours, theirs []float64) Measured {
-	ratios := make([]float64, len(ours))
-	for i := range ours {
-		ratios[i] = ours[i] / theirs[i]
-	}
-	return Measured{Goal: goal, What: what, Unit: unit, Ratio: middle(ratios), Ours: middle(ours), Theirs: middle(theirs)}
 }
 
 func middle(x []float64) float64 {

@@ -49,6 +49,8 @@ type Place struct {
 	Columns   int              // the width of Err; 0 keeps lines whole
 	Arguments []string         // what was typed: no warning repeats a secret in it
 	Wall      func() time.Time // another clock, for tests
+	// Measured, if set, wraps the store that an engine appends to. pets bench times appends so.
+	Measured func(eventstore.Store) eventstore.Store
 
 	// AcceptRollback is the reason for which a server goes on with a store that was rolled back;
 	// empty to refuse it.
@@ -364,5 +366,8 @@ func (a *Place) Work(ctx context.Context, store *writing, stopping bool, direct 
 // Engine returns an engine on a watched store, with the store's marker of stops.
 func (a *Place) Engine(store eventstore.Store, w *Watch, o commands.EngineOptions) *commands.Engine {
 	o.Checkpoints, o.Latch = w.Checkpoints(), a.Latch(w)
+	if a.Measured != nil {
+		store = a.Measured(store)
+	}
 	return commands.NewEngine(store, o)
 }

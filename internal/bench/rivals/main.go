@@ -1,41 +1,29 @@
-// Command rivals measures the store beside pebble and SQLite: goal 2 of pets
-// bench, in one run with the others.
+// Command rivals is pets with rivals for pets bench: pebble and SQLite beside the store (goal
+// 2), and PostgreSQL beside the whole ledger (goal 11).
 //
-// It is a module of its own, so that the product depends on neither. Each rival
-// gets what it is best at for the same promise (an acknowledged append survives a
+// It is a module of its own, so that the product depends on none of them. Each rival
+// gets what it is best at for the same promise (what was acknowledged survives a
 // power cut): pebble its own group commit, SQLite a WAL with synchronous=FULL and
-// one transaction for all writers that wait.
+// one transaction for all writers that wait, PostgreSQL its group commit and one function
+// call for each trade.
 package main
 
 import (
-	"context"
-	"flag"
-	"fmt"
 	"os"
-	"os/signal"
 
 	"pets/internal/bench"
+	"pets/internal/pets"
 )
 
+// version is set by the linker.
+var version = ""
+
 func main() {
-	o := bench.Options{Rivals: []bench.Rival{
-		{Name: "pebble", Least: 1.5, Open: openPebble},
-		{Name: "sqlite", Least: 3, Open: openSQLite},
-	}}
-	flag.StringVar(&o.Dir, "dir", "", "a folder on the disk to be measured (the one for temporary files by default)")
-	flag.IntVar(&o.Rounds, "rounds", 15, "how many turns each contender gets")
-	flag.IntVar(&o.Events, "events", 500_000, "how many events the store has that is opened")
-	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	results, err := bench.Run(ctx, o)
-	for _, m := range results {
-		for _, line := range m.Lines() {
-			fmt.Println(line)
-		}
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "rivals:", err)
-		os.Exit(1)
-	}
+	os.Exit(pets.Beside(version, bench.Rivals{
+		Stores: []bench.Rival{
+			{Name: "pebble", Least: 1.5, Open: openPebble},
+			{Name: "SQLite", Least: 3, Open: openSQLite},
+		},
+		Ledgers: []bench.Ledger{{Name: "PostgreSQL", Least: 10, Open: openPostgres}},
+	}))
 }

@@ -59,7 +59,7 @@ func attackFolder(t *testing.T, fill func(*seeder) error) *attacked {
 		}
 		return fill(s)
 	}))
-	a := &app{&cli.App{Place: open.Place{Err: io.Discard}, Binary: petsBinary(t)}}
+	a := &app{App: &cli.App{Place: open.Place{Err: io.Discard}, Binary: petsBinary(t)}}
 	var err error
 	v.server, err = a.startServer(ctx, dir, folder)
 	require.NoError(t, err)

@@ -19,7 +19,7 @@ import (
 )
 
 // benchPatience is how long a server may take to start before the measurement gives up.
-const benchPatience = 2 * time.Minute
+const benchPatience = 10 * time.Minute
 
 // childCommand runs this program again, in a separate folder and without the user's settings,
 // because limits in the environment would change the result.

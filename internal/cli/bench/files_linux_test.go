@@ -27,7 +27,7 @@ func TestStrangersTakeNoFiles(t *testing.T) {
 	require.NoError(t, err)
 	metrics := free.Addr().String()
 	require.NoError(t, free.Close())
-	a := &app{&cli.App{Place: open.Place{Err: io.Discard}, Binary: withFiles(t, files)}}
+	a := &app{App: &cli.App{Place: open.Place{Err: io.Discard}, Binary: withFiles(t, files)}}
 	store := v.server.dir
 	v.server, err = a.startServer(t.Context(), t.TempDir(), store, "--metrics-listen", metrics)
 	require.NoError(t, err)
@@ -46,7 +46,7 @@ func TestStrangersTakeNoFiles(t *testing.T) {
 	v.stopsWithin(v.way("tcp"), "other")
 	v.stopsWithin(v.way("socket"), "main")
 
-	none := &app{&cli.App{Place: open.Place{Err: io.Discard}, Binary: withFiles(t, 100)}}
+	none := &app{App: &cli.App{Place: open.Place{Err: io.Discard}, Binary: withFiles(t, 100)}}
 	require.NoError(t, v.server.kill())
 	_, err = none.startServer(t.Context(), t.TempDir(), store)
 	require.ErrorContains(t, err, "raise the limit", "too few to be of any use")

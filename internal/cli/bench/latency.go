@@ -4,16 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"pets/domain"
@@ -57,12 +54,12 @@ func (a *app) benchLatency(ctx context.Context, o latencyOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	l := latencyLoad{client: &http.Client{Transport: &http.Transport{MaxIdleConns: pacedCallers, MaxIdleConnsPerHost: pacedCallers}}}
+	l := latencyLoad{client: keeping(pacedCallers)}
 	store := filepath.Join(dir, "store")
 	if err := seed(ctx, store, func(s *seeder) error { return l.seed(ctx, s) }); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(dir, ".env"), []byte("PETS_RATE_LIMIT=0\nPETS_BYTES_PER_DAY=0\n"), 0o600); err != nil {
+	if err := unlimited(dir); err != nil {
 		return err
 	}
 	server, err := a.startServer(ctx, dir, store)
@@ -70,7 +67,7 @@ func (a *app) benchLatency(ctx context.Context, o latencyOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, server.kill()) }()
-	l.url = server.url + "/v1/portfolios/bench/permits"
+	l.url = server.url + "/v1/portfolios/bench"
 	within := time.Duration(o.seconds) * time.Second
 	a.Tell("the highest rate, 64 bots without a pause")
 	highest, err := l.highest(ctx, within)
@@ -142,23 +139,8 @@ func (l *latencyLoad) seed(ctx context.Context, s *seeder) error {
 // permit asks for one permit. Its short life keeps reservations from adding up.
 func (l *latencyLoad) permit(ctx context.Context, caller int) error {
 	bot := &l.bots[caller%len(l.bots)]
-	body := `{"bot":"` + bot.Bot + `","market":"m","outcome":"YES","side":"buy","quantity":"10","limit_price":"0.5","ttl":"50ms"}`
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, l.url, strings.NewReader(body))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Authorization", "Bearer "+bot.Key)
-	req.Header.Set("Idempotency-Key", uuid.NewString())
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := l.client.Do(req)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = resp.Body.Close() }() // read to the end
-	answer, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode != http.StatusOK {
-		err = errors.New(problemLine(resp.StatusCode, answer))
-	}
+	d := door{l.client, l.url, bot.Key}
+	_, err := d.must(ctx, http.MethodPost, "/permits", permitBody(bot.Bot))
 	return err
 }
 

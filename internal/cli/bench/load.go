@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -201,8 +199,7 @@ func (l *load) report() loadReport {
 }
 
 func (l *load) permit(ctx context.Context, c *loadClient) error {
-	body := `{"bot":"` + c.Bot + `","market":"m","outcome":"YES","side":"buy","quantity":"10","limit_price":"0.5","ttl":"50ms"}`
-	_, err := l.ask(ctx, asking, c, http.MethodPost, "/permits", body)
+	_, err := l.ask(ctx, asking, c, http.MethodPost, "/permits", permitBody(c.Bot))
 	if err == nil {
 		l.permits.Add(1)
 	}
@@ -212,10 +209,9 @@ func (l *load) permit(ctx context.Context, c *loadClient) error {
 func (l *load) batch(ctx context.Context, c *loadClient) error {
 	items := make([]string, l.plan.Size)
 	for i := range items {
-		items[i] = `{"idempotency_key":"` + uuid.NewString() + `","command":"record_fill","body":{"bot":"` + c.Bot + `","market":"m` + c.Bot +
-			`","outcome":"YES","side":"buy","quantity":"0.01","price":"0.5","trade_id":"` + uuid.NewString() + `"}}`
+		items[i] = batchItem("record_fill", fillBody(c.Bot))
 	}
-	answer, err := l.ask(ctx, batching, c, http.MethodPost, "/batch", `{"commands":[`+strings.Join(items, ",")+`]}`)
+	answer, err := l.ask(ctx, batching, c, http.MethodPost, "/batch", batchBody(items))
 	if err != nil {
 		return err
 	}
@@ -249,37 +245,8 @@ func (l *load) read(ctx context.Context, c *loadClient) error {
 }
 
 func (l *load) ask(ctx context.Context, kind loadKind, c *loadClient, method, path, body string) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, method, l.plan.URL+"/v1/portfolios/"+c.Portfolio+path, strings.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Authorization", "Bearer "+c.Key)
-	if method == http.MethodPost {
-		req.Header.Set("Idempotency-Key", uuid.NewString())
-		req.Header.Set("Content-Type", "application/json")
-	}
-	resp, err := l.client(kind).Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = resp.Body.Close() }() // read to the end
-	answer, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return nil, err
-	}
-	if resp.StatusCode != http.StatusOK {
-		return nil, errors.New(problemLine(resp.StatusCode, answer))
-	}
-	return answer, nil
-}
-
-// problemLine formats a failed answer in one line.
-func problemLine(status int, answer []byte) string {
-	var p struct{ Title, Detail string }
-	if json.Unmarshal(answer, &p) == nil && p.Title != "" {
-		return fmt.Sprintf("%d %s: %s", status, p.Title, p.Detail)
-	}
-	return fmt.Sprintf("%d %s", status, bytes.TrimSpace(answer[:min(len(answer), 200)]))
+	d := door{l.client(kind), l.plan.URL + "/v1/portfolios/" + c.Portfolio, c.Key}
+	return d.must(ctx, method, path, body)
 }
 
 // lines describes what was done between two reports.

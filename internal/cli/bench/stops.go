@@ -28,14 +28,14 @@ type stopOptions struct {
 	permits, batches, size, readers   int
 	strangers, halfBodies, historyLen int
 	warmUp, perSource                 int
-	stages                            []string
+	stages, kinds                     []string
 }
 
 // loadPortfolios is the number of portfolios shared by the load and the bots to be stopped.
 const loadPortfolios = 8
 
 func (a *app) benchStopsCommand() *cobra.Command {
-	var o stopOptions
+	o := stopOptions{kinds: stopKinds}
 	c := &cobra.Command{
 		Use: "stops", Short: "Measure how long a stop takes under load", Args: cobra.NoArgs,
 		Long: "Starts pets serve on a folder of its own, which is removed afterwards, and stops portfolios and bots,\n" +
@@ -305,7 +305,7 @@ func (b *stopBench) stage(ctx context.Context, l *childLoad) error {
 				b.app.Tell("the bots cannot all be started again: %v", err)
 			}
 		}
-		for _, kind := range stopKinds {
+		for _, kind := range b.o.kinds {
 			err := b.row(ctx, kind, w, b.o.stops, l, func(ctx context.Context, i int) (bool, error) {
 				if kind == stopKinds[1] {
 					portfolio, bot := stoppable(i)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"pets/internal/bench"
 	"pets/internal/cli"
 	"pets/internal/open"
 )
@@ -46,8 +47,8 @@ func petsBinary(t *testing.T) string {
 func mistaken(t *testing.T, words []string, args ...string) {
 	t.Helper()
 	var out, errs bytes.Buffer
-	a := &app{&cli.App{Place: open.Place{Err: &errs}, Out: &out, Dir: t.TempDir()}}
-	require.Equal(t, 2, a.RunCommands(t.Context(), args, Commands(a.App)...), "%s", &errs)
+	a := &app{App: &cli.App{Place: open.Place{Err: &errs}, Out: &out, Dir: t.TempDir()}}
+	require.Equal(t, 2, a.RunCommands(t.Context(), args, Commands(a.App, bench.Rivals{})...), "%s", &errs)
 	require.Empty(t, out.String())
 	for _, w := range words {
 		require.Contains(t, errs.String(), w)
@@ -57,15 +58,22 @@ func mistaken(t *testing.T, words []string, args ...string) {
 // measured runs pets bench in this process, which starts the binary that was built.
 func measured(t *testing.T, into any, args ...string) {
 	t.Helper()
+	out, errs, code := measuredBeside(t, bench.Rivals{}, petsBinary(t), args...)
+	require.Equal(t, 0, code, "%s", errs)
+	require.NoError(t, json.Unmarshal([]byte(out), into), "%s", out)
+}
+
+// measuredBeside is measured with rivals.
+func measuredBeside(t *testing.T, rivals bench.Rivals, binary string, args ...string) (out, errs string, code int) {
+	t.Helper()
 	dir := t.TempDir()
-	var out, errs bytes.Buffer
-	a := &app{&cli.App{Place: open.Place{Err: &errs}, Out: &out, Dir: dir, Binary: petsBinary(t)}}
-	code := a.RunCommands(t.Context(), append([]string{"bench", "--json"}, append(args, "--dir", dir)...), Commands(a.App)...)
-	require.Equal(t, 0, code, "%s", &errs)
-	require.NoError(t, json.Unmarshal(out.Bytes(), into), "%s", &out)
+	var o, e bytes.Buffer
+	a := &app{App: &cli.App{Place: open.Place{Err: &e}, Out: &o, Dir: dir, Binary: binary}}
+	code = a.RunCommands(t.Context(), append([]string{"bench", "--json"}, append(args, "--dir", dir)...), Commands(a.App, rivals)...)
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	require.Empty(t, left, "what a measurement makes is gone afterwards")
+	return o.String(), e.String(), code
 }
 
 // A stop is measured on every way, on an idle server and beside each load, and the load does its
@@ -127,10 +135,28 @@ func TestBenchHashes(t *testing.T) {
 	t.Parallel()
 	var rows []struct {
 		What  string
-		Ratio float64
+		Value float64
 	}
 	measured(t, &rows, "hashes", "--rounds", "1")
 	require.Len(t, rows, 1)
-	require.Positive(t, rows[0].Ratio)
+	require.Positive(t, rows[0].Value)
 	mistaken(t, []string{"--rounds"}, "bench", "hashes", "--rounds", "0")
+}
+
+// A stop that fails, or that was not sent, misses the goal however fast the others were.
+func TestStopResult(t *testing.T) {
+	t.Parallel()
+	w := stopWay{title: "TCP and a key"}
+	fast := bench.Latency{Count: 2000, P999: 49, Ratio: 2}
+	m := stopResult(w, fast)
+	require.True(t, m.Met)
+	require.Contains(t, m.Note, "2 × an idle server")
+	failed, short := fast, fast
+	failed.Failed, failed.First = 1, "no answer"
+	short.Short = "343 of 2000"
+	for _, l := range []bench.Latency{failed, short, {Count: 2000, P999: 51}, {P999: 1}} {
+		require.False(t, stopResult(w, l).Met, "%+v", l)
+	}
+	require.Contains(t, stopResult(w, failed).Note, "no answer")
+	require.Contains(t, stopResult(w, short).Note, "343 of 2000")
 }

@@ -5,13 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
-	"strings"
 	"time"
-
-	"github.com/google/uuid"
 )
 
 // stopWithin is how long one stop may take before it counts as failed.
@@ -21,14 +17,12 @@ const stopWithin = 10 * time.Second
 // person's command does.
 type stopWay struct {
 	name, title string
-	client      *http.Client
-	base        string
-	key         string // "" if the way needs no key
+	door
 }
 
 // stopWays returns the ways that a server has.
 func stopWays(s *childServer, key string) []stopWay {
-	ways := []stopWay{{"tcp", "TCP and a key", &http.Client{Timeout: stopWithin, Transport: &http.Transport{DisableKeepAlives: true}}, s.url, key}}
+	ways := []stopWay{{"tcp", "TCP and a key", door{&http.Client{Timeout: stopWithin, Transport: &http.Transport{DisableKeepAlives: true}}, s.url, key}}}
 	path := s.socket()
 	if path == "" {
 		return ways
@@ -37,7 +31,7 @@ func stopWays(s *childServer, key string) []stopWay {
 		return (&net.Dialer{}).DialContext(ctx, "unix", path)
 	}
 	return append(ways, stopWay{
-		"socket", "the stop socket", &http.Client{Timeout: stopWithin, Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}, "http://stop.sock", "",
+		"socket", "the stop socket", door{&http.Client{Timeout: stopWithin, Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}, "http://stop.sock", ""},
 	})
 }
 
@@ -58,31 +52,12 @@ func (w *stopWay) stop(ctx context.Context, kind, portfolio, bot string) (later 
 	return false, errors.New(problemLine(status, answer))
 }
 
-func (w *stopWay) post(ctx context.Context, path, body string) (int, []byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.base+path, strings.NewReader(body))
-	if err != nil {
-		return 0, nil, err
-	}
-	if w.key != "" {
-		req.Header.Set("Authorization", "Bearer "+w.key)
-	}
-	req.Header.Set("Idempotency-Key", uuid.NewString())
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := w.client.Do(req)
-	if err != nil {
-		return 0, nil, err
-	}
-	defer func() { _ = resp.Body.Close() }() // read to the end
-	answer, err := io.ReadAll(resp.Body)
-	return resp.StatusCode, answer, err
-}
-
 // startAll starts the bots that exist only to be stopped, with batches for each portfolio.
 func (w *stopWay) startAll(ctx context.Context, n int) error {
 	batches := make([][]string, loadPortfolios)
 	for i := range n {
 		_, bot := stoppable(i)
-		batches[i%loadPortfolios] = append(batches[i%loadPortfolios], `{"idempotency_key":"`+uuid.NewString()+`","command":"start_bot","body":{"bot":"`+bot+`"}}`)
+		batches[i%loadPortfolios] = append(batches[i%loadPortfolios], batchItem("start_bot", `{"bot":"`+bot+`"}`))
 	}
 	for i, commands := range batches {
 		for len(commands) > 0 {
@@ -98,7 +73,7 @@ func (w *stopWay) startAll(ctx context.Context, n int) error {
 
 // batch sends commands. A refusal is fine, because a bot may already be running.
 func (w *stopWay) batch(ctx context.Context, portfolio string, commands []string) error {
-	status, answer, err := w.post(ctx, "/v1/portfolios/"+portfolio+"/batch", `{"commands":[`+strings.Join(commands, ",")+`]}`)
+	status, answer, err := w.post(ctx, "/v1/portfolios/"+portfolio+"/batch", batchBody(commands))
 	if err != nil {
 		return err
 	}
