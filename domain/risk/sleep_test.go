@@ -54,6 +54,60 @@ func TestWhatSleepsKeepsItsRatios(t *testing.T) {
 	require.Equal(t, "4.24999875", r.Peak.String(), "1.25 × 0.999999 + 3")
 }
 
+// "references are kept as multiples of the last equity": what was lost asleep, or never reached
+// the minimum, is no performance of the scope when a debt wakes it.
+func TestADebtWakesWhatSleptAtItsLastEquity(t *testing.T) {
+	least := dec("1")
+	var r References
+	r.FlowAbove(least, dec("0"), dec("100"))
+	r.FlowAbove(least, dec("100"), dec("-100"))
+	r.PerformAbove(least, dec("-0.3"))
+	r.FlowAbove(least, dec("-0.3"), dec("1"))
+	r.PerformAbove(least, dec("-2.3"))
+	require.Equal(t, "1", r.Drawdown(dec("-2.3")).String())
+	r.FlowAbove(least, dec("-2.3"), dec("33.3"))
+	require.Equal(t, "34", r.Peak.String(), "0.7 and what came in since, not the whole 1 of which 0.3 was lost before")
+	require.Equal(t, "34", r.LifetimePeak.String())
+	require.Equal(t, "34", r.DayOpen.String())
+
+	r = References{} // it never had the minimum
+	r.FlowAbove(least, dec("0"), dec("0.5"))
+	r.PerformAbove(least, dec("-1.5"))
+	r.FlowAbove(least, dec("-1.5"), dec("21.5"))
+	require.Equal(t, "22", r.Peak.String(), "0.5 was lost as well")
+	require.Equal(t, "22", r.DayOpen.String())
+
+	r = References{} // what it gained asleep is not forgotten
+	r.FlowAbove(least, dec("0"), dec("100"))
+	r.PerformAbove(least, dec("80"))
+	r.FlowAbove(least, dec("80"), dec("-79.6"))
+	r.PerformAbove(least, dec("0.8"))
+	r.PerformAbove(least, dec("-2"))
+	r.FlowAbove(least, dec("-2"), dec("5"))
+	require.Equal(t, "6", r.Peak.String(), "1.25 × 0.8 + 5")
+}
+
+// "Asleep its ratios stay": a debt that a person accepted (reset with rebase) has none while it
+// sleeps either, and counts when more of it wakes the scope.
+func TestAnAcceptedDebtSleeps(t *testing.T) {
+	least := dec("1")
+	var r References
+	r.FlowAbove(least, dec("0"), dec("100"))
+	r.PerformAbove(least, dec("-10"))
+	r.Rebase(dec("-10"))
+	require.Equal(t, "0", r.Drawdown(dec("-10")).String())
+	r.FlowAbove(least, dec("-10"), dec("9.5"))
+	require.False(t, r.Evaluated(dec("-0.5")))
+	require.Equal(t, "0", r.Drawdown(dec("-0.5")).String())
+	woken := r.Clone()
+	woken.FlowAbove(least, dec("-0.5"), dec("100.5"))
+	require.Equal(t, "0", woken.Drawdown(dec("100")).String())
+	r.PerformAbove(least, dec("-5"))
+	require.Equal(t, "1", r.Drawdown(dec("-5")).String())
+	r.FlowAbove(least, dec("-5"), dec("25"))
+	require.Equal(t, "25", r.Peak.String(), "from nothing: the 4.5 that were lost since, and 0.5 of a debt that slept")
+}
+
 // "references are kept as multiples of the last equity": what the day gained before the scope
 // fell asleep goes on counting when it wakes, until a new day.
 func TestWhatSleepsKeepsTheGainOfItsDay(t *testing.T) {

@@ -145,8 +145,11 @@ func (s *scope) flow(before, after, least Num) {
 	default:
 		for _, l := range s.levels() {
 			l.times = nil
-			if before.Sign() > 0 {
+			switch {
+			case before.Sign() > 0:
 				l.times = new(big.Rat).Quo(l.at, before)
+			case l.at.Sign() < 0 && !less(before, l.at): // the debt was accepted: "asleep its ratios stay"
+				l.times = one
 			}
 			switch {
 			// "At a flow F with equity E before it, every reference value … is multiplied

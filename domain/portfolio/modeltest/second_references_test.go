@@ -84,6 +84,20 @@ func TestDebtWakes(t *testing.T) {
 	s.is("81/881", s.Bot("a").Drawdown)
 }
 
+// “Asleep its ratios stay”, that of a debt which a person accepted, too.
+func TestAnAcceptedDebtSleeps(t *testing.T) {
+	s := start(t, false, func(r *SecondRules) { r.MaxBot = N("0.5") })
+	s.ok(s.Charge("a", N("10010")))
+	s.ok(s.Reset(Alarm{BotDD, "a"}, true))
+	s.is("0", s.Bot("a").Drawdown)
+	s.ok(s.Allocate("a", N("9.5")))
+	require.True(t, s.Bot("a").Sleeps)
+	s.is("0", s.Bot("a").Drawdown)
+	s.ok(s.Allocate("a", N("100.5")))
+	require.False(t, s.Bot("a").Sleeps)
+	s.is("0", s.Bot("a").Drawdown)
+}
+
 // “at ratio 1: old reference + flow”.
 func TestWakeAtRatioOne(t *testing.T) {
 	s := start(t, false)
