@@ -41,8 +41,8 @@ func goldenHistory(t *testing.T) []recorded {
 // hash here.
 func TestGoldenHistory(t *testing.T) {
 	const (
-		version = 14
-		hash    = "51e253ef5d276b08e265a18991d1960fe093693b82c345cad4074627393f4c93"
+		version = 15
+		hash    = "0bb17bc0d2c433704389121ed1fe35570130f11e920651ff44036c784b55310f"
 	)
 	s := New()
 	for _, r := range goldenHistory(t) {
