@@ -16,7 +16,6 @@ func (r *References) FlowAbove(least, before, flow domain.Decimal) {
 	after := before.Add(flow)
 	switch {
 	case !r.Capital || r.Dormant:
-		r.keep(before)
 		r.wake(least, after, flow)
 	case tooLittle(least, after):
 		r.rest(r.ratios(before))
@@ -26,8 +25,9 @@ func (r *References) FlowAbove(least, before, flow domain.Decimal) {
 		}
 		if before.Sign() <= 0 {
 			r.owe(flow) // a part of what pays off a debt
+		} else {
+			r.scale(before, after.Max(domain.Zero)) // references are kept as multiples of the last equity
 		}
-		r.keep(after)
 		r.Flows.forget()
 	case before.Sign() > 0 && after.Sign() > 0:
 		r.Flows.next(r, before, after)
@@ -68,8 +68,9 @@ func tooLittle(least, equity domain.Decimal) bool { return equity.IsZero() || eq
 func (r *References) wake(least, equity, flow domain.Decimal) {
 	switch {
 	case tooLittle(least, equity):
-		r.oweAsleep(flow)
-		r.keep(equity)
+		if r.Capital {
+			r.dream(equity, flow)
+		}
 	case equity.Sign() > 0:
 		r.Flows.forget()
 		whole := slices.ContainsFunc(r.ratios(equity.Sub(flow)), func(ratio domain.Decimal) bool { return !ratio.Less(domain.One) })
@@ -78,57 +79,31 @@ func (r *References) wake(least, equity, flow domain.Decimal) {
 		}
 	default:
 		r.Flows.forget()
-		r.oweAsleep(flow)
-		r.notBelowZero()
 		r.Capital, r.Dormant, r.Carried = true, false, Ratios{}
 		if r.Hours != nil {
 			r.Hours.Carried = nil
 		}
+		r.owe(flow)
 	}
 }
 
-// sleepingRatios returns the ratios of a scope that sleeps, in the order of its values.
-func (r *References) sleepingRatios() []domain.Decimal { return r.ratios(domain.Zero) }
-
-// keep sets the references of a scope that sleeps to their multiples of its last equity:
-// what it gains or loses below the minimum is no performance of the scope. What pays off a
-// debt has no multiple.
-func (r *References) keep(equity domain.Decimal) {
-	ratios := r.sleepingRatios()
-	equity = equity.Max(domain.Zero)
-	for i, v := range r.values() {
-		if ratios[i].Less(domain.One) {
-			*v = saturated(equity.Div(domain.One.Sub(ratios[i])))
+// dream moves the references of a scope that sleeps: a debt that wakes it is measured from
+// them. What comes in or goes out is added, and a new high raises the peaks: a ratio would
+// mean nothing. Where the ratio is 1, what goes out lowers none: a debt stays a debt.
+func (r *References) dream(equity, flow domain.Decimal) {
+	r.owe(flow)
+	if flow.Sign() < 0 {
+		ratios := r.ratios(domain.Zero)
+		for i, v := range r.values() {
+			if v.Sign() > 0 && ratios[i].Less(domain.One) {
+				*v = v.Add(flow).Max(domain.Zero)
+			}
 		}
 	}
-	if open := r.Carried.Open; open != nil {
-		r.DayOpen = saturated(open.Mul(equity))
+	if flow.IsZero() {
+		r.Peak, r.LifetimePeak = r.Peak.Max(equity), r.LifetimePeak.Max(equity)
+		r.Hours.raise(equity)
 	}
-}
-
-// notBelowZero ends a debt that a person accepted while the scope slept: awake, it counts.
-func (r *References) notBelowZero() {
-	ratios := r.sleepingRatios()
-	for i, v := range r.values() {
-		if ratios[i].Less(domain.One) {
-			*v = v.Max(domain.Zero)
-		}
-	}
-}
-
-// oweAsleep is owe for a scope that sleeps: only where the ratio is 1, because every other
-// reference is a multiple of the equity.
-func (r *References) oweAsleep(flow domain.Decimal) {
-	if flow.Sign() <= 0 {
-		return
-	}
-	ratios := r.sleepingRatios()
-	for i, v := range r.values() {
-		if !ratios[i].Less(domain.One) {
-			*v = v.Add(flow)
-		}
-	}
-	r.saturate()
 }
 
 // owe adds what comes in to the references: capital that arrives in parts must not hide

@@ -54,9 +54,9 @@ func TestWhatSleepsKeepsItsRatios(t *testing.T) {
 	require.Equal(t, "4.24999875", r.Peak.String(), "1.25 × 0.999999 + 3")
 }
 
-// "references are kept as multiples of the last equity": what was lost asleep, or never reached
-// the minimum, is no performance of the scope when a debt wakes it.
-func TestADebtWakesWhatSleptAtItsLastEquity(t *testing.T) {
+// "Its losses count": a debt that wakes a scope is measured from the highest that it had asleep,
+// adjusted for flows. It was measured from nothing where flows had left nothing.
+func TestADebtThatWakesIsMeasuredFromTheHighestAsleep(t *testing.T) {
 	least := dec("1")
 	var r References
 	r.FlowAbove(least, dec("0"), dec("100"))
@@ -66,16 +66,15 @@ func TestADebtWakesWhatSleptAtItsLastEquity(t *testing.T) {
 	r.PerformAbove(least, dec("-2.3"))
 	require.Equal(t, "1", r.Drawdown(dec("-2.3")).String())
 	r.FlowAbove(least, dec("-2.3"), dec("33.3"))
-	require.Equal(t, "34", r.Peak.String(), "0.7 and what came in since, not the whole 1 of which 0.3 was lost before")
-	require.Equal(t, "34", r.LifetimePeak.String())
-	require.Equal(t, "34", r.DayOpen.String())
+	require.Equal(t, "34.3", r.Peak.String(), "all that came in, of which 3.3 are lost")
+	require.Equal(t, "34.3", r.LifetimePeak.String())
+	require.Equal(t, "34.3", r.DayOpen.String())
 
-	r = References{} // it never had the minimum
+	r = References{} // it never had the minimum, so nothing is measured from what it had
 	r.FlowAbove(least, dec("0"), dec("0.5"))
 	r.PerformAbove(least, dec("-1.5"))
 	r.FlowAbove(least, dec("-1.5"), dec("21.5"))
-	require.Equal(t, "22", r.Peak.String(), "0.5 was lost as well")
-	require.Equal(t, "22", r.DayOpen.String())
+	require.Equal(t, "21.5", r.Peak.String())
 
 	r = References{} // what it gained asleep is not forgotten
 	r.FlowAbove(least, dec("0"), dec("100"))
@@ -84,7 +83,23 @@ func TestADebtWakesWhatSleptAtItsLastEquity(t *testing.T) {
 	r.PerformAbove(least, dec("0.8"))
 	r.PerformAbove(least, dec("-2"))
 	r.FlowAbove(least, dec("-2"), dec("5"))
-	require.Equal(t, "6", r.Peak.String(), "1.25 × 0.8 + 5")
+	require.Equal(t, "5.8", r.Peak.String(), "0.8 + 5")
+
+	r = References{} // nor is what was taken out a loss
+	r.FlowAbove(least, dec("0"), dec("100"))
+	r.FlowAbove(least, dec("100"), dec("-99.1"))
+	r.PerformAbove(least, dec("0.8"))
+	r.FlowAbove(least, dec("0.8"), dec("-0.6"))
+	r.PerformAbove(least, dec("-2"))
+	r.FlowAbove(least, dec("-2"), dec("5"))
+	require.Equal(t, "5.3", r.Peak.String(), "0.9 − 0.6 + 5")
+
+	r = References{} // a withdrawal beyond what there is leaves nothing to measure from
+	r.FlowAbove(least, dec("0"), dec("100"))
+	r.FlowAbove(least, dec("100"), dec("-100.5"))
+	r.PerformAbove(least, dec("-2"))
+	r.FlowAbove(least, dec("-2"), dec("5"))
+	require.Equal(t, "5", r.Peak.String())
 }
 
 // "Asleep its ratios stay": a debt that a person accepted (reset with rebase) has none while it
@@ -105,7 +120,7 @@ func TestAnAcceptedDebtSleeps(t *testing.T) {
 	r.PerformAbove(least, dec("-5"))
 	require.Equal(t, "1", r.Drawdown(dec("-5")).String())
 	r.FlowAbove(least, dec("-5"), dec("25"))
-	require.Equal(t, "25", r.Peak.String(), "from nothing: the 4.5 that were lost since, and 0.5 of a debt that slept")
+	require.Equal(t, "24.5", r.Peak.String(), "4.5 were lost since")
 }
 
 // "references are kept as multiples of the last equity": what the day gained before the scope
