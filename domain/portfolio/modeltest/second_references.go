@@ -40,7 +40,8 @@ func (m *Second) lastEquity(id string) Num {
 }
 
 // level is a reference: an amount while its scope is awake, a multiple of the last equity
-// while it sleeps. times is nil if the ratio was 1 when it fell asleep.
+// while it sleeps. times is nil if the ratio was 1 when it fell asleep. Asleep the amount is
+// what a debt that wakes the scope is measured from: flows are added, and new highs raise it.
 type level struct{ at, times Num }
 
 type hour struct {
