@@ -50,7 +50,7 @@ func eachCopied[K comparable, V any](m map[K]*V, own func(*V)) map[K]*V {
 func (b *Bot) own() {
 	b.Refs = b.Refs.Clone()
 	b.Streak.Results = slices.Clone(b.Streak.Results)
-	b.Lost, b.Other = maps.Clone(b.Lost), maps.Clone(b.Other)
+	b.Lost, b.Other = cloneLosses(b.Lost), maps.Clone(b.Other)
 	b.Venues = slices.Clone(b.Venues)
 	if b.Results != nil {
 		b.Results = eachCopied(b.Results, nil)

@@ -32,7 +32,7 @@ func (d *Decision) Settle(e *domain.MarketSettled) error {
 		}
 	}
 	in := d.s.Instruments[e.Instrument]
-	if in != nil && in.Payout != nil && *in.Payout != e.Payout {
+	if in != nil && in.Payout != nil && (in.Refunded || *in.Payout != e.Payout) {
 		return &domain.Error{Code: domain.CodeConflict, Field: "payout", Message: "differs from the payout this outcome was settled at: " + in.settledAs()}
 	}
 	e.Holders = in.holders(e.Bot)

@@ -39,7 +39,7 @@ func (d *Decision) checkSecond(c *orderCheck, b *Bot) {
 		}
 	}
 	if wait := time.Duration(p.MarketCooldown); wait > 0 {
-		if lost, ok := b.Lost[c.order.Market]; ok && d.now.Sub(lost) < wait {
+		if lost, ok := b.lastLoss(c.order.Market); ok && d.now.Sub(lost) < wait {
 			c.fail(domain.ReasonMarketCooldown, d.now.Sub(lost).Round(time.Second).String(), wait.String(), "the bot lost in this market, and may open nothing there for market_cooldown")
 		}
 	}
@@ -85,38 +85,6 @@ func (s *State) ordersToday(b *Bot, now time.Time) int {
 		return 0
 	}
 	return b.Today
-}
-
-// lost notes that a bot had a losing result in a market.
-func (s *State) lost(at time.Time, b *Bot, market string, r domain.Result) {
-	if r != domain.Loss || !s.Policy.Second() {
-		return
-	}
-	if b.Lost == nil {
-		b.Lost = map[string]time.Time{}
-	}
-	b.Lost[market] = at
-	const few = 64
-	if keep := time.Duration(s.Policy.MarketCooldown); len(b.Lost) > few {
-		for name, when := range b.Lost { // what the policy does not look back on
-			if name != market && at.Sub(when) >= max(keep, day) {
-				delete(b.Lost, name)
-			}
-		}
-	}
-}
-
-// lostAgain notes that a result of several trades is, or is no longer, a loss.
-func (s *State) lostAgain(b *Bot, r *Result, now domain.Result) {
-	switch {
-	case now == domain.Loss:
-		s.lost(s.Time, b, r.Market, now)
-	case !b.Lost[r.Market].Equal(s.Time):
-	case r.LostBefore.IsZero():
-		delete(b.Lost, r.Market)
-	default:
-		b.Lost[r.Market] = r.LostBefore
-	}
 }
 
 const day = 24 * time.Hour

@@ -182,13 +182,13 @@ func (s *State) rejoin(b *Bot, e *domain.TradeRevised) {
 	if old := b.Results[e.ResultID]; old == nil {
 		b.count(e.Before.Result, -1)
 		b.Streak.Revise(e.Number, "")
+		if r := b.Results[e.Joins]; e.Deferred || e.Number != e.Place && (r == nil || r.Number != e.Number) {
+			s.lost(b, e.Market, e.Number, "")
+		}
 	} else {
 		before := old.Of()
 		if old.add(e.Before, -1); old.Counted {
-			b.recount(old, before)
-			if now := old.Of(); now != before {
-				s.lostAgain(b, old, now)
-			}
+			s.recount(b, old, before)
 		}
 	}
 	h, closing := s.closingOf(e)
@@ -197,7 +197,7 @@ func (s *State) rejoin(b *Bot, e *domain.TradeRevised) {
 		if b.Results == nil {
 			b.Results = map[string]*Result{}
 		}
-		r = &Result{Market: e.Market, Dust: closing.Dust, Counted: !e.Deferred, Number: e.Place, LostBefore: b.Lost[e.Market]}
+		r = &Result{Market: e.Market, Dust: closing.Dust, Counted: !e.Deferred, Number: e.Place}
 		b.Results[e.Joins] = r
 	}
 	before := r.Of()
@@ -210,13 +210,10 @@ func (s *State) rejoin(b *Bot, e *domain.TradeRevised) {
 	case !r.Counted:
 		return
 	case r.Number == b.Closings:
-		s.countResult(b, e.Market, r.Of())
+		s.countSum(b, r)
 		return
 	}
-	b.recount(r, before)
-	if now := r.Of(); now != before {
-		s.lostAgain(b, r, now)
-	}
+	s.recount(b, r, before)
 }
 
 // closingOf returns the holding that remembers how a revised trade closed, or nil, and how.

@@ -2,7 +2,6 @@ package portfolio
 
 import (
 	"strconv"
-	"time"
 
 	"pets/domain"
 	"pets/domain/ledger"
@@ -21,8 +20,6 @@ type Result struct {
 	// result that waits for the bot's next one in the market is not counted yet.
 	Counted bool `json:"counted,omitempty"`
 	Number  int  `json:"number,omitempty"`
-	// LostBefore is when the bot had lost in the market before this result.
-	LostBefore time.Time `json:"lost_before,omitzero"`
 	// Small counts those whose position was never worth more than dust. Of such trades
 	// alone the result is neutral.
 	Small int `json:"small,omitempty"`
@@ -93,13 +90,9 @@ func (s *State) countTrade(b *Bot, e *domain.TradeClosed) int {
 	r.Refunded = r.Refunded || e.ClosedBy == domain.ClosedByRefund
 	switch {
 	case r.Counted:
-		b.recount(r, before)
-		if now := r.Of(); now != before {
-			s.lostAgain(b, r, now)
-		}
+		s.recount(b, r, before)
 	case !e.Deferred:
-		r.Counted, r.Number, r.LostBefore = true, b.Closings, b.Lost[e.Market]
-		s.countResult(b, e.Market, r.Of())
+		s.countSum(b, r)
 	}
 	return r.Number
 }
@@ -128,24 +121,30 @@ func (s *State) countWaitingResult(b *Bot, market string) {
 	if held := s.held(m, market, b.ID); r == nil || !held.Empty() {
 		return
 	}
-	r.Counted, r.Number, r.LostBefore = true, b.Closings, b.Lost[market]
-	s.countResult(b, market, r.Of())
+	s.countSum(b, r)
+}
+
+// countSum counts a result of several trades as the next one of a bot.
+func (s *State) countSum(b *Bot, r *Result) {
+	r.Counted, r.Number = true, b.Closings
+	s.countResult(b, r.Market, r.Of())
 }
 
 // countResult counts the next result of a bot.
 func (s *State) countResult(b *Bot, market string, r domain.Result) {
-	s.lost(s.Time, b, market, r)
+	s.lost(b, market, b.Closings, r)
 	b.Closings++
 	b.count(r, 1)
 	b.Streak.Close(r)
 }
 
 // recount replaces a counted result by what it comes to now.
-func (b *Bot) recount(r *Result, before domain.Result) {
+func (s *State) recount(b *Bot, r *Result, before domain.Result) {
 	now := r.Of()
 	b.count(before, -1)
 	b.count(now, 1)
 	b.Streak.Revise(r.Number, now)
+	s.lost(b, r.Market, r.Number, now)
 }
 
 // reviseTrade counts the revision of a closed trade.
@@ -165,9 +164,7 @@ func (s *State) reviseTrade(b *Bot, e *domain.TradeRevised) {
 		b.count(e.Before.Result, -1)
 		b.count(now, 1)
 		b.Streak.Revise(e.Number, now)
-		if now != e.Before.Result {
-			s.lost(s.Time, b, e.Market, now)
-		}
+		s.lost(b, e.Market, e.Number, now)
 		return
 	}
 	before := r.Of()
@@ -176,10 +173,7 @@ func (s *State) reviseTrade(b *Bot, e *domain.TradeRevised) {
 		r.add(*e.After, 1)
 	}
 	if r.Refunded = e.Refunded || r.Refunded && !e.Repaid; r.Counted {
-		b.recount(r, before)
-		if now := r.Of(); now != before {
-			s.lostAgain(b, r, now)
-		}
+		s.recount(b, r, before)
 	}
 }
 

@@ -103,6 +103,39 @@ func TestACooldownAfterALoss(t *testing.T) {
 	require.Empty(t, h.would(order("a", "m", "NO", buy, "1", "0.5")))
 }
 
+// A void is as if the fill had never been: a loss that it takes away cools nothing down, and the
+// one before it does again. One that it makes a loss counts from then.
+func TestAVoidTakesACooldownBack(t *testing.T) {
+	opens := order("a", "m", "NO", buy, "1", "0.5")
+	h := sized(t, func(p *domain.Policy) { p.MarketCooldown = domain.Duration(time.Hour) })
+	h.fill("a", "m", "YES", buy, "20", "0.5")
+	lost := h.fill("a", "m", "YES", sell, "20", "0.4", provisional)
+	require.Equal(t, denied(domain.ReasonMarketCooldown), h.would(opens))
+	h.void(lost)
+	require.Empty(t, h.would(opens))
+
+	h.fill("a", "m", "YES", sell, "20", "0.4")
+	h.after(40 * time.Minute)
+	h.fill("a", "m", "YES", buy, "20", "0.5")
+	second := h.fill("a", "m", "YES", sell, "20", "0.4", provisional)
+	h.after(20 * time.Minute)
+	require.Equal(t, denied(domain.ReasonMarketCooldown), h.would(opens))
+	h.void(second)
+	require.Empty(t, h.would(opens), "the first loss is an hour ago")
+
+	h.fill("a", "m", "YES", sell, "10", "0.4") // of 20 at 0.5
+	cheap := h.fill("a", "m", "YES", buy, "10", "0.1", provisional)
+	h.fill("a", "m", "YES", sell, "20", "0.45")
+	h.after(30 * time.Minute)
+	require.Empty(t, h.would(opens), "3 were won")
+	h.void(cheap)
+	require.Equal(t, denied(domain.ReasonMarketCooldown), h.would(opens))
+	h.after(time.Hour - 1)
+	require.Equal(t, denied(domain.ReasonMarketCooldown), h.would(opens))
+	h.after(1)
+	require.Empty(t, h.would(opens))
+}
+
 // "Live: permits that open need a registered market".
 func TestOnlyRegisteredMarketsAreOpened(t *testing.T) {
 	h := sized(t, func(p *domain.Policy) { p.RegisteredOnly = true })

@@ -232,3 +232,27 @@ func TestWhatAMakerHasNoMoreIsNoInventory(t *testing.T) {
 	require.Empty(t, h.would(order("mm", "rain", "NO", buy, "40", "0.5")))
 	require.Equal(t, denied(domain.ReasonInventoryCap), h.would(order("mm", "rain", "NO", buy, "41", "0.5")))
 }
+
+// "{market, void:true} gives every holder his cost back": a payout in the form with one outcome
+// contradicts that, also where it happens to be the last mark, which is 0 without any. It was taken,
+// and paid what came late at that mark.
+func TestNoOutcomeOfAVoidMarketIsSettledAtItsMark(t *testing.T) {
+	for _, mark := range []string{"0", "0.5"} {
+		h := second(t, "1000", quietPolicy)
+		h.must(func(d *Decision) error {
+			return d.RegisterMarket(&domain.MarketRegistered{Market: "pair", Kind: domain.KindOutcome, Outcomes: []string{"A", "B"}})
+		})
+		if mark != "0" {
+			h.mark("pair", "A", mark)
+		}
+		h.must(func(d *Decision) error { return d.SettleMarket(Settlement{Market: "pair", Void: true}) })
+		settle := func(d *Decision) error {
+			return d.SettleMarket(Settlement{Market: "pair", Outcome: "A", Payout: dec(mark)})
+		}
+		h.refused(domain.CodeConflict, settle)
+		h.fill("a", "pair", "A", buy, "10", "0.9")
+		h.refused(domain.CodeConflict, settle)
+		h.must(func(d *Decision) error { return d.SettleMarket(Settlement{Market: "pair", Void: true}) })
+		require.Equal(t, "1000", h.equityOf("a"))
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -177,12 +178,17 @@ func (s *settling) money() string {
 	return text.String()
 }
 
+func lastLossOf(b *Bot, market string) time.Time {
+	at, _ := b.lastLoss(market)
+	return at
+}
+
 // results is what each bot's trades came to, and what counts them.
 func (s *settling) results() string {
 	var text strings.Builder
 	for _, id := range settlers {
 		b := s.s.Bots[id]
-		fmt.Fprintf(&text, "%s: trades %d, wins %d, losses %d, neutral %d, streak %d, lost %s\n", id, b.Trades, b.Wins, b.Losses, b.Neutral, b.Streak.Losses, b.Lost["cup"])
+		fmt.Fprintf(&text, "%s: trades %d, wins %d, losses %d, neutral %d, streak %d, lost %s\n", id, b.Trades, b.Wins, b.Losses, b.Neutral, b.Streak.Losses, lastLossOf(b, "cup"))
 	}
 	// A trade that is opened late has the name of a later record.
 	return text.String() + strings.Join(slices.Sorted(maps.Values(s.trades)), "\n")

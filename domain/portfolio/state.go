@@ -188,9 +188,8 @@ type Bot struct {
 	Granted []time.Time `json:"granted,omitempty"`
 	// Today counts the permits of the open calendar day under the second edition.
 	Today int `json:"today,omitempty"`
-	// Lost is when the bot last had a losing result, by market, under the second
-	// edition.
-	Lost map[string]time.Time `json:"lost,omitempty"`
+	// Lost are the bot's latest losing results, by market, under the second edition.
+	Lost map[string][]Loss `json:"lost,omitempty"`
 	// Venues are the first venues that its fills named, Legs the highest leg, under the
 	// second edition: where a reported trade is looked for.
 	Venues []string `json:"venues,omitempty"`

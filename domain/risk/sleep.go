@@ -23,11 +23,10 @@ func (r *References) FlowAbove(least, before, flow domain.Decimal) {
 			open := r.DayOpen.Div(before)
 			r.Carried.Open = &open
 		}
-		switch {
-		case before.Sign() <= 0:
+		if before.Sign() <= 0 {
 			r.owe(flow) // a part of what pays off a debt
-		case after.Sign() >= 0:
-			r.scale(before, after) // references are kept as multiples of the last equity
+		} else {
+			r.scale(before, after.Max(domain.Zero)) // references are kept as multiples of the last equity
 		}
 		r.Flows.forget()
 	case before.Sign() > 0 && after.Sign() > 0:
@@ -70,7 +69,7 @@ func (r *References) wake(least, equity, flow domain.Decimal) {
 	switch {
 	case tooLittle(least, equity):
 		if r.Capital {
-			r.owe(flow)
+			r.dream(equity, flow)
 		}
 	case equity.Sign() > 0:
 		r.Flows.forget()
@@ -85,6 +84,25 @@ func (r *References) wake(least, equity, flow domain.Decimal) {
 			r.Hours.Carried = nil
 		}
 		r.owe(flow)
+	}
+}
+
+// dream moves the references of a scope that sleeps: a debt that wakes it is measured from
+// them. What comes in or goes out is added, and a new high raises the peaks: a ratio would
+// mean nothing. Where the ratio is 1, what goes out lowers none: a debt stays a debt.
+func (r *References) dream(equity, flow domain.Decimal) {
+	r.owe(flow)
+	if flow.Sign() < 0 {
+		ratios := r.ratios(domain.Zero)
+		for i, v := range r.values() {
+			if v.Sign() > 0 && ratios[i].Less(domain.One) {
+				*v = v.Add(flow).Max(domain.Zero)
+			}
+		}
+	}
+	if flow.IsZero() {
+		r.Peak, r.LifetimePeak = r.Peak.Max(equity), r.LifetimePeak.Max(equity)
+		r.Hours.raise(equity)
 	}
 }
 

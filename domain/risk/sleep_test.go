@@ -54,6 +54,75 @@ func TestWhatSleepsKeepsItsRatios(t *testing.T) {
 	require.Equal(t, "4.24999875", r.Peak.String(), "1.25 × 0.999999 + 3")
 }
 
+// "Its losses count": a debt that wakes a scope is measured from the highest that it had asleep,
+// adjusted for flows. It was measured from nothing where flows had left nothing.
+func TestADebtThatWakesIsMeasuredFromTheHighestAsleep(t *testing.T) {
+	least := dec("1")
+	var r References
+	r.FlowAbove(least, dec("0"), dec("100"))
+	r.FlowAbove(least, dec("100"), dec("-100"))
+	r.PerformAbove(least, dec("-0.3"))
+	r.FlowAbove(least, dec("-0.3"), dec("1"))
+	r.PerformAbove(least, dec("-2.3"))
+	require.Equal(t, "1", r.Drawdown(dec("-2.3")).String())
+	r.FlowAbove(least, dec("-2.3"), dec("33.3"))
+	require.Equal(t, "34.3", r.Peak.String(), "all that came in, of which 3.3 are lost")
+	require.Equal(t, "34.3", r.LifetimePeak.String())
+	require.Equal(t, "34.3", r.DayOpen.String())
+
+	r = References{} // it never had the minimum, so nothing is measured from what it had
+	r.FlowAbove(least, dec("0"), dec("0.5"))
+	r.PerformAbove(least, dec("-1.5"))
+	r.FlowAbove(least, dec("-1.5"), dec("21.5"))
+	require.Equal(t, "21.5", r.Peak.String())
+
+	r = References{} // what it gained asleep is not forgotten
+	r.FlowAbove(least, dec("0"), dec("100"))
+	r.PerformAbove(least, dec("80"))
+	r.FlowAbove(least, dec("80"), dec("-79.6"))
+	r.PerformAbove(least, dec("0.8"))
+	r.PerformAbove(least, dec("-2"))
+	r.FlowAbove(least, dec("-2"), dec("5"))
+	require.Equal(t, "5.8", r.Peak.String(), "0.8 + 5")
+
+	r = References{} // nor is what was taken out a loss
+	r.FlowAbove(least, dec("0"), dec("100"))
+	r.FlowAbove(least, dec("100"), dec("-99.1"))
+	r.PerformAbove(least, dec("0.8"))
+	r.FlowAbove(least, dec("0.8"), dec("-0.6"))
+	r.PerformAbove(least, dec("-2"))
+	r.FlowAbove(least, dec("-2"), dec("5"))
+	require.Equal(t, "5.3", r.Peak.String(), "0.9 − 0.6 + 5")
+
+	r = References{} // a withdrawal beyond what there is leaves nothing to measure from
+	r.FlowAbove(least, dec("0"), dec("100"))
+	r.FlowAbove(least, dec("100"), dec("-100.5"))
+	r.PerformAbove(least, dec("-2"))
+	r.FlowAbove(least, dec("-2"), dec("5"))
+	require.Equal(t, "5", r.Peak.String())
+}
+
+// "Asleep its ratios stay": a debt that a person accepted (reset with rebase) has none while it
+// sleeps either, and counts when more of it wakes the scope.
+func TestAnAcceptedDebtSleeps(t *testing.T) {
+	least := dec("1")
+	var r References
+	r.FlowAbove(least, dec("0"), dec("100"))
+	r.PerformAbove(least, dec("-10"))
+	r.Rebase(dec("-10"))
+	require.Equal(t, "0", r.Drawdown(dec("-10")).String())
+	r.FlowAbove(least, dec("-10"), dec("9.5"))
+	require.False(t, r.Evaluated(dec("-0.5")))
+	require.Equal(t, "0", r.Drawdown(dec("-0.5")).String())
+	woken := r.Clone()
+	woken.FlowAbove(least, dec("-0.5"), dec("100.5"))
+	require.Equal(t, "0", woken.Drawdown(dec("100")).String())
+	r.PerformAbove(least, dec("-5"))
+	require.Equal(t, "1", r.Drawdown(dec("-5")).String())
+	r.FlowAbove(least, dec("-5"), dec("25"))
+	require.Equal(t, "24.5", r.Peak.String(), "4.5 were lost since")
+}
+
 // "references are kept as multiples of the last equity": what the day gained before the scope
 // fell asleep goes on counting when it wakes, until a new day.
 func TestWhatSleepsKeepsTheGainOfItsDay(t *testing.T) {

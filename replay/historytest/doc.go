@@ -14,7 +14,8 @@
 // 0, "", null, an empty list or object), because an old stream cannot have set
 // it. A list is one value: one more element is a difference. A new key whose
 // value for an old stream is not empty, such as a limit with a default, is named
-// in [Added] with the reason why the old stream still means the same.
+// in [Added] with the reason why the old stream still means the same. A key of which
+// earlier builds kept a wrong value is named in [Mended] with what was wrong.
 //
 // When the shape of the state changes, [Fold] is changed to render the old shape;
 // the histories are not.

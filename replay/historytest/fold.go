@@ -2,6 +2,7 @@ package historytest
 
 import (
 	"encoding/json"
+	"time"
 
 	"pets/domain"
 	"pets/domain/portfolio"
@@ -61,7 +62,47 @@ func (f *portfolioFold) State() (any, error) {
 		return nil, err
 	}
 	delete(tree, "version")
-	return tree, nil
+	tree["state"], err = lastLosses(tree["state"])
+	return tree, err
+}
+
+// lastLosses renders the shape of earlier builds, which knew of a bot's losses in a market only
+// when the last one was.
+func lastLosses(state json.RawMessage) (json.RawMessage, error) {
+	var tree, bots map[string]json.RawMessage
+	if err := json.Unmarshal(state, &tree); err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(tree["bots"], &bots); err != nil {
+		return nil, err
+	}
+	for id, raw := range bots {
+		var bot map[string]json.RawMessage
+		var losses map[string][]portfolio.Loss
+		if err := json.Unmarshal(raw, &bot); err != nil {
+			return nil, err
+		}
+		if bot["lost"] == nil {
+			continue
+		}
+		if err := json.Unmarshal(bot["lost"], &losses); err != nil {
+			return nil, err
+		}
+		last := map[string]time.Time{}
+		for market, all := range losses {
+			last[market] = all[len(all)-1].At
+		}
+		bot["lost"] = encoded(last)
+		bots[id] = encoded(bot)
+	}
+	tree["bots"] = encoded(bots)
+	return json.Marshal(tree)
+}
+
+// encoded is the JSON of what was read from JSON, which cannot fail.
+func encoded(v any) json.RawMessage {
+	b, _ := json.Marshal(v)
+	return b
 }
 
 // Views are the answers to every question that needs only this stream.

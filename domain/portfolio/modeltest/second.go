@@ -52,7 +52,8 @@ type Second struct {
 	stops   map[string]bool // the kinds of emergency stop that are engaged
 	asked   string          // the user who requested its clearing
 	askedAt time.Time
-	short   int // reconciliations in a row that found a shortage
+	lost    map[int]time.Time // since when results are losses, by their place
+	short   int               // reconciliations in a row that found a shortage
 
 	stakes map[stakeKey]*stake // what play returned since the items last changed
 }
@@ -137,6 +138,7 @@ func (m *Second) clone() *Second {
 	c.markets, c.payouts, c.void, c.members = maps.Clone(m.markets), maps.Clone(m.payouts), maps.Clone(m.void), maps.Clone(m.members)
 	c.fills, c.first, c.seen = maps.Clone(m.fills), maps.Clone(m.first), maps.Clone(m.seen)
 	c.waits, c.alarms, c.stops = maps.Clone(m.waits), maps.Clone(m.alarms), maps.Clone(m.stops)
+	c.lost = maps.Clone(m.lost)
 	return &c
 }
 
@@ -150,6 +152,7 @@ func (m *Second) do(act func() Answer) Answer {
 		return a
 	}
 	m.last = m.now
+	m.noteLosses()
 	return a
 }
 

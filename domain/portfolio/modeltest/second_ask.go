@@ -334,7 +334,7 @@ func (m *Second) askRates(q *asked) {
 	// "market_cooldown (no opening order of a bot in a market that long after a losing
 	// result there)."
 	for _, result := range m.Results(q.Bot) {
-		if r.Cooldown > 0 && result.Verdict == "loss" && result.Market == q.Thing.Market && m.now.Sub(m.ends[result.place].at) < r.Cooldown {
+		if r.Cooldown > 0 && result.Verdict == "loss" && result.Market == q.Thing.Market && m.now.Sub(m.lost[result.place]) < r.Cooldown {
 			q.no("market_cooldown")
 			return
 		}

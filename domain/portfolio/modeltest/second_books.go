@@ -272,7 +272,6 @@ type end struct {
 	counted  bool // before a void showed that it is deferred
 	moved    bool // a void moved it to another command
 	alone    int  // the command of the void that took away what it waited for
-	at       time.Time
 }
 
 // counts returns the command by which a trade counts.
@@ -327,7 +326,7 @@ func (m *Second) retrade(id string, t Thing) (added []int) {
 		if name := m.items[r.by].opened; known[name] == r {
 			m.ends = append(m.ends, end{
 				bot: id, thing: t, by: name, command: m.command, settled: r.paid && r.command == m.command, pnl: r.profit(), dust: m.Rules.Dust, neutral: r.refund || r.negligible(),
-				apart: !m.together(t), at: m.now,
+				apart: !m.together(t),
 			})
 			if c := &m.ends[len(m.ends)-1]; !c.apart && r.paid && r.command != m.command {
 				m.regroup(c, r)
@@ -446,6 +445,24 @@ func (m *Second) Results(id string) []Result {
 	}
 	slices.SortStableFunc(out, func(a, b Result) int { return a.place - b.place })
 	return out
+}
+
+// noteLosses keeps since when each result is a loss: what a void or a correction makes one, was
+// not known before.
+func (m *Second) noteLosses() {
+	was := m.lost
+	m.lost = map[int]time.Time{}
+	for _, id := range m.ids() {
+		for _, r := range m.Results(id) {
+			if r.Verdict != "loss" {
+				continue
+			}
+			m.lost[r.place] = m.now
+			if since, known := was[r.place]; known {
+				m.lost[r.place] = since
+			}
+		}
+	}
 }
 
 // placeOf returns the trade at whose place a result stands: the first that its command

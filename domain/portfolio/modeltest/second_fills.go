@@ -583,7 +583,7 @@ func (m *Second) Report(t Trade) Answer {
 		}
 		m.note(item{what: "cash", bot: t.Bot, amount: t.Profit})
 		m.ends = append(m.ends, end{
-			bot: t.Bot, thing: Thing{Market: t.Market}, command: m.command, pnl: t.Profit, dust: m.Rules.Dust, apart: true, at: m.now,
+			bot: t.Bot, thing: Thing{Market: t.Market}, command: m.command, pnl: t.Profit, dust: m.Rules.Dust, apart: true,
 		})
 		m.perform(t.Bot)
 		return Answer{Flags: flags}

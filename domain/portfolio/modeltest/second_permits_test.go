@@ -211,6 +211,34 @@ func TestLimits(t *testing.T) {
 	s.denied(s.order("a", "buy", "m/NO", "1", "0.5"))
 }
 
+// “market_cooldown (no opening order of a bot in a market that long after a losing result
+// there)”, and a void is “as if the fill had never been”: the loss that it takes away cools
+// nothing down, and what it makes a loss counts from then.
+func TestVoidsAndCooldowns(t *testing.T) {
+	s := start(t, false, func(r *SecondRules) { r.Cooldown = time.Hour })
+	opens := s.order("a", "buy", "m/NO", "1", "0.5")
+	s.fact("a", "buy", "m/YES", "20", "0.5")
+	lost := s.report("a", "sell", "m/YES", "20", "0.4")
+	lost.Provisional = true
+	s.ok(s.Record(lost))
+	s.denied(opens, "market_cooldown")
+	s.ok(s.Void(SecondFillID{Bot: "a", ID: lost.ID}))
+	s.denied(opens)
+
+	s.fact("a", "sell", "m/YES", "10", "0.4")
+	cheap := s.report("a", "buy", "m/YES", "10", "0.1")
+	cheap.Provisional = true
+	s.ok(s.Record(cheap))
+	s.fact("a", "sell", "m/YES", "20", "0.45")
+	s.denied(opens)
+	s.pass(time.Hour)
+	s.ok(s.Void(SecondFillID{Bot: "a", ID: cheap.ID}))
+	s.pass(time.Hour - 1)
+	s.denied(opens, "market_cooldown")
+	s.pass(1)
+	s.denied(opens)
+}
+
 // “permits that open need a registered market (registered_only, default true in live)”; “an
 // outcome that a registered market does not have is refused for a permit that opens”.
 func TestUnknownMarketsAndOutcomes(t *testing.T) {

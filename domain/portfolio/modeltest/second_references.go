@@ -40,7 +40,8 @@ func (m *Second) lastEquity(id string) Num {
 }
 
 // level is a reference: an amount while its scope is awake, a multiple of the last equity
-// while it sleeps. times is nil if the ratio was 1 when it fell asleep.
+// while it sleeps. times is nil if the ratio was 1 when it fell asleep. Asleep the amount is
+// what a debt that wakes the scope is measured from: flows are added, and new highs raise it.
 type level struct{ at, times Num }
 
 type hour struct {
@@ -50,7 +51,7 @@ type hour struct {
 
 // scope is the portfolio or a bot, as its moments make it.
 type scope struct {
-	awake                bool
+	awake, capital       bool // capital: it was awake before
 	equity               Num
 	peak, lifetime, open *level
 	hours                []hour
@@ -137,20 +138,29 @@ func (s *scope) flow(before, after, least Num) {
 	case f.Sign() == 0:
 	case !s.awake:
 		for _, l := range s.levels() {
-			if l.times == nil {
-				l.at = add(l.at, larger(zero, f)) // it repaid part of a debt
+			switch {
+			case !s.capital: // "0 before any capital"
+			case f.Sign() > 0:
+				l.at = add(l.at, f)
+			case l.times != nil && l.at.Sign() > 0: // at ratio 1 "a debt stays a debt"
+				l.at = larger(zero, add(l.at, f))
 			}
 		}
-		s.wake(before, after, least)
+		s.wake(after, least)
 	default:
 		for _, l := range s.levels() {
 			l.times = nil
-			if before.Sign() > 0 {
+			switch {
+			case before.Sign() > 0:
 				l.times = new(big.Rat).Quo(l.at, before)
+			case l.at.Sign() < 0 && !less(before, l.at): // the debt was accepted: "asleep its ratios stay"
+				l.times = one
 			}
 			switch {
 			// "At a flow F with equity E before it, every reference value … is multiplied
 			// by (E+F)/E when E > 0 and E+F > 0".
+			case before.Sign() > 0 && !enough(after, least):
+				l.at = new(big.Rat).Mul(l.times, larger(zero, after))
 			case before.Sign() > 0 && after.Sign() > 0:
 				l.at = new(big.Rat).Mul(l.times, after)
 			case f.Sign() > 0:
@@ -164,34 +174,29 @@ func (s *scope) flow(before, after, least Num) {
 
 // wake: "above 0, references are set so that the ratios are unchanged (at ratio 1: old
 // reference + flow); below 0 the ratio is 1."
-func (s *scope) wake(before, after, least Num) {
+func (s *scope) wake(after, least Num) {
 	if !enough(after, least) {
 		return
 	}
-	base := after
-	if after.Sign() < 0 {
-		base = larger(zero, before)
-	}
 	for _, l := range s.levels() {
-		if l.times != nil {
-			l.at = new(big.Rat).Mul(l.times, base)
+		if after.Sign() > 0 && l.times != nil {
+			l.at = new(big.Rat).Mul(l.times, after)
 		}
 	}
-	s.awake = true
+	s.awake, s.capital = true, true
 	s.raise()
 }
 
 func (s *scope) move(after, least Num) {
-	before := s.equity
 	s.equity = after
 	if !s.awake {
-		s.wake(before, after, least)
+		s.wake(after, least)
 	}
 	s.raise()
 }
 
 func (s *scope) raise() {
-	if !s.awake {
+	if !s.capital {
 		return
 	}
 	for _, l := range []*level{s.peak, s.lifetime, s.hours[len(s.hours)-1].level} {

@@ -72,7 +72,7 @@ func TestSleep(t *testing.T) {
 	s.is("0", s.Bot("c").Drawdown)
 }
 
-// Asleep, a reference is a multiple of the last equity; a debt that wakes it keeps that.
+// A debt that wakes a scope is measured from the highest that it had asleep, adjusted for flows.
 func TestDebtWakes(t *testing.T) {
 	s := start(t, false)
 	s.ok(s.Charge("a", N("2000")))
@@ -82,6 +82,29 @@ func TestDebtWakes(t *testing.T) {
 	s.is("1", s.Bot("a").Drawdown)
 	s.ok(s.Allocate("a", N("109.5")))
 	s.is("81/881", s.Bot("a").Drawdown)
+
+	s.ok(s.Charge("b", N("-90000"))) // 100,000
+	s.ok(s.Allocate("b", N("-100000")))
+	s.ok(s.Charge("b", N("-0.8")))
+	s.ok(s.Allocate("b", N("-0.3")))
+	s.ok(s.Charge("b", N("2.5"))) // from .5 to -2
+	s.is("1", s.Bot("b").Drawdown)
+	s.ok(s.Allocate("b", N("9.5")))
+	s.is("0.25", s.Bot("b").Drawdown)
+}
+
+// “Asleep its ratios stay”, that of a debt which a person accepted, too.
+func TestAnAcceptedDebtSleeps(t *testing.T) {
+	s := start(t, false, func(r *SecondRules) { r.MaxBot = N("0.5") })
+	s.ok(s.Charge("a", N("10010")))
+	s.ok(s.Reset(Alarm{BotDD, "a"}, true))
+	s.is("0", s.Bot("a").Drawdown)
+	s.ok(s.Allocate("a", N("9.5")))
+	require.True(t, s.Bot("a").Sleeps)
+	s.is("0", s.Bot("a").Drawdown)
+	s.ok(s.Allocate("a", N("100.5")))
+	require.False(t, s.Bot("a").Sleeps)
+	s.is("0", s.Bot("a").Drawdown)
 }
 
 // “at ratio 1: old reference + flow”.
