@@ -62,8 +62,40 @@ func (f *portfolioFold) State() (any, error) {
 		return nil, err
 	}
 	delete(tree, "version")
+	if tree["fills"], err = markedOthers(tree["fills"]); err != nil {
+		return nil, err
+	}
 	tree["state"], err = lastLosses(tree["state"])
 	return tree, err
+}
+
+// markedOthers renders the shape of earlier builds, which marked fills of one id in several
+// markets: the first one of them, and those that came after it.
+func markedOthers(fills json.RawMessage) (json.RawMessage, error) {
+	var list []map[string]json.RawMessage
+	if err := json.Unmarshal(fills, &list); err != nil {
+		return nil, err
+	}
+	revision := func(n int) (at uint64) {
+		_ = json.Unmarshal(list[n]["revision"], &at) // it was written from a number
+		return at
+	}
+	for from, to := 0, 0; from < len(list); from = to {
+		first := from
+		for to = from; to < len(list) && string(list[to]["id"]) == string(list[from]["id"]); to++ {
+			if revision(to) < revision(first) {
+				first = to
+			}
+		}
+		for n := from; n < to && to > from+1; n++ {
+			if n == first {
+				list[n]["others"] = json.RawMessage("true")
+			} else {
+				list[n]["elsewhere"] = json.RawMessage("true")
+			}
+		}
+	}
+	return json.Marshal(list)
 }
 
 // lastLosses renders the shape of earlier builds, which knew of a bot's losses in a market only
