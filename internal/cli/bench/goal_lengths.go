@@ -209,7 +209,7 @@ func (l *lengthBench) onFolder(ctx context.Context, n int) (took []float64, err 
 		}
 		began := time.Now()
 		if out, err := c.CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("pets state --at %d: %w: %s", at, err, out[:min(len(out), 500)])
+			return nil, fmt.Errorf("state --at %d: %w: %s", at, err, out[:min(len(out), 500)])
 		}
 		took = append(took, time.Since(began).Seconds())
 	}
@@ -238,7 +238,7 @@ func (l *lengthBench) results() {
 	what := fmt.Sprintf("the slowest of %d random moments of %.0f events", len(last.http), last.events)
 	over := bench.Measured{Goal: 16, Name: "state?at= over HTTP", What: what, Unit: "ms", Value: slices.Max(last.http) * 1000}.Most(150)
 	over.Note = "median " + bench.Figure(median(last.http)*1000) + " ms"
-	what = fmt.Sprintf("the slowest of %d random moments of %.0f events, a whole run of pets state --at", len(last.folder), last.events)
+	what = fmt.Sprintf("the slowest of %d random moments of %.0f events, a whole run of the command", len(last.folder), last.events)
 	there := bench.Measured{Goal: 16, Name: "state --at on the folder", What: what, Unit: "ms", Value: slices.Max(last.folder) * 1000}.Most(500)
 	there.Note = "median " + bench.Figure(median(last.folder)*1000) + " ms"
 	l.add(over, there)
