@@ -106,7 +106,7 @@ lint: have-tools
 # what starts no goroutine.
 .PHONY: race
 race:
-	CGO_ENABLED=1 go test -race -short ./domain/... ./replay/...
+	CGO_ENABLED=1 go test -race -short -timeout 30m ./domain/... ./replay/...
 	CGO_ENABLED=1 go test -race -timeout 30m $$(go list ./... | grep -v -e /domain -e /replay)
 
 # The static build is what is deployed; the one with cgo is what the race

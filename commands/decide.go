@@ -25,7 +25,7 @@ const (
 	maxCommandRecords = eventstore.MaxAppendRecords - fullRecords
 	// maxLaterFills limits how many later fills a void may examine. That takes about 0.1 s,
 	// during which all other callers wait.
-	maxLaterFills = 24_000
+	maxLaterFills = 6_000
 )
 
 // step is one request on its way to its result.

@@ -112,7 +112,7 @@ func (d *Decision) exposureIn(bot string, i domain.Instrument) domain.Decimal {
 // that are remembered, unless one of these is dead.
 func (d *Decision) pendingWhere(bot string, where func(*risk.Permit) bool, summed func(*botPermits) domain.Decimal) domain.Decimal {
 	permits, sum := d.s.permitsOf(bot), domain.Zero
-	if allLive(bot, d.dead()) {
+	if !d.dead().of(bot) {
 		if x := d.s.permits.byBot[bot]; x != nil {
 			sum = summed(x)
 		}
@@ -177,7 +177,7 @@ func (d *Decision) exposureOfMarket(market string) domain.Decimal {
 // correctedPending takes out of a sum of what permits may open what the dead ones may, and
 // adds what the earlier legs of the request may.
 func (d *Decision) correctedPending(sum domain.Decimal, where func(*risk.Permit) bool) domain.Decimal {
-	for _, p := range d.dead() {
+	for _, p := range d.dead().all {
 		if where(p) {
 			sum = sum.Sub(d.s.pending(p))
 		}
@@ -210,7 +210,7 @@ func (d *Decision) openWith(bot string, with domain.Instrument) int {
 		}
 	}
 	x := d.s.permits.byBot[bot]
-	summed := x != nil && allLive(bot, d.dead())
+	summed := x != nil && !d.dead().of(bot)
 	permits := d.s.permitsOf(bot)
 	if summed {
 		permits = nil
@@ -365,7 +365,7 @@ func (d *Decision) inventory(o domain.Order) domain.Decimal {
 	}
 	rest(o.Instrument, o.Side, o.Quantity)
 	permits := d.s.permitsOf(o.Bot)
-	if x := d.s.permits.byBot[o.Bot]; x != nil && allLive(o.Bot, d.dead()) {
+	if x := d.s.permits.byBot[o.Bot]; x != nil && !d.dead().of(o.Bot) {
 		permits = nil
 		if m := x.markets[o.Market]; m != nil {
 			for outcome, sum := range m.outcomes {

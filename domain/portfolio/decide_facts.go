@@ -189,6 +189,9 @@ func (d *Decision) RecordFunding(e *domain.FundingRecorded) error {
 			return err
 		}
 	}
+	if err := d.checkIdentity("funding_id", e.FundingID); err != nil {
+		return err
+	}
 	if e.Amount.IsZero() {
 		return domain.Invalid("amount", "must not be 0")
 	}

@@ -1,6 +1,7 @@
 package portfolio
 
 import (
+	"cmp"
 	"time"
 
 	"pets/domain"
@@ -126,6 +127,9 @@ func (d *Decision) checkFill(r *FillReport) error {
 		}
 	}
 	if err := domain.CheckOptionalText("venue", r.Venue); err != nil {
+		return err
+	}
+	if err := cmp.Or(d.checkIdentity("trade_id", r.TradeID), d.checkIdentity("venue", r.Venue)); err != nil {
 		return err
 	}
 	switch {
@@ -471,7 +475,7 @@ func (d *Decision) RecordTrade(e *domain.TradeClosed) error {
 	if err := domain.CheckText("market", e.Market); err != nil {
 		return err
 	}
-	if err := domain.CheckText("trade_id", e.TradeID); err != nil {
+	if err := cmp.Or(domain.CheckText("trade_id", e.TradeID), d.checkIdentity("trade_id", e.TradeID)); err != nil {
 		return err
 	}
 	if e.Fee.Sign() < 0 {

@@ -1,6 +1,7 @@
 package portfolio
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -119,7 +120,7 @@ func (d *Decision) checkMovement(wallet, asset string, amount domain.Decimal, tx
 	case leg > 0 && tx == "":
 		return domain.Invalid("leg", "tells apart movements of one transaction; name it in tx")
 	}
-	return domain.CheckOptionalText("tx", tx)
+	return cmp.Or(domain.CheckOptionalText("tx", tx), d.checkIdentity("tx", tx))
 }
 
 // Deposit records money that came in. It is a flow and never trips a breaker.

@@ -423,12 +423,10 @@ func (d *Decision) checkCash(c *orderCheck, b *Bot) {
 	if c.order.Side == domain.Sell && c.reducing() {
 		return
 	}
-	free := d.s.freeCash(b, d.now)
-	for _, p := range d.legs {
-		free = free.Sub(p.Reserved).Add(p.Relief(d.s.relief(p.Bot, p.Instrument, p.ReducingLeft)))
-	}
+	released := d.s.reliefs(b.ID, d.now, d.legs)
+	free := b.Cash.Sub(d.reserved(b)).Add(released.sum()).Sub(d.s.shortCover(b.ID))
 	if c.order.Side == domain.Buy {
-		relief := d.s.relief(b.ID, c.order.Instrument, c.exposure.Reducing)
+		relief := d.s.relief(b.ID, c.order.Instrument, c.exposure.Reducing).Min(released.left(d.s, b.ID, c.order.Instrument))
 		free = free.Add(relief)
 		if c.reducing() {
 			// This also applies if the bot's shorts have outgrown its cash:

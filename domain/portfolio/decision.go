@@ -43,6 +43,9 @@ type Decision struct {
 	// get.
 	legs []*risk.Permit
 	room Room // how much may be recorded
+	// found are the dead permits as of an event (permit_sums.go).
+	found   *deadPermits
+	foundAt uint64
 	// singles counts the events of one type that are recorded one by one (rows.go).
 	singles map[string]int
 	// unread are the marks of the command that could not be read, by their place in it.

@@ -555,3 +555,17 @@ func TestOutcomeUnknown(t *testing.T) {
 	require.NotContains(t, h.flags(), domain.FlagOutcomeUnknown)
 	h.equal("10", h.position("a", "m", "NO").Quantity)
 }
+
+// "A fact is booked once": a pasted space does not make another fact of it.
+func TestAnIdentityHasNoSpaceAtItsEnds(t *testing.T) {
+	h := second(t, "1000", quietPolicy)
+	for _, id := range []string{" x", "x "} {
+		r := FillReport{FillID: domain.FillID{Bot: "a", TradeID: id}, Instrument: domain.Instrument{Market: "m", Outcome: "YES"}, Side: buy, Quantity: dec("1"), Price: dec("0.5")}
+		require.ErrorContains(t, h.refused(domain.CodeInvalid, func(d *Decision) error { return d.RecordFill(r) }), "trade_id begins or ends with a space")
+		r.TradeID, r.Venue = "x", id
+		require.ErrorContains(t, h.refused(domain.CodeInvalid, func(d *Decision) error { return d.RecordFill(r) }), "venue begins or ends with a space")
+		require.ErrorContains(t, h.refused(domain.CodeInvalid, func(d *Decision) error {
+			return d.Deposit(&domain.DepositRecorded{Wallet: domain.WalletHot, Amount: dec("5"), Tx: id})
+		}), "tx begins or ends with a space")
+	}
+}

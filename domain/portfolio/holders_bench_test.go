@@ -189,6 +189,7 @@ func BenchmarkHolders(b *testing.B) {
 	b.Run("stop", func(b *testing.B) { benchOnce(b, (*holders).stop) })
 	b.Run("replay", benchReplay)
 	b.Run("permits", benchPermits)
+	b.Run("expired", benchExpired)
 }
 
 func (h *holders) settle() {
@@ -246,6 +247,28 @@ func benchPermits(b *testing.B) {
 			}
 			for i := 0; b.Loop(); i++ {
 				holdersSteps["permit"](h, holderName(0), i)
+			}
+		})
+	}
+}
+
+// benchExpired is the first permit after many have expired.
+func benchExpired(b *testing.B) {
+	for _, n := range []int{1, 1000, 8000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			h := newHolders(b, 10)
+			for i := range n {
+				bot := holderName(i % 10)
+				h.do(bot, func(d *Decision) error {
+					return d.AskPermit(PermitRequest{Order: order(bot, holdersMarket, "YES", buy, "0.01", "0.50")})
+				})
+			}
+			later := h.s.Time.Add(time.Hour)
+			for range b.N {
+				b.StopTimer()
+				d := h.s.Clone().Begin(later, callerOf(holderName(0)))
+				b.StartTimer()
+				_ = d.AskPermit(PermitRequest{Order: order(holderName(0), holdersMarket, "YES", buy, "0.01", "0.50")})
 			}
 		})
 	}

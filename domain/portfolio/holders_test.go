@@ -144,12 +144,12 @@ func TestExpiredPermitsDoNotCount(t *testing.T) {
 	for n, still := range []Standstill{{}, {Behind: time.Minute, Entered: true}, {Behind: time.Minute, Overdue: ids[:1]}, {Behind: time.Minute}} {
 		checkDead(t, h.s, h.now, still)
 		d := &Decision{s: h.s, now: h.now, still: still}
-		require.Len(t, d.dead(), []int{0, 3, 1, 0}[n], "%d", n)
+		require.Len(t, d.dead().all, []int{0, 3, 1, 0}[n], "%d", n)
 	}
 	later := h.now.Add(time.Duration(h.s.Policy.PermitTTL))
 	checkDead(t, h.s, later.Add(-1), Standstill{})
 	checkDead(t, h.s, later, Standstill{})
-	require.Len(t, h.s.expired(later), 3)
+	require.Len(t, h.s.expired(later).all, 3)
 	require.Equal(t, domain.Zero, h.s.reservedByAll(h.s.expired(later), func(p *risk.Permit) bool { return p.Live(later) }))
 }
 

@@ -87,6 +87,16 @@ func (s *State) reportedTwice(e *domain.FillRecorded) bool {
 	return false
 }
 
+// checkIdentity refuses ids of a new fact that begin or end with a space: a pasted space
+// would make the same fact another one, and book it twice. What an earlier build recorded
+// under such an id can still be confirmed or voided, and imported again.
+func (d *Decision) checkIdentity(field, id string) error {
+	if strings.TrimSpace(id) != id && !d.imported() {
+		return domain.Invalid(field, "begins or ends with a space")
+	}
+	return nil
+}
+
 // findFill finds a fill that a request names. The market is needed where the id alone
 // does not say which fill is meant.
 func (d *Decision) findFill(id domain.FillID, market string) (ref FillRef, pending *ProvisionalFill, known bool, err error) {

@@ -187,7 +187,8 @@ func (s *State) prices(outcomes []string, market, bot string) []payoff.Mark {
 
 // takeMarks makes the marks that complements had by themselves before their market was
 // registered those of the outcomes, where these have none, and what waits beyond the collar
-// with them: from then on they are marked together.
+// with them: from then on they are marked together. So it is with the own words of bots: a
+// word on the complement does not outdo a mark of the outcome.
 func (s *State) takeMarks(market string, m *Market) {
 	for _, outcome := range m.Outcomes {
 		from := s.Instruments[domain.Instrument{Market: market, Outcome: payoff.Complement(outcome)}]
@@ -197,20 +198,26 @@ func (s *State) takeMarks(market string, m *Market) {
 		i := domain.Instrument{Market: market, Outcome: outcome}
 		s.takeWaiting(i, from)
 		if in := s.Instruments[i]; in == nil || len(in.Marks) == 0 {
+			s.takeOwn(i, from)
 			if marks := from.Marks.complement(); len(marks) > 0 {
 				s.instrument(i).Marks, from.Marks = marks, nil
 				s.markOther(i, m, marks)
 			}
 		}
-		for _, own := range from.Own {
-			in := s.instrument(i)
-			if n, has := in.ownOf(own.Bot); !has {
-				if marks := own.Marks.complement(); len(marks) > 0 {
-					in.Own = slices.Insert(in.Own, n, OwnMark{Bot: own.Bot, Marks: marks})
-				}
+		from.Own = nil
+	}
+}
+
+// takeOwn makes the own words of bots on a complement those on its outcome, where they have
+// none.
+func (s *State) takeOwn(i domain.Instrument, from *Instrument) {
+	for _, own := range from.Own {
+		in := s.instrument(i)
+		if n, has := in.ownOf(own.Bot); !has {
+			if marks := own.Marks.complement(); len(marks) > 0 {
+				in.Own = slices.Insert(in.Own, n, OwnMark{Bot: own.Bot, Marks: marks})
 			}
 		}
-		from.Own = nil
 	}
 }
 
@@ -512,7 +519,7 @@ func (s *State) beginTogether(at domain.Stamp, market string, m *Market) {
 	}
 	s.reclaimMarket(at, market)
 	s.effects.Moved, s.effects.Performed = s.effects.Moved[:0], false
-	s.derived.applied++ // nobody is in that list any more
+	s.derived.applied++ // the list of moved bots is empty again
 	s.flow(all)
 }
 

@@ -1,7 +1,6 @@
 package portfolio
 
 import (
-	"slices"
 	"time"
 
 	"pets/domain"
@@ -10,8 +9,8 @@ import (
 
 // Sums over permits. They are of all permits that are remembered, as if all were live. What
 // has expired since the last permit was granted, or is over by the monotonic clock, is left
-// to the reader: it asks for the dead permits, of which there are few, and where a bot has
-// one it looks at that bot's permits one by one.
+// to the reader: it asks for the dead permits, once for a decision, and where a bot has one
+// it looks at that bot's permits one by one.
 
 // botPermits are the permits of one bot, with what they reserve and may open.
 type botPermits struct {
@@ -299,16 +298,40 @@ func (s *State) claimsIn(bot, market string) map[string]*risk.Permit {
 	return nil
 }
 
+// deadPermits are remembered permits that are not live.
+type deadPermits struct {
+	all  []*risk.Permit
+	bots map[string]bool
+}
+
+func (d *deadPermits) add(p *risk.Permit) {
+	if d.bots == nil {
+		d.bots = map[string]bool{}
+	}
+	d.all, d.bots[p.Bot] = append(d.all, p), true
+}
+
+// of reports that a bot has some of them.
+func (d *deadPermits) of(bot string) bool { return d.bots[bot] }
+
 // dead returns the remembered permits that do not count for the decision any more: the
-// expired ones, and those that are over by the monotonic clock.
-func (d *Decision) dead() []*risk.Permit {
+// expired ones, and those that are over by the monotonic clock. They are found once, and
+// again after an event was applied.
+func (d *Decision) dead() *deadPermits {
+	if at := d.s.derived.applied; d.found == nil || d.foundAt != at {
+		d.found, d.foundAt = d.findDead(), at
+	}
+	return d.found
+}
+
+func (d *Decision) findDead() *deadPermits {
 	dead := d.s.expired(d.now)
 	if d.still.Behind == 0 {
 		return dead
 	}
 	over := func(p *risk.Permit) {
 		if p != nil && p.Live(d.now) && d.over(p) {
-			dead = append(dead, p)
+			dead.add(p)
 		}
 	}
 	if d.still.Entered || d.jumped.By != 0 {
@@ -324,12 +347,19 @@ func (d *Decision) dead() []*risk.Permit {
 }
 
 // expired returns the remembered permits that are not live at a time.
-func (s *State) expired(now time.Time) []*risk.Permit {
-	var dead []*risk.Permit
+func (s *State) expired(now time.Time) *deadPermits {
+	dead := &deadPermits{}
+	var seen map[string]bool // an entry may stand there twice
 	s.permits.expiry.until(now, 0, func(e expiring) {
-		if p := s.Permits[e.id]; p != nil && p.ExpiresAt.Equal(e.at) && !slices.Contains(dead, p) {
-			dead = append(dead, p)
+		p := s.Permits[e.id]
+		if p == nil || !p.ExpiresAt.Equal(e.at) || seen[e.id] {
+			return
 		}
+		if seen == nil {
+			seen = map[string]bool{}
+		}
+		seen[e.id] = true
+		dead.add(p)
 	})
 	return dead
 }
@@ -343,19 +373,14 @@ func (h expiryHeap) until(now time.Time, at int, do func(expiring)) {
 	}
 }
 
-// allLive reports that none of a bot's permits is dead.
-func allLive(bot string, dead []*risk.Permit) bool {
-	return !slices.ContainsFunc(dead, func(p *risk.Permit) bool { return p.Bot == bot })
-}
-
 // reservedBy returns what the permits of a bot reserve that count. dead are those that do not,
 // of all bots.
-func (s *State) reservedBy(bot string, dead []*risk.Permit, counts func(*risk.Permit) bool) domain.Decimal {
+func (s *State) reservedBy(bot string, dead *deadPermits, counts func(*risk.Permit) bool) domain.Decimal {
 	x := s.permits.byBot[bot]
 	if x == nil {
 		return domain.Zero
 	}
-	if allLive(bot, dead) {
+	if !dead.of(bot) {
 		return x.reserved.Add(x.lacking)
 	}
 	sum := domain.Zero
@@ -366,12 +391,11 @@ func (s *State) reservedBy(bot string, dead []*risk.Permit, counts func(*risk.Pe
 }
 
 // reservedByAll returns what the permits of all bots reserve that count.
-func (s *State) reservedByAll(dead []*risk.Permit, counts func(*risk.Permit) bool) domain.Decimal {
-	sum, seen := s.permits.reserved, map[string]bool{}
-	for _, p := range dead {
-		if x := s.permits.byBot[p.Bot]; x != nil && !seen[p.Bot] {
-			seen[p.Bot] = true
-			sum = sum.Sub(x.reserved).Sub(x.lacking).Add(s.reservedBy(p.Bot, dead, counts))
+func (s *State) reservedByAll(dead *deadPermits, counts func(*risk.Permit) bool) domain.Decimal {
+	sum := s.permits.reserved
+	for bot := range dead.bots {
+		if x := s.permits.byBot[bot]; x != nil {
+			sum = sum.Sub(x.reserved).Sub(x.lacking).Add(s.reservedBy(bot, dead, counts))
 		}
 	}
 	return sum

@@ -194,14 +194,65 @@ func (s *State) applyLeg(p *risk.Permit) {
 func (s *State) freeCash(b *Bot, now time.Time) domain.Decimal {
 	live := func(p *risk.Permit) bool { return p.Live(now) }
 	free := b.Cash.Sub(s.reservedBy(b.ID, s.expired(now), live))
-	if x := s.permits.byBot[b.ID]; x != nil {
+	return free.Add(s.reliefs(b.ID, now, nil).sum()).Sub(s.shortCover(b.ID))
+}
+
+// reliefs is what buys release of the cover of shorts, by the instrument of these: the
+// reservation of each takes the place of cover. All buys of one short together release no
+// more than its cover, of which there is one, however many of them may close it.
+type reliefs map[domain.Instrument]*relief
+
+type relief struct{ released, cover domain.Decimal }
+
+// reliefs returns what the live permits of a bot release, and the earlier legs of a request.
+func (s *State) reliefs(bot string, now time.Time, legs []*risk.Permit) reliefs {
+	all := reliefs{}
+	if x := s.permits.byBot[bot]; x != nil {
 		for _, p := range x.relieved {
-			if live(p) {
-				free = free.Add(p.Relief(s.relief(p.Bot, p.Instrument, p.ReducingLeft)))
+			if p.Live(now) {
+				all.add(s, p)
 			}
 		}
 	}
-	return free.Sub(s.shortCover(b.ID))
+	for _, p := range legs {
+		all.add(s, p)
+	}
+	return all
+}
+
+func (r reliefs) add(s *State, p *risk.Permit) {
+	of := r[p.Instrument]
+	if of == nil {
+		of = &relief{cover: s.coverOfShort(p.Bot, p.Instrument)}
+		r[p.Instrument] = of
+	}
+	of.released = of.released.Add(p.Relief(s.relief(p.Bot, p.Instrument, p.ReducingLeft))).Min(of.cover)
+}
+
+// left returns how much of the cover of a short of a bot is not released yet.
+func (r reliefs) left(s *State, bot string, i domain.Instrument) domain.Decimal {
+	if of := r[i]; of != nil {
+		return of.cover.Sub(of.released)
+	}
+	return s.coverOfShort(bot, i)
+}
+
+func (r reliefs) sum() domain.Decimal {
+	sum := domain.Zero
+	for _, of := range r {
+		sum = sum.Add(of.released)
+	}
+	return sum
+}
+
+// coverOfShort returns the cover of the short that a bot has of an instrument.
+func (s *State) coverOfShort(bot string, i domain.Instrument) domain.Decimal {
+	if in := s.Instruments[i]; in != nil {
+		if h := in.Holding(bot); h != nil {
+			return risk.ShortCover(h.Quantity, h.Cost, h.Value, s.KindOf(i.Market))
+		}
+	}
+	return domain.Zero
 }
 
 // reserved returns what the live permits of a bot reserve.
@@ -237,6 +288,5 @@ func (s *State) relief(bot string, i domain.Instrument, closed domain.Decimal) d
 		return domain.Zero
 	}
 	short := h.Quantity.Abs()
-	cover := risk.ShortCover(h.Quantity, h.Cost, h.Value, s.KindOf(i.Market))
-	return domain.MulDiv(cover, closed.Min(short), short)
+	return domain.MulDiv(s.coverOfShort(bot, i), closed.Min(short), short)
 }

@@ -152,3 +152,27 @@ func TestADenialNamesTheSameMarkEverywhere(t *testing.T) {
 	}
 	require.Equal(t, []string{denials[0], denials[0]}, denials[1:])
 }
+
+// "its event says by how much each scope's equity changes by it": whatever was marked and
+// traded before, by the market or by the bot's own word. An own word on a complement does not
+// outdo the mark that the outcome has.
+func TestALateRegistrationChangesWhatItSays(t *testing.T) {
+	names := []string{"A", "!A", "B", "!B"}
+	for _, outcomes := range [][]string{{"A", "B"}, {"A", "B", "C"}} {
+		for _, marked := range names {
+			for _, bought := range names {
+				h := second(t, "5000", quietPolicy)
+				h.mark("m", marked, "0.90")
+				h.fill("a", "m", bought, buy, "100", "0.50")
+				before, all := h.botOf("a").Equity(), h.s.Equity()
+				h.exclusive("m", outcomes...)
+				said := map[string]domain.Decimal{}
+				for _, c := range lastOf[*domain.MarketRegistered](h).Changes {
+					said[c.Bot] = c.Amount
+				}
+				require.Equal(t, h.botOf("a").Equity().Sub(before).String(), said["a"].String(), "%v, %s marked, %s bought", outcomes, marked, bought)
+				require.Equal(t, h.s.Equity().Sub(all).String(), said[""].String())
+			}
+		}
+	}
+}

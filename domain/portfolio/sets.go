@@ -58,6 +58,9 @@ func (d *Decision) checkSets(e *domain.SetsChanged) error {
 			return err
 		}
 	}
+	if err := d.checkIdentity("set_id", e.SetID); err != nil {
+		return err
+	}
 	m := d.s.Markets[e.Market]
 	switch {
 	case e.Action != domain.SplitSets && e.Action != domain.MergeSets:

@@ -191,3 +191,54 @@ func TestNoStormOfShortsOutgrowsTheCapital(t *testing.T) {
 		}
 	})
 }
+
+// "Buying a short back may use the part of its cover that belongs to the closed part": there
+// is one cover, however many orders may close the short. A split leaves D as it is, so all of
+// them reduce, and makes the short, and with it the cover, smaller.
+func TestOneCoverPaysForOneOrder(t *testing.T) {
+	short := func() *harness {
+		h := second(t, "400", quietPolicy, func(p *domain.Policy) { p.BlockedZones = nil })
+		h.exclusive("rain", "YES", "NO")
+		sold := h.grant(order("a", "rain", "YES", sell, "1000", "0.65"))
+		h.fill("a", "rain", "YES", sell, "1000", "0.65", withPermit(sold.Permit))
+		require.Empty(t, h.flags())
+		return h
+	}
+	covered := func(h *harness) {
+		reserved := domain.Zero
+		for _, p := range h.s.Permits {
+			reserved = reserved.Add(p.Reserved)
+		}
+		require.False(t, h.botOf("a").Cash.Less(reserved), "%s reserved of %s", reserved, h.botOf("a").Cash)
+		require.False(t, h.s.freeCash(h.botOf("a"), h.now).Sign() < 0)
+	}
+	h := short()
+	h.must(h.sets("a", "rain", domain.SplitSets, "900", "s1"))
+	h.equal("150", h.botOf("a").Cash)
+	h.grant(order("a", "rain", "YES", buy, "100", "0.95"))
+	for range 9 {
+		h.denied(domain.ReasonInsufficientCash, order("a", "rain", "YES", buy, "100", "0.95"))
+	}
+	covered(h)
+
+	// "Cash is reserved for each" of a group.
+	h = short()
+	for n, limit := range []string{"0.5", "0.66", "0.67"} {
+		o := order("a", "rain", "YES", buy, "1000", limit)
+		o.ReduceOnly, o.Group = true, "g"
+		if h.ask(o); n == 0 {
+			require.Empty(t, h.reasons())
+		} else {
+			require.Equal(t, []domain.ReasonCode{domain.ReasonInsufficientCash}, h.reasons())
+		}
+		h.after(time.Second)
+	}
+	covered(h)
+
+	// What is closed in parts takes its parts of the cover, as before.
+	h = short()
+	for range 4 {
+		h.grant(order("a", "rain", "YES", buy, "250", "1"))
+	}
+	covered(h)
+}

@@ -122,14 +122,23 @@ func (m *Model) Free(id string) Num {
 	free := m.Cash(id)
 	for _, p := range m.liveOf(id) {
 		free = sub(free, m.Reserved(p))
-		if p.Buys {
-			free = add(free, smaller(m.relief(id, p.Thing, p.closing), mul(p.Left, p.Limit)))
-		}
 	}
 	for _, t := range m.things() {
-		free = sub(free, m.cover(id, t))
+		free = sub(free, sub(m.cover(id, t), m.released(id, t)))
 	}
 	return free
+}
+
+// released returns what live buys release of the cover of a short: there is one cover,
+// however many buys may close it.
+func (m *Model) released(id string, t Thing) Num {
+	sum := zero
+	for _, p := range m.liveOf(id) {
+		if p.Buys && p.Thing == t {
+			sum = add(sum, smaller(m.relief(id, t, p.closing), mul(p.Left, p.Limit)))
+		}
+	}
+	return smaller(sum, m.cover(id, t))
 }
 
 func (m *Model) unreserved(id string) Num {
@@ -398,7 +407,7 @@ func (m *Model) askCash(q *question) {
 	needs := m.reserves(&q.Order, q.Quantity, q.closing, q.fee, q.mark)
 	free := m.Free(q.Bot)
 	if q.Buys {
-		relief := m.relief(q.Bot, q.Thing, q.closing)
+		relief := smaller(m.relief(q.Bot, q.Thing, q.closing), sub(m.cover(q.Bot, q.Thing), m.released(q.Bot, q.Thing)))
 		free = add(free, relief)
 		if q.opening.Sign() == 0 {
 			free = larger(free, smaller(relief, m.unreserved(q.Bot)))

@@ -355,7 +355,7 @@ func (m *Second) askCash(q *asked) {
 	}
 	free := m.Free(q.Bot)
 	if q.Buys {
-		relief := m.relief(q.Bot, q.Thing, q.closing)
+		relief := smaller(m.relief(q.Bot, q.Thing, q.closing), sub(m.cover(q.Bot, q.Thing), m.released(q.Bot, q.Thing)))
 		free = add(free, relief)
 		if q.opening.Sign() == 0 {
 			free = larger(free, smaller(relief, m.unreserved(q.Bot)))

@@ -317,15 +317,22 @@ func (m *Second) relief(id string, t Thing, closing Num) Num {
 // Free returns the free cash of a bot.
 func (m *Second) Free(id string) Num {
 	free := m.unreserved(id)
-	for _, p := range m.livePermits(id) {
-		if p.Buys {
-			free = add(free, smaller(m.relief(id, p.Thing, p.closing), mul(p.Left, p.Limit)))
-		}
-	}
 	for _, t := range m.things("") {
-		free = sub(free, m.cover(id, t))
+		free = sub(free, sub(m.cover(id, t), m.released(id, t)))
 	}
 	return free
+}
+
+// released returns what live buys release of the cover of a short: there is one cover,
+// however many buys may close it.
+func (m *Second) released(id string, t Thing) Num {
+	sum := zero
+	for _, p := range m.livePermits(id) {
+		if p.Buys && p.Thing == t {
+			sum = add(sum, smaller(m.relief(id, t, p.closing), mul(p.Left, p.Limit)))
+		}
+	}
+	return smaller(sum, m.cover(id, t))
 }
 
 func (m *Second) unreserved(id string) Num {
