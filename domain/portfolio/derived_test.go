@@ -189,8 +189,13 @@ func checkDead(t require.TestingT, s *State, now time.Time, still Standstill) {
 		for p, r := range s.reserving(id, d.counts) {
 			own, pending = own.Add(r), pending.Add(s.pending(p))
 		}
+		released := map[domain.Instrument]domain.Decimal{}
 		for p, r := range s.Reserving(id, now) {
-			free = free.Sub(r).Add(p.Relief(s.relief(p.Bot, p.Instrument, p.ReducingLeft)))
+			free = free.Sub(r)
+			released[p.Instrument] = released[p.Instrument].Add(p.Relief(s.relief(p.Bot, p.Instrument, p.ReducingLeft)))
+		}
+		for i, sum := range released {
+			free = free.Add(sum.Min(s.coverOfShort(id, i)))
 		}
 		require.Equal(t, own, d.reserved(b), "reserved of %s", id)
 		require.Equal(t, free, s.freeCash(b, now), "free cash of %s", id)
