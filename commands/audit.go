@@ -33,9 +33,10 @@ type AuditOptions struct {
 	// Share is the ratio of rest to work: with 3, the audit uses a quarter of one core. 0
 	// is for tests.
 	Share time.Duration
-	// Missing returns how many records the checkpoints cover that a stream lacks, rising. The
-	// audit folds the whole history anyway, and calls Keep with the state at each: its bytes,
-	// the head of the hash tree, and the time of the last record. Both may be nil.
+	// Missing returns how many records the checkpoints cover that a stream lacks, rising. Once
+	// the stream was found to be the one of which Want gives the head, the audit folds it
+	// again and calls Keep with the state at each: its bytes, the head of the hash tree, and
+	// the time of the last record. Without Want, or if either is nil, none are made.
 	Missing func(stream string) []uint64
 	Keep    func(stream string, head eventstore.TreeHead, at time.Time, state []byte)
 	// Found is called for each stream that differs, before its portfolio is stopped. It may
@@ -181,11 +182,12 @@ type audit struct {
 	done    Audited
 	failed  error // the first
 	began   time.Time
+	folded  uint64 // records, for the rests
 }
 
 // rest limits the audit to its share of a core.
 func (a *audit) rest(ctx context.Context) error {
-	if a.done.Records%auditStep != 0 || a.options.Share == 0 {
+	if a.folded++; a.folded%auditStep != 0 || a.options.Share == 0 {
 		return ctx.Err()
 	}
 	t := time.NewTimer(min(a.options.Share*time.Since(a.began), auditRest))
@@ -226,7 +228,8 @@ type refold struct {
 	last     uuid.UUID // the command whose records are being read
 	entry    indexEntry
 	differs  string
-	missing  []uint64 // sizes at which a checkpoint is to be made
+	missing  []uint64 // sizes at which a checkpoint is to be made, from here on
+	gaps     []gap    // those that were passed
 }
 
 // stream audits one stream. It returns a description of the difference, or "".
@@ -243,7 +246,7 @@ func (a *audit) stream(ctx context.Context, w *Writer) (string, error) {
 		root = a.options.Want(w.stream, live.size)
 	}
 	r := &refold{state: w.blank()}
-	if a.options.Missing != nil && a.options.Keep != nil {
+	if root != nil && a.options.Missing != nil && a.options.Keep != nil {
 		r.missing = a.options.Missing(w.stream)
 	}
 	if err := a.fold(ctx, w, r, live); err != nil {
@@ -256,6 +259,9 @@ func (a *audit) stream(ctx context.Context, w *Writer) (string, error) {
 	}
 	if what == "" && err == nil {
 		what, err = a.system(ctx, w, r)
+	}
+	if what == "" && err == nil {
+		what, err = a.fill(ctx, w, r.gaps)
 	}
 	if what != "" {
 		a.done.Differing++
@@ -279,7 +285,7 @@ func (a *audit) fold(ctx context.Context, w *Writer, r *refold, live seen) error
 		if rec.Revision+1 == live.origin.size {
 			r.meet(live.origin)
 		}
-		a.keep(r, &rec)
+		r.pass(rec.Revision + 1)
 		a.done.Records++
 		return a.rest(ctx)
 	})
@@ -290,22 +296,6 @@ func (a *audit) fold(ctx context.Context, w *Writer, r *refold, live seen) error
 		r.differs = fmt.Sprintf("its history has %d records where %d were decided on", r.frontier.Size(), live.size)
 	}
 	return err
-}
-
-// keep makes the checkpoint that is missing after a record. A history that differs gets none.
-func (a *audit) keep(r *refold, rec *eventstore.Record) {
-	for len(r.missing) > 0 && r.missing[0] <= rec.Revision {
-		r.missing = r.missing[1:]
-	}
-	p, ok := r.state.(*portfolioFold)
-	if len(r.missing) == 0 || r.missing[0] != rec.Revision+1 || !ok || r.differs != "" {
-		return
-	}
-	b, err := p.s.Snapshot()
-	if err != nil {
-		return // a checkpoint is optional
-	}
-	a.options.Keep(rec.Stream, eventstore.TreeHead{Size: rec.Revision + 1, Root: r.frontier.Root(), Leaf: eventstore.LeafHash(rec)}, rec.Time, b)
 }
 
 func (r *refold) apply(rec eventstore.Record) error {

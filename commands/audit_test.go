@@ -389,6 +389,7 @@ func TestAnAuditMakesWhatIsMissing(t *testing.T) {
 	a := newAudited(t)
 	made := map[uint64]bool{}
 	_, err := a.engine.Audit(t.Context(), AuditOptions{
+		Want: a.want,
 		Missing: func(stream string) []uint64 {
 			if stream != Stream("main") {
 				return nil
@@ -410,4 +411,33 @@ func TestAnAuditMakesWhatIsMissing(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, map[uint64]bool{2: true, 5: true}, made)
 	require.Empty(t, a.stopped("main"))
+}
+
+// A history that is not the one of the witness gets no checkpoint, and none of which that is unknown:
+// its states are given to Keep only after its root was compared.
+func TestAnAuditMakesNoneOfAForgedHistory(t *testing.T) {
+	for name, want := range map[string]func(string, uint64) func(context.Context) (eventstore.TreeHead, error){
+		"another root": func(_ string, size uint64) func(context.Context) (eventstore.TreeHead, error) {
+			return func(context.Context) (eventstore.TreeHead, error) {
+				return eventstore.TreeHead{Size: size, Root: sha256.Sum256([]byte("another history"))}, nil
+			}
+		},
+		"no root": func(string, uint64) func(context.Context) (eventstore.TreeHead, error) {
+			return func(context.Context) (eventstore.TreeHead, error) {
+				return eventstore.TreeHead{}, errors.New("the witness is behind")
+			}
+		},
+		"no witness": nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newAudited(t)
+			_, _ = a.engine.Audit(t.Context(), AuditOptions{
+				Want:    want,
+				Missing: func(string) []uint64 { return []uint64{2, 5} },
+				Keep: func(stream string, head eventstore.TreeHead, _ time.Time, _ []byte) {
+					t.Errorf("%s got a checkpoint of %d records", stream, head.Size)
+				},
+			})
+		})
+	}
 }

@@ -306,9 +306,10 @@ func (x index) note(revision uint64, m domain.Metadata) error {
 }
 
 // A checkpoint of the index is indexHeader and, for each command, indexEntryBytes: id,
-// first, count, hash. Another format needs another header.
+// first, count, hash. Another format needs another version.
 const (
-	indexHeader     = "pets commands 1\n"
+	indexVersion    = 1
+	indexHeader     = "pets commands 1\n" // with indexVersion
 	indexEntryBytes = 16 + 8 + 4 + sha256.Size
 )
 

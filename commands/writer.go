@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -38,6 +39,10 @@ const (
 	CheckpointState = "state"
 	CheckpointIndex = "commands"
 )
+
+// CheckpointVersion is the version of what is in checkpoints, of all kinds. Those of another
+// version cannot be used.
+var CheckpointVersion = fmt.Sprintf("%d.%d", portfolio.Version, indexVersion)
 
 // Options of a Writer.
 type Options struct {

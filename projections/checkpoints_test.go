@@ -87,6 +87,30 @@ func TestTheNearestCheckpointAnswersAlike(t *testing.T) {
 	}
 }
 
+// A checkpoint that cannot be used hides none before it.
+func TestAnUnusableCheckpointHidesNoOlderOne(t *testing.T) {
+	h := week(t)
+	n := h.s.Next
+	records := h.records(n)
+	good, err := h.fold(n / 2).Snapshot()
+	require.NoError(t, err)
+	s := &shelf{at: []uint64{n/2 - 1, n - 3, n - 2}, when: map[uint64]time.Time{}, data: map[uint64][]byte{
+		n/2 - 1: good, n - 3: []byte("damaged"), n - 2: []byte(`{"version":14}`),
+	}}
+	for _, at := range s.at {
+		s.when[at] = records[at].Time
+	}
+	last := records[n-1]
+	for _, to := range []Point{{}, {Revision: &last.Revision}, {Time: &last.Time}} {
+		r := NewRunner(h.store, stream)
+		r.UseCheckpoint(s, to)
+		r.Read(func(now *portfolio.State) { require.Equal(t, n/2, now.Next) })
+	}
+	r := NewRunner(h.store, stream)
+	r.UseCheckpoint(&shelf{at: []uint64{0}, data: map[uint64][]byte{0: []byte("damaged")}}, Point{})
+	r.Read(func(now *portfolio.State) { require.Zero(t, now.Next) })
+}
+
 func hashOf(t *testing.T, r *Runner) (hash string) {
 	t.Helper()
 	r.Read(func(s *portfolio.State) {

@@ -86,19 +86,26 @@ func NewRunner(store eventstore.Store, stream string, riders ...Projection) *Run
 	return &Runner{store: store, stream: stream, riders: riders, state: portfolio.New()}
 }
 
-// UseCheckpoint starts from the nearest checkpoint at or before the point. It is only
-// possible without riders, which need the whole history. A checkpoint that does not fit is
-// ignored.
+// UseCheckpoint starts from the nearest checkpoint at or before the point that can be used. It is
+// only possible without riders, which need the whole history. A checkpoint that does not fit is
+// ignored, and the one before it is tried. all is nil if there are none.
 func (r *Runner) UseCheckpoint(all Checkpoints, to Point) {
 	if all == nil || len(r.riders) > 0 {
 		return
 	}
 	at, data := nearest(all, r.stream, to)
-	if data == nil {
-		return
-	}
-	if state, err := portfolio.Restore(data); err == nil && state.Next == at+1 && to.covers(state) {
-		r.state = state
+	for data != nil {
+		if state, err := portfolio.Restore(data); err == nil && state.Next == at+1 && to.covers(state) {
+			r.state = state
+			return
+		}
+		tried := at
+		if tried == 0 {
+			return
+		}
+		if at, data = all.Load(checkpointOfState, r.stream, tried-1); at >= tried {
+			return
+		}
 	}
 }
 

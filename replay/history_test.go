@@ -151,6 +151,8 @@ func TestOldFoldersOpen(t *testing.T) {
 // noWitness knows no snapshot: earlier builds kept none.
 type noWitness struct{}
 
+func (noWitness) Root(string, uint64) (root eventstore.Hash, ok bool) { return root, false }
+
 func (noWitness) Newest(string, string, uint64) (size uint64, hash eventstore.Hash, ok bool) {
 	return 0, eventstore.Hash{}, false
 }
@@ -178,7 +180,7 @@ func checkFolder(t *testing.T, recorded, dir string, store *embedded.Store) {
 			require.Empty(t, v.Problems)
 			continue
 		}
-		w := commands.NewWriter(store, strings.TrimPrefix(stream, "portfolio-"), commands.Options{Checkpoints: onlyReading{snapshot.In(filepath.Join(dir, "snapshots"), store, noWitness{})}})
+		w := commands.NewWriter(store, strings.TrimPrefix(stream, "portfolio-"), commands.Options{Checkpoints: onlyReading{snapshot.In(filepath.Join(dir, "snapshots"), store, commands.CheckpointVersion, noWitness{})}})
 		require.NoError(t, w.Load(t.Context()))
 		w.Close()
 	}

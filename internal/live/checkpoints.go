@@ -18,9 +18,12 @@ type Checkpoints interface {
 	// Newest returns how many records the newest checkpoint of a stream covers, and its
 	// bytes; zeros if there is none.
 	Newest(stream string) (size uint64, bytes int64)
-	// Keep makes a checkpoint of the state after size records, of which the last is of a
-	// time. state returns the state as bytes. Keep returns how many bytes the checkpoint has.
-	Keep(ctx context.Context, stream string, size uint64, at time.Time, state func() ([]byte, error)) (bytes int64, err error)
+	// Keep makes a checkpoint of the state after the records of a head, of which the last is of
+	// a time. The root is that of the records that were folded; a checkpoint of others than
+	// the witness has seen is refused. state returns the state as bytes. Keep returns how many bytes the checkpoint has. It
+	// may be written later: done is called once when it is, or with the reason why it is
+	// not, unless Keep returns an error.
+	Keep(ctx context.Context, stream string, head eventstore.TreeHead, at time.Time, state func() ([]byte, error), done func(error)) (bytes int64, err error)
 }
 
 // When checkpoints are made. A follower makes one of a portfolio every so many events, and
@@ -50,6 +53,10 @@ const (
 	// thousands of files would slow down the end of a server and its next start.
 	manyPortfolios = 100
 	worthKeeping   = 500
+	// After a failure the next checkpoint is tried when it is due by the number of events, or
+	// after checkpointRetry if nothing happens. The same reason is logged once in failureAgain.
+	checkpointRetry = 10 * time.Minute
+	failureAgain    = time.Hour
 )
 
 // progress is how far a portfolio is followed, and how far its checkpoints go. It is the
@@ -57,20 +64,36 @@ const (
 type progress struct {
 	next atomic.Uint64 // the revision that the next event gets
 	due  atomic.Uint64 // the revision at which the next checkpoint is due
+	lost atomic.Bool   // what size says was not written
 	wake chan<- struct{}
 	from uint64 // what was in the stream when it was opened: history, of which none is made
+	// folded is the hash tree of the records that the state was folded from, and leaf the
+	// last of them. They are read like the state.
+	folded eventstore.Frontier
+	leaf   eventstore.Hash
 
 	// Private to the keeper's goroutine.
 	known   bool   // size is known
-	size    uint64 // records in the newest checkpoint, and its bytes
+	size    uint64 // records in the newest checkpoint, which may still be written, and its bytes
 	bytes   int64
 	seen    uint64 // next at the last look
 	changed time.Time
-	failed  bool // it was reported; no more are made of this portfolio
+	retry   time.Time // after a failure: when one is made although nothing happens
+	said    string    // the failure that was logged last, and when
+	saidAt  time.Time
+}
+
+// done notes what has become of a checkpoint. Any goroutine may call it.
+func (p *progress) done(err error) {
+	if err != nil {
+		p.lost.Store(true)
+	}
 }
 
 // Apply implements [Reader].
 func (p *progress) Apply(rec eventstore.Record, _ domain.Event, _ *portfolio.State) {
+	p.leaf = eventstore.LeafHash(&rec)
+	p.folded.Append(p.leaf)
 	p.next.Store(rec.Revision + 1)
 	if rec.Revision+1 < p.due.Load() {
 		return
@@ -148,15 +171,26 @@ func (k *keeper) due(p *Portfolio, now time.Time, portfolios int) bool {
 	if next != at.seen {
 		at.seen, at.changed = next, now
 	}
-	if next < at.from || at.failed {
+	if next < at.from {
 		return false
 	}
 	k.learn(p)
-	return next >= at.due.Load() || now.Sub(at.changed) >= k.idle && at.worth(next, portfolios)
+	if at.lost.Swap(false) {
+		k.postpone(p, now)
+	}
+	return next >= at.due.Load() || now.Sub(at.changed) >= k.idle && !now.Before(at.retry) && at.worth(next, portfolios)
 }
 
-// learn finds out how far the checkpoints of earlier runs go, when a portfolio has been
-// followed to its end for the first time.
+// postpone plans the next checkpoint after one that was not made or not written.
+func (k *keeper) postpone(p *Portfolio, now time.Time) {
+	at := p.progress
+	at.known, at.retry = false, now.Add(checkpointRetry)
+	k.learn(p)
+	at.due.Store(max(at.due.Load(), at.next.Load()+spacing(k.every, at.bytes)))
+}
+
+// learn finds out how far the checkpoints go that there are, when a portfolio has been
+// followed to its end for the first time, and after a failure.
 func (k *keeper) learn(p *Portfolio) {
 	if at := p.progress; !at.known {
 		size, bytes := k.into.Newest(p.stream)
@@ -176,28 +210,46 @@ func (p *progress) worth(next uint64, portfolios int) bool {
 
 // make makes a checkpoint of a portfolio as it is now.
 func (k *keeper) make(ctx context.Context, p *Portfolio) {
-	if err := k.keep(ctx, p); err != nil && ctx.Err() == nil {
-		p.progress.failed = true
+	err := k.keep(ctx, p)
+	if err == nil || ctx.Err() != nil {
+		return
+	}
+	now := time.Now()
+	k.postpone(p, now)
+	if p.progress.news(err.Error(), now) {
 		p.log.Error("no checkpoint can be made of a portfolio; starts and views of its past fold more of its history", "portfolio", p.id, "error", err.Error())
 	}
+}
+
+// news reports whether a failure is to be logged, and notes that it is.
+func (p *progress) news(why string, now time.Time) bool {
+	if why == p.said && now.Sub(p.saidAt) < failureAgain {
+		return false
+	}
+	p.said, p.saidAt = why, now
+	return true
 }
 
 func (k *keeper) keep(ctx context.Context, p *Portfolio) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("%v", v)
-			p.log.Error("a checkpoint failed", "portfolio", p.id, "error", fmt.Sprint(v), "stack", string(debug.Stack()))
+			if p.progress.said != err.Error() {
+				p.log.Error("a checkpoint failed", "portfolio", p.id, "error", err.Error(), "stack", string(debug.Stack()))
+			}
 		}
 	}()
 	var s *portfolio.State
+	var head eventstore.TreeHead
 	if err := p.Read(func(now *portfolio.State) error {
 		s = now.Clone()
+		head = eventstore.TreeHead{Size: s.Next, Root: p.progress.folded.Root(), Leaf: p.progress.leaf}
 		return nil
 	}); err != nil {
 		p.progress.due.Store(math.MaxUint64) // it is not open, or not followed any more
 		return nil                           //nolint:nilerr // there is no state to keep
 	}
-	bytes, err := k.into.Keep(ctx, p.stream, s.Next, s.Time, s.Snapshot)
+	bytes, err := k.into.Keep(ctx, p.stream, head, s.Time, s.Snapshot, p.progress.done)
 	if err != nil {
 		return err
 	}
@@ -225,8 +277,11 @@ func (k *keeper) last() {
 	for _, p := range all {
 		at := p.progress
 		next := at.next.Load()
-		if next < at.from || at.failed {
+		if next < at.from {
 			continue
+		}
+		if at.lost.Swap(false) {
+			at.known = false
 		}
 		if k.learn(p); !at.worth(next, len(all)) {
 			continue

@@ -3,9 +3,11 @@ package live_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,32 +29,41 @@ type shelf struct {
 	bytes int64
 	// gate, if not nil, is what each Keep waits for; begun is told before.
 	gate, begun chan struct{}
-	fails       bool
+	// fails lets Keep panic, and loses lets it say that nothing was written, lost times.
+	fails, loses atomic.Bool
+	lost         atomic.Int64
 }
 
 type onShelf struct {
 	size  uint64
+	root  eventstore.Hash
 	at    time.Time
 	state []byte
 }
 
 func (s *shelf) Newest(string) (uint64, int64) { return s.size, 0 }
 
-func (s *shelf) Keep(_ context.Context, stream string, size uint64, at time.Time, state func() ([]byte, error)) (int64, error) {
+func (s *shelf) Keep(_ context.Context, stream string, head eventstore.TreeHead, at time.Time, state func() ([]byte, error), done func(error)) (int64, error) {
 	if s.gate != nil {
 		s.begun <- struct{}{}
 		<-s.gate
 	}
-	if s.fails {
+	if s.fails.Load() {
 		panic("the shelf is full")
 	}
+	if s.loses.Load() {
+		s.lost.Add(1)
+		done(errors.New("the disk is full"))
+		return 1, nil
+	}
 	b, err := state()
+	done(nil)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.kept == nil {
 		s.kept = map[string][]onShelf{}
 	}
-	s.kept[stream] = append(s.kept[stream], onShelf{size, at, b})
+	s.kept[stream] = append(s.kept[stream], onShelf{head.Size, head.Root, at, b})
 	return max(int64(len(b)), s.bytes), err
 }
 
@@ -78,6 +89,7 @@ func (w *world) requireFold(id string, kept []onShelf) {
 	w.t.Helper()
 	for _, c := range kept {
 		s := portfolio.New()
+		var tree eventstore.Frontier
 		for rec, err := range w.store.ReadStream(w.t.Context(), prefix+id, 0) {
 			require.NoError(w.t, err)
 			if rec.Revision == c.size {
@@ -86,7 +98,9 @@ func (w *world) requireFold(id string, kept []onShelf) {
 			e, err := domain.Decode(rec.Type, rec.Data)
 			require.NoError(w.t, err)
 			s.Apply(domain.Stamp{Revision: rec.Revision, Time: rec.Time}, e)
+			tree.Append(eventstore.LeafHash(&rec))
 		}
+		require.Equal(w.t, tree.Root(), c.root)
 		want, err := s.Snapshot()
 		require.NoError(w.t, err)
 		require.Equal(w.t, string(want), string(c.state))
@@ -225,7 +239,8 @@ func TestLargeStatesAreKeptLessOften(t *testing.T) {
 // A checkpoint that fails is said once, and hurts nothing else; one of a portfolio that is broken
 // or not open is none.
 func TestACheckpointThatFailsIsAlone(t *testing.T) {
-	s := &shelf{fails: true}
+	s := &shelf{}
+	s.fails.Store(true)
 	var said lockedBuffer
 	w := keeping(t, live.Options{Checkpoints: s, CheckpointEvery: 1, CheckpointIdle: never, Log: slog.New(slog.NewTextHandler(&said, nil))}, "a")
 	a := w.open("a")
@@ -248,6 +263,48 @@ func TestACheckpointThatFailsIsAlone(t *testing.T) {
 	eventually(t, func() bool { return w.live.Broken() == "broken" })
 	w.live.Close()
 	require.Empty(t, s2.kept)
+}
+
+// After a failure the next checkpoint is made when it is due again, be it that one could not be made or
+// that it was not written.
+func TestAFailureIsTriedAgain(t *testing.T) {
+	for name, breaks := range map[string]func(s *shelf, now bool){
+		"not made":    func(s *shelf, now bool) { s.fails.Store(now) },
+		"not written": func(s *shelf, now bool) { s.loses.Store(now) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &shelf{}
+			var said lockedBuffer
+			breaks(s, true)
+			w := keeping(t, live.Options{Checkpoints: s, CheckpointEvery: 3, CheckpointIdle: never, Log: slog.New(slog.NewTextHandler(&said, nil))}, "a")
+			a := w.open("a")
+			tried := func() bool { return s.lost.Load() > 0 || bytes.Contains(said.bytes(), []byte("the shelf is full")) }
+			for !tried() {
+				w.deposit("a", "1")
+				require.NoError(t, w.reach(a))
+			}
+			breaks(s, false)
+			for len(s.of("a")) == 0 {
+				w.deposit("a", "1")
+				require.NoError(t, w.reach(a))
+			}
+			w.live.Close()
+			w.requireFold("a", s.of("a"))
+		})
+	}
+}
+
+// A checkpoint that was not written is not counted: the end makes it, although nothing came since.
+func TestWhatWasNotWrittenIsMadeAtTheEnd(t *testing.T) {
+	s := &shelf{}
+	s.loses.Store(true)
+	w := keeping(t, live.Options{Checkpoints: s, CheckpointIdle: time.Millisecond}, "a")
+	require.NoError(t, w.reach(w.open("a")))
+	eventually(t, func() bool { return s.lost.Load() > 0 })
+	s.loses.Store(false)
+	w.live.Close()
+	require.Len(t, s.of("a"), 1)
+	w.requireFold("a", s.of("a"))
 }
 
 // lockedBuffer is a log that a test reads while it is written.

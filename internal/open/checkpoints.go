@@ -9,54 +9,75 @@ import (
 	"pets/internal/snapshot"
 )
 
-// Newest returns how many records the newest checkpoint of a stream covers, and the bytes of
-// its state; zeros if there is none, or no witness to confirm one.
-func (w *Watch) Newest(stream string) (size uint64, bytes int64) {
-	if w.Saver == nil {
-		return 0, 0
-	}
-	return w.Saver.Newest(stream)
+// Checkpoints reads checkpoints.
+type Checkpoints interface {
+	commands.Checkpoints
+	// LoadAsOf returns the newest checkpoint of a kind of which no record is later than a
+	// time, or nil.
+	LoadAsOf(kind, stream string, t time.Time) (revision uint64, data []byte)
 }
 
-// Keep makes a checkpoint of the state after size records of a stream, and of the commands in
-// them. at is the time of the last one, and state returns the state as bytes. It returns how
-// many bytes the checkpoint has. The files are written later, in the background.
-func (w *Watch) Keep(ctx context.Context, stream string, size uint64, at time.Time, state func() ([]byte, error)) (bytes int64, err error) {
-	if w.Saver == nil {
+// Checkpoints returns nil if there is no witness to confirm checkpoints.
+func (w *Watch) Checkpoints() Checkpoints {
+	if w.saver == nil {
+		return nil
+	}
+	return w.saver
+}
+
+// Newest returns how many records the newest checkpoint of a stream covers, and its bytes, as
+// Keep does; zeros if there is none, or no witness to confirm one.
+func (w *Watch) Newest(stream string) (size uint64, bytes int64) {
+	if w.saver == nil {
+		return 0, 0
+	}
+	return w.saver.Newest(stream)
+}
+
+// Keep makes a checkpoint of the state after the records of a head of a stream, and of the commands
+// in them. If the head has a root, the witness has to have seen the same one. at is the time of
+// the last record, and state returns the state as bytes. It returns how
+// many bytes the checkpoint has. The files are written later, in the background: done is called
+// once when they are, or with the reason why they are not, unless Keep returns an error.
+func (w *Watch) Keep(ctx context.Context, stream string, folded eventstore.TreeHead, at time.Time, state func() ([]byte, error), done func(error)) (bytes int64, err error) {
+	if w.saver == nil {
+		done(nil)
 		return 0, nil
 	}
-	head := w.Saver.Want(stream, size) // first: the witness goes on meanwhile
+	head := w.saver.Want(stream, folded.Size) // first: the witness goes on meanwhile
 	data, err := state()
 	if err != nil {
 		return 0, err
 	}
-	index, err := commands.IndexAt(ctx, w.store, w.Saver, stream, size)
+	index, err := commands.IndexAt(ctx, w.store, w.saver, stream, folded.Size)
 	if err != nil {
 		return 0, err
 	}
-	w.Saver.Save(snapshot.Checkpoint{
-		Stream: stream, Size: size, At: at, Head: head,
+	c := snapshot.Checkpoint{
+		Stream: stream, Size: folded.Size, Root: folded.Root, At: at, Head: head, Done: done,
 		Parts: []snapshot.Part{{Kind: commands.CheckpointIndex, Data: index}, {Kind: commands.CheckpointState, Data: data}},
-	})
-	return int64(len(data) + len(index)), nil
+	}
+	w.saver.Save(c)
+	return c.Bytes(), nil
 }
 
 // Missing returns how many records the checkpoints cover that a stream lacks.
 func (w *Watch) Missing(stream string) []uint64 {
-	if w.Saver == nil {
+	if w.saver == nil {
 		return nil
 	}
-	return w.Saver.Missing(stream)
+	return w.saver.Missing(stream)
 }
 
-// KeepAt makes a checkpoint of an earlier state, of which the head of the hash tree is known. No
-// start begins from it, so it has no commands.
+// KeepAt makes a checkpoint of an earlier state. head is that of a history that was compared with
+// the witness; where the witness remembers the root at that size, it is compared once more. No start
+// begins from it, so it has no commands.
 func (w *Watch) KeepAt(stream string, head eventstore.TreeHead, at time.Time, state []byte) {
-	if w.Saver == nil {
+	if w.saver == nil {
 		return
 	}
-	w.Saver.Save(snapshot.Checkpoint{
-		Stream: stream, Size: head.Size, At: at, Parts: []snapshot.Part{{Kind: commands.CheckpointState, Data: state}},
+	w.saver.Save(snapshot.Checkpoint{
+		Stream: stream, Size: head.Size, Root: head.Root, At: at, Parts: []snapshot.Part{{Kind: commands.CheckpointState, Data: state}},
 		Head: func(context.Context) (eventstore.TreeHead, error) { return head, nil },
 	})
 }

@@ -26,8 +26,8 @@ const closeWithin = 5 * time.Second
 // that the witness confirms.
 type Watch struct {
 	Keeper  *witness.Keeper // nil if a stop runs without a witness
-	Saver   *snapshot.Saver
 	Opened  witness.Opened
+	saver   *snapshot.Saver // nil without a Keeper
 	started bool
 	store   eventstore.Store
 }
@@ -42,7 +42,7 @@ type Watching struct {
 	Warn func(text string)
 	// Differs, if not nil, gets a stream that does not continue where the witness left off.
 	Differs func(stream, what string)
-	// Log gets the checkpoints that cannot be used. It may be nil.
+	// Log gets the checkpoints that cannot be used or written. It may be nil.
 	Log *slog.Logger
 	// Hashed gets the number of records read so far, if there are many.
 	Hashed func(records uint64)
@@ -78,7 +78,7 @@ func (a *Place) OpenWatch(ctx context.Context, store *Store, o Watching) (*Watch
 			o.Warn("there is no witness in " + dir + ": one is made anew. It cannot be known whether this store was rolled back before now; if there was a witness, find out who removed it")
 		}
 	}
-	return &Watch{Keeper: keeper, Saver: snapshot.NewSaver(a.checkpointDir(), store, keeper, o.Log), Opened: opened, store: store}, nil
+	return &Watch{Keeper: keeper, saver: snapshot.NewSaver(a.checkpointDir(), store, commands.CheckpointVersion, keeper, o.Log), Opened: opened, store: store}, nil
 }
 
 // openTrusted opens a witness that no other user can have made: its content is trusted, and a
@@ -131,14 +131,6 @@ func (w *Watch) Start() {
 	}
 }
 
-// Checkpoints returns nil if there is no witness to confirm checkpoints.
-func (w *Watch) Checkpoints() commands.Checkpoints {
-	if w.Saver == nil {
-		return nil
-	}
-	return w.Saver
-}
-
 // Close writes the waiting checkpoints and then what the witness has not seen yet. Close the
 // writers of the store before it, and the store after it.
 func (w *Watch) Close() {
@@ -150,7 +142,7 @@ func (w *Watch) Close() {
 	if !w.started {
 		cancel() // there is nothing new to keep
 	}
-	w.Saver.Close(ctx)
+	w.saver.Close(ctx)
 	if !w.started {
 		w.Keeper.Abandon()
 		return
@@ -167,5 +159,5 @@ func (a *Place) Checkpoints(store *Store) *snapshot.Folder {
 		a.Caution(untrusted.Error() + ". Histories are folded from their beginning")
 		dir = "" // trust no checkpoint
 	}
-	return snapshot.In(a.checkpointDir(), store, witness.Read(dir, store.UUID()))
+	return snapshot.In(a.checkpointDir(), store, commands.CheckpointVersion, witness.Read(dir, store.UUID()))
 }

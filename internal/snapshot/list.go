@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"slices"
 	"strings"
@@ -24,8 +25,10 @@ import (
 // listKind is the kind of a list. Its number takes the place of a size.
 const listKind = "checkpoints"
 
-// listHeader begins a list, followed by its stream.
-const listHeader = "pets checkpoints 1 "
+// listHeader begins a list, followed by the version of what its files hold, and by its stream. A
+// list of another version, or one without a version, is read as if there were none: a build
+// cannot use what its files hold, and must not take them for checkpoints that it has.
+const listHeader = "pets checkpoints 2 "
 
 // State is the kind of checkpoint that is thinned with age. Of every other kind the newest two
 // stay: they are needed only by a start.
@@ -44,21 +47,32 @@ func compareItems(a, b item) int {
 	return cmp.Or(strings.Compare(a.kind, b.kind), cmp.Compare(a.size, b.size))
 }
 
+// beginning is the first line of a list.
+func beginning(version, stream string) []byte {
+	return fmt.Appendf(nil, "%s%s %s\n", listHeader, version, hex.EncodeToString([]byte(stream)))
+}
+
 // marshalList writes the list of a stream.
-func marshalList(stream string, items []item) []byte {
-	b := fmt.Appendf(nil, "%s%s\n", listHeader, hex.EncodeToString([]byte(stream)))
+func marshalList(version, stream string, items []item) []byte {
+	b := beginning(version, stream)
 	for _, c := range items {
 		b = fmt.Appendf(b, "%s %d %d %s %s\n", c.kind, c.size, c.bytes, c.at.UTC().Format(time.RFC3339Nano), c.hash)
 	}
 	return b
 }
 
-var errList = errors.New("it is not a list of checkpoints of this stream")
+var (
+	errList    = errors.New("it is not a list of checkpoints of this stream")
+	errVersion = errors.New("it lists checkpoints of another version")
+)
 
-// parseList is the reverse of marshalList.
-func parseList(stream string, b []byte) ([]item, error) {
-	rest, ok := bytes.CutPrefix(b, fmt.Appendf(nil, "%s%s\n", listHeader, hex.EncodeToString([]byte(stream))))
+// parseList is the reverse of marshalList. The list of another build is an errVersion.
+func parseList(version, stream string, b []byte) ([]item, error) {
+	rest, ok := bytes.CutPrefix(b, beginning(version, stream))
 	if !ok {
+		if first, _, _ := bytes.Cut(b, []byte("\n")); isOfAnother(string(first), stream) {
+			return nil, errVersion
+		}
 		return nil, errList
 	}
 	var items []item
@@ -79,10 +93,15 @@ func parseList(stream string, b []byte) ([]item, error) {
 	return items, nil
 }
 
+// isOfAnother reports whether a line begins a list of a stream, of whatever version.
+func isOfAnother(line, stream string) bool {
+	words := strings.Fields(line)
+	return len(words) >= 4 && words[0] == "pets" && words[1] == "checkpoints" && words[len(words)-1] == hex.EncodeToString([]byte(stream))
+}
+
 // list returns the files of a stream's checkpoints that can be believed: those of the newest
-// list that the witness knows and that can be read. A stream that has no list yet has the files
-// that the witness knows by themselves, of a build without lists. number is that of the newest
-// list that the witness knows.
+// list that the witness knows and that can be read. If that list is of another version there are
+// none. number is that of the newest list that the witness knows.
 func (f *Folder) list(stream string) (items []item, number uint64) {
 	most := uint64(math.MaxUint64)
 	for {
@@ -96,48 +115,17 @@ func (f *Folder) list(stream string) (items []item, number uint64) {
 			err = errUnknown
 		}
 		if err == nil {
-			items, err = parseList(stream, b)
+			items, err = parseList(f.version, stream, b)
 		}
-		if err == nil {
+		if err == nil || errors.Is(err, errVersion) {
 			return items, number
 		}
-		f.skipped(name(listKind, stream, n), err)
+		if !errors.Is(err, fs.ErrNotExist) { // one that was removed, with all files or after an upgrade
+			f.skipped(name(listKind, stream, n), err)
+		}
 		most = n - 1
 	}
-	if number > 0 {
-		return nil, number
-	}
-	return f.unlisted(stream), 0
-}
-
-// kindsBefore are the kinds of files that a build without lists made.
-var kindsBefore = []string{State, "commands"}
-
-func (f *Folder) unlisted(stream string) (items []item) {
-	for _, kind := range kindsBefore {
-		most := uint64(math.MaxUint64)
-		for {
-			size, hash, ok := f.knows.Newest(kind, stream, most)
-			if !ok {
-				break
-			}
-			if c, err := f.unlistedItem(kind, stream, size, hash); err == nil {
-				items = append(items, c)
-			}
-			most = size - 1
-		}
-	}
-	slices.SortFunc(items, compareItems)
-	return items
-}
-
-func (f *Folder) unlistedItem(kind, stream string, size uint64, hash eventstore.Hash) (item, error) {
-	rec, err := f.recordAt(stream, size)
-	if err != nil {
-		return item{}, err
-	}
-	bytes, err := f.bytesOf(name(kind, stream, size))
-	return item{kind, size, bytes, rec.Time, hash}, err
+	return nil, number
 }
 
 // with returns the items of a stream after one was added, and those that go.

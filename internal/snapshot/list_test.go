@@ -33,21 +33,21 @@ func TestAListIsReadAsItWasWritten(t *testing.T) {
 		{State, 7, 1, noon.Add(time.Nanosecond), eventstore.Hash{2}},
 		{State, math.MaxUint64, math.MaxInt64, time.Time{}, eventstore.Hash{3}},
 	}
-	b := marshalList(stream, items)
-	got, err := parseList(stream, b)
+	b := marshalList(v1, stream, items)
+	got, err := parseList(v1, stream, b)
 	require.NoError(t, err)
 	require.Equal(t, items, got)
-	got, err = parseList(stream, marshalList(stream, nil))
+	got, err = parseList(v1, stream, marshalList(v1, stream, nil))
 	require.NoError(t, err)
 	require.Empty(t, got)
-	_, err = parseList("another", b)
+	_, err = parseList(v1, "another", b)
 	require.ErrorIs(t, err, errList)
 	for n := range len(b) - 1 {
-		if got, err := parseList(stream, b[:n]); err == nil && b[n-1] != '\n' {
+		if got, err := parseList(v1, stream, b[:n]); err == nil && b[n-1] != '\n' {
 			t.Fatalf("%q is read as %v", b[:n], got)
 		}
 	}
-	_, err = parseList(stream, append(b, "state 0 1 2026-01-15T12:00:00Z "+eventstore.Hash{}.String()+"\n"...))
+	_, err = parseList(v1, stream, append(b, "state 0 1 2026-01-15T12:00:00Z "+eventstore.Hash{}.String()+"\n"...))
 	require.ErrorIs(t, err, errList)
 }
 
@@ -91,7 +91,7 @@ func TestAnEditedListIsNotBelieved(t *testing.T) {
 
 	all := f.listFiles(t)
 	require.Len(t, all, 2)
-	list := marshalList(stream, []item{{State, 6, int64(len(forged)), noon, sha256.Sum256(forged)}})
+	list := marshalList(v1, stream, []item{{State, 6, int64(len(forged)), noon, sha256.Sum256(forged)}})
 	require.NoError(t, os.WriteFile(all[1], list, 0o600))
 	said.Reset()
 	requireLoad(t, f, newest, 3)
@@ -120,25 +120,61 @@ func TestLoadAsOfATime(t *testing.T) {
 	require.Zero(t, n)
 }
 
-// What a build without lists has left is used as before, and listed with the next checkpoint.
-func TestFilesOfABuildWithoutLists(t *testing.T) {
+// versionOf opens the folder as a build of another version does.
+func (s saver) versionOf(t *testing.T, version string) saver {
+	t.Helper()
+	other := NewSaver(s.dir, s.store, version, s.witness, nil)
+	t.Cleanup(func() { other.Close(t.Context()) })
+	other.Flush()
+	return saver{other}
+}
+
+// Checkpoints of another version are none: they are not counted, not read and removed. An idle
+// portfolio gets a new one after an upgrade, and after the way back.
+func TestCheckpointsOfAnotherVersionAreNone(t *testing.T) {
 	f := folder(t)
-	for _, kind := range []string{"state", "commands"} {
-		for _, size := range []uint64{4, 6} {
-			head, err := f.witness.Want(stream, size)(t.Context())
-			require.NoError(t, err)
-			require.NoError(t, os.MkdirAll(f.dir, 0o700))
-			text := header(kind, stream, head) + string(data(size-1))
-			require.NoError(t, os.WriteFile(f.path(kind, stream, size), []byte(text), 0o600))
-			f.witness.Keep(kind, stream, size, sha256.Sum256([]byte(text)))
-		}
+	for _, n := range []uint64{4, 9} {
+		f.save("state", stream, n, data(n))
+		f.save("commands", stream, n, data(n))
 	}
-	requireLoad(t, f, newest, 5)
-	again := on(t, f.dir, f.store, f.witness.(*book))
-	requireLoad(t, again, 4, 3)
-	again.save("commands", stream, 8, data(8))
+	require.Len(t, files(t, f), 4)
+	requireNone(t, In(f.dir, f.store, "2.0", f.witness), "state", stream, newest)
+
+	later := f.versionOf(t, "2.0")
+	size, n := later.Newest(stream)
+	require.Zero(t, size)
+	require.Zero(t, n)
+	require.Empty(t, files(t, later))
+	require.Empty(t, f.listFiles(t), "a list names no files that are gone")
+	later.save("state", stream, 9, []byte("of 2.0"))
+	_, got := later.Load("state", stream, newest)
+	require.Equal(t, "of 2.0", string(got))
+	requireNone(t, later, "state", stream, 8)
+
+	back := f.versionOf(t, v1)
+	size, _ = back.Newest(stream)
+	require.Zero(t, size, "nor those of a later version")
+	back.save("state", stream, 9, data(9))
+	requireLoad(t, back, newest, 9)
+}
+
+// Files and lists of builds before there was a version are removed, too.
+func TestFilesOfABuildWithoutVersions(t *testing.T) {
+	f := folder(t)
+	require.NoError(t, os.MkdirAll(f.dir, 0o700))
+	put := func(kind string, size uint64, b []byte) {
+		require.NoError(t, os.WriteFile(f.path(kind, stream, size), b, 0o600))
+		f.witness.Keep(kind, stream, size, sha256.Sum256(b))
+	}
+	put("state", 4, []byte("without a list"))
+	put(listKind, 1, []byte("pets checkpoints 1 "+strings.Fields(string(beginning(v1, stream)))[4]+"\n"))
+	require.NotEmpty(t, files(t, f))
+	requireNone(t, f, "state", stream, newest)
+	again := f.versionOf(t, v1)
+	require.Empty(t, files(t, again))
+	require.Empty(t, again.listFiles(t))
+	again.save("state", stream, 5, data(5))
 	requireLoad(t, again, newest, 5)
-	require.ElementsMatch(t, []string{f.name("state", stream, 3), f.name("state", stream, 5), f.name("commands", stream, 5), f.name("commands", stream, 8)}, files(t, again))
 }
 
 // Checkpoints that are thinned out leave the folder, and the lists before the newest two.

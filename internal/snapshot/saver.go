@@ -3,6 +3,7 @@ package snapshot
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -37,11 +38,12 @@ type Saver struct {
 	// lists are those of the streams that were saved since the start; only the goroutine
 	// uses them.
 	lists map[string]*list
+	said  saidOnce
 
 	mu      sync.Mutex
 	moved   sync.Cond
 	waiting []Checkpoint
-	bytes   int
+	bytes   int64
 	busy    bool
 	closed  bool
 	work    sync.WaitGroup
@@ -60,10 +62,17 @@ type Checkpoint struct {
 	// them are durable.
 	Size uint64
 	At   time.Time
+	// Root is the root of the hash tree of the records that were folded. It has to be that of
+	// Head. Zero if it is not known.
+	Root eventstore.Hash
 	// Head returns the head of the stream's hash tree at that size; see [Saver.Want].
 	Head func(context.Context) (eventstore.TreeHead, error)
 	// Parts are its files. The data must not be changed afterwards.
 	Parts []Part
+	// Done, if not nil, is called once: when the checkpoint is listed and the witness has the
+	// hash of the list, or with the reason why there is none. It is called by [Saver.Save]
+	// or by the goroutine that writes.
+	Done func(err error)
 }
 
 // Part is one file of a checkpoint.
@@ -72,18 +81,20 @@ type Part struct {
 	Data []byte
 }
 
-func (c *Checkpoint) bytes() (n int) {
+// Bytes returns how many bytes its files will have.
+func (c *Checkpoint) Bytes() (n int64) {
 	for _, p := range c.Parts {
-		n += len(p.Data)
+		n += int64(len(header(p.Kind, c.Stream, eventstore.TreeHead{Size: c.Size})) + len(p.Data))
 	}
 	return n
 }
 
 // NewSaver returns the folder of checkpoints at dir, and removes the files that the
-// witness does not vouch for, in the background. The folder is created by the first Save. log
-// gets the files that cannot be used; it may be nil.
-func NewSaver(dir string, store eventstore.Store, w Witness, log *slog.Logger) *Saver {
-	s := &Saver{Folder: In(dir, store, w), witness: w, most: maxKept, lists: map[string]*list{}, busy: true}
+// witness does not vouch for and those of other versions, in the background. The folder is
+// created by the first Save. log gets the files that cannot be used and the reasons why
+// checkpoints are not written; it may be nil.
+func NewSaver(dir string, store eventstore.Store, version string, w Witness, log *slog.Logger) *Saver {
+	s := &Saver{Folder: In(dir, store, version, w), witness: w, most: maxKept, lists: map[string]*list{}, busy: true}
 	s.log, s.moved.L = log, &s.mu
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.home, _ = owner.OpenRoot(filepath.Dir(dir))
@@ -97,17 +108,44 @@ func (s *Saver) Want(stream string, size uint64) func(context.Context) (eventsto
 	return s.witness.Want(stream, size)
 }
 
+var (
+	errClosed  = errors.New("the folder of checkpoints is closed")
+	errWaiting = errors.New("too many bytes of checkpoints wait to be written")
+)
+
 // Save stores a checkpoint in the background. A failure leaves the older ones unchanged; a
 // cache is optional.
 func (s *Saver) Save(c Checkpoint) {
+	if err := s.queue(c); err != nil {
+		s.finish(&c, err)
+	}
+}
+
+func (s *Saver) queue(c Checkpoint) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || s.bytes+c.bytes() > maxWaiting && len(s.waiting) > 0 {
-		return
+	switch {
+	case s.closed:
+		return errClosed
+	case s.bytes+c.Bytes() > maxWaiting && len(s.waiting) > 0:
+		return errWaiting
 	}
 	s.waiting = append(s.waiting, c)
-	s.bytes += c.bytes()
+	s.bytes += c.Bytes()
 	s.moved.Broadcast()
+	return nil
+}
+
+// finish reports what has become of a checkpoint. Nothing is logged about the end of a server
+// that has no time left for it.
+func (s *Saver) finish(c *Checkpoint, err error) {
+	if err != nil && s.log != nil && s.ctx.Err() == nil && !errors.Is(err, errClosed) && s.said.first(c.Stream, err) {
+		s.log.Error("a checkpoint was not written; starts and views of the past fold more of the history. The same reason is not repeated for this stream",
+			"stream", c.Stream, "records", c.Size, "error", err.Error())
+	}
+	if c.Done != nil {
+		c.Done(err)
+	}
 }
 
 // Close writes what still waits, as far as the context allows.
@@ -141,7 +179,7 @@ func (s *Saver) run() {
 		if !ok {
 			return
 		}
-		s.save(&c)
+		s.finish(&c, s.save(&c))
 		s.rest()
 	}
 }
@@ -165,23 +203,27 @@ func (s *Saver) next() (Checkpoint, bool) {
 	}
 	c := s.waiting[0]
 	s.waiting[0] = Checkpoint{} // the slice must not keep its bytes
-	s.waiting, s.bytes, s.busy = s.waiting[1:], s.bytes-c.bytes(), true
+	s.waiting, s.bytes, s.busy = s.waiting[1:], s.bytes-c.Bytes(), true
 	return c, true
 }
 
 // save writes the files of a checkpoint, then the list that has them, then registers the
 // list with the witness, then removes what is no longer listed. A crash in between leaves
 // files that are not used, or the list before, whose newest files still exist.
-func (s *Saver) save(c *Checkpoint) {
+func (s *Saver) save(c *Checkpoint) error {
 	ctx, cancel := context.WithTimeout(s.ctx, rootWithin)
 	defer cancel()
 	head, err := c.Head(ctx)
 	if err != nil {
-		return
+		return err
+	}
+	seen, ok := s.witness.Root(c.Stream, c.Size)
+	if ok && seen != head.Root || c.Root != (eventstore.Hash{}) && c.Root != head.Root {
+		return errRoot
 	}
 	root, err := s.enter()
 	if err != nil {
-		return
+		return err
 	}
 	defer root.Close() //nolint:errcheck // nothing is written through it
 	l := s.lists[c.Stream]
@@ -190,15 +232,15 @@ func (s *Saver) save(c *Checkpoint) {
 		l.items, l.number = s.list(c.Stream)
 		s.lists[c.Stream] = l
 	}
-	added, ok := s.saveParts(root, c, head)
-	if !ok {
-		return
+	added, err := s.saveParts(root, c, head)
+	if err != nil {
+		return err
 	}
 	stay, gone := with(l.items, added, s.most)
 	l.number++
-	hash, err := write(root, name(listKind, c.Stream, l.number), "", marshalList(c.Stream, stay))
+	hash, err := write(root, name(listKind, c.Stream, l.number), "", marshalList(s.version, c.Stream, stay))
 	if err != nil {
-		return
+		return err
 	}
 	l.items = stay
 	for _, number := range s.witness.Keep(listKind, c.Stream, l.number, hash) {
@@ -207,22 +249,23 @@ func (s *Saver) save(c *Checkpoint) {
 	for _, c2 := range gone {
 		_ = root.Remove(name(c2.kind, c.Stream, c2.size))
 	}
+	return nil
 }
 
-// saveParts writes the files of a checkpoint: all of them, or it reports false.
-func (s *Saver) saveParts(root *os.Root, c *Checkpoint, head eventstore.TreeHead) (added []item, ok bool) {
+// saveParts writes the files of a checkpoint: all of them, or it returns an error.
+func (s *Saver) saveParts(root *os.Root, c *Checkpoint, head eventstore.TreeHead) (added []item, err error) {
 	for _, p := range c.Parts {
 		text := header(p.Kind, c.Stream, head)
 		if len(text)+len(p.Data) > s.limit {
-			return nil, false
+			return nil, fmt.Errorf("its file %s has more than %d bytes", p.Kind, s.limit)
 		}
 		hash, err := write(root, name(p.Kind, c.Stream, c.Size), text, p.Data)
 		if err != nil {
-			return nil, false
+			return nil, err
 		}
 		added = append(added, item{p.Kind, c.Size, int64(len(text) + len(p.Data)), c.At, hash})
 	}
-	return added, true
+	return added, nil
 }
 
 // errMoved reports that the path names another folder than the opened one.

@@ -5,8 +5,9 @@
 // (thin.go). It refuses to trust them: a checkpoint is used only if the SHA-256 of
 // its whole file is in a list of which the witness, in another folder, has the
 // SHA-256, and if the record that it was taken at still exists. A file carries the
-// root of the stream's hash tree that it belongs to. A checkpoint that is missing,
-// truncated, altered, of another stream, or not listed is not used: the one before
+// root of the stream's hash tree that it belongs to, which has to be the witness' root
+// where the witness remembers one. A checkpoint that is missing, truncated, altered, of
+// another stream or version, or not listed is not used: the one before
 // it is, or the stream is folded from its beginning. Deleting the folder costs only
 // time.
 package snapshot
@@ -41,6 +42,8 @@ type Knower interface {
 	// Newest returns the newest file of a kind and stream with at most this size:
 	// its size and its SHA-256. The size of a list is its number.
 	Newest(kind, stream string, atMost uint64) (size uint64, hash eventstore.Hash, ok bool)
+	// Root returns the root of a stream's hash tree at a size, if it remembers that one.
+	Root(stream string, size uint64) (root eventstore.Hash, ok bool)
 }
 
 // Witness is a Knower that registers new files.
@@ -55,16 +58,18 @@ type Witness interface {
 
 // Folder is a folder of checkpoints of one store, for readers.
 type Folder struct {
-	dir   string
-	store eventstore.Store
-	knows Knower
-	limit int          // maxBytes, except in tests
-	log   *slog.Logger // of files that cannot be used; nil discards it
+	dir     string
+	store   eventstore.Store
+	version string
+	knows   Knower
+	limit   int          // maxBytes, except in tests
+	log     *slog.Logger // of files that cannot be used; nil discards it
 }
 
-// In returns the folder of checkpoints at dir, for the given store.
-func In(dir string, store eventstore.Store, knows Knower) *Folder {
-	return &Folder{dir: dir, store: store, knows: knows, limit: maxBytes}
+// In returns the folder of checkpoints at dir, for the given store. Only those of the given
+// version, a word, are listed and used.
+func In(dir string, store eventstore.Store, version string, knows Knower) *Folder {
+	return &Folder{dir: dir, store: store, version: version, knows: knows, limit: maxBytes}
 }
 
 // skipped reports a file that should be usable and is not.
@@ -92,12 +97,17 @@ func (f *Folder) LoadAsOf(kind, stream string, t time.Time) (revision uint64, da
 }
 
 // Newest returns how many records the newest checkpoint of a state covers, and the bytes of
-// its file; zeros if there is none. The file is not read.
+// its files, which are those of [Checkpoint.Bytes]; zeros if there is none. No file of it is read.
 func (f *Folder) Newest(stream string) (size uint64, bytes int64) {
 	items, _ := f.list(stream)
 	for _, c := range items {
-		if c.kind == State && c.size > size {
-			size, bytes = c.size, c.bytes
+		if c.kind == State {
+			size = max(size, c.size)
+		}
+	}
+	for _, c := range items {
+		if c.size == size {
+			bytes += c.bytes
 		}
 	}
 	return size, bytes
@@ -124,6 +134,7 @@ var (
 	errUnknown = errors.New("its SHA-256 is not the one that the witness vouches for")
 	errFormat  = errors.New("it has no header")
 	errHistory = errors.New("the history has another record at its revision")
+	errRoot    = errors.New("it belongs to another history than the one that the witness has seen")
 )
 
 // read checks the file against its hash, and the log against the file.
@@ -143,10 +154,26 @@ func (f *Folder) read(kind, stream string, size uint64, hash eventstore.Hash) ([
 	if err != nil {
 		return nil, err
 	}
-	if !bytes.HasSuffix(head, []byte(" "+eventstore.LeafHash(&rec).String())) {
+	root, leaf, ok := hashesIn(head)
+	switch {
+	case !ok:
+		return nil, errFormat
+	case leaf != eventstore.LeafHash(&rec).String():
 		return nil, errHistory
 	}
+	if seen, ok := f.knows.Root(stream, size); ok && root != seen.String() {
+		return nil, errRoot
+	}
 	return data, nil
+}
+
+// hashesIn returns the last two words of a header: the root of the hash tree, and its last leaf.
+func hashesIn(header []byte) (root, leaf string, ok bool) {
+	words := strings.Fields(string(header))
+	if len(words) < 2 {
+		return "", "", false
+	}
+	return words[len(words)-2], words[len(words)-1], true
 }
 
 // file reads a file of the folder, if it has at most so many bytes.
@@ -164,20 +191,6 @@ func (f *Folder) file(name string, limit int) ([]byte, error) {
 		return nil, fmt.Errorf("it has more than %d bytes", limit)
 	}
 	return owner.ReadFile(root, name)
-}
-
-// bytesOf returns the length of a file of the folder.
-func (f *Folder) bytesOf(name string) (int64, error) {
-	root, err := owner.OpenRoot(f.dir)
-	if err != nil {
-		return 0, err
-	}
-	defer root.Close() //nolint:errcheck // nothing is written through it
-	info, err := root.Lstat(name)
-	if err != nil {
-		return 0, err
-	}
-	return info.Size(), nil
 }
 
 // header ties a checkpoint to its stream and to what stood in it.
@@ -245,7 +258,8 @@ func (f *Folder) sweep(ctx context.Context) {
 	}
 }
 
-// names returns the files that a stream has: those of its list, and its lists.
+// names returns the files that a stream has: those of its list, and its lists. A list of another
+// version is none of them: it would name files that are gone.
 func (f *Folder) names(stream string) map[string]bool {
 	all := map[string]bool{}
 	items, _ := f.list(stream)
@@ -258,7 +272,11 @@ func (f *Folder) names(stream string) map[string]bool {
 		if !ok {
 			return all
 		}
-		all[name(listKind, stream, n)] = true
+		b, err := f.file(name(listKind, stream, n), maxBytes)
+		if err == nil {
+			_, err = parseList(f.version, stream, b)
+		}
+		all[name(listKind, stream, n)] = !errors.Is(err, errVersion)
 		most = n - 1
 	}
 }

@@ -25,6 +25,7 @@ import (
 const (
 	stream = "portfolio-main"
 	newest = ^uint64(0)
+	v1     = "1.0" // the version of what is kept
 )
 
 // filled is a store with 10 records in the stream.
@@ -78,6 +79,18 @@ func (b *book) Keep(kind, stream string, size uint64, hash eventstore.Hash) (dro
 	return dropped
 }
 
+// Root remembers that of the whole stream.
+func (b *book) Root(stream string, size uint64) (root eventstore.Hash, ok bool) {
+	var f eventstore.Frontier
+	for rec, err := range b.store.ReadStream(context.Background(), stream, 0) {
+		if err != nil {
+			return root, false
+		}
+		f.Append(eventstore.LeafHash(&rec))
+	}
+	return f.Root(), f.Size() == size
+}
+
 func (b *book) Want(stream string, size uint64) func(context.Context) (eventstore.TreeHead, error) {
 	return func(ctx context.Context) (eventstore.TreeHead, error) {
 		var f eventstore.Frontier
@@ -112,7 +125,7 @@ func (s saver) save(kind, stream string, revision uint64, data []byte) {
 // on opens a folder of checkpoints of a store.
 func on(t *testing.T, dir string, store eventstore.Store, b *book) saver {
 	t.Helper()
-	s := NewSaver(dir, store, b, nil)
+	s := NewSaver(dir, store, v1, b, nil)
 	t.Cleanup(func() { s.Close(context.Background()) })
 	s.Flush()
 	return saver{s}
@@ -258,14 +271,14 @@ func TestEveryOtherLengthIsSeen(t *testing.T) {
 func TestASnapshotOfAnotherHistoryIsIgnored(t *testing.T) {
 	f := folder(t)
 	f.save("state", stream, 9, data(9))
-	requireNone(t, In(f.dir, filled(t, "b"), f.witness), "state", stream, newest)
-	requireNone(t, In(f.dir, memory.New(), f.witness), "state", stream, newest)
+	requireNone(t, In(f.dir, filled(t, "b"), v1, f.witness), "state", stream, newest)
+	requireNone(t, In(f.dir, memory.New(), v1, f.witness), "state", stream, newest)
 
 	short := memory.New()
 	storetest.Must(t, short, stream, eventstore.NoStream, storetest.Propose("a", 0, 9))
-	requireNone(t, In(f.dir, short, f.witness), "state", stream, newest)
+	requireNone(t, In(f.dir, short, v1, f.witness), "state", stream, newest)
 	storetest.Must(t, short, stream, eventstore.At(8), storetest.Propose("a", 9, 1))
-	requireLoad(t, In(f.dir, short, f.witness), newest, 9) // the same history
+	requireLoad(t, In(f.dir, short, v1, f.witness), newest, 9) // the same history
 }
 
 // "… only if the SHA-256 of its file, header and all, stands in the witness": one that
@@ -293,7 +306,7 @@ func TestOnlyTheWitnessIsBelieved(t *testing.T) {
 	}
 	require.NoError(t, os.WriteFile(path, good, 0o600))
 	requireLoad(t, f, newest, 9)
-	requireNone(t, In(f.dir, f.store, newBook(f.store)), "state", stream, newest)
+	requireNone(t, In(f.dir, f.store, v1, newBook(f.store)), "state", stream, newest)
 }
 
 // "A file carries the root of the stream's hash tree that it belongs to."
@@ -402,14 +415,14 @@ func TestOnTheRealEngine(t *testing.T) {
 	reader, err := embedded.OpenReadOnly(dir, embedded.Options{})
 	require.NoError(t, err)
 	defer reader.Close()
-	requireLoad(t, In(filepath.Join(dir, "snapshots"), reader, f.witness), newest, 9)
+	requireLoad(t, In(filepath.Join(dir, "snapshots"), reader, v1, f.witness), newest, 9)
 }
 
 // "Whoever saves one does not wait for the root that it belongs to": not even if it
 // never comes, and Close ends with its context.
 func TestSavingDoesNotWait(t *testing.T) {
 	store := filled(t, "a")
-	s := saver{NewSaver(filepath.Join(t.TempDir(), "snapshots"), store, never{newBook(store)}, nil)}
+	s := saver{NewSaver(filepath.Join(t.TempDir(), "snapshots"), store, v1, never{newBook(store)}, nil)}
 	c := Checkpoint{Stream: stream, Size: 10, Head: s.Want(stream, 10), Parts: []Part{{"state", data(9)}}}
 	s.Save(c)
 	s.Save(c)

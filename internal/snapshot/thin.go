@@ -10,7 +10,8 @@ const (
 	Near   = 20_000
 	Far    = 100_000
 	Recent = 1_000_000
-	// keepsAll is the time before the newest checkpoint in which every checkpoint stays.
+	// keepsAll is the time before the newest checkpoint in which every checkpoint stays, if
+	// there is room.
 	keepsAll = time.Hour
 	// keepsNewest is how many of the newest ones stay in any case: if one cannot be used, a
 	// start falls back to the one before.
@@ -31,8 +32,9 @@ func gapLimit(head, later uint64) uint64 {
 
 // thin returns which checkpoints of one kind stay. They are in the order of the stream, as
 // are those that are returned. All of the last hour stay. Of older ones, those stay without
-// which two neighbours would be too far apart. If the rest is larger than most, every second
-// one goes, until it is not.
+// which two neighbours would be too far apart. If all but the newest two are larger than most,
+// every second one goes, until they are not. The last hour is no exception then: a large state
+// may fill the room with it, and the whole past before it would have none.
 func thin(all []item, most int64) []item {
 	if len(all) == 0 {
 		return nil

@@ -47,6 +47,16 @@ func TestNoMomentIsFarFromACheckpoint(t *testing.T) {
 	})
 }
 
+// Without room for the last hour it is thinned like the rest, so that the past before it keeps some.
+func TestTheLastHourHasNoMoreRoom(t *testing.T) {
+	var all []item
+	for i := range 8 {
+		all = append(all, item{kind: State, size: uint64(i+1) * Near, bytes: 100, at: noon.Add(time.Duration(i-7) * 20 * time.Minute)})
+	}
+	require.Equal(t, all, thin(all, 600))
+	require.Equal(t, []item{all[1], all[3], all[5], all[6], all[7]}, thin(all, 599))
+}
+
 // No more stay than the distances need, at most twice, but for those of the last hour.
 func TestCheckpointsAreAsFewAsTheDistancesAllow(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

@@ -13,8 +13,10 @@ const keepSnapshots = 2
 
 // Want requests the head of a stream at a size and returns a function that waits
 // for it. If the keeper has not reached that size yet, this costs nothing;
-// otherwise the records since the last pass are hashed again. The size must not
-// be beyond what is durable.
+// otherwise the records since the last pass are hashed again, or all of them for an
+// earlier size. They have to lead to what the keeper has seen of the stream, so the
+// head of a history that was exchanged since is an error. The size must not be
+// beyond what is durable.
 func (k *Keeper) Want(stream string, size uint64) func(context.Context) (eventstore.TreeHead, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -32,7 +34,10 @@ func (k *Keeper) Want(stream string, size uint64) func(context.Context) (eventst
 		if t.base.Size() < size {
 			from = t.base.Clone()
 		}
-		return func(ctx context.Context) (eventstore.TreeHead, error) { return k.rehash(ctx, stream, from, size) }
+		seen := t.frontier.Clone()
+		return func(ctx context.Context) (eventstore.TreeHead, error) {
+			return k.rehash(ctx, stream, from, size, &seen)
+		}
 	}
 	if err := k.broken; err != nil {
 		return func(context.Context) (eventstore.TreeHead, error) { return eventstore.TreeHead{}, err }
@@ -79,8 +84,19 @@ func (k *Keeper) await(ctx context.Context, stream string, w waiter) (eventstore
 	return eventstore.TreeHead{}, fmt.Errorf("witness: stream %s was not followed up to record %d in time", stream, w.size)
 }
 
-// rehash continues from a frontier with the records of the stream.
-func (k *Keeper) rehash(ctx context.Context, stream string, f eventstore.Frontier, size uint64) (eventstore.TreeHead, error) {
+// HistoryError reports that a stream's records are not those that the witness has seen.
+type HistoryError struct {
+	Stream  string
+	Records uint64
+}
+
+func (e *HistoryError) Error() string {
+	return fmt.Sprintf("stream %s: its first %d records are not those that the witness has seen", e.Stream, e.Records)
+}
+
+// rehash continues from a frontier with the records of the stream, and goes on to what was
+// seen of it.
+func (k *Keeper) rehash(ctx context.Context, stream string, f eventstore.Frontier, size uint64, seen *eventstore.Frontier) (eventstore.TreeHead, error) {
 	head := eventstore.TreeHead{Size: size}
 	if size == 0 {
 		head.Root = sha256.Sum256(nil)
@@ -93,13 +109,36 @@ func (k *Keeper) rehash(ctx context.Context, stream string, f eventstore.Frontie
 		if rec.Revision != f.Size() {
 			return head, &MismatchError{stream, rec.Revision, f.Size()}
 		}
-		head.Leaf = eventstore.LeafHash(&rec)
-		if f.Append(head.Leaf); f.Size() == size {
-			head.Root = f.Root()
-			return head, nil
+		leaf := eventstore.LeafHash(&rec)
+		if f.Append(leaf); f.Size() == size {
+			head.Root, head.Leaf = f.Root(), leaf
 		}
+		if f.Size() < seen.Size() {
+			continue
+		}
+		if f.Root() != seen.Root() {
+			return head, &HistoryError{stream, f.Size()}
+		}
+		return head, nil
 	}
-	return head, fmt.Errorf("witness: stream %s ends before record %d", stream, size)
+	return head, fmt.Errorf("witness: stream %s ends before record %d", stream, seen.Size())
+}
+
+// Root returns the root of a stream's hash tree at a size, if the keeper remembers it: the one
+// that it has come to, and the one that was written last.
+func (k *Keeper) Root(stream string, size uint64) (root eventstore.Hash, ok bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	t := k.trees[stream]
+	switch {
+	case t == nil || size == 0:
+		return root, false
+	case t.frontier.Size() == size:
+		return t.frontier.Root(), true
+	case t.base.Size() == size:
+		return t.base.Root(), true
+	}
+	return root, false
 }
 
 // Newest is [Reader.Newest] for the witness that is being kept.

@@ -34,6 +34,14 @@ func (r *Reader) Newest(kind, stream string, atMost uint64) (size uint64, hash e
 	return s.size, s.hash, ok
 }
 
+// Root returns the root of a stream's hash tree at a size, if it is the one that was written.
+func (r *Reader) Root(stream string, size uint64) (root eventstore.Hash, ok bool) {
+	if e := r.entries[stream]; e != nil && size > 0 && e.frontier.Size() == size {
+		return e.frontier.Root(), true
+	}
+	return root, false
+}
+
 // Seen is the content of a witness at a moment, for a process that only reads. A
 // store that is opened after that has to hold it.
 type Seen struct {

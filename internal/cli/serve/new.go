@@ -98,7 +98,7 @@ func (s *Server) openAPI() error {
 		return err
 	}
 	s.api = httpapi.New(httpapi.Config{
-		Engine: s.Engine, Store: s.Store, Live: s.live, Proof: s.lock.By.Proof, Keys: s.keys, Defaults: c.Policy, Treasury: &treasury, Checkpoints: s.witness.Saver,
+		Engine: s.Engine, Store: s.Store, Live: s.live, Proof: s.lock.By.Proof, Keys: s.keys, Defaults: c.Policy, Treasury: &treasury, Checkpoints: s.witness.Checkpoints(),
 		Files: s.files, Custody: s.custody, Nudge: s.custody.Nudge, LiveReady: s.liveReady, Problems: s.board.Of, Payable: s.app.Payable,
 		Rate: float64(c.RateLimit), Burst: c.RateBurst, BytesPerDay: c.BytesPerDay, Limited: s.meter.Limited,
 		Now: s.now, Log: s.Log, Observe: s.meter.Request,

@@ -170,18 +170,21 @@ func (a *app) bookPlan(ctx context.Context, plan *tradefile.Plan, o importer.Opt
 // checkpoint keeps the state that an import has left, so that the next command does not fold
 // the whole history. It is only a copy, so the import has succeeded without it, too.
 func (a *app) checkpoint(ctx context.Context, store *open.Store, watch *open.Watch) {
+	failed := func(err error) {
+		if err != nil {
+			a.Caution("no checkpoint was made, so the next command folds the whole history: " + err.Error())
+		}
+	}
 	size, _ := watch.Newest(a.Stream())
 	r := projections.NewRunner(store, a.Stream())
-	r.UseCheckpoint(watch.Saver, projections.Point{})
+	r.UseCheckpoint(watch.Checkpoints(), projections.Point{})
 	err := r.CatchUp(ctx, projections.Point{})
 	r.Read(func(s *portfolio.State) {
 		if err == nil && s.IsOpen() && s.Next > size {
-			_, err = watch.Keep(ctx, a.Stream(), s.Next, s.Time, s.Snapshot)
+			_, err = watch.Keep(ctx, a.Stream(), eventstore.TreeHead{Size: s.Next}, s.Time, s.Snapshot, failed)
 		}
 	})
-	if err != nil {
-		a.Caution("no checkpoint was made, so the next command folds the whole history: " + err.Error())
-	}
+	failed(err)
 }
 
 // bookThere books through a server; store holds the portfolio's history so far.
