@@ -22,7 +22,7 @@ func (w *Watch) Newest(stream string) (size uint64, bytes int64) {
 // them. at is the time of the last one, and state returns the state as bytes. It returns how
 // many bytes the checkpoint has. The files are written later, in the background.
 func (w *Watch) Keep(ctx context.Context, stream string, size uint64, at time.Time, state func() ([]byte, error)) (bytes int64, err error) {
-	if w.Saver == nil {
+	if w.Saver == nil || !w.Saver.HasRoom(0) {
 		return 0, nil
 	}
 	head := w.Saver.Want(stream, size) // first: the witness goes on meanwhile

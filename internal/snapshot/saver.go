@@ -34,6 +34,7 @@ type Saver struct {
 	ctx     context.Context //nolint:containedctx // ends with the context given to Close
 	cancel  context.CancelFunc
 	most    int64 // maxKept, except in tests
+	room    room  // guarded by mu
 	// lists are those of the streams that were saved since the start; only the goroutine
 	// uses them.
 	lists map[string]*list
@@ -184,6 +185,9 @@ func (s *Saver) save(c *Checkpoint) {
 		return
 	}
 	defer root.Close() //nolint:errcheck // nothing is written through it
+	if !s.fits(root, uint64(c.bytes())) { //nolint:gosec // not negative
+		return
+	}
 	l := s.lists[c.Stream]
 	if l == nil {
 		l = &list{}
@@ -192,12 +196,14 @@ func (s *Saver) save(c *Checkpoint) {
 	}
 	added, ok := s.saveParts(root, c, head)
 	if !ok {
+		unsave(root, c, l.items)
 		return
 	}
 	stay, gone := with(l.items, added, s.most)
 	l.number++
 	hash, err := write(root, name(listKind, c.Stream, l.number), "", marshalList(c.Stream, stay))
 	if err != nil {
+		unsave(root, c, l.items)
 		return
 	}
 	l.items = stay
