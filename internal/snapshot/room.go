@@ -35,31 +35,32 @@ func (s *Saver) Leave(reserve uint64, free func(dir *os.File) (uint64, error)) {
 
 // HasRoom reports whether a checkpoint of so many bytes would be written. It is cheap: ask it
 // before a state is encoded for nothing.
-func (s *Saver) HasRoom(size int64) bool {
+func (s *Saver) HasRoom(size int) bool {
 	root, err := s.enter()
 	if err != nil {
 		return true // the disk is not the reason for which nothing is written
 	}
 	defer root.Close() //nolint:errcheck // nothing is written through it
-	return s.fits(root, uint64(max(size, 0)))
+	return s.fits(root, size)
 }
 
 // fits reports whether a checkpoint of so many bytes may be written to a folder. It logs when
 // that changes, once.
-func (s *Saver) fits(root *os.Root, size uint64) bool {
+func (s *Saver) fits(root *os.Root, size int) bool {
+	needed := uint64(max(size, 0)) + listRoom
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.room.free == nil {
 		return true
 	}
 	free, err := freeIn(root, s.room.free)
-	fits := err != nil || mayWrite(free, s.room.reserve, size+listRoom)
+	fits := err != nil || mayWrite(free, s.room.reserve, needed)
 	if s.room.scarce == fits && s.log != nil {
 		if fits {
 			s.log.Info("checkpoints are written again: the disk has enough free space", "bytes", free)
 		} else {
 			s.log.Warn("no checkpoints are written: they would come near to the space that PETS_DISK_RESERVE keeps for stops and facts. Starts and views of the past take longer, and nothing else changes. Free some space",
-				"bytes", free, "needed", size+listRoom, "reserve", s.room.reserve)
+				"bytes", free, "needed", needed, "reserve", s.room.reserve)
 		}
 	}
 	s.room.scarce = !fits

@@ -185,7 +185,7 @@ func (s *Saver) save(c *Checkpoint) {
 		return
 	}
 	defer root.Close() //nolint:errcheck // nothing is written through it
-	if !s.fits(root, uint64(c.bytes())) { //nolint:gosec // not negative
+	if !s.fits(root, c.bytes()) {
 		return
 	}
 	l := s.lists[c.Stream]
