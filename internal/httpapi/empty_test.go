@@ -14,7 +14,7 @@ func TestAnEmptyParameterIsRefused(t *testing.T) {
 	for path, field := range map[string]string{
 		"/state?at=": "at", "/state?at": "at", "/stats?at=": "at", "/positions?at=": "at", "/trades?at=": "at", "/equity?at=": "at", "/events?at=": "at",
 		"/permits?at=": "at", "/breakers?at=": "at", "/balances?at=": "at", "/state?min_revision=": "min_revision", "/positions?after=": "after",
-		"/trades?limit=": "limit", "/equity?from=": "from", "/equity?to=&points=5": "to", "/events?types=": "types", "/stats?bot=": "bot",
+		"/trades?limit=": "limit", "/equity?from=": "from", "/equity?to=&points=5": "to", "/events?types=": "types", "/trades?bot=": "bot",
 	} {
 		a := r.get("operator", main+path)
 		require.Equal(t, http.StatusBadRequest, a.status, "%s: %s", path, a.body)

@@ -41,30 +41,56 @@ func (s *Saver) HasRoom(size int) bool {
 		return true // the disk is not the reason for which nothing is written
 	}
 	defer root.Close() //nolint:errcheck // nothing is written through it
-	return s.fits(root, size)
+	m := s.measure(root, size)
+	if !m.fits { // that something is written again, only what is written can tell
+		s.tellRoom(m)
+	}
+	return m.fits
 }
 
-// fits reports whether a checkpoint of so many bytes may be written to a folder. It logs when
-// that changes, once.
+// fits reports whether a checkpoint of so many bytes may be written to a folder, and logs when
+// that changes.
 func (s *Saver) fits(root *os.Root, size int) bool {
-	needed := uint64(max(size, 0)) + listRoom
+	m := s.measure(root, size)
+	s.tellRoom(m)
+	return m.fits
+}
+
+// measured is what was found out before something is written.
+type measured struct {
+	free, needed uint64
+	fits         bool
+}
+
+func (s *Saver) measure(root *os.Root, size int) measured {
+	s.mu.Lock()
+	r := s.room
+	s.mu.Unlock()
+	m := measured{needed: uint64(max(size, 0)) + listRoom, fits: true}
+	if r.free == nil {
+		return m
+	}
+	var err error
+	if m.free, err = freeIn(root, r.free); err == nil {
+		m.fits = mayWrite(m.free, r.reserve, m.needed)
+	}
+	return m
+}
+
+// tellRoom logs when the writing of checkpoints ends, or begins again.
+func (s *Saver) tellRoom(m measured) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.room.free == nil {
-		return true
+	changed := s.room.scarce == m.fits
+	s.room.scarce = !m.fits
+	switch {
+	case !changed || s.log == nil:
+	case m.fits:
+		s.log.Info("checkpoints are written again: the disk has enough free space", "bytes", m.free)
+	default:
+		s.log.Warn("no checkpoints are written: they would come near to the space that PETS_DISK_RESERVE keeps for stops and facts. Starts and views of the past take longer, and nothing else changes. Free some space",
+			"bytes", m.free, "needed", m.needed, "reserve", s.room.reserve)
 	}
-	free, err := freeIn(root, s.room.free)
-	fits := err != nil || mayWrite(free, s.room.reserve, needed)
-	if s.room.scarce == fits && s.log != nil {
-		if fits {
-			s.log.Info("checkpoints are written again: the disk has enough free space", "bytes", free)
-		} else {
-			s.log.Warn("no checkpoints are written: they would come near to the space that PETS_DISK_RESERVE keeps for stops and facts. Starts and views of the past take longer, and nothing else changes. Free some space",
-				"bytes", free, "needed", needed, "reserve", s.room.reserve)
-		}
-	}
-	s.room.scarce = !fits
-	return fits
 }
 
 func freeIn(root *os.Root, free func(*os.File) (uint64, error)) (n uint64, err error) {
