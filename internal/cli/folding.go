@@ -65,6 +65,7 @@ func (f *folding) tell(done uint64, now time.Time) {
 	if now.Before(f.due) {
 		return
 	}
+	f.total = max(f.total, done+1) // a writer may have gone on
 	if f.bar.p == nil {
 		f.bar = f.app.Progress(f.what, int64(min(f.total, math.MaxInt64)))
 	}
