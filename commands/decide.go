@@ -23,9 +23,9 @@ const (
 
 	maxCommandBytes   = eventstore.MaxAppendBytes - fullBytes
 	maxCommandRecords = eventstore.MaxAppendRecords - fullRecords
-	// maxLaterFills limits how many later fills a void may examine. That takes about 0.1 s,
+	// maxLaterFills limits how many later fills a void may examine. That takes up to 0.2 s,
 	// during which all other callers wait.
-	maxLaterFills = 6_000
+	maxLaterFills = 12_000
 )
 
 // step is one request on its way to its result.

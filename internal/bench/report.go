@@ -9,12 +9,14 @@ import (
 
 // Report is a whole run, as it is kept in a file.
 type Report struct {
-	Machine Machine    `json:"machine"`
-	Began   time.Time  `json:"began"`
-	Rounds  int        `json:"rounds"`
-	Events  int        `json:"events"`
-	Quick   bool       `json:"quick,omitempty"` // too small for figures that mean something
-	Results []Measured `json:"results"`
+	Machine Machine   `json:"machine"`
+	Began   time.Time `json:"began"`
+	Rounds  int       `json:"rounds"`
+	Events  int       `json:"events"`
+	Quick   bool      `json:"quick,omitempty"` // too small for figures that mean something
+	// Interrupted is true if the run ended before everything was measured.
+	Interrupted bool       `json:"interrupted,omitempty"`
+	Results     []Measured `json:"results"`
 	// Curves are costs over the length of the history, by name.
 	Curves map[string][]Point `json:"curves,omitempty"`
 	// Compared is set if another run was named.

@@ -91,6 +91,8 @@ type App struct {
 
 	Silence time.Duration // how long a stream may be silent, for tests; 0 means the client's default
 
+	FoldsSilently time.Duration // how long a fold may take before its progress is told, for tests; 0 means one second
+
 	Settle time.Duration // how long a stop that holds is watched, for tests; 0 is settleFor
 
 	BySocketErr error // why the stop socket failed, if it was tried
@@ -293,10 +295,22 @@ func (a *App) storeFlagged() []string {
 // without warns about each setting that could not be read and is ignored.
 func (a *App) without(c config.Config, ignored config.Ignored, command *cobra.Command, doing string) config.Config {
 	for _, err := range ignored.Errors {
-		a.Caution(doing + ", ignoring what cannot be read: " + err.Error())
+		for _, line := range distinct(columns.Lines(err)) {
+			a.Tell("warning: %s, ignoring what cannot be read: %s", doing, line)
+		}
 	}
 	a.Lost = a.notMeant(c, ignored.Unsure, command)
 	return c
+}
+
+// distinct leaves out the lines that occurred before.
+func distinct(lines []string) (all []string) {
+	for _, line := range lines {
+		if !slices.Contains(all, line) {
+			all = append(all, line)
+		}
+	}
+	return all
 }
 
 // notMeant returns an error if a setting that cannot be read may have named a different

@@ -80,9 +80,12 @@ func (a *App) LookIn(ctx context.Context, store *open.Store, to projections.Poin
 	if err := a.Exists(ctx, store); err != nil {
 		return err
 	}
-	r := projections.NewRunner(store, a.Stream(), riders...)
+	folding := a.folding(ctx, store, to)
+	r := projections.NewRunner(folding, a.Stream(), riders...)
 	r.UseCheckpoint(a.Checkpoints(store), to)
-	if err := r.CatchUp(ctx, to); err != nil {
+	err := r.CatchUp(ctx, to)
+	folding.bar.Finish()
+	if err != nil {
 		return err
 	}
 	var shown error

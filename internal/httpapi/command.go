@@ -236,7 +236,8 @@ func checkKey(field, text string) (string, error) {
 // asDomain is errors.As for the type that answers are made of.
 func asDomain(err error, e **domain.Error) bool { return errors.As(err, e) }
 
-// query reads the parameters of a GET. It refuses unknown and repeated ones.
+// query reads the parameters of a GET. It refuses unknown, repeated and empty ones: ?at=$AT with
+// AT not set would otherwise be answered as of now.
 func (q *request) query() (url.Values, error) {
 	values, err := url.ParseQuery(q.r.URL.RawQuery)
 	if err != nil {
@@ -249,6 +250,8 @@ func (q *request) query() (url.Values, error) {
 			return nil, domain.Invalid("query", "has a parameter this route does not know; see /openapi.json")
 		case len(all) > 1:
 			return nil, domain.Invalid(name, "is there twice")
+		case all[0] == "":
+			return nil, domain.Invalid(name, "is empty: give it a value, or leave it out")
 		}
 	}
 	return values, nil

@@ -51,7 +51,7 @@ func (r *rig) append(stream, bot string, events ...domain.Event) {
 // folded waits until the view of the portfolio has everything.
 func (r *rig) folded() {
 	r.t.Helper()
-	require.Eventually(r.t, func() bool { return r.get("operator", main+"?limit=1").status == http.StatusOK }, time.Minute, time.Millisecond)
+	require.Eventually(r.t, func() bool { return r.get("operator", main+"?limit=1").status == http.StatusOK }, 4*time.Minute, 20*time.Millisecond)
 }
 
 // largeDenials are denials of a bot, each of about so many bytes.

@@ -44,6 +44,10 @@ func (w *Watch) Keep(ctx context.Context, stream string, folded eventstore.TreeH
 		done(nil)
 		return 0, nil
 	}
+	if !w.saver.HasRoom(0) {
+		done(snapshot.ErrNoRoom)
+		return 0, nil
+	}
 	head := w.saver.Want(stream, folded.Size) // first: the witness goes on meanwhile
 	data, err := state()
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"pets/commands"
 	"pets/eventstore"
+	"pets/eventstore/embedded"
 	"pets/internal/columns"
 	"pets/internal/owner"
 	"pets/internal/snapshot"
@@ -78,7 +79,9 @@ func (a *Place) OpenWatch(ctx context.Context, store *Store, o Watching) (*Watch
 			o.Warn("there is no witness in " + dir + ": one is made anew. It cannot be known whether this store was rolled back before now; if there was a witness, find out who removed it")
 		}
 	}
-	return &Watch{Keeper: keeper, saver: snapshot.NewSaver(a.checkpointDir(), store, commands.CheckpointVersion, keeper, o.Log), Opened: opened, store: store}, nil
+	saver := snapshot.NewSaver(a.checkpointDir(), store, commands.CheckpointVersion, keeper, o.Log)
+	saver.Leave(uint64(a.Config.DiskReserve), embedded.FreeOn) //nolint:gosec // not negative
+	return &Watch{Keeper: keeper, saver: saver, Opened: opened, store: store}, nil
 }
 
 // openTrusted opens a witness that no other user can have made: its content is trusted, and a

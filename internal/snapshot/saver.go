@@ -35,6 +35,7 @@ type Saver struct {
 	ctx     context.Context //nolint:containedctx // ends with the context given to Close
 	cancel  context.CancelFunc
 	most    int64 // maxKept, except in tests
+	room    room  // guarded by mu
 	// lists are those of the streams that were saved since the start; only the goroutine
 	// uses them.
 	lists map[string]*list
@@ -139,7 +140,7 @@ func (s *Saver) queue(c Checkpoint) error {
 // finish reports what has become of a checkpoint. Nothing is logged about the end of a server
 // that has no time left for it.
 func (s *Saver) finish(c *Checkpoint, err error) {
-	if err != nil && s.log != nil && s.ctx.Err() == nil && !errors.Is(err, errClosed) && s.said.first(c.Stream, err) {
+	if err != nil && s.log != nil && s.ctx.Err() == nil && !errors.Is(err, errClosed) && !errors.Is(err, ErrNoRoom) && s.said.first(c.Stream, err) {
 		s.log.Error("a checkpoint was not written; starts and views of the past fold more of the history. The same reason is not repeated for this stream",
 			"stream", c.Stream, "records", c.Size, "error", err.Error())
 	}
@@ -226,6 +227,9 @@ func (s *Saver) save(c *Checkpoint) error {
 		return err
 	}
 	defer root.Close() //nolint:errcheck // nothing is written through it
+	if !s.fits(root, int(c.Bytes())) {
+		return ErrNoRoom
+	}
 	l := s.lists[c.Stream]
 	if l == nil {
 		l = &list{}
@@ -234,12 +238,14 @@ func (s *Saver) save(c *Checkpoint) error {
 	}
 	added, err := s.saveParts(root, c, head)
 	if err != nil {
+		unsave(root, c, l.items)
 		return err
 	}
 	stay, gone := with(l.items, added, s.most)
 	l.number++
 	hash, err := write(root, name(listKind, c.Stream, l.number), "", marshalList(s.version, c.Stream, stay))
 	if err != nil {
+		unsave(root, c, l.items)
 		return err
 	}
 	l.items = stay

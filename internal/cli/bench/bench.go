@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -23,30 +24,40 @@ type goalOptions struct {
 	dir            string
 	rounds, events int
 	goals          []int
+	numbers        []string // of the goals, as typed
 	compare        string
 	quick          bool
 }
+
+// quickEvents is the length of the history that --quick measures.
+const quickEvents = 3000
 
 func (a *app) benchCommand() *cobra.Command {
 	var o goalOptions
 	c := &cobra.Command{
 		Use: "bench", Short: "Measure the store, the API and a long history on this machine, beside what they are compared with", Args: cobra.NoArgs,
-		Long: "Measures every goal of docs/performance.md in fresh folders, which are removed afterwards, also after ^C.\n" +
+		Long: "Measures every goal of docs/performance.md in fresh folders, which are removed afterwards. ^C ends it, prints\n" +
+			"what was measured so far, marked as interrupted, and exits with 1.\n" +
 			"Contenders are open at once and take turns of 200 ms; a ratio is the median over neighbouring turns, because\n" +
 			"absolute figures vary tenfold with other load on a machine. What grows with the history is measured at a tenth,\n" +
 			"a third and all of --events, with pets serve in a process of its own.\n\n" +
 			"In a checkout, make bench does the same with pebble, SQLite and PostgreSQL beside it (goals 2 and 11).",
 		Example: "  pets bench --goals 3,5,6\n  pets bench --json > before.json\n  pets bench --compare before.json\n  pets bench --events 10000000 --goals 12,13,14,15,16",
-		RunE:    func(c *cobra.Command, _ []string) error { return a.bench(c.Context(), o) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			if o.quick && !c.Flags().Changed("events") {
+				o.events = quickEvents
+			}
+			return a.bench(c.Context(), o)
+		},
 	}
 	c.AddCommand(a.benchStopsCommand(), a.benchPortfoliosCommand(), a.benchHashesCommand(), a.benchLatencyCommand(), a.benchCurvesCommand(), a.loadCommand())
 	f := c.Flags()
 	f.StringVar(&o.dir, "dir", "", "a `folder` on the disk to be measured (the one for temporary files by default)")
 	f.IntVar(&o.rounds, "rounds", 15, "how many turns each contender gets")
 	f.IntVar(&o.events, "events", 1_000_000, "how many events the longest history has, and the store that is opened")
-	f.IntSliceVar(&o.goals, "goals", goals, "which goals are measured, by their `numbers`")
+	f.StringSliceVar(&o.numbers, "goals", texts(goals), "which goals are measured, by their `numbers`")
 	f.StringVar(&o.compare, "compare", "", "print the figures beside those of a `file` that pets bench --json has written")
-	f.BoolVar(&o.quick, "quick", false, "measure everything at a tiny size, to see that it works: the figures mean nothing")
+	f.BoolVar(&o.quick, "quick", false, "measure everything at a tiny size, with a history of 3000 events unless --events says otherwise, to see that it works: the figures mean nothing")
 	return c
 }
 
@@ -54,12 +65,21 @@ func (o *goalOptions) check() error {
 	if o.rounds < 1 || o.events < 1000 {
 		return cli.Usage(errors.New("--rounds must be at least 1, and --events at least 1000"))
 	}
-	for _, g := range o.goals {
-		if !slices.Contains(goals, g) {
-			return cli.Usage(fmt.Errorf("--goals has %d; there are goals %d to %d", g, goals[0], goals[len(goals)-1]))
+	for _, text := range o.numbers {
+		g, err := strconv.Atoi(strings.TrimSpace(text))
+		if err != nil || !slices.Contains(goals, g) {
+			return cli.Usage(fmt.Errorf("--goals has something that is not the number of a goal: give numbers from %d to %d with commas between them, such as --goals 3,5,6", goals[0], goals[len(goals)-1]))
 		}
+		o.goals = append(o.goals, g)
 	}
 	return nil
+}
+
+func texts(numbers []int) (all []string) {
+	for _, n := range numbers {
+		all = append(all, strconv.Itoa(n))
+	}
+	return all
 }
 
 // wants reports whether one of the goals is to be measured.
@@ -88,19 +108,30 @@ func (a *app) bench(ctx context.Context, o goalOptions) error {
 		}
 	}
 	b, err := a.measureGoals(ctx, o)
-	if err != nil {
+	if err != nil && (ctx.Err() == nil || len(b.report.Results) == 0) {
 		return err
 	}
+	b.report.Interrupted = err != nil
 	if then != nil {
 		b.report.Compared = b.report.Compare(o.compare, then)
 	}
-	return a.printReport(&b.report)
+	if printed := a.printReport(&b.report); printed != nil {
+		return printed
+	}
+	if err != nil { // whatever it broke, the interruption is the reason
+		return context.Cause(ctx)
+	}
+	return nil
 }
 
-// measureGoals measures what is wanted, one goal after the other.
+// measureGoals measures what is wanted, one goal after the other. With an error it returns what was
+// measured before.
 func (a *app) measureGoals(ctx context.Context, o goalOptions) (*suite, error) {
 	b := &suite{app: a, o: o, sizes: sizesOf(o), bars: map[string]*cli.Bar{}}
 	defer b.finishBars()
+	defer func() {
+		slices.SortStableFunc(b.report.Results, func(x, y bench.Measured) int { return x.Goal - y.Goal })
+	}()
 	dir := o.dir
 	if dir == "" {
 		dir = os.TempDir()
@@ -131,13 +162,12 @@ func (a *app) measureGoals(ctx context.Context, o goalOptions) (*suite, error) {
 			a.Tell("%s", part.title)
 		}
 		if err := part.measure(ctx); err != nil {
-			return nil, fmt.Errorf("%s: %w", part.title, err)
+			return b, fmt.Errorf("%s: %w", part.title, err)
 		}
 		if err := ctx.Err(); err != nil {
-			return nil, err
+			return b, err
 		}
 	}
-	slices.SortStableFunc(b.report.Results, func(x, y bench.Measured) int { return x.Goal - y.Goal })
 	return b, nil
 }
 

@@ -129,7 +129,9 @@ func TestBenchMistakes(t *testing.T) {
 	t.Parallel()
 	mistaken(t, []string{"--rounds"}, "bench", "--rounds", "0")
 	mistaken(t, []string{"--events"}, "bench", "--events", "999")
-	mistaken(t, []string{"--goals", "18"}, "bench", "--goals", "3,18")
+	for _, goals := range []string{"3,18", "3,x", "3;5", "0", "-1"} {
+		mistaken(t, []string{"--goals has something that is not the number of a goal", "numbers from 1 to 17", "such as --goals 3,5,6"}, "bench", "--goals", goals)
+	}
 	mistaken(t, []string{"nowhere.json"}, "bench", "--compare", filepath.Join(t.TempDir(), "nowhere.json"))
 	mistaken(t, []string{"nowhere.json"}, "bench", "curves", filepath.Join(t.TempDir(), "nowhere.json"))
 	other := filepath.Join(t.TempDir(), "other.json")
@@ -157,6 +159,46 @@ func TestBenchIsInterrupted(t *testing.T) {
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	require.Empty(t, left)
+}
+
+// What was measured before an end from outside is printed, and marked.
+func TestBenchPrintsWhatWasMeasuredBeforeTheEnd(t *testing.T) {
+	t.Parallel()
+	for _, flags := range [][]string{nil, {"--json"}} {
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		ledger := bench.Ledger{Name: "fake", Least: 10, Open: func(context.Context, string, int, int) (bench.LedgerRun, error) {
+			stop() // goal 9 is measured by then
+			return nil, ctx.Err()
+		}}
+		var out, errs bytes.Buffer
+		a := &app{App: &cli.App{Place: open.Place{Err: &errs}, Out: &out, Dir: t.TempDir()}}
+		args := append([]string{"bench", "--goals", "9,11", "--rounds", "1", "--dir", t.TempDir()}, flags...)
+		require.Equal(t, 1, a.RunCommands(ctx, args, Commands(a.App, bench.Rivals{Ledgers: []bench.Ledger{ledger}})...))
+		require.Contains(t, errs.String(), "interrupted")
+		if flags == nil {
+			require.Contains(t, out.String(), "INTERRUPTED")
+			require.Contains(t, out.String(), "sweep of 100 configurations")
+			continue
+		}
+		var r bench.Report
+		require.NoError(t, json.Unmarshal(out.Bytes(), &r), out.String())
+		require.True(t, r.Interrupted)
+		require.Len(t, r.Results, 1)
+		require.Equal(t, 9, r.Results[0].Goal)
+	}
+}
+
+// A quick run has a short history, unless its length is given.
+func TestBenchIsQuick(t *testing.T) {
+	t.Parallel()
+	var r bench.Report
+	measured(t, &r, "--quick", "--goals", "9")
+	require.Equal(t, quickEvents, r.Events)
+	require.True(t, r.Quick)
+	measured(t, &r, "--quick", "--goals", "9", "--events", "2000")
+	require.Equal(t, 2000, r.Events)
+	require.Equal(t, []int{300, 1000, 3000}, sizesOf(goalOptions{events: quickEvents, quick: true}).lengths)
 }
 
 // fakeLedger is a ledger in memory that may lose trades.

@@ -24,6 +24,9 @@ func (a *app) printReport(r *bench.Report) error {
 	if r.Quick {
 		p.Line("--quick: everything was tiny, and the figures mean nothing")
 	}
+	if r.Interrupted {
+		p.Line("INTERRUPTED: only what was measured before is here")
+	}
 	p.Line("")
 	if p.Err != nil {
 		return p.Err

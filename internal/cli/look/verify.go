@@ -32,6 +32,8 @@ type verifiedWitness struct {
 	Streams int        `json:"streams"`
 	// Problems lists the differences; if there are any, the history was changed.
 	Problems []string `json:"problems"`
+	// refused is why pets serve would not start with this store and witness; nil if it would.
+	refused error
 }
 
 // verifiedLog counts what was checked in the log.
@@ -160,9 +162,24 @@ func (a *app) verify(ctx context.Context, store *open.Store) error {
 		return err
 	}
 	if !v.OK {
-		return domain.Errorf(domain.CodeInternal, "the history does not add up; keep the folder as it is, do not write to it, and look at the problems above")
+		return v.failure()
 	}
 	return nil
+}
+
+// failure says what to do. A history that adds up and is not the newest one is no damage.
+func (v *verifyAnswer) failure() error {
+	sound := len(v.System.Problems) == 0
+	for _, p := range v.Portfolios {
+		sound = sound && len(p.Problems) == 0
+	}
+	switch {
+	case !sound || v.Witness == nil:
+		return domain.Errorf(domain.CodeInternal, "the history does not add up; keep the folder as it is, do not write to it, and look at the problems above")
+	case v.Witness.refused != nil:
+		return fmt.Errorf("the history adds up, but pets serve refuses it: %w", v.Witness.refused)
+	}
+	return domain.Errorf(domain.CodeInternal, "the history adds up, but it is not the one that was witnessed: records were changed. Keep the folder as it is, do not write to it, and look at the problems above")
 }
 
 func (a *app) printVerified(v verifyAnswer) error {
@@ -210,9 +227,11 @@ func (a *app) verifyWitness(ctx context.Context, store *open.Store) (*verifiedWi
 	var other *witness.OtherStoreError
 	switch {
 	case errors.As(err, &damaged), errors.As(err, &other):
-		v.Problems = append(v.Problems, err.Error())
+		v.Problems, v.refused = append(v.Problems, err.Error()), err
 	case err != nil:
 		return nil, err
+	case len(found.Differences) > 0 && len(found.Changed) == 0:
+		v.refused = &witness.RolledBackError{Dir: found.Dir, Differences: found.Differences}
 	}
 	for _, d := range found.Differences {
 		v.Problems = append(v.Problems, d.String())

@@ -69,7 +69,8 @@ func scarceFor(class commands.Class, free, reserve int64) error {
 func (s *Server) watchHealth(ctx context.Context) {
 	tick := time.NewTicker(healthEvery)
 	defer tick.Stop()
-	low, damaged, still := false, false, false
+	var space spaceWatch
+	damaged, still := false, false
 	for {
 		select {
 		case <-ctx.Done():
@@ -81,14 +82,10 @@ func (s *Server) watchHealth(ctx context.Context) {
 		if h.Damaged != nil && !damaged {
 			s.Log.Error("the store is damaged", "error", h.Damaged.Error())
 		}
-		if is := h.Free < h.Reserve; is != low {
-			low = is
-			s.Log.Warn("free space of the store", "bytes", h.Free, "reserve", h.Reserve, "only_stops_and_facts", low)
-		}
+		space.look(s.Log, h.Free, h.Reserve)
 		if is := h.ClockBehind > 0; is != still {
 			still = is
-			s.Log.Warn("the wall clock is behind the last record: nothing is started or opened in the portfolios that stand still before it has caught up, or two people accept it (pets override request clock -p NAME, for each of them); look at what sets this machine's time",
-				"portfolios", h.StandStill, "by", h.ClockBehind.Round(time.Second).String(), "stands_still", still)
+			tellClock(s.Log, h.ClockBehind, h.StandStill)
 		}
 		damaged = h.Damaged != nil
 	}

@@ -198,6 +198,10 @@ func TestARolledBackFolderIsRefused(t *testing.T) {
 	require.Equal(t, 1, r.Code)
 	require.Contains(t, r.Out, "DIFFERS")
 	require.Contains(t, r.Out, "records were there")
+	for _, words := range []string{"the history adds up", "was rolled back", "Put back the newest copy", "--accept-rollback"} {
+		require.Contains(t, r.Err, words, "verify says what serve says")
+	}
+	require.NotContains(t, r.Err, "does not add up")
 	d.putBack(newest)
 	r = d.verify()
 	require.Equal(t, 0, r.Code, r.Err)

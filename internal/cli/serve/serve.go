@@ -109,9 +109,9 @@ func (a *app) serve(ctx context.Context, f serveFlags, play func(context.Context
 	a.AcceptRollback = f.acceptRollback
 	s, err := New(ctx, a.App, a.Clock())
 	if err != nil {
-		return err
+		return startError(err)
 	}
-	return s.Run(ctx, nil)
+	return startError(s.Run(ctx, nil))
 }
 
 // Server is one pets serve: the store, its writers and its listeners.
@@ -266,6 +266,9 @@ func (s *Server) firstKey(ctx context.Context) error {
 	}
 	if s.keys.Any() {
 		return s.wayIn(ctx)
+	}
+	if err := s.roomForKey(); err != nil {
+		return err
 	}
 	token, from, err := s.app.Config.FirstAdminKey()
 	if err != nil {

@@ -78,7 +78,7 @@ func (s *Shell) Run(args ...string) Ran { return s.RunWith(func(*cli.App) {}, ar
 // RunWith is Run with a changed App.
 func (s *Shell) RunWith(change func(*cli.App), args ...string) Ran {
 	var out, errs clitest.Buffer
-	a := &cli.App{Place: open.Place{Err: &errs}, Out: &out, Environ: s.Env, Dir: s.Dir, Settle: s.Settle}
+	a := &cli.App{Place: open.Place{Err: &errs}, Out: &out, Environ: s.Env, Dir: s.Dir, Settle: s.Settle, FoldsSilently: time.Hour}
 	change(a)
 	code := pets.Run(s.Ctx, a, args)
 	return Ran{code, out.String(), errs.String()}
