@@ -200,22 +200,26 @@ func (s *soak) resident() uint64 {
 	return kilobytes << 10
 }
 
-// finish compares the state that was kept with one that is folded from the first record, and
-// verifies the log.
+// finish compares the state that was answered from with one that begins from a checkpoint, and
+// with one that is folded from the first record, and verifies the log.
 func (s *soak) finish() {
 	t := s.t
 	s.here("/emergency-stop", map[string]string{"kind": "manual", "reason": "the soak is over"}) // nothing changes with time any more
 	live := s.views()
-	s.end()
-	caches, err := filepath.Glob(filepath.Join(s.folder, "*snapshots*"))
-	require.NoError(t, err)
-	require.NotEmpty(t, caches, "the server kept no folded state")
-	for _, dir := range caches {
-		require.NoError(t, os.RemoveAll(dir))
-	}
-	s.start()
-	for path, want := range live {
-		require.JSONEq(t, want, s.view(path), path)
+	snapshots := filepath.Join(s.folder, "snapshots")
+	require.Eventually(t, func() bool { // it is made when nothing happens for some seconds
+		files, _ := filepath.Glob(filepath.Join(snapshots, "state@*"))
+		return len(files) > 0
+	}, 2*time.Minute, 50*time.Millisecond, "no checkpoint was made: %s", s.server.Errs)
+	for _, from := range []string{"a checkpoint", "the first record"} {
+		s.end()
+		if from == "the first record" {
+			require.NoError(t, os.RemoveAll(snapshots))
+		}
+		s.start()
+		for path, want := range live {
+			require.JSONEq(t, want, s.view(path), "%s, from %s", path, from)
+		}
 	}
 	s.end()
 	ran := s.server.Pets(s.folder, "", "verify")
