@@ -9,7 +9,7 @@ import (
 )
 
 // errFull says what to do about a disk that keeps a server from starting.
-var errFull = domain.Errorf(domain.CodeUnavailable, "the disk is full: free some space, and start again. The stops that were recorded or marked hold; pets stop works meanwhile (docs/runbooks/store.md, a full disk)")
+var errFull = domain.Errorf(domain.CodeUnavailable, "the disk is full: free some space, and start again. The stops that were recorded or marked hold; a stop is taken meanwhile (docs/runbooks/store.md, a full disk)")
 
 // startError adds what to do if a start failed because a disk is full.
 func startError(err error) error {
