@@ -194,3 +194,15 @@ func TestThinnedFilesGo(t *testing.T) {
 		require.True(t, strings.HasPrefix(file, "state@"))
 	}
 }
+
+// A file that is longer than its list says is not read: a start would hold all of it in memory.
+func TestALongerFileIsNotRead(t *testing.T) {
+	f := folder(t)
+	var said bytes.Buffer
+	f.log = slog.New(slog.NewTextHandler(&said, nil))
+	f.save("state", stream, 3, data(3))
+	f.save("state", stream, 5, data(5))
+	require.NoError(t, os.Truncate(f.path("state", stream, 6), maxBytes-1)) // it takes no space
+	requireLoad(t, f, newest, 3)
+	require.Contains(t, said.String(), "it has more than")
+}

@@ -121,7 +121,7 @@ func (f *Folder) newest(kind, stream string, fits func(item) bool) (revision uin
 		if c.kind != kind || !fits(c) {
 			continue
 		}
-		data, err := f.read(kind, stream, c.size, c.hash)
+		data, err := f.read(kind, stream, c)
 		if err == nil {
 			return c.size - 1, data
 		}
@@ -138,12 +138,13 @@ var (
 )
 
 // read checks the file against its hash, and the log against the file.
-func (f *Folder) read(kind, stream string, size uint64, hash eventstore.Hash) ([]byte, error) {
-	b, err := f.file(name(kind, stream, size), f.limit)
+func (f *Folder) read(kind, stream string, c item) ([]byte, error) {
+	size := c.size
+	b, err := f.file(name(kind, stream, size), int(min(int64(f.limit), c.bytes))) // a longer one is not read
 	if err != nil {
 		return nil, err
 	}
-	if sha256.Sum256(b) != hash {
+	if sha256.Sum256(b) != c.hash {
 		return nil, errUnknown
 	}
 	head, data, ok := bytes.Cut(b, []byte("\n"))
