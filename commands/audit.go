@@ -55,10 +55,10 @@ const (
 	auditRest = 250 * time.Millisecond
 	// auditRoot is the longest wait for a root that the witness has not computed yet.
 	auditRoot = time.Minute
-	// maxLiveFills is the most fills of a state that is hashed while its writer waits, for
+	// maxLiveSize is the most parts of a state that is hashed while its writer waits, for
 	// about 25 ms. A larger state is compared only with the checkpoint that it was restored
 	// from.
-	maxLiveFills = 20_000
+	maxLiveSize = 20_000
 	// auditTries is how often the audit catches up with a state that changes meanwhile.
 	auditTries = 5
 )
@@ -209,7 +209,7 @@ func (w *Writer) seen(ctx context.Context) (s seen, err error) {
 	err = w.lookAt(ctx, func(f stateFold) (err error) {
 		s.size, _ = f.head()
 		s.origin = w.origin
-		if p, ok := f.(*portfolioFold); ok && p.s.Past.Len() <= maxLiveFills {
+		if p, ok := f.(*portfolioFold); ok && p.s.Size() <= maxLiveSize {
 			s.hash, err = p.s.Hash()
 		}
 		return err

@@ -79,7 +79,10 @@ type State struct {
 	// Provisional are the provisional fills by their ids, several where the markets differ.
 	Provisional map[domain.FillID][]*ProvisionalFill `json:"-"`
 	// Past are the identities of the facts that are final (past.go).
-	Past *Past `json:"-"`
+	Past Past `json:"-"`
+	// EditionChanges are the revisions at which the second edition of the rules came into
+	// force, ended, and so on. They say how a record of the past is to be read.
+	EditionChanges []uint64 `json:"edition_changes,omitempty"`
 
 	permits permitIndex
 	// byMarket is an index of Instruments, sorted by outcome, so that a restored state
@@ -190,11 +193,6 @@ type Bot struct {
 	// Lost is when the bot last had a losing result, by market, under the second
 	// edition.
 	Lost map[string]time.Time `json:"lost,omitempty"`
-	// Venues are the first venues that its fills named, Legs the highest leg, under the
-	// second edition: where a reported trade is looked for.
-	Venues []string `json:"venues,omitempty"`
-	Legs   int      `json:"legs,omitempty"`
-
 	// claims are the weights of its holdings. They are no part of a snapshot.
 	claims domain.Decimal
 	// unbearable is what its other assets would be worth beyond what counts (reach.go).
