@@ -54,9 +54,10 @@ func Identities(event domain.Event, fact func(id domain.FillID), named func(id d
 }
 
 // LookUp lets the state hold only what is added to the past from now on, until that can be
-// looked up, too. Everything before is looked up in the evidence.
-func (s *State) LookUp(e PastRecords) {
-	s.Past = &lookedUp{evidence: e, changes: s.EditionChanges, most: recentFacts, old: newRecent(s.Next), young: newRecent(s.Next)}
+// looked up, too. Everything before is looked up in the evidence. It begins to drop what can
+// be looked up when it holds a number of facts, usually [RecentFacts].
+func (s *State) LookUp(e PastRecords, most int) {
+	s.Past = &lookedUp{evidence: e, changes: s.EditionChanges, most: most, old: newRecent(s.Next), young: newRecent(s.Next)}
 }
 
 // PastIndexed tells the state that everything that the records before a revision say about
@@ -69,7 +70,7 @@ func (s *State) PastIndexed(revision uint64) { s.Past.indexed(revision, s.Next) 
 type lookedUp struct {
 	evidence PastRecords
 	changes  []uint64
-	most     int // recentFacts, but in tests
+	most     int
 	// old is dropped when the evidence has all of it, and young then takes its place.
 	old, young *recent
 	err        error
@@ -83,8 +84,8 @@ type recent struct {
 	names map[tradeKey][]domain.FillID
 }
 
-// recentFacts is how many facts are held before older ones are dropped.
-const recentFacts = 2048
+// RecentFacts is how many facts are held before older ones are dropped.
+const RecentFacts = 2048
 
 func newRecent(from uint64) *recent {
 	return &recent{from: from, facts: map[domain.FillID][]FillRef{}, names: map[tradeKey][]domain.FillID{}}
@@ -200,4 +201,14 @@ func (p *lookedUp) indexed(revision, next uint64) {
 
 func (p *lookedUp) clone() Past {
 	return &lookedUp{evidence: p.evidence, changes: p.changes, most: p.most, old: p.old.clone(), young: p.young.clone()}
+}
+
+// Remembers reports whether events of a type may have [Identities].
+func Remembers(eventType string) bool {
+	switch domain.CurrentType(eventType) {
+	case domain.FillRecordedType, domain.FillReinstatedType, domain.FillConfirmedType, domain.FillVoidedType, domain.FundingRecordedType,
+		domain.SetsChangedType, domain.TradeClosedType, domain.TradesClosedType:
+		return true
+	}
+	return false
 }

@@ -78,8 +78,7 @@ type bothPasts struct {
 // lookUpBoth makes a state decide on both kinds of a past at once.
 func lookUpBoth(t require.TestingT, s *State, log *pastLog) {
 	whole := s.Past
-	s.LookUp(log)
-	s.Past.(*lookedUp).most = 1
+	s.LookUp(log, 1)
 	s.Past = &bothPasts{t, whole, s.Past}
 }
 
@@ -159,8 +158,7 @@ func TestPastOfRecordsAgainstPastInMemory(t *testing.T) {
 	check := func(t require.TestingT, history []recorded, draw func(n int) int) {
 		log := newPastLog()
 		whole, looks := New(), New()
-		looks.LookUp(log)
-		looks.Past.(*lookedUp).most = 1 + draw(4)
+		looks.LookUp(log, 1+draw(4))
 		indexed := uint64(0)
 		for _, r := range history {
 			whole.Apply(r.at, r.event)
@@ -184,8 +182,7 @@ func TestPastOfRecordsAgainstPastInMemory(t *testing.T) {
 					continue
 				}
 				looks = restored
-				looks.LookUp(log)
-				looks.Past.(*lookedUp).most = 1
+				looks.LookUp(log, 1)
 			case 6:
 				log.asks(t, whole.Past, looks.Past)
 			}
@@ -239,7 +236,7 @@ func TestPastThatCannotBeLookedUp(t *testing.T) {
 	h := limited(t)
 	h.fill("a", "m", "YES", buy, "1", "0.5")
 	log := &pastLog{err: errors.New("no index")}
-	h.s.LookUp(log)
+	h.s.LookUp(log, 1)
 	id := domain.FillID{Bot: "a", TradeID: "1"}
 	for _, ask := range []func(){
 		func() { h.s.Past.Find(id, "m") },

@@ -18,8 +18,7 @@ func (w *Watch) Newest(stream string) (size uint64, bytes int64) {
 	return w.Saver.Newest(stream)
 }
 
-// Keep makes a checkpoint of the state after size records of a stream, and of the commands in
-// them. at is the time of the last one, and state returns the state as bytes. It returns how
+// Keep makes a checkpoint of the state after size records of a stream. at is the time of the last one, and state returns the state as bytes. It returns how
 // many bytes the checkpoint has. The files are written later, in the background.
 func (w *Watch) Keep(ctx context.Context, stream string, size uint64, at time.Time, state func() ([]byte, error)) (bytes int64, err error) {
 	if w.Saver == nil {
@@ -30,15 +29,11 @@ func (w *Watch) Keep(ctx context.Context, stream string, size uint64, at time.Ti
 	if err != nil {
 		return 0, err
 	}
-	index, err := commands.IndexAt(ctx, w.store, w.Saver, stream, size)
-	if err != nil {
-		return 0, err
-	}
 	w.Saver.Save(snapshot.Checkpoint{
 		Stream: stream, Size: size, At: at, Head: head,
-		Parts: []snapshot.Part{{Kind: commands.CheckpointIndex, Data: index}, {Kind: commands.CheckpointState, Data: data}},
+		Parts: []snapshot.Part{{Kind: commands.CheckpointState, Data: data}},
 	})
-	return int64(len(data) + len(index)), nil
+	return int64(len(data)), nil
 }
 
 // Missing returns how many records the checkpoints cover that a stream lacks.
@@ -49,8 +44,7 @@ func (w *Watch) Missing(stream string) []uint64 {
 	return w.Saver.Missing(stream)
 }
 
-// KeepAt makes a checkpoint of an earlier state, of which the head of the hash tree is known. No
-// start begins from it, so it has no commands.
+// KeepAt makes a checkpoint of an earlier state, of which the head of the hash tree is known.
 func (w *Watch) KeepAt(stream string, head eventstore.TreeHead, at time.Time, state []byte) {
 	if w.Saver == nil {
 		return
