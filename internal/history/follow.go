@@ -14,19 +14,30 @@ import (
 	"pets/internal/index"
 )
 
-// run follows the log until the keeper is closed. After a failure the index is made again.
+// run follows the log until the keeper is closed. After a failure it begins again: with a new
+// index, if the one that there is cannot be believed.
 func (k *Keeper) run() {
-	for again := false; k.ctx.Err() == nil; again = true {
+	again, wait := k.options.Anew, retryAfter
+	for k.ctx.Err() == nil {
+		began := time.Now()
 		err := k.follow(again)
 		if k.ctx.Err() != nil {
 			return
 		}
+		again = k.doubted.Load() != nil || errors.Is(err, index.ErrRebuild)
 		k.fail(err)
-		k.options.Log.Error("nothing can be decided: the index of the history cannot be used; it is made again from the log", "error", err.Error())
+		k.options.Log.Error("nothing can be decided, because the index of the history cannot be used; it is opened, or made from the log, again", "error", err.Error(), "made_again", again)
+		if !again {
+			k.becoming.Do(func() { close(k.became) }) // who waits is told the error
+		}
+		if time.Since(began) > retryMost {
+			wait = retryAfter
+		}
 		select {
-		case <-time.After(retryAfter):
+		case <-time.After(wait):
 		case <-k.ctx.Done():
 		}
+		wait = min(2*wait, retryMost)
 	}
 }
 

@@ -28,6 +28,8 @@ type Store interface {
 type Options struct {
 	// Dir is the folder of the index. It is made if it is missing, and nothing else is in it.
 	Dir string
+	// Anew does not believe the index that is there.
+	Anew bool
 	// Log gets why the index is made again, and how far that is; nil discards it.
 	Log *slog.Logger
 	// FlushEvery and Idle replace 50,000 records and 5 s, and Least 500 records, for tests.
@@ -45,8 +47,10 @@ const (
 	catchUpFlush = 150_000
 	// tellEvery is the time between two messages about the progress.
 	tellEvery = 3 * time.Second
-	// retryAfter is the time after which a failure is tried again.
-	retryAfter = time.Second
+	// retryAfter is the time after which it is tried again after a failure, and retryMost that
+	// after many.
+	retryAfter = 100 * time.Millisecond
+	retryMost  = 30 * time.Second
 	// awaitFor limits how long a writer waits for records that are about to be added.
 	awaitFor  = 5 * time.Second
 	awaitPoll = time.Millisecond
@@ -68,7 +72,7 @@ type Keeper struct {
 	x     *index.Index
 	ready bool
 	why   error // why it is not ready
-	// became is closed when it is ready for the first time.
+	// became is closed when it is ready for the first time, or cannot become ready.
 	became   chan struct{}
 	becoming sync.Once
 	// doubted is why the index is not to be believed any more; doubt wakes the follower.
@@ -107,11 +111,12 @@ func New(store Store, o Options) *Keeper {
 	return k
 }
 
-// Ready waits until everything that was in the log is in the index.
+// Ready waits until everything that was in the log is in the index. The error says why that
+// cannot be.
 func (k *Keeper) Ready(ctx context.Context) error {
 	select {
 	case <-k.became:
-		return nil
+		return k.Err()
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-k.ctx.Done():
