@@ -243,10 +243,7 @@ func (p *past) Records(id domain.FillID, before uint64) (out []portfolio.Recorde
 	if err != nil {
 		return nil, err
 	}
-	for _, hit := range hits {
-		if hit.Revision >= before {
-			break
-		}
+	for _, hit := range hits { // later ones are confirmed as well: they are in memory, or the index is wrong
 		rec, e, err := p.record(hit)
 		if err != nil {
 			return nil, err
@@ -256,7 +253,9 @@ func (p *past) Records(id domain.FillID, before uint64) (out []portfolio.Recorde
 		if rec.ID != hit.Mark || !about {
 			return nil, p.contradicted(hit, "that record is of another fact")
 		}
-		out = append(out, portfolio.Recorded{At: domain.Stamp{Revision: rec.Revision, Time: rec.Time}, Event: e})
+		if hit.Revision < before {
+			out = append(out, portfolio.Recorded{At: domain.Stamp{Revision: rec.Revision, Time: rec.Time}, Event: e})
+		}
 	}
 	return out, nil
 }
@@ -286,9 +285,6 @@ func (p *past) named(market, trade string, before uint64, may func(HistoryHit) b
 		return nil, err
 	}
 	for _, hit := range hits {
-		if hit.Revision >= before {
-			break
-		}
 		if !may(hit) {
 			continue
 		}
@@ -301,7 +297,7 @@ func (p *past) named(market, trade string, before uint64, may func(HistoryHit) b
 			if of != market || id.TradeID != trade {
 				return
 			}
-			if named = true; is(id) {
+			if named = true; is(id) && hit.Revision < before {
 				ids = append(ids, id)
 			}
 		})
@@ -312,11 +308,12 @@ func (p *past) named(market, trade string, before uint64, may func(HistoryHit) b
 	return ids, nil
 }
 
-// command finds an accepted command, of which the first record is before a revision.
+// command finds an accepted command, of which the first record is before a revision. One that
+// is later and is not in memory was recorded by another server: the append will conflict.
 func (p *past) command(id uuid.UUID, before uint64) (e indexEntry, found bool, err error) {
 	key := keyOfCommand(p.stream, id)
 	hits, err := p.find(key, before)
-	if err != nil || len(hits) == 0 || hits[0].Revision >= before {
+	if err != nil || len(hits) == 0 {
 		return indexEntry{}, false, err
 	}
 	hit := hits[0]
@@ -341,7 +338,7 @@ func (p *past) command(id uuid.UUID, before uint64) (e indexEntry, found bool, e
 	case [16]byte(e.hash[:16]) != hit.Mark:
 		return e, false, p.contradicted(hit, "that record has the request hash "+hex.EncodeToString(e.hash[:]))
 	}
-	return e, true, nil
+	return e, e.first < before, nil
 }
 
 // ahead is what was looked up for one request in the goroutine of its caller, before it was

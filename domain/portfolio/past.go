@@ -1,8 +1,11 @@
 package portfolio
 
 import (
+	"cmp"
 	"errors"
 	"maps"
+	"slices"
+	"strings"
 
 	"pets/domain"
 )
@@ -141,6 +144,41 @@ func thoseOfOthers(out, ids []domain.FillID, id domain.FillID) []domain.FillID {
 		}
 	}
 	return out
+}
+
+// Fact is what is known of one id in one market.
+type Fact struct {
+	ID domain.FillID `json:"id"`
+	FillRef
+	// Provisional is the instrument of a fill that can still be voided.
+	Provisional *domain.Instrument `json:"provisional,omitempty"`
+}
+
+// Facts returns all facts of a state that has the past in memory, and the provisional fills,
+// in order of their ids.
+func (s *State) Facts() []Fact {
+	var all []Fact
+	if p, ok := s.Past.(*wholePast); ok {
+		for id, ref := range p.first {
+			all = append(all, Fact{ID: id, FillRef: ref})
+		}
+		for key, ref := range p.more {
+			all = append(all, Fact{ID: key.FillID, FillRef: ref})
+		}
+	}
+	for id, fills := range s.Provisional {
+		for _, p := range fills {
+			all = append(all, Fact{ID: id, FillRef: p.FillRef, Provisional: &p.In})
+		}
+	}
+	slices.SortFunc(all, func(a, b Fact) int {
+		return cmp.Or(compareIDs(a.ID, b.ID), strings.Compare(a.Market, b.Market), cmp.Compare(a.Revision, b.Revision))
+	})
+	return all
+}
+
+func compareIDs(a, b domain.FillID) int {
+	return cmp.Or(strings.Compare(a.Bot, b.Bot), strings.Compare(a.Venue, b.Venue), strings.Compare(a.TradeID, b.TradeID), cmp.Compare(a.Leg, b.Leg))
 }
 
 // of reports that a fact is one of a market, as far as both are known.

@@ -59,8 +59,7 @@ func (s *State) Snapshot() ([]byte, error) {
 }
 
 func compareFills(a, b fillEntry) int {
-	return cmp.Or(strings.Compare(a.ID.Bot, b.ID.Bot), strings.Compare(a.ID.Venue, b.ID.Venue),
-		strings.Compare(a.ID.TradeID, b.ID.TradeID), cmp.Compare(a.ID.Leg, b.ID.Leg), strings.Compare(a.Market, b.Market), cmp.Compare(a.Revision, b.Revision))
+	return cmp.Or(compareIDs(a.ID, b.ID), strings.Compare(a.Market, b.Market), cmp.Compare(a.Revision, b.Revision))
 }
 
 // Size counts the parts of the state that grow with what is open.

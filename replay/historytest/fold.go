@@ -50,7 +50,7 @@ func (f *portfolioFold) Apply(rec eventstore.Record) error {
 	return nil
 }
 
-// State is everything in a snapshot except the version.
+// State is everything in a snapshot except the version, and the past.
 func (f *portfolioFold) State() (any, error) {
 	b, err := f.s.Snapshot()
 	if err != nil {
@@ -61,6 +61,11 @@ func (f *portfolioFold) State() (any, error) {
 		return nil, err
 	}
 	delete(tree, "version")
+	// The past was a part of the state. It still has to be the same.
+	delete(tree, "provisional")
+	if tree["fills"], err = json.Marshal(f.s.Facts()); err != nil {
+		return nil, err
+	}
 	return tree, nil
 }
 

@@ -136,6 +136,27 @@ var Added = map[string]string{
 	"/views/state/stale":                               stale,
 	"/views/state/positions/*/stale":                   stale,
 	"/views/positions/*/stale":                         stale,
+
+	"/state/edition_changes/":        editions,
+	"/state/edition_changes/*":       editions,
+	"/state/state/edition_changes/":  editions,
+	"/state/state/edition_changes/*": editions,
+}
+
+// Removed lists the keys that later builds have no more, each with the reason why the
+// streams still mean the same.
+var Removed = map[string]string{
+	"/state/bots/*/venues/":        fillsByTrade,
+	"/state/bots/*/venues/*":       fillsByTrade,
+	"/state/bots/*/legs":           fillsByTrade,
+	"/state/state/bots/*/venues/":  fillsByTrade,
+	"/state/state/bots/*/venues/*": fillsByTrade,
+	"/state/state/bots/*/legs":     fillsByTrade,
+
+	"/fills/*/elsewhere":       otherMarkets,
+	"/fills/*/others":          otherMarkets,
+	"/state/fills/*/elsewhere": otherMarkets,
+	"/state/fills/*/others":    otherMarkets,
 }
 
 // added are the figures that statistics got since, of the portfolio and of each bot.
@@ -157,6 +178,12 @@ func init() {
 
 const stale = "said of the marks and their times, which are what they were"
 
+const editions = "the revisions at which the policy named another edition of the rules"
+
+const otherMarkets = "whether there are facts of the id in other markets, which is counted when it is asked"
+
+const fillsByTrade = "the places in which fills of a reported trade were looked for; they are looked up by the trade now"
+
 const figures = "figures of the same closed trades, which earlier builds did not show"
 
 const (
@@ -170,6 +197,7 @@ func (v Values) differences(got Values, most int) []string {
 	for _, path := range slices.Sorted(maps.Keys(v)) {
 		value, has := got[path]
 		switch {
+		case !has && listed(Removed, path):
 		case !has:
 			found = append(found, fmt.Sprintf("%s was %s and is missing", path, v[path]))
 		case value != v[path]:
@@ -177,16 +205,17 @@ func (v Values) differences(got Values, most int) []string {
 		}
 	}
 	for _, path := range slices.Sorted(maps.Keys(got)) {
-		if _, had := v[path]; !had && !empty[got[path]] && !wasAdded(path) {
+		if _, had := v[path]; !had && !empty[got[path]] && !listed(Added, path) {
 			found = append(found, fmt.Sprintf("%s was not there and is %s", path, got[path]))
 		}
 	}
 	return found[:min(len(found), most)]
 }
 
-func wasAdded(path string) bool {
+// listed reports whether a path matches one of a list.
+func listed(list map[string]string, path string) bool {
 	names := strings.Split(path, "/")
-	for pattern := range Added {
+	for pattern := range list {
 		if slices.EqualFunc(strings.Split(pattern, "/"), names, func(p, n string) bool { return p == "*" || p == n }) {
 			return true
 		}

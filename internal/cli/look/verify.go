@@ -166,7 +166,7 @@ func (a *app) verify(ctx context.Context, store *open.Store) error {
 		return err
 	}
 	if sound && !v.OK {
-		return domain.Errorf(domain.CodeInternal, "the index of the history in %s cannot be used. No event is lost: a server that meets this decides nothing, and makes the index again from the log; look for fills that were booked twice (pets trades)", v.Index.Dir)
+		return domain.Errorf(domain.CodeInternal, "the index of the history in %s cannot be used. No event is lost: a server that meets this decides nothing, and makes the index again from the log; look for fills that were booked twice", v.Index.Dir)
 	}
 	if !v.OK {
 		return domain.Errorf(domain.CodeInternal, "the history does not add up; keep the folder as it is, do not write to it, and look at the problems above")

@@ -135,7 +135,7 @@ func (s *Server) auditIndex(ctx context.Context) {
 	case ctx.Err() != nil || err == nil:
 	case errors.Is(err, index.ErrDiffers):
 		s.meter.AuditMismatch()
-		s.Log.Error("the index of the history and the log differ, and it is made again from the log; look for fills that were booked twice (pets trades)", "error", err.Error())
+		s.Log.Error("the index of the history and the log differ, and it is made again from the log; look for fills that were booked twice", "error", err.Error())
 	default:
 		s.Log.Warn("the index of the history could not be compared with the log", "error", err.Error())
 	}
