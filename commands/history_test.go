@@ -206,8 +206,14 @@ func TestKeysOfTheHistory(t *testing.T) {
 		seen[key] = what
 	}
 	for _, id := range []domain.FillID{
-		{Bot: "a", TradeID: "1"}, {Bot: "a", TradeID: "1", Leg: 1}, {Bot: "a", Venue: "1"}, {Bot: "a1"}, {Bot: "a", TradeID: "11"}, {Bot: "a", TradeID: "1", Leg: domain.ReportedLeg},
-		{Bot: "1:a", TradeID: "1"}, {Bot: "a", Venue: "1:1"},
+		{Bot: "a", TradeID: "1"},
+		{Bot: "a", TradeID: "1", Leg: 1},
+		{Bot: "a", Venue: "1"},
+		{Bot: "a1"},
+		{Bot: "a", TradeID: "11"},
+		{Bot: "a", TradeID: "1", Leg: domain.ReportedLeg},
+		{Bot: "1:a", TradeID: "1"},
+		{Bot: "a", Venue: "1:1"},
 	} {
 		add(fmt.Sprintf("%+v", id), keyOfFact("s", id))
 		add(fmt.Sprintf("%+v of another stream", id), keyOfFact("t", id))

@@ -97,7 +97,7 @@ func TestAFoldThatChangedHasAnotherVersion(t *testing.T) {
 	const version = 16
 	for file, want := range map[string]string{
 		"signed-approvals/custody": "d0961f2705454b8bda648e21f08b5d5a5dfdb35b9582953aa8e9324714f6ac77",
-		"ways_out/ways_out":        "6f3cba2fa3cee5b8985ec581d6ec104480b6fd9dcb52a14f676f5141de91fe4c",
+		"ways_out/ways_out":        "6425b6b072d5d66ab9257ced749a9a9327bbb7e2403eda443f4308b7fc3f3e71",
 	} {
 		h, err := historytest.Read(filepath.Join(historiesDir, file+".history.gz"))
 		require.NoError(t, err)

@@ -135,7 +135,12 @@ func (l *pastLog) asks(t require.TestingT, want, got Past) {
 	markets := map[string]bool{"": true, "never": true}
 	ids := map[domain.FillID]bool{{Bot: "never", TradeID: "1"}: true}
 	for _, r := range l.all {
-		Identities(r.event, func(id domain.FillID) { ids[id] = true }, func(id domain.FillID, market string) { ids[id], markets[market] = true, true })
+		found := false
+		Identities(r.event, func(id domain.FillID) { ids[id], found = true, true }, func(id domain.FillID, market string) { ids[id], markets[market] = true, true })
+		require.True(t, !found || Remembers(r.event.EventType()), r.event.EventType())
+	}
+	for id := range want.(*wholePast).first { // also what no identity of an event led to
+		ids[id] = true
 	}
 	for id := range ids {
 		require.Equal(t, want.Several(id), got.Several(id), "%+v", id)

@@ -210,7 +210,7 @@ func (s *soak) finish() {
 	caches, err := filepath.Glob(filepath.Join(s.folder, "*snapshots*"))
 	require.NoError(t, err)
 	require.NotEmpty(t, caches, "the server kept no folded state")
-	for _, dir := range caches {
+	for _, dir := range append(caches, filepath.Join(s.folder, "index")) {
 		require.NoError(t, os.RemoveAll(dir))
 	}
 	s.start()
