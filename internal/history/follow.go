@@ -168,12 +168,14 @@ func (f *follower) catchUp(ctx context.Context) error {
 		if err == nil {
 			err = f.add(ctx, &rec)
 		}
-		if err == nil && f.pending.Load() >= catchUpFlush {
-			f.pending.Store(0)
-			err = f.x.Flush(ctx)
-		}
 		if err != nil {
 			return err
+		}
+		if f.pending.Load() >= catchUpFlush {
+			f.pending.Store(0)
+			if err := f.x.Flush(ctx); err != nil && ctx.Err() == nil { // such as a full disk: it stays in memory
+				f.options.Log.Error("the index of the history cannot be written; it stays in memory, and the next start makes it again", "error", err.Error())
+			}
 		}
 		if time.Since(told) >= tellEvery {
 			told = time.Now()
