@@ -80,6 +80,7 @@ fuzz: ## Fuzz every reader of input, and the arithmetic of markets, for FUZZTIME
 	go test ./internal/index -run '^$$' -fuzz FuzzRun -fuzztime $(FUZZTIME) -fuzzminimizetime 1s
 	go test ./internal/strict -run '^$$' -fuzz FuzzDecode -fuzztime $(FUZZTIME)
 	go test ./internal/strict -run '^$$' -fuzz FuzzPlain -fuzztime $(FUZZTIME)
+	go test ./internal/strict -run '^$$' -fuzz FuzzEach -fuzztime $(FUZZTIME)
 	go test ./internal/httpapi -run '^$$' -fuzz FuzzBodies -fuzztime $(FUZZTIME)
 	go test ./internal/tradefile -run '^$$' -fuzz FuzzRead -fuzztime $(FUZZTIME)
 	go test ./internal/tradefile -run '^$$' -fuzz FuzzNumber -fuzztime $(FUZZTIME)
