@@ -1,10 +1,12 @@
 package snapshot
 
 // Missing returns how many records the checkpoints would cover that a stream lacks: where two
-// neighbours are too far apart, as after an import, after an upgrade or without the folder. Those
+// neighbours are too far apart, as after an import, after an upgrade, without the folder, or where
+// a file is lost or damaged. Those
 // after the newest one are not meant; it is for the follower of the stream to make them.
 func (f *Folder) Missing(stream string) []uint64 {
 	items, _ := f.list(stream)
+	items = f.usable(stream, items)
 	var states []item
 	for _, c := range items {
 		if c.kind == State {

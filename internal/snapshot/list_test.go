@@ -204,5 +204,40 @@ func TestALongerFileIsNotRead(t *testing.T) {
 	f.save("state", stream, 5, data(5))
 	require.NoError(t, os.Truncate(f.path("state", stream, 6), maxBytes-1)) // it takes no space
 	requireLoad(t, f, newest, 3)
-	require.Contains(t, said.String(), "it has more than")
+	require.Contains(t, said.String(), "it is longer than what was written")
+}
+
+// A listed file that is lost, cut or damaged does not count: it is made again, and is said once.
+func TestWhatIsDamagedIsMadeAgain(t *testing.T) {
+	for how, damage := range map[string]func(string) error{
+		"lost": os.Remove,
+		"cut":  func(path string) error { return os.Truncate(path, 10) },
+		"flipped": func(path string) error {
+			b, err := os.ReadFile(path)
+			if err == nil {
+				b[len(b)-1] ^= 1
+				err = os.WriteFile(path, b, 0o600)
+			}
+			return err
+		},
+	} {
+		t.Run(how, func(t *testing.T) {
+			f := folder(t)
+			var said bytes.Buffer
+			f.log = slog.New(slog.NewTextHandler(&said, nil))
+			f.save("state", stream, 3, data(3))
+			f.save("state", stream, 5, data(5))
+			require.NoError(t, damage(f.path("state", stream, 6)))
+			for range 3 {
+				requireLoad(t, f, newest, 3)
+			}
+			require.Equal(t, 1, strings.Count(said.String(), "is skipped"), said.String())
+			size, _ := f.Newest(stream)
+			require.EqualValues(t, 4, size, "the keeper sees what is there")
+			f.save("state", stream, 5, data(5))
+			requireLoad(t, f, newest, 5)
+			size, _ = f.Newest(stream)
+			require.EqualValues(t, 6, size)
+		})
+	}
 }

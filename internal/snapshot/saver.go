@@ -269,6 +269,7 @@ func (s *Saver) saveParts(root *os.Root, c *Checkpoint, head eventstore.TreeHead
 		if err != nil {
 			return nil, err
 		}
+		s.unusable.drop(name(p.Kind, c.Stream, c.Size))
 		added = append(added, item{p.Kind, c.Size, int64(len(text) + len(p.Data)), c.At, hash})
 	}
 	return added, nil

@@ -58,12 +58,13 @@ type Witness interface {
 
 // Folder is a folder of checkpoints of one store, for readers.
 type Folder struct {
-	dir     string
-	store   eventstore.Store
-	version string
-	knows   Knower
-	limit   int          // maxBytes, except in tests
-	log     *slog.Logger // of files that cannot be used; nil discards it
+	dir      string
+	store    eventstore.Store
+	version  string
+	knows    Knower
+	limit    int          // maxBytes, except in tests
+	log      *slog.Logger // of files that cannot be used; nil discards it
+	unusable unusables
 }
 
 // In returns the folder of checkpoints at dir, for the given store. Only those of the given
@@ -100,6 +101,7 @@ func (f *Folder) LoadAsOf(kind, stream string, t time.Time) (revision uint64, da
 // its files, which are those of [Checkpoint.Bytes]; zeros if there is none. No file of it is read.
 func (f *Folder) Newest(stream string) (size uint64, bytes int64) {
 	items, _ := f.list(stream)
+	items = f.usable(stream, items)
 	for _, c := range items {
 		if c.kind == State {
 			size = max(size, c.size)
@@ -118,19 +120,24 @@ func (f *Folder) newest(kind, stream string, fits func(item) bool) (revision uin
 	items, _ := f.list(stream)
 	for i := len(items) - 1; i >= 0; i-- {
 		c := items[i]
+		file := name(kind, stream, c.size)
 		if c.kind != kind || !fits(c) {
 			continue
 		}
 		data, err := f.read(kind, stream, c)
 		if err == nil {
+			f.unusable.drop(file)
 			return c.size - 1, data
 		}
-		f.skipped(name(kind, stream, c.size), err)
+		if !forGood(err) || f.unusable.add(file) { // a damaged one is said once
+			f.skipped(file, err)
+		}
 	}
 	return 0, nil
 }
 
 var (
+	errLonger  = errors.New("it is longer than what was written")
 	errUnknown = errors.New("its SHA-256 is not the one that the witness vouches for")
 	errFormat  = errors.New("it has no header")
 	errHistory = errors.New("the history has another record at its revision")
@@ -189,7 +196,7 @@ func (f *Folder) file(name string, limit int) ([]byte, error) {
 		return nil, err
 	}
 	if info.Size() > int64(limit) {
-		return nil, fmt.Errorf("it has more than %d bytes", limit)
+		return nil, errLonger
 	}
 	return owner.ReadFile(root, name)
 }
