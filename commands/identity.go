@@ -76,7 +76,7 @@ const suggestedScope = "user/suggested/"
 // suggestedVersion marks a key as suggested. No library makes UUIDs of this version by itself.
 const suggestedVersion = 8
 
-// SuggestedKey is the Idempotency-Key of a command that is suggested to whoever asks: the same
+// SuggestedKey is the Idempotency-Key of a command that is suggested: the same
 // parts give the same key.
 func SuggestedKey(parts ...string) string {
 	id := sha1ID(namespace, "suggested\x00", strings.Join(parts, "\x00"))

@@ -131,7 +131,7 @@ func TestResultsComeAsTheyAreDecided(t *testing.T) {
 
 // "Deciding never waits for a slow reader": all commands of a call whose results are not
 // taken are decided and durable, and so are those of others.
-func TestNobodyWaitsForAReader(t *testing.T) {
+func TestASlowReaderDelaysNoOne(t *testing.T) {
 	r := newRig(t).opened("a", "b")
 	reading := make(chan struct{})
 	p, others, gate := halfway(t, r, r.ctx(), func() { <-reading })

@@ -352,7 +352,7 @@ func (s *State) eachWaiting(do func(*Waiting, domain.MarkConfirmed)) {
 func (s *State) setWaiting(in *Instrument, w *Waiting) {
 	s.countWaiting(in.Waiting, w)
 	in.Waiting = w
-	mark(s.derived.waiting, in, w != nil)
+	setMember(s.derived.waiting, in, w != nil)
 }
 
 // setWaitingAsset is the same for an asset. Its first mark is not confirmed by time.

@@ -17,7 +17,7 @@ import (
 
 // derived is what follows from a state. Sums over permits are in permitIndex.
 type derived struct {
-	// held are the instruments in which each bot has a holding, be it flat.
+	// held are the instruments in which each bot has a holding, also a flat one.
 	held map[string]map[domain.Instrument]*Instrument
 	// running and halted are the bots of which [Bot] says so, open counts those with an open
 	// position.
@@ -130,11 +130,12 @@ func (s *State) registerBot(b *Bot) {
 
 // noteStatus keeps the sets of running and halted bots in step with one.
 func (s *State) noteStatus(b *Bot) {
-	mark(s.derived.running, b.ID, b.Status == Running)
-	mark(s.derived.halted, b.ID, b.Halted)
+	setMember(s.derived.running, b.ID, b.Status == Running)
+	setMember(s.derived.halted, b.ID, b.Halted)
 }
 
-func mark[K comparable](set map[K]struct{}, key K, in bool) {
+// setMember puts a key into a set, or takes it out.
+func setMember[K comparable](set map[K]struct{}, key K, in bool) {
 	if in {
 		set[key] = struct{}{}
 	} else {
@@ -160,7 +161,7 @@ func (s *State) owes(b *Bot, asset string, change domain.Decimal) {
 	if d.owing[asset] == nil {
 		d.owing[asset] = map[string]struct{}{}
 	}
-	mark(d.owing[asset], b.ID, !b.Other[asset].IsZero())
+	setMember(d.owing[asset], b.ID, !b.Other[asset].IsZero())
 }
 
 // --- holdings
@@ -221,15 +222,15 @@ func (s *State) setBreaker(key risk.Key, b *risk.Breaker) {
 func (s *State) noteBreaker(key risk.Key, b *risk.Breaker) {
 	d := &s.derived
 	tripped := b != nil && b.Status == risk.Tripped
-	mark(d.stopping, key, tripped && b.Stops == domain.StopAll)
+	setMember(d.stopping, key, tripped && b.Stops == domain.StopAll)
 	r, known := risk.RuleOf(key.Breaker)
-	mark(d.warned, key, b != nil && b.Status == risk.Warned && known && r.Scope != risk.OfBot)
+	setMember(d.warned, key, b != nil && b.Status == risk.Warned && known && r.Scope != risk.OfBot)
 	if own := d.tripped[key.Bot]; own != nil || tripped {
 		if own == nil {
 			own = map[risk.Key]struct{}{}
 			d.tripped[key.Bot] = own
 		}
-		if mark(own, key, tripped && b.Stops != domain.StopAll); len(own) == 0 {
+		if setMember(own, key, tripped && b.Stops != domain.StopAll); len(own) == 0 {
 			delete(d.tripped, key.Bot)
 		}
 	}

@@ -97,9 +97,8 @@ func (x *permitIndex) addPaper(p *risk.Permit) {
 }
 
 func (x *permitIndex) dropPaper(p *risk.Permit) {
-	if of := x.paper[p.Instrument]; len(of) > 1 {
-		delete(of, p.ID)
-	} else {
+	of := x.paper[p.Instrument]
+	if delete(of, p.ID); len(of) == 0 {
 		delete(x.paper, p.Instrument)
 	}
 }

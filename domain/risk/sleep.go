@@ -69,7 +69,7 @@ func (r *References) wake(least, equity, flow domain.Decimal) {
 	switch {
 	case tooLittle(least, equity):
 		if r.Capital {
-			r.dream(equity, flow)
+			r.moveAsleep(equity, flow)
 		}
 	case equity.Sign() > 0:
 		r.Flows.forget()
@@ -87,10 +87,10 @@ func (r *References) wake(least, equity, flow domain.Decimal) {
 	}
 }
 
-// dream moves the references of a scope that sleeps: a debt that wakes it is measured from
+// moveAsleep moves the references of a scope that sleeps: a debt that wakes it is measured from
 // them. What comes in or goes out is added, and a new high raises the peaks: a ratio would
 // mean nothing. Where the ratio is 1, what goes out lowers none: a debt stays a debt.
-func (r *References) dream(equity, flow domain.Decimal) {
+func (r *References) moveAsleep(equity, flow domain.Decimal) {
 	r.owe(flow)
 	if flow.Sign() < 0 {
 		ratios := r.ratios(domain.Zero)

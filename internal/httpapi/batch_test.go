@@ -126,7 +126,7 @@ func TestAShortBatchHasALength(t *testing.T) {
 
 // "A client that does not read must not block the writer or other clients", and one that
 // leaves takes nothing back: all of its commands are decided.
-func TestABatchThatNobodyReads(t *testing.T) {
+func TestABatchWhoseAnswerIsNotRead(t *testing.T) {
 	for name, leave := range map[string]bool{"deaf": false, "gone": true} {
 		t.Run(name, func(t *testing.T) {
 			r, address := served(t)

@@ -8,7 +8,7 @@ import (
 
 // slots limits how many goroutines read bodies of batches at the same time, to one for each
 // processor. Each of them takes a processor for milliseconds, and a stop that arrives waits for
-// all that are ready to run before it. Nobody keeps a slot while waiting for bytes.
+// all that are ready to run before it. A slot is released while its goroutine waits for bytes.
 type slots chan struct{}
 
 func newSlots() slots { return make(slots, runtime.GOMAXPROCS(0)) }

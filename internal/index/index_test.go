@@ -300,7 +300,7 @@ func TestStats(t *testing.T) {
 	require.Equal(t, s.Total().Written, again.Stats().Total().Written, "and still does after a restart")
 }
 
-// Whoever reads keeps the files that are merged meanwhile.
+// A reader keeps the files that are merged meanwhile.
 func TestReadersKeepMergedRuns(t *testing.T) {
 	h := newHistory(9, 80)
 	dir := t.TempDir()

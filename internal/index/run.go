@@ -145,7 +145,7 @@ func lowerBound(entries []byte, width int, key *Key) int {
 }
 
 // runList is the runs of a table at one moment, oldest first. It never changes;
-// another one is published. Whoever holds a reference may read its runs, even if
+// another one is published. With a reference its runs may be read, even if
 // their files were removed since.
 type runList struct {
 	runs []*run

@@ -19,6 +19,8 @@ const (
 	soakBots  = 64
 	orders    = 25 // of a bot in one round
 	portfolio = "main"
+	// patience is how long a batch is sent again: several starts of a server.
+	patience = 5 * time.Minute
 )
 
 // market is what bots trade while others settle. Buys are below and sells above its marks, so
@@ -75,7 +77,7 @@ func (b *bot) send(commands []command) ([]result, error) {
 	if err != nil {
 		return nil, err
 	}
-	for {
+	for first := time.Now(); ; {
 		began := time.Now()
 		results, err := b.once(body)
 		if err == nil {
@@ -85,8 +87,8 @@ func (b *bot) send(commands []command) ([]result, error) {
 		if refused := new(refusedError); errors.As(err, &refused) {
 			return nil, err
 		}
-		if b.ended.Load() {
-			return nil, fmt.Errorf("the soak ended while a batch was unanswered: %w", err)
+		if time.Since(first) > patience {
+			return nil, fmt.Errorf("a batch was not answered within %s: %w", patience, err)
 		}
 		time.Sleep(20 * time.Millisecond) // the server was killed, and is coming back
 	}

@@ -233,7 +233,7 @@ func (l *lengthBench) results() {
 	}
 	l.add(slope("replay", ofProcessor, replay), slope("start", "s", start))
 	l.add(bench.Measured{
-		Goal: 15, Name: "kill -9 to ready", What: fmt.Sprintf("pets serve with %.0f events of one portfolio, killed under load, from its start until it answers", last.events), Unit: "s", Value: last.ready,
+		Goal: 15, Name: "kill -9 to ready", What: fmt.Sprintf("pets serve with %.0f events of one portfolio, killed after load, from its start until it answers", last.events), Unit: "s", Value: last.ready,
 	}.Most(2))
 	what := fmt.Sprintf("the slowest of %d random moments of %.0f events", len(last.http), last.events)
 	over := bench.Measured{Goal: 16, Name: "state?at= over HTTP", What: what, Unit: "ms", Value: slices.Max(last.http) * 1000}.Most(150)
