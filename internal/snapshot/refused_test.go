@@ -89,7 +89,7 @@ func TestAFailedSaveIsSaid(t *testing.T) {
 	c := Checkpoint{Stream: stream, Size: 4, Parts: []Part{{State, make([]byte, 9)}}}
 	require.Equal(t, c.Bytes(), n)
 	for _, n := range []uint64{5, 6} {
-		require.NoError(t, os.Mkdir(f.path(State, stream, n+1), 0o700)) // in the way
+		require.NoError(t, os.MkdirAll(filepath.Join(f.path(State, stream, n+1), "kept"), 0o700)) // in the way
 		require.Error(t, save(n, 9))
 	}
 	require.Equal(t, 1, strings.Count(log.String(), "a checkpoint was not written"), log.String())
@@ -102,6 +102,23 @@ func TestAFailedSaveIsSaid(t *testing.T) {
 	require.ErrorIs(t, save(9, 1), errClosed)
 	size, _ = f.Newest(stream)
 	require.EqualValues(t, 4, size)
+}
+
+// An empty folder with the name of a file, or of one that is being written, is replaced; one with
+// something in it stays, see TestAFailedSaveIsSaid.
+func TestAnEmptyFolderIsReplaced(t *testing.T) {
+	f := folder(t)
+	f.save(State, stream, 3, data(3))
+	for n, name := range []string{f.path(State, stream, 5), f.path(State, stream, 6) + tempSuffix} {
+		require.NoError(t, os.Mkdir(name, 0o700))
+		f.save(State, stream, uint64(n)+4, data(uint64(n)+4))
+		requireLoad(t, f, newest, uint64(n)+4)
+	}
+	list := filepath.Join(f.dir, name(listKind, stream, 4))
+	require.NoError(t, os.Mkdir(list, 0o700))
+	f.save(State, stream, 6, data(6))
+	requireLoad(t, f, newest, 6)
+	require.FileExists(t, list)
 }
 
 // The bytes of a checkpoint are those of all its files, before they are written and after a restart.

@@ -218,6 +218,8 @@ func (f *Folder) recordAt(stream string, size uint64) (eventstore.Record, error)
 // file. It needs no flush: a file left incomplete by a power cut has another
 // hash.
 func write(root *os.Root, name, head string, data []byte) (eventstore.Hash, error) {
+	makeWay(root, name)
+	makeWay(root, name+tempSuffix)
 	file, err := owner.Create(root, name+tempSuffix)
 	if err != nil {
 		return eventstore.Hash{}, err
@@ -236,6 +238,14 @@ func write(root *os.Root, name, head string, data []byte) (eventstore.Hash, erro
 	h.Write([]byte(head))
 	h.Write(data)
 	return eventstore.Hash(h.Sum(nil)), nil
+}
+
+// makeWay removes an empty folder that has the name of a file, which a rename would not replace.
+// One with something in it is not ours to remove: writing the file fails, and says so.
+func makeWay(root *os.Root, name string) {
+	if info, err := root.Lstat(name); err == nil && info.IsDir() {
+		_ = root.Remove(name)
+	}
 }
 
 // sweep removes the files that are not listed: left incomplete by a crash, or not known to

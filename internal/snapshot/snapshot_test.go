@@ -372,7 +372,7 @@ func TestTheSizeIsBounded(t *testing.T) {
 func TestAFailedSaveChangesNothing(t *testing.T) {
 	f := folder(t)
 	f.save("state", stream, 4, data(4))
-	require.NoError(t, os.Mkdir(filepath.Join(f.dir, f.name("state", stream, 5)), 0o700)) // in the way
+	require.NoError(t, os.MkdirAll(filepath.Join(f.dir, f.name("state", stream, 5), "kept"), 0o700)) // in the way
 	f.save("state", stream, 5, data(5))
 	requireLoad(t, f, newest, 4)
 
