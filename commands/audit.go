@@ -2,8 +2,6 @@ package commands
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -12,8 +10,6 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
-
-	"github.com/google/uuid"
 
 	"pets/domain"
 	"pets/eventstore"
@@ -56,39 +52,20 @@ const (
 	auditRest = 250 * time.Millisecond
 	// auditRoot is the longest wait for a root that the witness has not computed yet.
 	auditRoot = time.Minute
-	// maxLiveFills is the most fills of a state that is hashed while its writer waits, for
+	// maxLiveSize is the most parts of a state that is hashed while its writer waits, for
 	// about 25 ms. A larger state is compared only with the checkpoint that it was restored
 	// from.
-	maxLiveFills = 20_000
+	maxLiveSize = 20_000
 	// auditTries is how often the audit catches up with a state that changes meanwhile.
 	auditTries = 5
 )
 
 // origin is the checkpoint that a state was restored from: the size of the stream at that
-// time, and the hashes of state and index. A size of 0 means that the state was folded
-// from the first record; there are no hashes then.
+// time, and the hash of the state. A size of 0 means that the state was folded from the
+// first record; there is no hash then.
 type origin struct {
-	size         uint64
-	state, index eventstore.Hash
-}
-
-func newOrigin(size uint64, state []byte, x index) origin {
-	o := origin{size: size, state: sha256.Sum256(state)}
-	for id, e := range x {
-		addEntry(&o.index, id, e)
-	}
-	return o
-}
-
-// addEntry adds the hash of an entry to a sum. The sum does not depend on the order of
-// the entries, because an index is a map.
-func addEntry(sum *eventstore.Hash, id uuid.UUID, e indexEntry) {
-	var room [indexEntryBytes]byte
-	h := sha256.Sum256(appendEntry(room[:0], id, e))
-	for i := 0; i < len(sum); i += 8 {
-		n := binary.BigEndian.Uint64(sum[i:]) + binary.BigEndian.Uint64(h[i:])
-		binary.BigEndian.PutUint64(sum[i:], n)
-	}
+	size  uint64
+	state eventstore.Hash
 }
 
 // Audit audits every stream, one after another. It returns the first error that kept it
@@ -211,7 +188,7 @@ func (w *Writer) seen(ctx context.Context) (s seen, err error) {
 	err = w.lookAt(ctx, func(f stateFold) (err error) {
 		s.size, _ = f.head()
 		s.origin = w.origin
-		if p, ok := f.(*portfolioFold); ok && p.s.Past.Len() <= maxLiveFills {
+		if p, ok := f.(*portfolioFold); ok && p.s.Size() <= maxLiveSize {
 			s.hash, err = p.s.Hash()
 		}
 		return err
@@ -224,9 +201,6 @@ type refold struct {
 	decoder  domain.Decoder
 	state    stateFold
 	frontier eventstore.Frontier
-	index    eventstore.Hash
-	last     uuid.UUID // the command whose records are being read
-	entry    indexEntry
 	differs  string
 	missing  []uint64 // sizes at which a checkpoint is to be made, from here on
 	gaps     []gap    // those that were passed
@@ -246,6 +220,9 @@ func (a *audit) stream(ctx context.Context, w *Writer) (string, error) {
 		root = a.options.Want(w.stream, live.size)
 	}
 	r := &refold{state: w.blank()}
+	if p, ok := r.state.(*portfolioFold); ok {
+		p.s.Forget() // it decides nothing
+	}
 	if root != nil && a.options.Missing != nil && a.options.Keep != nil {
 		r.missing = a.options.Missing(w.stream)
 	}
@@ -305,43 +282,11 @@ func (r *refold) apply(rec eventstore.Record) error {
 		return err
 	}
 	r.state.apply(domain.Stamp{Revision: rec.Revision, Time: rec.Time}, e)
-	return r.command(rec)
-}
-
-// command sums up the index without keeping it. That is possible because the records of a
-// command are consecutive.
-func (r *refold) command(rec eventstore.Record) error {
-	m, err := r.decoder.Metadata(rec.Metadata)
-	if err != nil {
-		return err
-	}
-	id, err := uuid.Parse(m.CommandID)
-	if err != nil {
-		return err
-	}
-	if id != r.last {
-		r.flush()
-		one := index{}
-		if err := one.note(rec.Revision, m); err != nil {
-			return err
-		}
-		r.last, r.entry = id, one[id]
-		return nil
-	}
-	r.entry.count++
 	return nil
 }
 
-func (r *refold) flush() {
-	if r.entry.count > 0 {
-		addEntry(&r.index, r.last, r.entry)
-	}
-	r.last, r.entry = uuid.Nil, indexEntry{}
-}
-
-// meet compares with a checkpoint's hashes.
+// meet compares with the hash of a checkpoint.
 func (r *refold) meet(o origin) {
-	r.flush()
 	p, ok := r.state.(*portfolioFold)
 	if !ok {
 		return
@@ -352,8 +297,6 @@ func (r *refold) meet(o origin) {
 		r.differs = "its state cannot be hashed: " + err.Error()
 	case hash != hex.EncodeToString(o.state[:]):
 		r.differs = fmt.Sprintf("the checkpoint at revision %d, which its state was restored from, is not what its history folds to", o.size-1)
-	case r.index != o.index:
-		r.differs = fmt.Sprintf("the checkpoint of its commands at revision %d is not what its history says", o.size-1)
 	}
 }
 

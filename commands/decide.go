@@ -157,7 +157,10 @@ func (w *Writer) answerOne(g *group, s *step) error {
 	if len(g.proposed) == 0 {
 		g.first = w.durable
 	}
-	command, known, found, err := w.index.recorded(w.subject, r, id)
+	if w.past != nil {
+		w.past.ahead = id.ahead
+	}
+	command, known, found, err := w.accepted.recorded(w.subject, r, id)
 	if err != nil {
 		return err
 	}
@@ -292,7 +295,7 @@ func (w *Writer) record(g *group, s *step, hash requestDigest, now time.Time) er
 	}
 	g.proposed = append(g.proposed, records...)
 	g.bytes += size
-	w.index[s.command] = indexEntry{first: first, count: uint32(len(records)), hash: hash} //nolint:gosec // bounded by encode
+	w.accepted.young[s.command] = indexEntry{first: first, count: uint32(len(records)), hash: hash} //nolint:gosec // bounded by encode
 	s.events, s.sent = events, true
 	w.jump.recorded(by, s.command)
 	w.still.recorded(events, now)

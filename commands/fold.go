@@ -46,6 +46,10 @@ type stateFold interface {
 	// restore sets the state from the bytes of a checkpoint. It returns false if they cannot
 	// be used.
 	restore(data []byte, next uint64) bool
+	// lookUp lets it look up what is past; see [portfolio.State.LookUp]. indexed tells it what
+	// can be looked up by now.
+	lookUp(p *past)
+	indexed(revision uint64)
 }
 
 // circumstances are what a decision needs besides the state and the command.
@@ -163,8 +167,16 @@ func (f *portfolioFold) decide(at circumstances, r *Request) ([]domain.Event, bo
 	}
 	d.ClockJumped(at.jumped)
 	d.TimeStands()
-	return finish(d, c.Decide(d))
+	events, dirty, err := finish(d, c.Decide(d))
+	if unknown := f.s.Past.Err(); unknown != nil {
+		err = unknown // whatever was decided: it took what could not be looked up for unknown
+	}
+	return events, dirty, err
 }
+
+func (f *portfolioFold) lookUp(p *past) { f.s.LookUp(p, p.most) }
+
+func (f *portfolioFold) indexed(revision uint64) { f.s.PastIndexed(revision) }
 
 func (f *portfolioFold) acts(request string) []uint64 { return f.s.Acts(request) }
 
@@ -238,8 +250,12 @@ func (f *systemFold) strained() bool { return false }
 
 func (f *systemFold) restore([]byte, uint64) bool { return false }
 
-// foldRecord applies one stored record to a fold and to an index.
-func foldRecord(d *domain.Decoder, f stateFold, x index, rec eventstore.Record) error {
+func (f *systemFold) lookUp(*past) {}
+
+func (f *systemFold) indexed(uint64) {}
+
+// foldRecord applies one stored record to a fold, and notes its command.
+func foldRecord(d *domain.Decoder, f stateFold, x *accepted, rec eventstore.Record) error {
 	e, err := d.Decode(rec.Type, rec.Data)
 	if err != nil {
 		return err

@@ -218,6 +218,7 @@ func (r *rig) writer(o ...Options) *Writer {
 		options = o[0]
 	}
 	options.Now = r.clock.Now
+	options = withHistory(r.t, r.store.Store, options)
 	w := NewWriter(r.store, "main", options)
 	r.t.Cleanup(w.Close)
 	return w

@@ -1,13 +1,10 @@
 package commands
 
 import (
-	"bytes"
 	"crypto/sha1" //nolint:gosec // UUIDv5
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"runtime"
 	"strconv"
 	"strings"
@@ -15,7 +12,6 @@ import (
 	"github.com/google/uuid"
 
 	"pets/domain"
-	"pets/eventstore"
 )
 
 // namespace is the root of every id that this program derives.
@@ -163,6 +159,8 @@ type identity struct {
 	former  []uuid.UUID
 	// err: the request has no canonical form.
 	err error
+	// ahead is what was looked up before it was queued, or nil.
+	ahead *ahead
 }
 
 // identify works out the identities of requests. Those without a command have none, and are
@@ -223,37 +221,6 @@ func (s *spaces) are(r *Request) bool {
 // sharesScope reports whether the scope of the request's key is another than its caller's.
 func (r *Request) sharesScope() bool { return r.Import != nil || r.suggested() }
 
-// recorded finds a request among the accepted ones: under its own scope, or under those of
-// an earlier build. A command that an earlier build recorded under another role is found
-// only if it is the same request; a different one is not a mismatch.
-func (x index) recorded(portfolio string, r *Request, id *identity) (command uuid.UUID, known indexEntry, found bool, err error) {
-	if known, found = x[id.command]; found {
-		same := known.hash == id.hash
-		if same || r.Import != nil {
-			return id.command, known, same, mismatch(!same)
-		}
-	}
-	other := found
-	for i, command := range id.former {
-		known, found = x[command]
-		if !found {
-			continue
-		}
-		if known.hash == requestHash(r.formerScopes()[i], portfolio, r, id.body) {
-			return command, known, true, nil
-		}
-		other = other || i == 0
-	}
-	return uuid.Nil, indexEntry{}, false, mismatch(other)
-}
-
-func mismatch(is bool) error {
-	if !is {
-		return nil
-	}
-	return domain.Errorf(domain.CodeIdempotencyMismatch, "this Idempotency-Key was used for another request")
-}
-
 // SystemStream is the name of the system stream: API keys, wallet claims, key rotations
 // and refused requests.
 const SystemStream = "system"
@@ -264,74 +231,5 @@ const streamPrefix = "portfolio-"
 // Stream is the name of a portfolio's stream.
 func Stream(portfolio string) string { return streamPrefix + portfolio }
 
-// index holds, for every accepted command, where its records are and the hash of its
-// request. It is folded from the metadata of the stream, so it survives restarts and is
-// the same on every server.
-type index map[uuid.UUID]indexEntry
-
-// indexEntry is small, because there is one for every command ever accepted.
-type indexEntry struct {
-	first uint64 // revision of its first record
-	count uint32
-	hash  requestDigest
-}
-
 // requestDigest is the SHA-256 of a request.
 type requestDigest [sha256.Size]byte
-
-// apply notes one stored record.
-func (x index) apply(d *domain.Decoder, rec eventstore.Record) error {
-	m, err := d.Metadata(rec.Metadata)
-	if err != nil {
-		return err
-	}
-	return x.note(rec.Revision, m)
-}
-
-func (x index) note(revision uint64, m domain.Metadata) error {
-	id, err := uuid.Parse(m.CommandID)
-	if err != nil {
-		return fmt.Errorf("metadata has no valid command_id")
-	}
-	e, ok := x[id]
-	if !ok {
-		e.first = revision
-		if n, err := hex.Decode(e.hash[:], []byte(m.RequestHash)); err != nil || n != len(e.hash) || len(m.RequestHash) != 2*n {
-			return fmt.Errorf("metadata has no valid request_hash")
-		}
-	}
-	e.count++
-	x[id] = e
-	return nil
-}
-
-// A checkpoint of the index is indexHeader and, for each command, indexEntryBytes: id,
-// first, count, hash. Another format needs another version.
-const (
-	indexVersion    = 1
-	indexHeader     = "pets commands 1\n" // with indexVersion
-	indexEntryBytes = 16 + 8 + 4 + sha256.Size
-)
-
-// appendEntry writes one command.
-func appendEntry(b []byte, id uuid.UUID, e indexEntry) []byte {
-	b = append(b, id[:]...)
-	b = binary.BigEndian.AppendUint64(b, e.first)
-	b = binary.BigEndian.AppendUint32(b, e.count)
-	return append(b, e.hash[:]...)
-}
-
-// unmarshalIndex reads a checkpoint. It returns an error for anything unexpected.
-func unmarshalIndex(b []byte) (index, error) {
-	b, ok := bytes.CutPrefix(b, []byte(indexHeader))
-	if !ok || len(b)%indexEntryBytes != 0 {
-		return nil, fmt.Errorf("commands: not a checkpoint of a command index")
-	}
-	x := make(index, len(b)/indexEntryBytes)
-	for ; len(b) > 0; b = b[indexEntryBytes:] {
-		e := indexEntry{first: binary.BigEndian.Uint64(b[16:]), count: binary.BigEndian.Uint32(b[24:])}
-		copy(e.hash[:], b[28:])
-		x[uuid.UUID(b[:16])] = e
-	}
-	return x, nil
-}

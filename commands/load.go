@@ -1,35 +1,48 @@
 package commands
 
 import (
+	"crypto/sha256"
 	"time"
+
+	"github.com/google/uuid"
 
 	"pets/domain"
 	"pets/eventstore"
 )
 
-// load folds the stream into state and index if they are missing: from the newest pair of
-// checkpoints, then record by record. It serves start-up, the restart after a failure, and
+// load folds the stream if it is not folded: from the newest checkpoint, then record by
+// record. It serves start-up, the restart after a failure, and
 // catching up after a conflict. It runs in the writer's context, because the deadline of
 // the first caller could prevent a long history from ever being loaded.
 func (w *Writer) load() error {
 	if w.state != nil {
 		return nil
 	}
-	state, idx, from, began := w.restore()
+	state, commands, from, began, err := w.restore()
+	if err != nil {
+		return err
+	}
 	next, told := from, time.Now()
 	var decoder domain.Decoder
-	err := eventstore.Walk(w.ctx, w.store, w.stream, from, func(rec eventstore.Record) error {
-		if next = rec.Revision + 1; next%foldingStep == 0 && time.Since(told) >= foldingEvery {
-			told = time.Now()
-			w.folding(next)
+	err = eventstore.Walk(w.ctx, w.store, w.stream, from, func(rec eventstore.Record) error {
+		if next = rec.Revision + 1; next%foldingStep == 0 {
+			if w.past != nil {
+				known := w.options.History.Indexed(w.stream)
+				commands.indexed(known, rec.Revision)
+				state.indexed(known)
+			}
+			if time.Since(told) >= foldingEvery {
+				told = time.Now()
+				w.folding(next)
+			}
 		}
-		return foldRecord(&decoder, state, idx, rec)
+		return foldRecord(&decoder, state, commands, rec)
 	})
 	if err != nil {
-		return &domain.Error{Code: domain.CodeUnavailable, Message: "the history cannot be read; nothing is decided", Cause: err}
+		return unreadable(err)
 	}
 	known := w.durable
-	w.state, w.index, w.durable, w.origin = state, idx, next, began
+	w.state, w.accepted, w.durable, w.origin = state, commands, next, began
 	if err := w.takeOver(known); err != nil {
 		return err
 	}
@@ -59,41 +72,86 @@ func (w *Writer) folding(at uint64) {
 	w.options.Folding(w.stream, at, head+1)
 }
 
-// restore returns the newest state and index checkpoints of the same revision, or
-// empty ones.
-func (w *Writer) restore() (state stateFold, idx index, next uint64, from origin) {
-	s := w.options.Checkpoints
-	if s == nil {
-		return w.blank(), index{}, 0, origin{}
+// restore returns the state of the newest checkpoint, or an empty one, and what is known of
+// commands before its end. Neither holds what is past: without a History the stream is folded
+// from its first record.
+func (w *Writer) restore() (state stateFold, commands *accepted, next uint64, from origin, err error) {
+	state = w.blank()
+	if w.past == nil {
+		return state, newAccepted(nil, 0), 0, origin{}, nil
 	}
+	if s := w.options.Checkpoints; s != nil {
+		next, from = w.restoreState(s, state)
+	}
+	if err := w.options.History.Await(w.ctx, w.stream, next); err != nil {
+		return nil, nil, 0, origin{}, notIndexed(err)
+	}
+	commands = newAccepted(w.past, next)
+	if next > 0 {
+		if commands.before, err = w.commandAt(next - 1); err != nil {
+			return nil, nil, 0, origin{}, err
+		}
+	}
+	state.lookUp(w.past)
+	return state, commands, next, from, nil
+}
+
+// restoreState restores the newest checkpoint that can be used.
+func (w *Writer) restoreState(s Checkpoints, state stateFold) (next uint64, from origin) {
 	atMost := ^uint64(0)
 	for range maxCheckpoints {
-		at, stateBytes := s.Load(CheckpointState, w.stream, atMost)
-		if stateBytes == nil {
+		at, b := s.Load(CheckpointState, w.stream, atMost)
+		if b == nil {
 			break
 		}
-		indexAt, indexBytes := s.Load(CheckpointIndex, w.stream, at)
-		if indexBytes == nil {
-			break
-		}
-		if indexAt < at { // one of the two is missing: there may be an older pair
-			atMost = indexAt
-			continue
-		}
-		state := w.blank()
-		idx, err := unmarshalIndex(indexBytes)
-		if err == nil && state.restore(stateBytes, at+1) {
-			return state, idx, at + 1, newOrigin(at+1, stateBytes, idx)
+		if state.restore(b, at+1) {
+			return at + 1, origin{at + 1, sha256.Sum256(b)}
 		}
 		if at == 0 {
 			break
 		}
 		atMost = at - 1
 	}
-	return w.blank(), index{}, 0, origin{}
+	return 0, origin{}
 }
 
-// maxCheckpoints limits the search for a pair of checkpoints.
+// commandAt returns the command of a record.
+func (w *Writer) commandAt(revision uint64) (uuid.UUID, error) {
+	rec, err := eventstore.One(w.ctx, w.store, w.stream, revision)
+	if err != nil {
+		return uuid.Nil, unreadable(err)
+	}
+	m, err := domain.DecodeMetadata(rec.Metadata)
+	if err != nil {
+		return uuid.Nil, unreadable(err)
+	}
+	id, err := uuid.Parse(m.CommandID)
+	if err != nil {
+		return uuid.Nil, unreadable(err)
+	}
+	return id, nil
+}
+
+func unreadable(err error) error {
+	return &domain.Error{Code: domain.CodeUnavailable, Message: "the history cannot be read; nothing is decided", Cause: err}
+}
+
+// forget drops from memory what is durable and can be looked up. A command that was looked up
+// before that is looked up again when it is decided.
+func (w *Writer) forget() {
+	if w.past == nil || w.state == nil {
+		return
+	}
+	known := w.options.History.Indexed(w.stream)
+	next, _ := w.state.head()
+	w.accepted.indexed(known, next)
+	w.state.indexed(known)
+	if w.spare != nil {
+		w.spare.indexed(known)
+	}
+}
+
+// maxCheckpoints limits the search for a checkpoint.
 const maxCheckpoints = 4
 
 // A command that is refused after it has changed the state leaves a state that nothing can

@@ -76,7 +76,7 @@ func (w *Writer) catchUp() error {
 	var decoder domain.Decoder
 	err := eventstore.Walk(w.ctx, w.store, w.stream, next, func(rec eventstore.Record) error {
 		next = rec.Revision + 1
-		return foldRecord(&decoder, w.state, w.index, rec)
+		return foldRecord(&decoder, w.state, w.accepted, rec)
 	})
 	if err != nil {
 		w.discard() // some of the records may have been applied

@@ -536,7 +536,7 @@ func TestPostingsThatDoNotAddUpStopThePortfolio(t *testing.T) {
 func TestBalancesThatDoNotAddUpStopThePortfolio(t *testing.T) {
 	e := newEngined(t).opened("main")
 	e.engine.Close()
-	s, x := portfolio.New(), index{}
+	s, x := portfolio.New(), newAccepted(nil, 0)
 	for rec, err := range e.store.ReadStream(t.Context(), Stream("main"), 0) {
 		require.NoError(t, err)
 		require.NoError(t, foldRecord(&domain.Decoder{}, &portfolioFold{"main", s}, x, rec))
@@ -549,8 +549,7 @@ func TestBalancesThatDoNotAddUpStopThePortfolio(t *testing.T) {
 	require.NoError(t, err)
 	c := &cache{}
 	c.Save(CheckpointState, Stream("main"), s.Next-1, data)
-	c.Save(CheckpointIndex, Stream("main"), s.Next-1, x.marshal())
-	e.engine = NewEngine(e.store, EngineOptions{Options: Options{Now: newClock().Now, Checkpoints: c}, Latch: NewLatchFile(e.latch)})
+	e.engine = NewEngine(e.store, EngineOptions{Options: lookingUp(e.store, Options{Now: newClock().Now, Checkpoints: c}), Latch: NewLatchFile(e.latch)})
 	t.Cleanup(e.engine.Close)
 	require.NoError(t, e.engine.Load(t.Context(), nil))
 	e.eventually(func() bool { return len(e.engaged("main")) == 1 }, "it is engaged")

@@ -177,7 +177,7 @@ func (s *storm) tighten(p domain.Policy) domain.Policy {
 }
 
 func (s *storm) writer() *Writer {
-	return NewWriter(s.store, "main", Options{Now: s.clock.Now, Checkpoints: s.caches})
+	return NewWriter(s.store, "main", lookingUp(s.store.Store, Options{Now: s.clock.Now, Checkpoints: s.caches}))
 }
 
 func (s *storm) close() {

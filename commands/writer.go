@@ -3,8 +3,8 @@ package commands
 import (
 	"context"
 	"errors"
-	"fmt"
 	"runtime"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -34,15 +34,12 @@ type Checkpoints interface {
 	Load(kind, stream string, atMost uint64) (revision uint64, data []byte)
 }
 
-// Kinds of checkpoints.
-const (
-	CheckpointState = "state"
-	CheckpointIndex = "commands"
-)
+// CheckpointState is the kind of checkpoints that there are. They do not hold the past.
+const CheckpointState = "state"
 
-// CheckpointVersion is the version of what is in checkpoints, of all kinds. Those of another
-// version cannot be used.
-var CheckpointVersion = fmt.Sprintf("%d.%d", portfolio.Version, indexVersion)
+// CheckpointVersion is the version of what is in checkpoints. Those of another version cannot
+// be used.
+var CheckpointVersion = strconv.Itoa(portfolio.Version)
 
 // Options of a Writer.
 type Options struct {
@@ -59,7 +56,10 @@ type Options struct {
 	Ahead func(stream string, by time.Duration)
 	// Instance distinguishes writers; random by default.
 	Instance uuid.UUID
-	// Checkpoints may be nil.
+	// History finds what the stream already holds. It may be nil: then all of it is kept in
+	// memory, and every start folds the stream from its first record.
+	History History
+	// Checkpoints may be nil. Without a History they are not used.
 	Checkpoints Checkpoints
 	// Folding is called from time to time with the progress of a long fold; it
 	// may be nil.
@@ -85,6 +85,8 @@ type Options struct {
 	// most limits what one command may record: maxCommandRecords and
 	// maxCommandBytes.
 	most portfolio.Room
+	// recent is how many commands and facts are held before they are looked up; 0: 2,048.
+	recent int
 	// spareFor is how many events a spare is kept that is not needed; 0: 50,000.
 	spareFor uint64
 	// elapsed times decisions: Monotonic, or a clock that stands still.
@@ -113,11 +115,12 @@ type Writer struct {
 	// reached is the last record's time on the wall clock, in nanoseconds since 1970.
 	reached atomic.Int64
 
-	// Private to the goroutine. state and index are ahead of what is durable
+	// Private to the goroutine. state and accepted are ahead of what is durable
 	// while a group is decided. Both are nil after any failure and are then
 	// folded from the stream again.
 	state    stateFold
-	index    index
+	accepted *accepted
+	past     *past   // nil without a History
 	durable  uint64  // the revision the next durable record gets
 	origin   origin  // what the state was restored from
 	poisoned error   // set if the store accepts no append until it is opened again
@@ -198,6 +201,9 @@ func newWriter(store eventstore.Store, subject, stream string, o Options, blank 
 	if o.most == (portfolio.Room{}) {
 		o.most = portfolio.Room{Records: maxCommandRecords, Bytes: maxCommandBytes, Fills: maxLaterFills}
 	}
+	if o.recent == 0 {
+		o.recent = portfolio.RecentFacts
+	}
 	if o.spareFor == 0 {
 		o.spareFor = spareFor
 	}
@@ -215,6 +221,9 @@ func newWriter(store eventstore.Store, subject, stream string, o Options, blank 
 		}
 	}
 	w.ctx, w.stop = context.WithCancel(context.Background())
+	if o.History != nil {
+		w.past = &past{history: o.History, store: store, stream: stream, ctx: w.ctx, most: o.recent}
+	}
 	go w.run()
 	return w
 }
@@ -282,6 +291,7 @@ func (w *Writer) enqueue(j *job) error {
 	if w.ctx.Err() != nil {
 		return errStopped
 	}
+	lookAhead(w.options.History, w.stream, j.requests, j.ids)
 	return w.queue.put(j.ctx, w.ctx, j)
 }
 
@@ -422,6 +432,7 @@ func (w *Writer) process(g *group) {
 		w.discard()
 	} else {
 		w.keepSpare(g)
+		w.forget()
 	}
 	switch {
 	case err == nil:
@@ -527,8 +538,8 @@ func (w *Writer) checkBooks() {
 	}
 }
 
-// discard drops state and index; the next decision folds them again.
-func (w *Writer) discard() { w.state, w.index, w.spare = nil, nil, nil }
+// discard drops what was folded; the next decision folds it again.
+func (w *Writer) discard() { w.state, w.accepted, w.spare = nil, nil, nil }
 
 // fail refuses what did not become durable, including refusals that were based on
 // records that do not exist now.

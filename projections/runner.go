@@ -83,7 +83,9 @@ type Runner struct {
 
 // NewRunner returns a runner at the beginning of a stream.
 func NewRunner(store eventstore.Store, stream string, riders ...Projection) *Runner {
-	return &Runner{store: store, stream: stream, riders: riders, state: portfolio.New()}
+	state := portfolio.New()
+	state.Forget() // readers decide nothing
+	return &Runner{store: store, stream: stream, riders: riders, state: state}
 }
 
 // UseCheckpoint starts from the nearest checkpoint at or before the point that can be used. It is

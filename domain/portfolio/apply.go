@@ -80,7 +80,7 @@ func (s *State) applyMore(at domain.Stamp, event domain.Event) {
 	case *domain.FillRecorded:
 		s.applyFill(at, e)
 	case *domain.FillConfirmed:
-		s.applyConfirm(e)
+		s.applyConfirm(at, e)
 	case *domain.FillVoided:
 		s.applyVoid(at, e)
 	case *domain.MarketSettled:

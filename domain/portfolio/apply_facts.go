@@ -24,8 +24,7 @@ func (s *State) applyReinstated(at domain.Stamp, e *domain.FillRecorded) {
 // applyFunding books what holding a position brought or cost: to the bot, and to the
 // open episode if there is one.
 func (s *State) applyFunding(at domain.Stamp, e *domain.FundingRecorded) {
-	id := fundingID(e)
-	s.keepFill(id, FillRef{Revision: at.Revision, Content: contentOfFunding(e), Status: Confirmed}, e.Market)
+	s.remember(at, e)
 	b := s.bot(e.Bot)
 	s.post(ledger.Move(ledger.BotCash(s.BaseAsset, b.ID), ledger.FundingIncome(s.BaseAsset, b.ID), e.Amount)...)
 	b.Cash = b.Cash.Add(e.Amount)

@@ -14,20 +14,11 @@ import (
 
 // applyFill books a fill: permit, position, money, mark.
 func (s *State) applyFill(at domain.Stamp, e *domain.FillRecorded) {
-	ref := FillRef{Revision: at.Revision, Content: contentOfFill(e), Status: Confirmed, Sells: s.Policy.Second() && e.Side == domain.Sell}
-	if slices.Contains(e.Flags, domain.FlagVoided) {
-		ref.Status, ref.Early = Voided, s.Policy.Second()
-		s.keepFill(e.FillID, ref, e.Market)
+	status := s.rememberFill(at, e)
+	if status == Voided {
 		return
 	}
-	ref.Within = s.Policy.Second() && e.Permit != "" && !slices.ContainsFunc(e.Flags, unpermitted)
-	provisional := e.Status == domain.FillProvisionalStatus
-	if provisional {
-		ref.Status = Provisional
-		s.awaitFill(e.FillID, ref, e.Instrument)
-	} else {
-		s.keepFill(e.FillID, ref, e.Market)
-	}
+	provisional := status == Provisional
 	if e.AsPermitted {
 		s.fillLegAgain(e)
 	} else {
@@ -40,7 +31,6 @@ func (s *State) applyFill(at domain.Stamp, e *domain.FillRecorded) {
 	effect := h.Record(fact)
 	s.postBot(b, ledger.PositionOf(s.BaseAsset, b.ID, e.Instrument), effect.Money)
 	s.payOtherFee(b, fact.FeeAsset, fact.FeeAmount, fact.FeeValue)
-	s.tell(b, e.FillID)
 	h.Oversold = h.Quantity.Sign() < 0 && (h.Oversold || slices.Contains(e.Flags, domain.FlagOversold))
 	s.closed(b, in, effect.Closed)
 	s.boundPosition(h.Position)
@@ -237,12 +227,12 @@ func (s *State) countPositions(b *Bot, h *Holding) {
 	h.counted = !h.IsFlat()
 }
 
-func (s *State) applyConfirm(e *domain.FillConfirmed) {
-	p := s.provisional(e.FillID, e.Market)
+func (s *State) applyConfirm(at domain.Stamp, e *domain.FillConfirmed) {
+	p := s.rememberEnd(at, e.FillID, e.Market, Confirmed)
 	if p == nil {
 		return
 	}
-	in := s.endProvisional(e.FillID, p, Confirmed)
+	in := s.instrument(p.In)
 	s.settleMark(in, e.Bot, p.Revision)
 	s.endLegFill(e.FillID, in.Market, false)
 	s.tidyArbitrages(e.Bot)
@@ -253,12 +243,11 @@ func (s *State) applyConfirm(e *domain.FillConfirmed) {
 }
 
 func (s *State) applyVoid(at domain.Stamp, e *domain.FillVoided) {
-	p := s.provisional(e.FillID, e.Market)
+	p := s.rememberEnd(at, e.FillID, e.Market, Voided)
 	if p == nil {
-		s.keepFill(e.FillID, FillRef{Revision: at.Revision, Status: Voided, Early: s.Policy.Second()}, e.Market)
 		return
 	}
-	in := s.endProvisional(e.FillID, p, Voided)
+	in := s.instrument(p.In)
 	h := in.Holding(e.Bot)
 	if h == nil {
 		return
@@ -368,8 +357,7 @@ func (s *State) applyTradeClosed(at domain.Stamp, e *domain.TradeClosed) {
 	b := s.bot(e.Bot)
 	number := s.countTrade(b, e)
 	if e.ClosedBy == domain.ClosedByReport {
-		id := domain.FillID{Bot: e.Bot, TradeID: e.TradeID, Leg: domain.ReportedLeg}
-		s.keepFill(id, FillRef{Revision: at.Revision, Content: contentOfTrade(e), Status: Confirmed}, e.Market)
+		s.remember(at, e)
 		s.postBot(b, ledger.Account{}, ledger.Money{Cash: e.PnL, Income: e.PnL.Add(e.Fee), Fee: e.Fee})
 	} else if in := s.Instruments[e.Instrument]; in != nil {
 		if h := in.closedIn(e.Bot, e.Trade); h != nil {

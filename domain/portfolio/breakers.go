@@ -146,6 +146,11 @@ func (s *State) openDay(e *domain.DayOpened) {
 func (s *State) setPolicy(p domain.Policy) {
 	old := s.Policy
 	s.Policy = p
+	if p.Second() != old.Second() {
+		n := len(s.EditionChanges)
+		s.EditionChanges = append(s.EditionChanges[:n:n], s.Next-1)
+		s.Past.ruled(s.EditionChanges)
+	}
 	s.deriveExposures()
 	for r := range risk.Rules() {
 		was, is := r.IsOn(&old), r.IsOn(&p)

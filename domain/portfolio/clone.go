@@ -51,7 +51,6 @@ func (b *Bot) own() {
 	b.Refs = b.Refs.Clone()
 	b.Streak.Results = slices.Clone(b.Streak.Results)
 	b.Lost, b.Other = cloneLosses(b.Lost), maps.Clone(b.Other)
-	b.Venues = slices.Clone(b.Venues)
 	if b.Results != nil {
 		b.Results = eachCopied(b.Results, nil)
 	}

@@ -462,6 +462,11 @@ func (d *Decision) revision(bot string, in *Instrument, h *ledger.Holding, r led
 	return e
 }
 
+// reportedID is the id under which a reported trade is remembered.
+func reportedID(e *domain.TradeClosed) domain.FillID {
+	return domain.FillID{Bot: e.Bot, TradeID: e.TradeID, Leg: domain.ReportedLeg}
+}
+
 // RecordTrade books a closed trade of a bot that reports only results. P&L is
 // net; fee says how much of it was fees.
 func (d *Decision) RecordTrade(e *domain.TradeClosed) error {
@@ -484,8 +489,7 @@ func (d *Decision) RecordTrade(e *domain.TradeClosed) error {
 	if !e.PnL.Add(e.Fee).InRange() {
 		return domain.Invalid("pnl", "plus fee reaches 10^15")
 	}
-	id := domain.FillID{Bot: e.Bot, TradeID: e.TradeID, Leg: domain.ReportedLeg}
-	if ref, ok := d.s.Past.Find(id, e.Market); ok {
+	if ref, ok := d.s.Past.Find(reportedID(e), e.Market); ok {
 		return d.repeated(ref, contentOfTrade(e), "this trade is already recorded")
 	}
 	if err := d.checkReported(b, e); err != nil {
@@ -498,7 +502,7 @@ func (d *Decision) RecordTrade(e *domain.TradeClosed) error {
 	if d.s.halted(e.Bot) {
 		e.Flags = []string{domain.FlagHalted}
 	}
-	if d.s.Policy.Second() && d.s.filledAs(b, e.Market, e.TradeID) {
+	if d.s.Policy.Second() && d.s.filledAs(b.ID, e.Market, e.TradeID) {
 		e.Flags = append(e.Flags, domain.FlagReportedTwice)
 	}
 	moved := d.fact(e).Moved

@@ -161,9 +161,9 @@ func checkDerived(t require.TestingT, s *State) {
 			require.Equal(t, s.exposureHeld("", func(m string) bool { return m == market }), x.in[market], "what all can lose in %s", market)
 		}
 	}
-	for id := range s.Past.All() {
-		if id.Venue != "" {
-			require.Contains(t, s.Past.Reporters(id), id.Bot, "%v is found among those of its venue", id)
+	for _, f := range s.Facts() {
+		if f.ID.Venue != "" && f.Market != "" && !f.unarrived() {
+			require.Contains(t, s.Past.OfBot(f.ID.Bot, f.Market, f.ID.TradeID), f.ID, "it is found by its trade")
 		}
 	}
 	for key, b := range s.Breakers { // what nothing has touched cannot be compared with another result

@@ -54,6 +54,7 @@ type harness struct {
 	// cold is folded from the recorded bytes only, and goes through a snapshot
 	// after every step: it stands for a restart at every moment.
 	cold *State
+	past *pastLog // log, as it is looked up
 	// facts follow from the log without the state's help.
 	facts  map[string]*botFacts
 	nextID int
@@ -75,10 +76,12 @@ type botFacts struct {
 }
 
 func newHarness(t testingT) *harness {
-	return &harness{
-		t: t, s: New(), cold: New(), now: noon, facts: map[string]*botFacts{},
+	h := &harness{
+		t: t, s: New(), cold: New(), now: noon, facts: map[string]*botFacts{}, past: newPastLog(),
 		caller: domain.Caller{User: "olga", Role: domain.RoleOperator},
 	}
+	lookUpBoth(t, h.s, h.past)
+	return h
 }
 
 // --- clock and caller
@@ -150,6 +153,7 @@ func (h *harness) try(f func(*Decision) error) ([]domain.Event, error) {
 	for i, e := range d.Events() {
 		h.record(domain.Stamp{Revision: first + uint64(i), Time: h.now}, e)
 	}
+	h.s.PastIndexed(h.s.Next - uint64(len(d.Events())/2))
 	h.step = slices.Clone(d.Events())
 	h.check()
 	return h.step, nil
@@ -179,6 +183,7 @@ func (h *harness) record(at domain.Stamp, e domain.Event) {
 	require.Equal(h.t, string(data), string(again), "encode, decode, encode")
 	r := recorded{at, e.EventType(), data, back}
 	h.log = append(h.log, r)
+	h.past.add(at, back)
 	h.cold.Apply(at, back)
 	h.follow(back)
 }
@@ -186,6 +191,7 @@ func (h *harness) record(at domain.Stamp, e domain.Event) {
 // refold throws the state away and folds the recorded events again.
 func (h *harness) refold() {
 	h.s = New()
+	lookUpBoth(h.t, h.s, h.past)
 	for _, r := range h.log {
 		h.s.Apply(r.at, r.event)
 	}

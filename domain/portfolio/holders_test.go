@@ -89,7 +89,7 @@ func TestAFillUnderAnotherBotIsFoundByItsName(t *testing.T) {
 	require.Contains(t, flags(r.TradeID), domain.FlagReportedTwice)
 	hidden := r.FillID
 	hidden.TradeID = "hidden"
-	h.s.Past.first[hidden] = FillRef{Status: Confirmed, Market: holdersMarket}
+	h.s.Past.(*wholePast).first[hidden] = FillRef{Status: Confirmed, Market: holdersMarket}
 	require.NotContains(t, flags("hidden"), domain.FlagReportedTwice)
 }
 

@@ -1,7 +1,6 @@
 package portfolio
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 
@@ -36,31 +35,12 @@ func (s *State) marketName(market string) string {
 	return market
 }
 
-// tell notes where fills of a bot are looked for, when it reports a trade.
-func (s *State) tell(b *Bot, id domain.FillID) {
-	if !s.Policy.Second() {
-		return
-	}
-	b.Legs = max(b.Legs, id.Leg)
-	n, known := slices.BinarySearch(b.Venues, id.Venue)
-	if !known && id.Venue != "" && len(b.Venues) < maxVenues {
-		b.Venues = slices.Insert(b.Venues, n, strings.Clone(id.Venue))
-	}
-}
-
-// maxVenues limits the venues among which a bot's fills are looked for, so that a bot
-// that invents names does not slow the portfolio down.
-const maxVenues = 16
-
 // filledAs reports whether a fill of a trade id stands in a market, at any venue and
 // of any leg.
-func (s *State) filledAs(b *Bot, market, trade string) bool {
-	for _, venue := range append([]string{""}, b.Venues...) {
-		for leg := range b.Legs + 1 {
-			id := domain.FillID{Bot: b.ID, Venue: venue, TradeID: trade, Leg: leg}
-			if ref, _, ok := s.fill(id, market); ok && ref.Status != Voided && ref.Market == market {
-				return true
-			}
+func (s *State) filledAs(bot, market, trade string) bool {
+	for _, id := range s.Past.OfBot(bot, market, trade) {
+		if ref, _, ok := s.fill(id, market); ok && ref.Status != Voided && ref.Market == market {
+			return true
 		}
 	}
 	return false
@@ -76,11 +56,9 @@ func (s *State) reportedTwice(e *domain.FillRecorded) bool {
 	if e.Venue == "" {
 		return false
 	}
-	for _, bot := range s.Past.Reporters(e.FillID) {
-		id := e.FillID
-		id.Bot = bot
+	for _, id := range s.Past.OfOthers(e.FillID, e.Market) {
 		ref, _, ok := s.fill(id, e.Market)
-		if ok && bot != e.Bot && ref.Status != Voided && ref.Market == e.Market && ref.Sells == (e.Side == domain.Sell) {
+		if ok && ref.Status != Voided && ref.Market == e.Market && ref.Sells == (e.Side == domain.Sell) {
 			return true
 		}
 	}

@@ -1,40 +1,75 @@
 package portfolio
 
 import (
-	"iter"
+	"cmp"
+	"errors"
 	"maps"
 	"slices"
+	"strings"
 
 	"pets/domain"
 )
 
-// Past holds what is final: the identities of fills, reported trades, funding and changes
-// of sets that can no longer change. It only grows, with every fact for as long as the
-// portfolio trades, while the rest of the state grows with what is open.
+// Past answers what decisions ask about what is final: the identities of fills, reported
+// trades, funding and changes of sets that can no longer change. It only grows, with every
+// fact for as long as the portfolio trades, while the rest of the state grows with what is
+// open. So it is no part of a snapshot, and need not be in memory.
 //
 // Decisions read it, so that no fact is booked twice. Applying an event adds to it and
 // never reads it: what an event does to the rest of the state does not depend on the past.
-type Past struct {
+//
+// There are three kinds. That of [New] holds every fact in a map. After [State.LookUp] the
+// state holds the newest facts only, and looks up the others. After [State.Forget] it holds
+// none, and answers nothing.
+type Past interface {
+	// Find returns the fact that a report of a market repeats: one of the same id and
+	// market. A market that is not known, of a report or of a fact of the first edition, is
+	// no part of the identity.
+	Find(id domain.FillID, market string) (FillRef, bool)
+	// Several reports that there are facts of an id in several markets.
+	Several(id domain.FillID) bool
+	// OfBot returns the ids under which a bot reported fills of a trade id in a market, and
+	// OfOthers those under which other bots reported the same venue, trade id and leg. The
+	// fills may be provisional or voided, and an id may come twice.
+	OfBot(bot, market, trade string) []domain.FillID
+	OfOthers(id domain.FillID, market string) []domain.FillID
+	// Err returns why a question since the last call of Err could not be answered, or nil.
+	// Such a question was answered with "not known". Nothing may be decided on that.
+	Err() error
+
+	// keep adds a fact, name an id of a fill under its market and trade id, both of the
+	// record at a revision.
+	keep(revision uint64, id domain.FillID, ref FillRef)
+	name(revision uint64, id domain.FillID, market string)
+	// ruled notes at which revisions the edition of the rules changed.
+	ruled(changes []uint64)
+	// indexed notes that what records before a revision say can be looked up. The next
+	// record will be that at next.
+	indexed(revision, next uint64)
+	clone() Past
+}
+
+// wholePast is a past in memory.
+type wholePast struct {
 	// first holds one fact of each id, more those of other markets under the same id.
 	first map[domain.FillID]FillRef
 	more  map[FillKey]FillRef
 	// several counts the facts in more by their id.
 	several map[domain.FillID]int
-	// reported finds who reported a fill of a named venue, also one that is provisional.
-	reported reportedFills
+	names   map[tradeKey][]domain.FillID
 }
 
-func newPast() *Past {
-	return &Past{first: map[domain.FillID]FillRef{}, more: map[FillKey]FillRef{}, several: map[domain.FillID]int{}, reported: reportedFills{map[uint64]string{}, map[uint64][]string{}}}
+// tradeKey is a trade id in a market, whoever reports it.
+type tradeKey struct{ market, trade string }
+
+func newPast() *wholePast {
+	return &wholePast{
+		first: map[domain.FillID]FillRef{}, more: map[FillKey]FillRef{}, several: map[domain.FillID]int{}, names: map[tradeKey][]domain.FillID{},
+	}
 }
 
-// Len returns how many facts there are.
-func (p *Past) Len() int { return len(p.first) + len(p.more) }
-
-// Find returns the fact that a report of a market repeats: one of the same id and market.
-// A market that is not known, of a report or of a fact of the first edition, is no part of
-// the identity.
-func (p *Past) Find(id domain.FillID, market string) (FillRef, bool) {
+// Find implements [Past].
+func (p *wholePast) Find(id domain.FillID, market string) (FillRef, bool) {
 	ref, ok := p.first[id]
 	if !ok || ref.of(market) {
 		return ref, ok
@@ -43,33 +78,25 @@ func (p *Past) Find(id domain.FillID, market string) (FillRef, bool) {
 	return ref, ok
 }
 
-// Several reports that there are facts of an id in several markets.
-func (p *Past) Several(id domain.FillID) bool { return p.several[id] > 0 }
+// Several implements [Past].
+func (p *wholePast) Several(id domain.FillID) bool { return p.several[id] > 0 }
 
-// Reporters returns the bots that may have reported a fill of a named venue: the facts
-// themselves say which of them did.
-func (p *Past) Reporters(id domain.FillID) []string { return p.reported.bots(id) }
-
-// All returns every fact, in no order.
-func (p *Past) All() iter.Seq2[domain.FillID, FillRef] {
-	return func(yield func(domain.FillID, FillRef) bool) {
-		for id, ref := range p.first {
-			if !yield(id, ref) {
-				return
-			}
-		}
-		for key, ref := range p.more {
-			if !yield(key.FillID, ref) {
-				return
-			}
-		}
-	}
+// OfBot implements [Past].
+func (p *wholePast) OfBot(bot, market, trade string) []domain.FillID {
+	return thoseOfBot(nil, p.names[tradeKey{market, trade}], bot)
 }
+
+// OfOthers implements [Past].
+func (p *wholePast) OfOthers(id domain.FillID, market string) []domain.FillID {
+	return thoseOfOthers(nil, p.names[tradeKey{market, id.TradeID}], id)
+}
+
+// Err implements [Past].
+func (p *wholePast) Err() error { return nil }
 
 // keep adds a fact. The later of two of one identity counts, but a void of a fill that had
 // not arrived says nothing about one that had.
-func (p *Past) keep(id domain.FillID, ref FillRef) {
-	p.reported.note(id)
+func (p *wholePast) keep(_ uint64, id domain.FillID, ref FillRef) {
 	first, ok := p.first[id]
 	key := FillKey{FillID: id, Market: ref.Market}
 	switch {
@@ -86,8 +113,72 @@ func (p *Past) keep(id domain.FillID, ref FillRef) {
 	}
 }
 
-func (p *Past) clone() *Past {
-	return &Past{first: maps.Clone(p.first), more: maps.Clone(p.more), several: maps.Clone(p.several), reported: p.reported.clone()}
+func (p *wholePast) name(_ uint64, id domain.FillID, market string) {
+	key := tradeKey{market, id.TradeID}
+	p.names[key] = append(p.names[key][:len(p.names[key]):len(p.names[key])], id)
+}
+
+func (p *wholePast) ruled([]uint64) {}
+
+func (p *wholePast) indexed(uint64, uint64) {}
+
+func (p *wholePast) clone() Past {
+	return &wholePast{first: maps.Clone(p.first), more: maps.Clone(p.more), several: maps.Clone(p.several), names: maps.Clone(p.names)}
+}
+
+// thoseOfBot appends the ids of one bot.
+func thoseOfBot(out, ids []domain.FillID, bot string) []domain.FillID {
+	for _, id := range ids {
+		if id.Bot == bot {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// thoseOfOthers appends the ids that differ from one in the bot alone.
+func thoseOfOthers(out, ids []domain.FillID, id domain.FillID) []domain.FillID {
+	for _, other := range ids {
+		if other.Bot != id.Bot && other.Venue == id.Venue && other.Leg == id.Leg {
+			out = append(out, other)
+		}
+	}
+	return out
+}
+
+// Fact is what is known of one id in one market.
+type Fact struct {
+	ID domain.FillID `json:"id"`
+	FillRef
+	// Provisional is the instrument of a fill that can still be voided.
+	Provisional *domain.Instrument `json:"provisional,omitempty"`
+}
+
+// Facts returns all facts of a state that has the past in memory, and the provisional fills,
+// in order of their ids.
+func (s *State) Facts() []Fact {
+	var all []Fact
+	if p, ok := s.Past.(*wholePast); ok {
+		for id, ref := range p.first {
+			all = append(all, Fact{ID: id, FillRef: ref})
+		}
+		for key, ref := range p.more {
+			all = append(all, Fact{ID: key.FillID, FillRef: ref})
+		}
+	}
+	for id, fills := range s.Provisional {
+		for _, p := range fills {
+			all = append(all, Fact{ID: id, FillRef: p.FillRef, Provisional: &p.In})
+		}
+	}
+	slices.SortFunc(all, func(a, b Fact) int {
+		return cmp.Or(compareIDs(a.ID, b.ID), strings.Compare(a.Market, b.Market), cmp.Compare(a.Revision, b.Revision))
+	})
+	return all
+}
+
+func compareIDs(a, b domain.FillID) int {
+	return cmp.Or(strings.Compare(a.Bot, b.Bot), strings.Compare(a.Venue, b.Venue), strings.Compare(a.TradeID, b.TradeID), cmp.Compare(a.Leg, b.Leg))
 }
 
 // of reports that a fact is one of a market, as far as both are known.
@@ -98,163 +189,53 @@ func (r *FillRef) of(market string) bool {
 // unarrived reports the void of a fill that has not been reported.
 func (r *FillRef) unarrived() bool { return r.Status == Voided && r.Content == Content{} }
 
-// ProvisionalFill is a provisional fill: it will be confirmed or voided. It is never changed in
-// place.
-type ProvisionalFill struct {
-	FillRef
-	In domain.Instrument
+// forgotten is the past of a state that nothing is decided on.
+type forgotten struct{ asked bool }
+
+var errForgotten = errors.New("portfolio: this state does not know the past, so nothing can be decided on it")
+
+// Forget lets the state forget the past, for readers, which do not decide.
+func (s *State) Forget() { s.Past = &forgotten{} }
+
+// Find implements [Past].
+func (p *forgotten) Find(domain.FillID, string) (FillRef, bool) {
+	p.asked = true
+	return FillRef{}, false
 }
 
-// fill returns what is known of the fill of an id that a report of a market repeats, and
-// the fill itself where it is provisional.
-func (s *State) fill(id domain.FillID, market string) (ref FillRef, pending *ProvisionalFill, known bool) {
-	if p := s.provisional(id, market); p != nil {
-		return p.FillRef, p, true
-	}
-	ref, known = s.Past.Find(id, market)
-	return ref, nil, known
+// Several implements [Past].
+func (p *forgotten) Several(domain.FillID) bool {
+	p.asked = true
+	return false
 }
 
-// provisional returns the provisional fill of an id that a report of a market repeats, or nil.
-func (s *State) provisional(id domain.FillID, market string) *ProvisionalFill {
-	for _, p := range s.Provisional[id] {
-		if p.of(market) {
-			return p
-		}
-	}
+// OfBot implements [Past].
+func (p *forgotten) OfBot(string, string, string) []domain.FillID {
+	p.asked = true
 	return nil
 }
 
-// several reports that there are fills of an id in several markets.
-func (s *State) several(id domain.FillID) bool {
-	pending := s.Provisional[id]
-	if len(pending) > 1 || s.Past.Several(id) {
-		return true
-	}
-	first, known := s.Past.Find(id, "")
-	return known && len(pending) == 1 && !pending[0].of(first.Market)
+// OfOthers implements [Past].
+func (p *forgotten) OfOthers(domain.FillID, string) []domain.FillID {
+	p.asked = true
+	return nil
 }
 
-// keepFill remembers a fact of a market for good.
-func (s *State) keepFill(id domain.FillID, ref FillRef, market string) {
-	if s.Policy.Second() {
-		ref.Market = s.marketName(market)
-	}
-	s.Past.keep(id, ref)
-}
-
-// awaitFill remembers a provisional fill until it is confirmed or voided.
-func (s *State) awaitFill(id domain.FillID, ref FillRef, i domain.Instrument) {
-	if s.Policy.Second() {
-		ref.Market = s.marketName(i.Market)
-	}
-	s.Past.reported.note(id)
-	if known := s.provisional(id, ref.Market); known != nil {
-		s.forgetProvisional(id, known)
-	}
-	s.Provisional[id] = append(s.without(id, nil), &ProvisionalFill{FillRef: ref, In: i})
-	s.derived.voidable[place{i.Market, id.Bot}]++
-}
-
-// without returns the provisional fills of an id but one, in a slice of its own: a copy of
-// the state may share the other.
-func (s *State) without(id domain.FillID, one *ProvisionalFill) []*ProvisionalFill {
-	rest := make([]*ProvisionalFill, 0, len(s.Provisional[id])+1)
-	for _, p := range s.Provisional[id] {
-		if p != one {
-			rest = append(rest, p)
-		}
-	}
-	return rest
-}
-
-func (s *State) forgetProvisional(id domain.FillID, p *ProvisionalFill) {
-	if s.Provisional[id] = s.without(id, p); len(s.Provisional[id]) == 0 {
-		delete(s.Provisional, id)
-	}
-	at := place{p.In.Market, id.Bot}
-	if s.derived.voidable[at]--; s.derived.voidable[at] == 0 {
-		delete(s.derived.voidable, at)
-	}
-}
-
-// endProvisional makes a provisional fill final, and returns its instrument.
-func (s *State) endProvisional(id domain.FillID, p *ProvisionalFill, status FillStatus) *Instrument {
-	s.forgetProvisional(id, p)
-	in := s.instrument(p.In)
-	ref := p.FillRef
-	ref.Status = status
-	s.keepFill(id, ref, ref.Market)
-	return in
-}
-
-// moveProvisional names the provisional fills of a bot in an instrument after another one.
-func (s *State) moveProvisional(bot string, from, to domain.Instrument) {
-	for id, fills := range s.Provisional {
-		if id.Bot != bot {
-			continue
-		}
-		for n, p := range fills {
-			if p.In == from {
-				moved := slices.Clone(s.Provisional[id])
-				moved[n] = &ProvisionalFill{FillRef: p.FillRef, In: to}
-				s.forgetProvisional(id, p)
-				s.Provisional[id] = moved
-				s.derived.voidable[place{to.Market, bot}]++
-			}
-		}
-	}
-}
-
-// reportedFills finds the bots that reported a fill of a named venue. It has a number of 64
-// bits for each fill, which two may share: the fills themselves say which it is.
-type reportedFills struct {
-	first map[uint64]string
-	more  map[uint64][]string
-}
-
-func (r reportedFills) clone() reportedFills {
-	more := make(map[uint64][]string, len(r.more))
-	for n, bots := range r.more {
-		more[n] = slices.Clone(bots)
-	}
-	return reportedFills{maps.Clone(r.first), more}
-}
-
-func (r reportedFills) bots(id domain.FillID) []string {
-	n := numberOf(id)
-	first, known := r.first[n]
-	if !known {
+// Err implements [Past].
+func (p *forgotten) Err() error {
+	if !p.asked {
 		return nil
 	}
-	return append([]string{first}, r.more[n]...)
+	p.asked = false
+	return errForgotten
 }
 
-func (r reportedFills) note(id domain.FillID) {
-	if id.Venue == "" {
-		return
-	}
-	n := numberOf(id)
-	switch first, known := r.first[n]; {
-	case !known:
-		r.first[n] = id.Bot
-	case first != id.Bot && !slices.Contains(r.more[n], id.Bot):
-		r.more[n] = append(r.more[n], id.Bot)
-	}
-}
+func (p *forgotten) keep(uint64, domain.FillID, FillRef) {}
 
-// numberOf returns the number of a fill, whichever bot reports it (FNV-1a).
-func numberOf(id domain.FillID) uint64 {
-	n := uint64(14695981039346656037)
-	add := func(b byte) { n = (n ^ uint64(b)) * 1099511628211 }
-	for _, text := range []string{id.Venue, id.TradeID} {
-		for i := range len(text) {
-			add(text[i])
-		}
-		add(0)
-	}
-	for leg := uint64(id.Leg); leg > 0; leg >>= 8 { //nolint:gosec // only told apart
-		add(byte(leg))
-	}
-	return n
-}
+func (p *forgotten) name(uint64, domain.FillID, string) {}
+
+func (p *forgotten) ruled([]uint64) {}
+
+func (p *forgotten) indexed(uint64, uint64) {}
+
+func (p *forgotten) clone() Past { return &forgotten{} }

@@ -22,8 +22,8 @@ func TestPast(t *testing.T) {
 	_, known := p.Find(id, "m")
 	require.False(t, known)
 
-	p.keep(id, ref("m", 1, Confirmed))
-	p.keep(other, ref("", 2, Confirmed))
+	p.keep(0, id, ref("m", 1, Confirmed))
+	p.keep(0, other, ref("", 2, Confirmed))
 	for _, market := range []string{"", "m"} {
 		found, known := p.Find(id, market)
 		require.True(t, known)
@@ -36,18 +36,16 @@ func TestPast(t *testing.T) {
 	require.False(t, p.Several(id))
 
 	before := p.clone()
-	p.keep(id, ref("n", 3, Voided))
+	p.keep(0, id, ref("n", 3, Voided))
 	require.True(t, p.Several(id))
 	require.False(t, before.Several(id))
-	p.keep(id, ref("n", 4, Confirmed)) // it was reinstated
+	p.keep(0, id, ref("n", 4, Confirmed)) // it was reinstated
 	found, _ := p.Find(id, "n")
 	require.Equal(t, ref("n", 4, Confirmed), found)
-	require.Equal(t, 3, p.Len())
-	require.Equal(t, 2, before.Len())
 
 	// A void of what had not arrived is overtaken by the report, and not the other way round.
 	for n, market := range []string{"m", "n", "o"} {
-		p.keep(id, early(market, uint64(10+n)))
+		p.keep(0, id, early(market, uint64(10+n)))
 	}
 	found, _ = p.Find(id, "m")
 	require.Equal(t, uint64(1), found.Revision)
@@ -55,67 +53,91 @@ func TestPast(t *testing.T) {
 	require.Equal(t, uint64(4), found.Revision)
 	found, _ = p.Find(id, "o")
 	require.Equal(t, early("o", 12), found)
-	p.keep(id, ref("o", 13, Voided))
+	p.keep(0, id, ref("o", 13, Voided))
 	found, _ = p.Find(id, "o")
 	require.Equal(t, uint64(13), found.Revision)
-	n := 0
-	for range p.All() {
-		n++
-	}
-	require.Equal(t, p.Len(), n)
 }
 
-// forgetful folds events into a state that knows nothing of the past, and collects what each
-// of them adds to it.
-type forgetful struct {
-	s    *State
-	past *Past
+// untouchable is a past that must not be asked.
+type untouchable struct {
+	*wholePast
+	t require.TestingT
 }
 
-func newForgetful() *forgetful { return &forgetful{New(), newPast()} }
-
-func (f *forgetful) apply(at domain.Stamp, e domain.Event) {
-	f.s.Past = newPast()
-	f.s.Apply(at, e)
-	for id, ref := range f.s.Past.All() {
-		f.past.keep(id, ref)
-	}
+func (p *untouchable) Find(domain.FillID, string) (FillRef, bool) {
+	require.Fail(p.t, "applying an event asked for a fact")
+	return FillRef{}, false
 }
 
-func (f *forgetful) hash(t require.TestingT) string {
-	f.s.Past = f.past
-	hash, err := f.s.Hash()
-	require.NoError(t, err)
-	return hash
+func (p *untouchable) Several(domain.FillID) bool {
+	require.Fail(p.t, "applying an event asked for facts")
+	return false
+}
+
+func (p *untouchable) OfBot(string, string, string) []domain.FillID {
+	require.Fail(p.t, "applying an event asked for fills of a bot")
+	return nil
+}
+
+func (p *untouchable) OfOthers(domain.FillID, string) []domain.FillID {
+	require.Fail(p.t, "applying an event asked for fills of others")
+	return nil
 }
 
 // What an event does to a state does not depend on the past, so that the past need not be in
 // memory where events are folded.
 func TestApplyingNeverReadsThePast(t *testing.T) {
-	s, f := New(), newForgetful()
-	for _, r := range goldenHistory(t) {
-		s.Apply(r.at, r.event)
-		f.apply(r.at, r.event)
-	}
-	want, err := s.Hash()
-	require.NoError(t, err)
-	require.Equal(t, want, f.hash(t))
-
-	property(t, 200, func(r *rapid.T) {
-		s, f := New(), newForgetful()
-		for n := range rapid.IntRange(1, 60).Draw(r, "events") {
-			var e domain.Event = &domain.PortfolioOpened{
-				Portfolio: "main", Mode: domain.ModeLive, Clock: domain.ClockWall, BaseAsset: "USDC", Policy: domain.NewPolicy(domain.ModeLive, domain.ClockWall, "USDC"),
+	apply := func(t require.TestingT, history []recorded) {
+		s, f, u := New(), New(), New()
+		f.Forget()
+		u.Past = &untouchable{newPast(), t}
+		for _, r := range history {
+			for _, one := range []*State{s, f, u} {
+				one.Apply(r.at, r.event)
 			}
-			if n > 0 {
-				e = anyEvent(r)
-			}
-			at := domain.Stamp{Revision: uint64(n), Time: noon.Add(time.Duration(n) * time.Hour)}
-			s.Apply(at, e)
-			f.apply(at, e)
 		}
 		want, err := s.Hash()
-		require.NoError(r, err)
-		require.Equal(r, want, f.hash(r))
-	})
+		require.NoError(t, err)
+		for _, one := range []*State{f, u} {
+			hash, err := one.Hash()
+			require.NoError(t, err)
+			require.Equal(t, want, hash)
+		}
+		require.NoError(t, f.Past.Err())
+	}
+	apply(t, goldenHistory(t))
+	property(t, 200, func(r *rapid.T) { apply(r, anyHistory(r)) })
+}
+
+// anyHistory is a portfolio that is opened, and then any events, also such that no decision
+// would emit.
+func anyHistory(r *rapid.T) []recorded {
+	var all []recorded
+	for n := range rapid.IntRange(1, 60).Draw(r, "events") {
+		var e domain.Event = &domain.PortfolioOpened{
+			Portfolio: "main", Mode: domain.ModeLive, Clock: domain.ClockWall, BaseAsset: "USDC", Policy: domain.NewPolicy(domain.ModeLive, domain.ClockWall, "USDC"),
+		}
+		if n > 0 {
+			e = anyEvent(r)
+		}
+		all = append(all, recorded{at: domain.Stamp{Revision: uint64(n), Time: noon.Add(time.Duration(n) * time.Hour)}, event: e})
+	}
+	return all
+}
+
+func TestAStateThatForgotAnswersNothing(t *testing.T) {
+	s := New()
+	s.Forget()
+	id := domain.FillID{Bot: "a", TradeID: "1"}
+	for _, ask := range []func(){
+		func() { s.Past.Find(id, "m") },
+		func() { s.Past.Several(id) },
+		func() { s.Past.OfBot("a", "m", "1") },
+		func() { s.Past.OfOthers(id, "m") },
+	} {
+		require.NoError(t, s.Past.Err())
+		ask()
+		require.ErrorIs(t, s.Past.Err(), errForgotten)
+		require.NoError(t, s.Past.Err(), "an error is told once")
+	}
 }

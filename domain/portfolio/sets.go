@@ -140,7 +140,7 @@ func (s *State) setParts(e *domain.SetsChanged, m *Market) []domain.SetPart {
 
 // applySets buys, or sells, the same quantity of each outcome.
 func (s *State) applySets(at domain.Stamp, e *domain.SetsChanged) {
-	s.Past.keep(setID(e), FillRef{Revision: at.Revision, Content: contentOfSets(e), Status: Confirmed})
+	s.remember(at, e)
 	b := s.bot(e.Bot)
 	fees := feeParts(e)
 	for n, part := range e.Parts {

@@ -17,22 +17,21 @@ import (
 // Version changes whenever the fold derives another state from the same events,
 // or the snapshot gets another shape. Snapshots of other versions are discarded.
 // A test fails if the state hash of the golden history changes without it.
-const Version = 15
+const Version = 16
 
 // snapshot is the state as stored: maps with struct keys become sorted lists.
 type snapshot struct {
 	Version     int            `json:"version"`
 	State       *State         `json:"state"`
 	Instruments []*Instrument  `json:"instruments"`
-	Fills       []fillEntry    `json:"fills"`
+	Provisional []fillEntry    `json:"provisional"`
 	Breakers    []breakerEntry `json:"breakers"`
 }
 
 type fillEntry struct {
 	ID domain.FillID `json:"id"`
 	FillRef
-	// Provisional is the instrument of a fill that can still be voided.
-	Provisional *domain.Instrument `json:"provisional,omitempty"`
+	In domain.Instrument `json:"in"`
 }
 
 type breakerEntry struct {
@@ -40,19 +39,16 @@ type breakerEntry struct {
 	risk.Breaker
 }
 
-// Snapshot returns the whole state as canonical JSON: the same state always
-// gives the same bytes.
+// Snapshot returns the state, but for the past, as canonical JSON: the same state
+// always gives the same bytes.
 func (s *State) Snapshot() ([]byte, error) {
-	out := snapshot{Version: Version, State: s, Instruments: s.SortedInstruments(), Fills: slices.Grow([]fillEntry(nil), s.Past.Len()+len(s.Provisional))}
-	for id, ref := range s.Past.All() {
-		out.Fills = append(out.Fills, fillEntry{ID: id, FillRef: ref})
-	}
+	out := snapshot{Version: Version, State: s, Instruments: s.SortedInstruments(), Provisional: make([]fillEntry, 0, len(s.Provisional))}
 	for id, fills := range s.Provisional {
 		for _, p := range fills {
-			out.Fills = append(out.Fills, fillEntry{ID: id, FillRef: p.FillRef, Provisional: &p.In})
+			out.Provisional = append(out.Provisional, fillEntry{ID: id, FillRef: p.FillRef, In: p.In})
 		}
 	}
-	slices.SortFunc(out.Fills, compareFills)
+	slices.SortFunc(out.Provisional, compareFills)
 	for key, b := range s.Breakers {
 		out.Breakers = append(out.Breakers, breakerEntry{key, *b})
 	}
@@ -63,8 +59,12 @@ func (s *State) Snapshot() ([]byte, error) {
 }
 
 func compareFills(a, b fillEntry) int {
-	return cmp.Or(strings.Compare(a.ID.Bot, b.ID.Bot), strings.Compare(a.ID.Venue, b.ID.Venue),
-		strings.Compare(a.ID.TradeID, b.ID.TradeID), cmp.Compare(a.ID.Leg, b.ID.Leg), strings.Compare(a.Market, b.Market), cmp.Compare(a.Revision, b.Revision))
+	return cmp.Or(compareIDs(a.ID, b.ID), strings.Compare(a.Market, b.Market), cmp.Compare(a.Revision, b.Revision))
+}
+
+// Size counts the parts of the state that grow with what is open.
+func (s *State) Size() int {
+	return len(s.Provisional) + len(s.Instruments) + len(s.Markets) + len(s.Permits) + len(s.Overrides) + len(s.Booked) + len(s.Custody.Transfers)
 }
 
 // Hash is the SHA-256 of the snapshot. Two folds agree exactly if their hashes
@@ -78,7 +78,8 @@ func (s *State) Hash() (string, error) {
 	return hex.EncodeToString(sum[:]), nil
 }
 
-// Restore returns the state that wrote a snapshot. Any doubt is an error; the
+// Restore returns the state that wrote a snapshot. It knows nothing of the past, so nothing
+// can be decided on it before [State.LookUp]. Any doubt is an error; the
 // caller then folds the stream from its beginning.
 func Restore(b []byte) (*State, error) {
 	in := snapshot{State: &State{}}
@@ -93,7 +94,8 @@ func Restore(b []byte) (*State, error) {
 	}
 	s := in.State
 	empty := New()
-	s.Instruments, s.Provisional, s.Past, s.Breakers = empty.Instruments, empty.Provisional, empty.Past, empty.Breakers
+	s.Instruments, s.Provisional, s.Breakers = empty.Instruments, empty.Provisional, empty.Breakers
+	s.Forget()
 	for _, i := range in.Instruments {
 		s.Instruments[i.Instrument] = i
 		for _, h := range i.Holdings {
@@ -104,13 +106,8 @@ func Restore(b []byte) (*State, error) {
 			i.indexPaid(p)
 		}
 	}
-	for _, f := range in.Fills {
-		if f.Provisional != nil {
-			s.Past.reported.note(f.ID)
-			s.Provisional[f.ID] = append(s.Provisional[f.ID], &ProvisionalFill{FillRef: f.FillRef, In: *f.Provisional})
-		} else {
-			s.Past.keep(f.ID, f.FillRef)
-		}
+	for _, f := range in.Provisional {
+		s.Provisional[f.ID] = append(s.Provisional[f.ID], &ProvisionalFill{FillRef: f.FillRef, In: f.In})
 	}
 	for _, b := range in.Breakers {
 		breaker := b.Breaker

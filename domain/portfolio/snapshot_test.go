@@ -41,8 +41,8 @@ func goldenHistory(t *testing.T) []recorded {
 // hash here.
 func TestGoldenHistory(t *testing.T) {
 	const (
-		version = 15
-		hash    = "0bb17bc0d2c433704389121ed1fe35570130f11e920651ff44036c784b55310f"
+		version = 16
+		hash    = "36d31835981f83afda091ba4588c9b01add2a217e3c7efad1740cc182c72d16c"
 	)
 	s := New()
 	for _, r := range goldenHistory(t) {

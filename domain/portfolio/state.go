@@ -79,7 +79,10 @@ type State struct {
 	// Provisional are the provisional fills by their ids, several where the markets differ.
 	Provisional map[domain.FillID][]*ProvisionalFill `json:"-"`
 	// Past are the identities of the facts that are final (past.go).
-	Past *Past `json:"-"`
+	Past Past `json:"-"`
+	// EditionChanges are the revisions at which the second edition of the rules came into
+	// force, ended, and so on. They say how a record of the past is to be read.
+	EditionChanges []uint64 `json:"edition_changes,omitempty"`
 
 	permits permitIndex
 	derived derived
@@ -190,11 +193,6 @@ type Bot struct {
 	Today int `json:"today,omitempty"`
 	// Lost are the bot's latest losing results, by market, under the second edition.
 	Lost map[string][]Loss `json:"lost,omitempty"`
-	// Venues are the first venues that its fills named, Legs the highest leg, under the
-	// second edition: where a reported trade is looked for.
-	Venues []string `json:"venues,omitempty"`
-	Legs   int      `json:"legs,omitempty"`
-
 	// claims are the weights of its holdings. They are no part of a snapshot.
 	claims domain.Decimal
 	// touched and moved say that it is in the lists of derived and of the effects.

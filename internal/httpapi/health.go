@@ -19,6 +19,9 @@ type Health struct {
 	Poisoned error
 	// Damaged reports that something in the store is not what was written.
 	Damaged error
+	// NoHistory reports that what is already recorded cannot be looked up, so that nothing
+	// is decided: the index of the history is made from the log, or cannot be.
+	NoHistory error
 	// Free is the space left for the store, Reserve the part of it that is kept
 	// for stops and facts. A Reserve of 0 is none.
 	Free, Reserve int64
@@ -73,6 +76,7 @@ func (a *API) notReady(h Health) []string {
 		}
 	}
 	why(!a.ready.Load(), "the history is still being folded")
+	why(h.NoHistory != nil, "the index of the history is being made from the log; commands are answered when that is done")
 	why(a.keys.Broken() != nil, "the system stream cannot be followed")
 	broken := a.live.Broken()
 	why(broken != "", "portfolio %s cannot be followed", broken)

@@ -10,12 +10,13 @@ import (
 	"pets/eventstore"
 )
 
-// # A run on disk, version 1
+// # A run on disk, version 2
 //
 // All integers are little-endian, except in keys. All checksums are CRC-32C.
 //
 // A run holds the entries of one table from the records of a range of the log, in
-// the order of their keys. Its name is <table>-<from>-<to>.run, both positions in
+// the order of their keys; of the table ids, those of one key are in the order of the
+// revision that begins their values. Its name is <table>-<from>-<to>.run, both positions in
 // 20 decimal digits; from is included, to is not. It is written as <name>.tmp and
 // renamed, and never changed after that. Runs that follow one another from 0 on
 // count; where several begin at one position, the longest does.
@@ -32,7 +33,7 @@ import (
 // Every block but the last is full. The seed is bytes 12 to 48 of the footer: a
 // block of another run has the wrong checksum.
 //
-// Fences: the first key of each block.
+// Fences: the first key of each block. A key with several values may begin several.
 //
 // Filter, of a table whose keys are hashes: blocks of 64 bytes, 12 bits for each
 // entry or some more. The first 8 bytes of a key select the block, the others 8 bits in it.
@@ -57,7 +58,7 @@ import (
 //	140 16  zero
 //	156  4  checksum of bytes 0 to 156
 const (
-	formatVersion = 1
+	formatVersion = 2
 	footerMagic   = "PETSRUN\n"
 	footerLen     = 160
 

@@ -2,6 +2,7 @@ package index
 
 import (
 	"hash/crc32"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -70,6 +71,12 @@ func FuzzRun(f *testing.F) {
 		for i, e := range forward {
 			require.Equal(t, e, backward[len(backward)-1-i])
 			key := Key(e[:keyLen])
+			if r.schema.many {
+				values, err := r.all(&key, buf, nil)
+				require.NoError(t, err)
+				require.Contains(t, slices.Collect(slices.Chunk(values, r.schema.value)), e[keyLen:])
+				continue
+			}
 			value, found, err := r.get(&key, buf)
 			require.NoError(t, err)
 			require.True(t, found)

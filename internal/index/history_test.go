@@ -44,7 +44,18 @@ func newHistory(seed uint64, records int) *history {
 		at += 1 + Position(rng.IntN(100))
 		a := Addition{At: at}
 		for range rng.IntN(4) {
-			a.Entries = append(a.Entries, h.entry(rng, IDs, IDKey("fill", "main", fmt.Sprint(seed, rng.Uint64()))))
+			key := IDKey("fill", "main", fmt.Sprint(seed, rng.Uint64()))
+			if known := h.keys[IDs]; len(known) > 0 && rng.IntN(4) == 0 { // it gets another value
+				key = known[len(known)-1-rng.IntN(min(len(known), 30))]
+			}
+			if e := h.entry(rng, IDs, key); !h.alike(a.Entries, e) {
+				a.Entries = append(a.Entries, e)
+			}
+		}
+		if n == 157 { // more values than a block has
+			for range 120 {
+				a.Entries = append(a.Entries, h.entry(rng, IDs, h.keys[IDs][0]))
+			}
 		}
 		if rng.IntN(3) == 0 {
 			a.Entries = append(a.Entries, h.entry(rng, Closed, PrefixOf("main", fmt.Sprint("bot", rng.IntN(3))).At(uint64(n))))
@@ -83,8 +94,17 @@ func (h *history) from(p Position) []Addition {
 	return h.log[i:]
 }
 
-// value is what the records before a position say of a key; nil is nothing.
+// alike reports that a record has an entry of a key already: in one record there is one.
+func (h *history) alike(entries []Entry, e Entry) bool {
+	return slices.ContainsFunc(entries, func(other Entry) bool { return other.Key == e.Key })
+}
+
+// value is what the records before a position say of a key; nil is nothing. Of a key with
+// several values it is all of them, in order.
 func (h *history) value(t Table, key Key, asOf Position) []byte {
+	if schemas[t].many {
+		return h.values(t, key, asOf)
+	}
 	var found []byte
 	for _, v := range h.what[t][key] {
 		if v.at < asOf {
@@ -92,6 +112,20 @@ func (h *history) value(t Table, key Key, asOf Position) []byte {
 		}
 	}
 	return found
+}
+
+func (h *history) values(t Table, key Key, asOf Position) []byte {
+	var all [][]byte
+	for _, v := range h.what[t][key] {
+		if v.at < asOf {
+			all = append(all, v.value)
+		}
+	}
+	if all == nil {
+		return nil
+	}
+	slices.SortFunc(all, bytes.Compare)
+	return bytes.Join(all, nil)
 }
 
 // within is what they say of a range.

@@ -147,7 +147,7 @@ func (c *lookup) unused(names []string) []string {
 // Add adds what the record at a position adds to the index. One goroutine calls
 // it, for every record from [Index.Position] on in the order of the log, also for
 // those without entries. A table that is further already ignores its entries. An
-// entry replaces an older one with the same key. After an error nothing was added.
+// entry replaces an older one with the same key, and in [IDs] the same revision. After an error nothing was added.
 func (x *Index) Add(at Position, entries ...Entry) error {
 	for i := range entries {
 		if e := &entries[i]; e.Table >= tables || len(e.Value) != e.Table.ValueLen() {

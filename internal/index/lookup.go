@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -67,6 +68,14 @@ func (s *tableState) recent(key *Key) ([]byte, bool) {
 	return nil, false
 }
 
+// allRecent returns every value of a key in the tails, under the lock.
+func (s *tableState) allRecent(key *Key) (values []byte) {
+	if s.frozen != nil {
+		values = s.frozen.all(key, nil)
+	}
+	return s.tail.all(key, values)
+}
+
 // get looks into the runs, newest first. The value aliases the buffer.
 func (l *runList) get(key *Key, buf *[blockLen]byte) ([]byte, bool, error) {
 	for i := len(l.runs) - 1; i >= 0; i-- {
@@ -77,7 +86,7 @@ func (l *runList) get(key *Key, buf *[blockLen]byte) ([]byte, bool, error) {
 	return nil, false, nil
 }
 
-// Get returns the value of a key. The answer holds for the records before asOf:
+// Get returns the value of a key, or the values, as [GetMany] does. The answer holds for the records before asOf:
 // not found means that none of them has the key. After an error nothing is known.
 func (c *lookup) Get(t Table, key Key) (value []byte, asOf Position, found bool, err error) {
 	var values [1][]byte
@@ -86,7 +95,8 @@ func (c *lookup) Get(t Table, key Key) (value []byte, asOf Position, found bool,
 }
 
 // GetMany looks up keys as of one position. It sets the value of each key that is
-// there, and nil for the others.
+// there, and nil for the others. Of a table whose keys may have several values, it sets
+// all of them, one after another, in order of their revisions.
 func (c *lookup) GetMany(t Table, keys []Key, values [][]byte) (asOf Position, err error) {
 	if len(values) != len(keys) {
 		return 0, fmt.Errorf("index: %d keys and room for %d values", len(keys), len(values))
@@ -100,7 +110,9 @@ func (c *lookup) GetMany(t Table, keys []Key, values [][]byte) (asOf Position, e
 	s := &c.tables[t]
 	asOf = s.pos
 	for i := range keys {
-		if v, ok := s.recent(&keys[i]); ok {
+		if schemas[t].many {
+			values[i] = s.allRecent(&keys[i])
+		} else if v, ok := s.recent(&keys[i]); ok {
 			values[i] = append([]byte{}, v...)
 		}
 	}
@@ -108,7 +120,11 @@ func (c *lookup) GetMany(t Table, keys []Key, values [][]byte) (asOf Position, e
 	list.refs.Add(1)
 	c.mu.RUnlock()
 	defer list.release()
-	if err := list.fill(keys, values); err != nil {
+	fill := list.fill
+	if schemas[t].many {
+		fill = list.fillAll
+	}
+	if err := fill(keys, values); err != nil {
 		clear(values)
 		return 0, c.note(err)
 	}
@@ -132,6 +148,44 @@ func (l *runList) fill(keys []Key, values [][]byte) error {
 		}
 	}
 	return nil
+}
+
+// fillAll adds the values that the runs have, of every key. Those in memory are newer.
+func (l *runList) fillAll(keys []Key, values [][]byte) (err error) {
+	buf := buffers.Get().(*[blockLen]byte) //nolint:errcheck // nothing else is in the pool
+	defer buffers.Put(buf)
+	for i := range keys {
+		var all []byte
+		for _, r := range l.runs {
+			if all, err = r.all(&keys[i], buf, all); err != nil {
+				return err
+			}
+		}
+		if all = append(all, values[i]...); len(all) > 0 {
+			values[i] = inOrder(all, schemas[IDs].value)
+		}
+	}
+	return nil
+}
+
+// inOrder sorts values of one key by their revisions. Of several with the same one, the last
+// counts.
+func inOrder(all []byte, width int) []byte {
+	if len(all) == width {
+		return all
+	}
+	values := make([][]byte, 0, len(all)/width)
+	for v := range slices.Chunk(all, width) {
+		values = append(values, v)
+	}
+	slices.SortStableFunc(values, func(a, b []byte) int { return bytes.Compare(a[:revisionLen], b[:revisionLen]) })
+	out := make([]byte, 0, len(all))
+	for i, v := range values {
+		if i+1 == len(values) || !bytes.Equal(v[:revisionLen], values[i+1][:revisionLen]) {
+			out = append(out, v...)
+		}
+	}
+	return out
 }
 
 // Range returns the entries under a prefix with a revision or time from first to
@@ -197,7 +251,7 @@ func (v *view) entries(lo, hi Key, reverse bool) *merged {
 	for _, m := range v.memory {
 		sources = append(sources, &memorySource{entries: m, width: v.schema.width(), reverse: reverse})
 	}
-	return merge(reverse, sources...)
+	return merge(v.schema.order(), reverse, sources...)
 }
 
 // shut releases the runs; nothing can be looked up afterwards.

@@ -95,7 +95,7 @@ func (x *Index) writeMerged(ctx context.Context, runs []*run) (*run, error) {
 		atMost += r.count
 		foot.written += r.written
 	}
-	all := merge(false, sources...)
+	all := merge(schemas[first.table].order(), false, sources...)
 	defer all.close()
 	name, err := writeRun(x.dir, foot, atMost, all, func(n int) error { return x.pace(ctx, n) })
 	if err != nil {

@@ -108,6 +108,29 @@ func (r *run) get(key *Key, buf *[blockLen]byte) (value []byte, found bool, err 
 	return entries[i*width+keyLen:][:r.schema.value], true, nil
 }
 
+// all appends every value of a key.
+func (r *run) all(key *Key, buf *[blockLen]byte, into []byte) ([]byte, error) {
+	if r.count == 0 || !filterHas(r.filter, key) {
+		return into, nil
+	}
+	// The first block that may have it is the last one that begins before it.
+	n := sort.Search(int(r.blocks), func(i int) bool { return bytes.Compare(r.fence(i), key[:]) >= 0 })
+	width := r.schema.width()
+	for n = max(n-1, 0); n < int(r.blocks) && bytes.Compare(r.fence(n), key[:]) <= 0; n++ {
+		entries, err := r.block(n, buf)
+		if err != nil {
+			return nil, err
+		}
+		for at := lowerBound(entries, width, key) * width; at < len(entries); at += width {
+			if Key(entries[at:][:keyLen]) != *key {
+				return into, nil
+			}
+			into = append(into, entries[at+keyLen:][:r.schema.value]...)
+		}
+	}
+	return into, nil
+}
+
 // blockOf returns the only block that can hold a key, or -1 if all keys are larger.
 func (r *run) blockOf(key *Key) int {
 	return sort.Search(int(r.blocks), func(i int) bool { return bytes.Compare(r.fence(i), key[:]) > 0 }) - 1

@@ -46,7 +46,7 @@ type runSource struct {
 	n       int    // the block
 	entries []byte // of the block
 	at      int    // offset of the next entry
-	last    Key    // of the last entry, once seen
+	last    []byte // what orders the last entry, once seen
 	seen    bool
 }
 
@@ -133,25 +133,28 @@ func (s *runSource) ordered(e []byte) error {
 	if key := Key(e[:keyLen]); s.run.schema.filter && !filterHas(s.run.filter, &key) {
 		return damaged(s.run.name.String(), fmt.Sprintf("its filter lacks the key %x", key), nil)
 	}
-	c := bytes.Compare(e[:keyLen], s.last[:])
+	order := s.run.schema.order()
+	c := bytes.Compare(e[:order], s.last)
 	if s.seen && (c == 0 || (c < 0) != s.reverse) {
 		return damaged(s.run.name.String(), fmt.Sprintf("its entries are out of order at %x", e[:keyLen]), nil)
 	}
-	s.last, s.seen = Key(e[:keyLen]), true
+	s.last, s.seen = append(s.last[:0], e[:order]...), true
 	return nil
 }
 
-// merged yields the entries of several sources. Of entries with the same key it
+// merged yields the entries of several sources. Of entries with the same key, and the same
+// revision where a key has several values, it
 // yields that of the last source, which is the newest.
 type merged struct {
 	sources []source
 	heads   [][]byte // the next entry of each source; nil at its end
 	used    []bool   // the head was yielded, or is older than one that was
+	order   int      // bytes that order entries, and tell them apart
 	reverse bool
 }
 
-func merge(reverse bool, sources ...source) *merged {
-	m := &merged{sources: sources, heads: make([][]byte, len(sources)), used: make([]bool, len(sources)), reverse: reverse}
+func merge(order int, reverse bool, sources ...source) *merged {
+	m := &merged{order: order, sources: sources, heads: make([][]byte, len(sources)), used: make([]bool, len(sources)), reverse: reverse}
 	for i := range m.used {
 		m.used[i] = true
 	}
@@ -176,13 +179,13 @@ func (m *merged) next() ([]byte, error) {
 		return nil, nil
 	}
 	for i, head := range m.heads {
-		m.used[i] = i == best || head != nil && bytes.Equal(head[:keyLen], m.heads[best][:keyLen])
+		m.used[i] = i == best || head != nil && bytes.Equal(head[:m.order], m.heads[best][:m.order])
 	}
 	return m.heads[best], nil
 }
 
 func (m *merged) notAfter(a, b []byte) bool {
-	c := bytes.Compare(a[:keyLen], b[:keyLen])
+	c := bytes.Compare(a[:m.order], b[:m.order])
 	return c == 0 || (c < 0) != m.reverse
 }
 

@@ -12,8 +12,9 @@ type Table uint8
 
 // The tables. Their numbers are stored.
 const (
-	// IDs finds what was identified before: [IDKey] → revision (8 bytes) and the
-	// first 16 bytes of the hash of the content or the request.
+	// IDs finds what was identified before: [IDKey] → revision (8 bytes, big-endian) and
+	// 16 bytes that mark the record or the request. A key may have several values, one
+	// for each revision; all of them stay.
 	IDs Table = iota
 	// Closed lists the trades that a bot closed: prefix of (stream, bot) and the
 	// revision. The key is all there is to know.
@@ -34,10 +35,13 @@ type schema struct {
 	name   string
 	value  int  // bytes of a value
 	filter bool // looked up by whole keys, which are hashes; otherwise by range only
+	// many: a key may have several values, which differ in their first revisionLen bytes
+	// and are ordered by them.
+	many bool
 }
 
 var schemas = [tables]schema{
-	IDs:    {name: "ids", value: 24, filter: true},
+	IDs:    {name: "ids", value: 24, filter: true, many: true},
 	Closed: {name: "closed", value: 0},
 	Equity: {name: "equity", value: 72},
 	Live:   {name: "live", value: 32},
@@ -47,7 +51,16 @@ var schemas = [tables]schema{
 // so identities count as known only when everything else of them is known.
 var flushOrder = [tables]Table{Closed, Equity, Live, IDs}
 
-func (s *schema) width() int    { return keyLen + s.value }
+func (s *schema) width() int { return keyLen + s.value }
+
+// order is how many bytes of an entry say where it belongs. No two entries agree in them.
+func (s *schema) order() int {
+	if s.many {
+		return keyLen + revisionLen
+	}
+	return keyLen
+}
+
 func (s *schema) perBlock() int { return blockPayload / s.width() }
 
 // String returns the name of a table in file names and messages.
@@ -65,7 +78,11 @@ func (t Table) ValueLen() int { return schemas[t].value }
 // entries of every record before it.
 type Position uint64
 
-const keyLen = 16
+const (
+	keyLen = 16
+	// revisionLen is how many bytes of a value tell values of one key apart.
+	revisionLen = 8
+)
 
 // Key is the key of an entry. Keys are ordered as bytes.
 type Key [keyLen]byte

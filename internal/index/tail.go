@@ -12,6 +12,9 @@ type tail struct {
 	schema *schema
 	at     map[Key]uint32
 	values []byte
+	// more are the further values of keys that have several, in the order of adding.
+	more  map[Key][]uint32
+	count int
 	// numbers are the second halves of keys under each prefix, sorted; only for
 	// tables that are read by range.
 	numbers map[Prefix][]uint64
@@ -22,31 +25,66 @@ func newTail(s *schema) *tail {
 	if !s.filter {
 		t.numbers = map[Prefix][]uint64{}
 	}
+	if s.many {
+		t.more = map[Key][]uint32{}
+	}
 	return t
 }
 
-func (t *tail) len() int { return len(t.at) }
+func (t *tail) len() int { return t.count }
 
-// put adds an entry, or replaces its value. An identity is hardly ever added twice,
-// so its key is not looked up first, and an old value stays where it is, unused.
+// put adds an entry, or replaces its value.
 func (t *tail) put(key Key, value []byte) {
-	if t.numbers == nil {
-		t.at[key] = uint32(len(t.values) / t.schema.value) //nolint:gosec // far fewer are kept in memory
-		t.values = append(t.values, value...)
-		return
+	first, known := t.at[key]
+	if known {
+		if i, same := t.same(&key, first, value); same {
+			copy(t.value(i), value)
+			return
+		}
+		t.more[key] = append(t.more[key], uint32(t.count)) //nolint:gosec // far fewer are kept in memory
+	} else {
+		t.at[key] = uint32(t.count) //nolint:gosec // far fewer are kept in memory
 	}
-	if i, known := t.at[key]; known {
-		copy(t.value(i), value)
-		return
-	}
-	t.at[key] = uint32(len(t.at)) //nolint:gosec // far fewer are kept in memory
+	t.count++
 	t.values = append(t.values, value...)
+	if t.numbers == nil {
+		return
+	}
 	numbers, n := t.numbers[key.Prefix()], key.N()
 	i := len(numbers) // most often the next revision, or the next moment
 	if i > 0 && numbers[i-1] > n {
 		i, _ = slices.BinarySearch(numbers, n)
 	}
 	t.numbers[key.Prefix()] = slices.Insert(numbers, i, n)
+}
+
+// same finds the value of a key that another one replaces.
+func (t *tail) same(key *Key, first uint32, value []byte) (uint32, bool) {
+	if !t.schema.many {
+		return first, true
+	}
+	if bytes.Equal(t.value(first)[:revisionLen], value[:revisionLen]) {
+		return first, true
+	}
+	for _, i := range t.more[*key] {
+		if bytes.Equal(t.value(i)[:revisionLen], value[:revisionLen]) {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+// all appends every value of a key.
+func (t *tail) all(key *Key, into []byte) []byte {
+	first, known := t.at[*key]
+	if !known {
+		return into
+	}
+	into = append(into, t.value(first)...)
+	for _, i := range t.more[*key] {
+		into = append(into, t.value(i)...)
+	}
+	return into
 }
 
 func (t *tail) value(i uint32) []byte {
@@ -95,15 +133,23 @@ func (t *tail) sorted() []byte {
 		high, low uint64
 		i         uint32
 	}
-	refs := make([]ref, 0, len(t.at))
+	refs := make([]ref, 0, t.count)
 	for key, i := range t.at {
 		refs = append(refs, ref{binary.BigEndian.Uint64(key[:8]), binary.BigEndian.Uint64(key[8:]), i})
+	}
+	for key, more := range t.more {
+		for _, i := range more {
+			refs = append(refs, ref{binary.BigEndian.Uint64(key[:8]), binary.BigEndian.Uint64(key[8:]), i})
+		}
 	}
 	slices.SortFunc(refs, func(a, b ref) int {
 		if c := cmp.Compare(a.high, b.high); c != 0 {
 			return c
 		}
-		return cmp.Compare(a.low, b.low)
+		if c := cmp.Compare(a.low, b.low); c != 0 || !t.schema.many {
+			return c
+		}
+		return bytes.Compare(t.value(a.i)[:revisionLen], t.value(b.i)[:revisionLen])
 	})
 	out := make([]byte, 0, len(refs)*t.schema.width())
 	for _, r := range refs {
@@ -124,6 +170,6 @@ func (t *tail) addAll(newer *tail) {
 
 // resident estimates the memory of the tail.
 func (t *tail) resident() uint64 {
-	const entry = 48 // what a map of keys and numbers takes for each, at most
-	return uint64(len(t.at)*entry + cap(t.values))
+	const entry = 48                             // what a map of keys and numbers takes for each, at most
+	return uint64(t.count*entry + cap(t.values)) //nolint:gosec // a length
 }

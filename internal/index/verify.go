@@ -102,13 +102,13 @@ func compare(ctx context.Context, t Table, found *view, second *Index) error {
 			return nil
 		}
 		if !bytes.Equal(a, b) {
-			return &UnusableError{File: t.String(), Kind: ErrDiffers, Reason: difference(a, b)}
+			return &UnusableError{File: t.String(), Kind: ErrDiffers, Reason: difference(schemas[t].order(), a, b)}
 		}
 	}
 }
 
 // difference describes two entries that differ; nil is behind the last.
-func difference(ours, logs []byte) string {
+func difference(order int, ours, logs []byte) string {
 	c := 0
 	switch {
 	case ours == nil:
@@ -116,13 +116,13 @@ func difference(ours, logs []byte) string {
 	case logs == nil:
 		c = -1
 	default:
-		c = bytes.Compare(ours[:keyLen], logs[:keyLen])
+		c = bytes.Compare(ours[:order], logs[:order])
 	}
 	switch {
 	case c < 0:
-		return fmt.Sprintf("it has the key %x, which the log does not have", ours[:keyLen])
+		return fmt.Sprintf("it has the key %x, which the log does not have", ours[:order])
 	case c > 0:
-		return fmt.Sprintf("it lacks the key %x", logs[:keyLen])
+		return fmt.Sprintf("it lacks the key %x", logs[:order])
 	}
 	return fmt.Sprintf("of the key %x it says %x, and the log says %x", ours[:keyLen], ours[keyLen:], logs[keyLen:])
 }

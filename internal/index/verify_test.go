@@ -59,7 +59,8 @@ func TestVerifyFindsTheFirstDifference(t *testing.T) {
 		}},
 		{"and the log says", func(a *Addition) {
 			a.Entries = slices.Clone(a.Entries)
-			a.Entries[0].Value = bytes.Repeat([]byte{7}, a.Entries[0].Table.ValueLen())
+			a.Entries[0].Value = bytes.Clone(a.Entries[0].Value)
+			a.Entries[0].Value[revisionLen]++
 		}},
 	} {
 		wrong := slices.Clone(h.log)

@@ -23,7 +23,7 @@ type runWriter struct {
 	chunk  []byte
 	fences []byte
 	filter []byte
-	last   Key
+	last   []byte // what orders the last entry
 	total  uint64 // bytes written
 }
 
@@ -72,7 +72,8 @@ func (w *runWriter) writeAll(entries source) error {
 
 func (w *runWriter) add(entry []byte) error {
 	key := Key(entry[:keyLen])
-	if w.foot.count > 0 && bytes.Compare(key[:], w.last[:]) <= 0 {
+	order := entry[:w.schema.order()]
+	if w.foot.count > 0 && bytes.Compare(order, w.last) <= 0 {
 		return fmt.Errorf("entries are out of order at %x", key)
 	}
 	if len(w.block) == 0 {
@@ -82,7 +83,7 @@ func (w *runWriter) add(entry []byte) error {
 	if w.schema.filter {
 		filterAdd(w.filter, &key)
 	}
-	w.last = key
+	w.last = append(w.last[:0], order...)
 	w.foot.count++
 	if len(w.block)+w.schema.width() > blockPayload {
 		return w.endBlock()

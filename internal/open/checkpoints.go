@@ -34,10 +34,9 @@ func (w *Watch) Newest(stream string) (size uint64, bytes int64) {
 	return w.saver.Newest(stream)
 }
 
-// Keep makes a checkpoint of the state after the records of a head of a stream, and of the commands
-// in them. If the head has a root, the witness has to have seen the same one. at is the time of
-// the last record, and state returns the state as bytes. It returns how
-// many bytes the checkpoint has. The files are written later, in the background: done is called
+// Keep makes a checkpoint of the state after the records of a head of a stream. If the head has a
+// root, the witness has to have seen the same one. at is the time of the last record, and state
+// returns the state as bytes. It returns how many bytes the checkpoint has. The files are written later, in the background: done is called
 // once when they are, or with the reason why they are not, unless Keep returns an error.
 func (w *Watch) Keep(ctx context.Context, stream string, folded eventstore.TreeHead, at time.Time, state func() ([]byte, error), done func(error)) (bytes int64, err error) {
 	if w.saver == nil {
@@ -53,13 +52,9 @@ func (w *Watch) Keep(ctx context.Context, stream string, folded eventstore.TreeH
 	if err != nil {
 		return 0, err
 	}
-	index, err := commands.IndexAt(ctx, w.store, w.saver, stream, folded.Size)
-	if err != nil {
-		return 0, err
-	}
 	c := snapshot.Checkpoint{
 		Stream: stream, Size: folded.Size, Root: folded.Root, At: at, Head: head, Done: done,
-		Parts: []snapshot.Part{{Kind: commands.CheckpointIndex, Data: index}, {Kind: commands.CheckpointState, Data: data}},
+		Parts: []snapshot.Part{{Kind: commands.CheckpointState, Data: data}},
 	}
 	w.saver.Save(c)
 	return c.Bytes(), nil
@@ -74,8 +69,7 @@ func (w *Watch) Missing(stream string) []uint64 {
 }
 
 // KeepAt makes a checkpoint of an earlier state. head is that of a history that was compared with
-// the witness; where the witness remembers the root at that size, it is compared once more. No start
-// begins from it, so it has no commands.
+// the witness; where the witness remembers the root at that size, it is compared once more.
 func (w *Watch) KeepAt(stream string, head eventstore.TreeHead, at time.Time, state []byte) {
 	if w.saver == nil {
 		return

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,6 +28,8 @@ import (
 	"pets/eventstore"
 	"pets/eventstore/embedded"
 	"pets/internal/config"
+	"pets/internal/history"
+	"pets/internal/index"
 	"pets/internal/witness"
 )
 
@@ -34,6 +37,8 @@ import (
 const (
 	// CheckpointDir is a folder of disposable caches.
 	CheckpointDir = "snapshots"
+	// IndexDir is the folder of the index of the history, a disposable cache, too.
+	IndexDir = "index"
 	// LatchName is the marker file of an emergency stop that is not recorded yet.
 	LatchName = "emergency-stop.json"
 	// TLSName is the folder of a self-made certificate.
@@ -345,7 +350,9 @@ func (a *Place) Work(ctx context.Context, store *writing, stopping bool, direct 
 		return errors.Join(err, store.Close())
 	}
 	var failures failures
-	engine := a.Engine(store, watch, commands.EngineOptions{Options: commands.Options{Now: a.Clock()}, Failed: failures.add})
+	o := commands.EngineOptions{Options: commands.Options{Now: a.Clock()}, Failed: failures.add}
+	past := a.lookUp(ctx, store, stopping, &o)
+	engine := a.Engine(store, watch, o)
 	err = engine.Load(ctx, nil)
 	if err != nil && stopping { // stops are recorded where the history can be folded, and hold everywhere
 		a.Caution("the store cannot be folded as a whole; the stop goes on: " + err.Error())
@@ -357,10 +364,69 @@ func (a *Place) Work(ctx context.Context, store *writing, stopping bool, direct 
 	}
 	engine.Close()
 	watch.Close()
+	if past != nil {
+		err = errors.Join(err, past.Close())
+	}
 	for _, line := range failures.lines {
 		a.Tell("warning: %v", line)
 	}
 	return errors.Join(err, store.Close())
+}
+
+// OpenHistory follows a store that is open for writing, and keeps the index of its history in
+// PETS_DIR. An index that others can have written is made again. Close it after the engine and
+// before the store.
+func (a *Place) OpenHistory(store *Store, log *slog.Logger) *history.Keeper {
+	dir := a.indexDir()
+	strange := false
+	if _, err := os.Lstat(dir); err == nil {
+		a.closes(dir)
+		if err := a.trusts(dir); err != nil {
+			strange = true
+			a.Caution(err.Error() + ". The index of the history there is made again from the log")
+		}
+	}
+	return history.New(store, history.Options{Dir: dir, Log: log, Anew: strange})
+}
+
+func (a *Place) indexDir() string { return filepath.Join(a.Config.ServerDir(), IndexDir) }
+
+// lookUp opens the index of the history for an engine. A stop uses none, and folds every
+// history from its first record: it goes on as long as the store can be read. So does a
+// command if there is no index.
+func (a *Place) lookUp(ctx context.Context, store *writing, stopping bool, o *commands.EngineOptions) *history.Keeper {
+	if stopping || store.Lock == nil {
+		return nil
+	}
+	past := a.OpenHistory(store.Store, nil)
+	if err := past.Ready(ctx); err != nil {
+		a.Caution("the index of the history cannot be used, so every history is folded from its first record: " + err.Error())
+		_ = past.Close() // it is not used
+		return nil
+	}
+	o.History = past
+	return past
+}
+
+// Index describes the index of the history in PETS_DIR.
+type Index struct {
+	Dir            string
+	There          bool // there is one
+	Entries, Bytes uint64
+	Amplification  float64 // bytes written for each byte of an entry
+	Problem        error   // why it cannot be used
+}
+
+// VerifyHistory compares the index of the history with the store, entry by entry, also beside a
+// server.
+func (a *Place) VerifyHistory(ctx context.Context, store *Store) (Index, error) {
+	s, there, err := history.VerifyFolder(ctx, a.indexDir(), os.TempDir(), store, store.UUID())
+	all := s.Total()
+	x := Index{Dir: a.indexDir(), There: there, Entries: all.Entries, Bytes: all.Bytes, Amplification: all.Amplification()}
+	if errors.Is(err, index.ErrRebuild) {
+		x.Problem, err = err, nil
+	}
+	return x, err
 }
 
 // Engine returns an engine on a watched store, with the store's marker of stops.

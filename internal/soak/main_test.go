@@ -9,8 +9,9 @@ import (
 )
 
 var (
-	soakEvents = flag.Int("soak.events", 0, "record about this many events")
-	soakKill   = flag.Duration("soak.kill", 0, "kill the server this often")
+	soakEvents   = flag.Int("soak.events", 0, "record about this many events")
+	soakKill     = flag.Duration("soak.kill", 0, "kill the server this often")
+	memoryEvents = flag.Int("soak.memory", 0, "print the memory of a server over so many events")
 )
 
 func TestMain(m *testing.M) { petstest.Main(m) }

@@ -215,6 +215,7 @@ func (s *soak) finish() {
 		s.end()
 		if from == "the first record" {
 			require.NoError(t, os.RemoveAll(snapshots))
+			require.NoError(t, os.RemoveAll(filepath.Join(s.folder, "index")))
 		}
 		s.start()
 		for path, want := range live {

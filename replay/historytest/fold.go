@@ -51,7 +51,7 @@ func (f *portfolioFold) Apply(rec eventstore.Record) error {
 	return nil
 }
 
-// State is everything in a snapshot except the version.
+// State is everything in a snapshot except the version, and the past.
 func (f *portfolioFold) State() (any, error) {
 	b, err := f.s.Snapshot()
 	if err != nil {
@@ -62,7 +62,9 @@ func (f *portfolioFold) State() (any, error) {
 		return nil, err
 	}
 	delete(tree, "version")
-	if tree["fills"], err = markedOthers(tree["fills"]); err != nil {
+	// The past was a part of the state. It still has to be the same.
+	delete(tree, "provisional")
+	if tree["fills"], err = markedOthers(encoded(f.s.Facts())); err != nil {
 		return nil, err
 	}
 	tree["state"], err = lastLosses(tree["state"])

@@ -136,6 +136,22 @@ var Added = map[string]string{
 	"/views/state/stale":                               stale,
 	"/views/state/positions/*/stale":                   stale,
 	"/views/positions/*/stale":                         stale,
+
+	"/state/edition_changes/":        editions,
+	"/state/edition_changes/*":       editions,
+	"/state/state/edition_changes/":  editions,
+	"/state/state/edition_changes/*": editions,
+}
+
+// Removed lists the keys that later builds have no more, each with the reason why the
+// streams still mean the same.
+var Removed = map[string]string{
+	"/state/bots/*/venues/":        fillsByTrade,
+	"/state/bots/*/venues/*":       fillsByTrade,
+	"/state/bots/*/legs":           fillsByTrade,
+	"/state/state/bots/*/venues/":  fillsByTrade,
+	"/state/state/bots/*/venues/*": fillsByTrade,
+	"/state/state/bots/*/legs":     fillsByTrade,
 }
 
 // added are the figures that statistics got since, of the portfolio and of each bot.
@@ -168,6 +184,10 @@ const lost = "a loss that a void or a correction took away went on denying order
 
 const stale = "said of the marks and their times, which are what they were"
 
+const editions = "the revisions at which the policy named another edition of the rules"
+
+const fillsByTrade = "the places in which fills of a reported trade were looked for; they are looked up by the trade now"
+
 const figures = "figures of the same closed trades, which earlier builds did not show"
 
 const (
@@ -182,6 +202,7 @@ func (v Values) differences(got Values, most int) []string {
 		value, has := got[path]
 		switch {
 		case listed(Mended, path):
+		case !has && listed(Removed, path):
 		case !has:
 			found = append(found, fmt.Sprintf("%s was %s and is missing", path, v[path]))
 		case value != v[path]:
@@ -196,9 +217,10 @@ func (v Values) differences(got Values, most int) []string {
 	return found[:min(len(found), most)]
 }
 
-func listed(patterns map[string]string, path string) bool {
+// listed reports whether a path matches one of a list.
+func listed(list map[string]string, path string) bool {
 	names := strings.Split(path, "/")
-	for pattern := range patterns {
+	for pattern := range list {
 		if slices.EqualFunc(strings.Split(pattern, "/"), names, func(p, n string) bool { return p == "*" || p == n }) {
 			return true
 		}

@@ -155,7 +155,7 @@ func TestSnapshotsAreDisposable(t *testing.T) {
 	dir := filepath.Join(s.Store(), "snapshots")
 	files, err := filepath.Glob(filepath.Join(dir, "*"))
 	require.NoError(t, err)
-	require.Len(t, files, 3, "the import left one of the state, one of the commands, and their list")
+	require.Len(t, files, 2, "the import left one of the state, and a list")
 	answers := func() string {
 		return s.Ok("state", "--json") + s.Ok("state", "--json", "--at", "19") + s.Ok("stats", "--json") + s.Ok("balances", "--json")
 	}

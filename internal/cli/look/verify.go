@@ -22,6 +22,7 @@ type verifyAnswer struct {
 	Portfolios []replay.Verified     `json:"portfolios"`
 	System     replay.VerifiedSystem `json:"system"`
 	Witness    *verifiedWitness      `json:"witness,omitempty"`
+	Index      *verifiedIndex        `json:"index,omitempty"`
 	OK         bool                  `json:"ok"`
 }
 
@@ -53,7 +54,8 @@ func (a *app) verifyCommand() *cobra.Command {
 		Long: "Checks every frame of the log (checksums, revisions, chain of segments), then folds every\n" +
 			"portfolio from its beginning without snapshots: every event decodes, time does not go back,\n" +
 			"all postings sum to zero, and books, trades and positions agree. Then it compares every stream with\n" +
-			"the witness, unless --store names the folder, which may be a copy. Works beside a running writer.\n" +
+			"the witness, and the index of the history with the log, unless --store names the folder, which may\n" +
+			"be a copy. Works beside a running writer.\n" +
 			"With --salvage DIR it copies all that is sound of a damaged store into a new one in DIR, lists\n" +
 			"the rest, and leaves the damaged store as it is; it fails if there is anything to list.",
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -157,9 +159,16 @@ func (a *app) verify(ctx context.Context, store *open.Store) error {
 	if v.Witness, err = a.verifyWitness(ctx, store); err != nil {
 		return err
 	}
-	v.OK = v.OK && len(v.System.Problems) == 0 && (v.Witness == nil || len(v.Witness.Problems) == 0)
+	if v.Index, err = a.verifyIndex(ctx, store); err != nil {
+		return err
+	}
+	sound := v.OK && len(v.System.Problems) == 0 && (v.Witness == nil || len(v.Witness.Problems) == 0)
+	v.OK = sound && (v.Index == nil || v.Index.Problem == "")
 	if err := a.printVerified(v); err != nil {
 		return err
+	}
+	if sound && !v.OK {
+		return domain.Errorf(domain.CodeInternal, "the index of the history in %s cannot be used. No event is lost: a server that meets this decides nothing, and makes the index again from the log; look for fills that were booked twice", v.Index.Dir)
 	}
 	if !v.OK {
 		return v.failure()
@@ -209,6 +218,7 @@ func (a *app) printVerified(v verifyAnswer) error {
 		p.Line("           revision %d: %s", problem.Revision, problem.What)
 	}
 	v.Witness.print(p)
+	v.Index.print(p)
 	return p.Err
 }
 

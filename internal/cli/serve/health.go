@@ -27,6 +27,7 @@ func (s *Server) health() httpapi.Health {
 	if free, err := s.Store.Free(); err == nil {
 		h.Free, h.Reserve = int64(free), s.app.Config.DiskReserve //nolint:gosec // sizes of disks
 	}
+	h.NoHistory = s.past.Err()
 	if s.witness.Keeper != nil {
 		if h.WitnessBehind = s.witness.Keeper.Status().Err; h.WitnessBehind != nil {
 			h.WitnessAdvice = witness.Advice(h.WitnessBehind)

@@ -80,9 +80,10 @@ func (s *Server) openEngine() error {
 		ahead = nil
 	}
 	s.keys = projections.NewKeyring(s.Store)
+	s.past = s.app.OpenHistory(s.Store, s.Log)
 	s.live = live.New(s.Store, live.Options{Prefix: commands.Stream(""), Since: s.Store.End(), Log: s.Log, Checkpoints: s.witness})
 	s.Engine = s.app.Engine(s.Store, s.witness, commands.EngineOptions{
-		Options: commands.Options{Now: s.now, Monotonic: monotonic, Jumped: s.jumped, Folding: s.folding, Ahead: ahead, Scarce: s.scarce}, LatchRoom: true,
+		Options: commands.Options{Now: s.now, Monotonic: monotonic, History: s.past, Jumped: s.jumped, Folding: s.folding, Ahead: ahead, Scarce: s.scarce}, LatchRoom: true,
 		Failed: func(what string, err error) {
 			s.Log.Error("the engine has a problem", "what", what, "error", err.Error())
 		},
@@ -124,6 +125,9 @@ func (s *Server) undo() error {
 	}
 	if s.witness != nil {
 		s.witness.Close()
+	}
+	if s.past != nil {
+		err = errors.Join(err, s.past.Close())
 	}
 	return errors.Join(err, s.letGo())
 }

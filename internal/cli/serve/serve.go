@@ -23,6 +23,7 @@ import (
 	"pets/internal/cli"
 	"pets/internal/config"
 	"pets/internal/evm"
+	"pets/internal/history"
 	"pets/internal/httpapi"
 	"pets/internal/legs"
 	"pets/internal/live"
@@ -122,6 +123,7 @@ type Server struct {
 	lock   *open.Lock // of PETS_DIR
 	mark   *open.Lock // in the folder of the store, if that is not PETS_DIR
 	Engine *commands.Engine
+	past   *history.Keeper // finds what is already recorded
 	keys   *projections.Keyring
 	live   *live.Followers // of every portfolio
 	api    *httpapi.API
@@ -208,6 +210,9 @@ func (s *Server) open(ctx context.Context) error {
 	start := time.Now()
 	if err := s.api.KeysKnown(ctx); err != nil {
 		return err
+	}
+	if err := s.past.Ready(ctx); err != nil {
+		return fmt.Errorf("the index of the history: %w", err)
 	}
 	if err := s.Engine.Load(ctx, s.progress); err != nil {
 		return err
@@ -409,7 +414,7 @@ func (s *Server) shut() error {
 	s.closeCustody()
 	s.Engine.Close()
 	s.witness.Close()
-	err := s.letGo()
+	err := errors.Join(s.past.Close(), s.letGo())
 	s.Log.Info("stopped")
 	return err
 }

@@ -2,12 +2,14 @@ package serve
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"pets/commands"
 	"pets/domain"
 	"pets/internal/cli"
+	"pets/internal/index"
 	"pets/internal/metrics"
 	"pets/internal/open"
 	"pets/replay"
@@ -87,6 +89,10 @@ const auditShare = 3
 const (
 	auditEvery = time.Hour
 	auditRest  = 10
+	// Of the comparison with the index, these are the records between two rests, and the
+	// longest rest.
+	auditStep  = 256
+	auditPause = 250 * time.Millisecond
 )
 
 // audits runs an audit after the start, and then every hour.
@@ -117,6 +123,40 @@ func (s *Server) audit(ctx context.Context) {
 	default:
 		s.Log.Info("the history was compared with what is decided on", "streams", done.Streams, "records", done.Records,
 			"differing", done.Differing, "took", time.Since(start).Round(time.Millisecond).String())
+		s.auditIndex(ctx)
+	}
+}
+
+// auditIndex compares the index of the history with the log once. If they differ, the index is
+// made again; a fill may have been booked twice before.
+func (s *Server) auditIndex(ctx context.Context) {
+	err := s.past.Verify(ctx, resting())
+	switch {
+	case ctx.Err() != nil || err == nil:
+	case errors.Is(err, index.ErrDiffers):
+		s.meter.AuditMismatch()
+		s.Log.Error("the index of the history and the log differ, and it is made again from the log; look for fills that were booked twice", "error", err.Error())
+	default:
+		s.Log.Warn("the index of the history could not be compared with the log", "error", err.Error())
+	}
+}
+
+// resting returns a function that is called for each record, and limits the work to the share of
+// an audit.
+func resting() func(context.Context) error {
+	n, began := 0, time.Now()
+	return func(ctx context.Context) error {
+		if n++; n%auditStep != 0 {
+			return nil
+		}
+		t := time.NewTimer(min(auditShare*time.Since(began), auditPause))
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+		}
+		began = time.Now()
+		return ctx.Err()
 	}
 }
 

@@ -1,0 +1,308 @@
+package history
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"pets/commands"
+	"pets/eventstore"
+	"pets/internal/index"
+)
+
+// run follows the log until the keeper is closed. After a failure it begins again: with a new
+// index, if the one that there is cannot be believed.
+func (k *Keeper) run() {
+	again, wait := k.options.Anew, retryAfter
+	for k.ctx.Err() == nil {
+		began := time.Now()
+		err := k.follow(again)
+		if k.ctx.Err() != nil {
+			return
+		}
+		again = k.doubted.Load() != nil || errors.Is(err, index.ErrRebuild)
+		k.fail(err)
+		k.options.Log.Error("nothing can be decided, because the index of the history cannot be used; it is opened, or made from the log, again", "error", err.Error(), "made_again", again)
+		if !again {
+			k.becoming.Do(func() { close(k.became) }) // who waits is told the error
+		}
+		if time.Since(began) > retryMost {
+			wait = retryAfter
+		}
+		select {
+		case <-time.After(wait):
+		case <-k.ctx.Done():
+		}
+		wait = min(2*wait, retryMost)
+	}
+}
+
+// fail closes an index that cannot be used.
+func (k *Keeper) fail(err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.x != nil {
+		_ = k.x.Close() // it is not used any more
+	}
+	k.x, k.ready, k.why = nil, false, err
+	k.reach.Lock()
+	defer k.reach.Unlock()
+	clear(k.reached)
+}
+
+// follow opens the index and adds to it what the log has, until something fails. again says
+// that the one on disk is not to be believed.
+func (k *Keeper) follow(again bool) error {
+	x, err := k.open(again)
+	if err != nil {
+		return err
+	}
+	k.mu.Lock()
+	k.x = x
+	k.why = errCatchingUp
+	k.doubted.Store(nil)
+	k.mu.Unlock()
+	ctx, cancel := context.WithCancelCause(k.ctx)
+	defer cancel(nil)
+	f := &follower{Keeper: k, x: x, ids: commands.NewIdentities(k.store), after: after(x.Position())}
+	if err := f.catchUp(ctx); err != nil {
+		return err
+	}
+	flusher := make(chan struct{})
+	go func() {
+		defer close(flusher)
+		cancel(k.flushes(ctx, x))
+	}()
+	err = f.live(ctx)
+	cancel(err)
+	<-flusher
+	if cause := context.Cause(ctx); cause != nil && k.ctx.Err() == nil {
+		return cause
+	}
+	return err
+}
+
+// open opens the index, and makes a new one in the place of one that cannot be used.
+func (k *Keeper) open(again bool) (*index.Index, error) {
+	root := RootOf(k.store)
+	if !again {
+		x, err := index.Open(k.options.Dir, k.store.UUID(), root)
+		if err == nil {
+			for _, dropped := range x.Dropped() {
+				k.options.Log.Warn("a file of the index of the history is left out, and made again from the log", "error", dropped.Error())
+			}
+			k.sweep()
+			return x, nil
+		}
+		if !errors.Is(err, index.ErrRebuild) {
+			return nil, err
+		}
+		k.options.Log.Warn("the index of the history cannot be used; it is made again from the log", "error", err.Error())
+	}
+	if err := index.Clear(k.options.Dir); err != nil {
+		return nil, fmt.Errorf("the index of the history cannot be removed: %w", err)
+	}
+	k.rebuilt.Add(1)
+	return index.Open(k.options.Dir, k.store.UUID(), root)
+}
+
+// sweep removes what a verification left behind that was interrupted.
+func (k *Keeper) sweep() {
+	left, _ := filepath.Glob(filepath.Join(k.options.Dir, "index-verify-*")) // the pattern is well-formed
+	for _, dir := range left {
+		_ = os.RemoveAll(dir) // the next start tries again
+	}
+}
+
+// after returns the place in the log after which an index continues.
+func after(p index.Position) eventstore.Position {
+	if p == 0 {
+		return eventstore.Position{}
+	}
+	return eventstore.Position{Commit: uint64(p) - 1}
+}
+
+// RootOf returns what identifies the history of a store before a position: the hash of the
+// last record there. Its id is of this history and no other, even if an older copy of the
+// store was put back and went another way.
+func RootOf(store eventstore.Store) index.RootFunc {
+	return func(p index.Position) (eventstore.Hash, error) {
+		if p < 2 { // no record is at position 0
+			return eventstore.Hash{}, index.ErrUnknownRoot
+		}
+		for rec, err := range store.ReadAll(context.Background(), after(p-1)) {
+			if err != nil {
+				return eventstore.Hash{}, err
+			}
+			if rec.Position.Commit != uint64(p)-1 {
+				break
+			}
+			return eventstore.LeafHash(&rec), nil
+		}
+		return eventstore.Hash{}, index.ErrUnknownRoot
+	}
+}
+
+// follower adds records to one index.
+type follower struct {
+	*Keeper
+	x       *index.Index
+	ids     *commands.Identities
+	after   eventstore.Position // of the last record that was added
+	entries []index.Entry
+}
+
+// catchUp adds what is in the log now. When it returns, the index is ready.
+func (f *follower) catchUp(ctx context.Context) error {
+	heads, err := f.heads(ctx)
+	if err != nil {
+		return err
+	}
+	end := f.store.End().Commit
+	told := time.Now()
+	for rec, err := range f.store.ReadAll(ctx, f.after) {
+		if err == nil {
+			err = f.add(ctx, &rec)
+		}
+		if err != nil {
+			return err
+		}
+		if f.pending.Load() >= catchUpFlush {
+			f.pending.Store(0)
+			if err := f.x.Flush(ctx); err != nil && ctx.Err() == nil { // such as a full disk: it stays in memory
+				f.options.Log.Error("the index of the history cannot be written; it stays in memory, and the next start makes it again", "error", err.Error())
+			}
+		}
+		if time.Since(told) >= tellEvery {
+			told = time.Now()
+			f.options.Log.Info("the index of the history is being made from the log", "bytes", rec.Position.Commit, "of", end)
+		}
+		if rec.Position.Commit >= end {
+			break
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.reach.Lock()
+	defer f.reach.Unlock()
+	for stream, next := range heads {
+		f.reached[stream] = max(f.reached[stream], next)
+	}
+	f.ready, f.why = true, nil
+	f.becoming.Do(func() { close(f.became) })
+	return nil
+}
+
+// heads returns how many records each stream has.
+func (f *follower) heads(ctx context.Context) (map[string]uint64, error) {
+	streams, err := f.store.Streams(ctx)
+	if err != nil {
+		return nil, err
+	}
+	heads := make(map[string]uint64, len(streams))
+	for _, stream := range streams {
+		head, err := f.store.Head(ctx, stream)
+		if err != nil {
+			return nil, err
+		}
+		heads[stream] = head + 1
+	}
+	return heads, nil
+}
+
+// live adds records as they are appended.
+func (f *follower) live(ctx context.Context) error {
+	for rec, err := range f.store.SubscribeAll(ctx, f.after) {
+		if err == nil {
+			err = f.add(ctx, &rec)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// add adds one record. What it says can be looked up before it counts as indexed.
+func (f *follower) add(ctx context.Context, rec *eventstore.Record) error {
+	entries, err := additionOf(ctx, f.ids, rec, f.entries[:0])
+	if err != nil {
+		return err
+	}
+	f.entries = entries
+	if err := f.x.Add(index.Position(rec.Position.Commit), entries...); err != nil {
+		return err
+	}
+	f.after = rec.Position
+	f.pending.Add(1)
+	f.added.Store(time.Now().UnixNano())
+	f.reach.Lock()
+	defer f.reach.Unlock()
+	f.reached[rec.Stream] = max(f.reached[rec.Stream], rec.Revision+1)
+	return nil
+}
+
+// additionOf appends what a record adds to the index.
+func additionOf(ctx context.Context, ids *commands.Identities, rec *eventstore.Record, out []index.Entry) ([]index.Entry, error) {
+	entries, err := ids.Of(ctx, rec)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		value := binary.BigEndian.AppendUint64(make([]byte, 0, index.IDs.ValueLen()), rec.Revision)
+		out = append(out, index.Entry{Table: index.IDs, Key: e.Key, Value: append(value, e.Mark[:]...)})
+	}
+	return out, nil
+}
+
+// hitsIn reads the values of one key.
+func hitsIn(values []byte) []commands.HistoryHit {
+	if len(values) == 0 {
+		return nil
+	}
+	width := index.IDs.ValueLen()
+	hits := make([]commands.HistoryHit, 0, len(values)/width)
+	for ; len(values) > 0; values = values[width:] {
+		hits = append(hits, commands.HistoryHit{Revision: binary.BigEndian.Uint64(values), Mark: [16]byte(values[8:24])})
+	}
+	return hits
+}
+
+// flushes writes to disk what is in memory, now and then, until the index is doubted, which
+// it returns.
+func (k *Keeper) flushes(ctx context.Context, x *index.Index) error {
+	tick := time.NewTicker(min(k.options.Idle, time.Second))
+	defer tick.Stop()
+	failing := false
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-k.doubt:
+		case <-tick.C:
+		}
+		if err := k.doubted.Load(); err != nil {
+			return *err
+		}
+		if err := x.Err(); err != nil {
+			k.Doubt(err)
+			return err
+		}
+		n := k.pending.Load()
+		idle := time.Since(time.Unix(0, k.added.Load())) >= k.options.Idle
+		if n < k.options.FlushEvery && (n < k.options.Least || !idle) {
+			continue
+		}
+		err := x.Flush(ctx)
+		if err == nil {
+			k.pending.Add(-n)
+		} else if !failing && ctx.Err() == nil {
+			k.options.Log.Error("the index of the history cannot be written; it stays in memory, and the next start makes it again", "error", err.Error())
+		}
+		failing = err != nil
+	}
+}

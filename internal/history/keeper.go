@@ -1,0 +1,240 @@
+package history
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"pets/commands"
+	"pets/eventstore"
+	"pets/internal/index"
+)
+
+// Store is a store of which the positions are numbers: the embedded one.
+type Store interface {
+	eventstore.Store
+	// UUID identifies the store, and End is the position after which the next record comes.
+	UUID() uuid.UUID
+	End() eventstore.Position
+}
+
+// Options of a Keeper.
+type Options struct {
+	// Dir is the folder of the index. It is made if it is missing, and nothing else is in it.
+	Dir string
+	// Anew does not believe the index that is there.
+	Anew bool
+	// Log gets why the index is made again, and how far that is; nil discards it.
+	Log *slog.Logger
+	// FlushEvery and Idle replace 50,000 records and 5 s, and Least 500 records, for tests.
+	FlushEvery, Least uint64
+	Idle              time.Duration
+}
+
+const (
+	// flushEvery is after how many records they are written to disk, and flushIdle after how
+	// long without records. Fewer than flushLeast are added again as fast as they are read.
+	flushEvery = 50_000
+	flushIdle  = 5 * time.Second
+	flushLeast = 500
+	// catchUpFlush is the same while many records are added at once.
+	catchUpFlush = 150_000
+	// tellEvery is the time between two messages about the progress.
+	tellEvery = 3 * time.Second
+	// retryAfter is the time after which it is tried again after a failure, and retryMost that
+	// after many.
+	retryAfter = 100 * time.Millisecond
+	retryMost  = 30 * time.Second
+	// awaitFor limits how long a writer waits for records that are about to be added.
+	awaitFor  = 5 * time.Second
+	awaitPoll = time.Millisecond
+)
+
+// errCatchingUp is returned while the records of the log are added.
+var errCatchingUp = errors.New("the index of the history is being made from the log")
+
+// Keeper keeps the index of a store. It implements [commands.History].
+type Keeper struct {
+	store   Store
+	options Options
+	ctx     context.Context //nolint:containedctx // ends with Close
+	cancel  context.CancelFunc
+	work    sync.WaitGroup
+
+	// mu is held for reading while the index is asked, and for writing while it is replaced.
+	mu    sync.RWMutex
+	x     *index.Index
+	ready bool
+	why   error // why it is not ready
+	// became is closed when it is ready for the first time, or cannot become ready.
+	became   chan struct{}
+	becoming sync.Once
+	// doubted is why the index is not to be believed any more; doubt wakes the follower.
+	doubted atomic.Pointer[error]
+	doubt   chan struct{}
+	rebuilt atomic.Uint64 // how often it was made again
+
+	reach   sync.Mutex
+	reached map[string]uint64
+	pending atomic.Uint64 // records since the last flush
+	added   atomic.Int64  // when the last one was added
+}
+
+var _ commands.History = (*Keeper)(nil)
+
+// New returns a keeper that follows the log from now on. [Keeper.Ready] waits until it has
+// all of it.
+func New(store Store, o Options) *Keeper {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.FlushEvery == 0 {
+		o.FlushEvery = flushEvery
+	}
+	if o.Idle == 0 {
+		o.Idle = flushIdle
+	}
+	if o.Least == 0 {
+		o.Least = flushLeast
+	}
+	k := &Keeper{
+		store: store, options: o, why: errCatchingUp, became: make(chan struct{}), doubt: make(chan struct{}, 1), reached: map[string]uint64{},
+	}
+	k.ctx, k.cancel = context.WithCancel(context.Background())
+	k.work.Go(k.run)
+	return k
+}
+
+// Ready waits until everything that was in the log is in the index. The error says why that
+// cannot be.
+func (k *Keeper) Ready(ctx context.Context) error {
+	select {
+	case <-k.became:
+		return k.Err()
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-k.ctx.Done():
+		return index.ErrClosed
+	}
+}
+
+// Err returns why nothing can be looked up now, or nil.
+func (k *Keeper) Err() error {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return k.unsure()
+}
+
+// Rebuilt returns how often the index was made again since New.
+func (k *Keeper) Rebuilt() uint64 { return k.rebuilt.Load() }
+
+// unsure is called under the lock.
+func (k *Keeper) unsure() error {
+	if err := k.doubted.Load(); err != nil {
+		return *err
+	}
+	if !k.ready {
+		return k.why
+	}
+	return nil
+}
+
+// Find implements [commands.History].
+func (k *Keeper) Find(stream string, keys []commands.HistoryKey) (found [][]commands.HistoryHit, asOf uint64, err error) {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	if err := k.unsure(); err != nil {
+		return nil, 0, err
+	}
+	asOf = k.indexed(stream) // first: what is added later is found as well
+	values := make([][]byte, len(keys))
+	if _, err := k.x.GetMany(index.IDs, keys, values); err != nil {
+		k.Doubt(err)
+		return nil, 0, err
+	}
+	found = make([][]commands.HistoryHit, len(keys))
+	for i, v := range values {
+		found[i] = hitsIn(v)
+	}
+	return found, asOf, nil
+}
+
+// Indexed implements [commands.History].
+func (k *Keeper) Indexed(stream string) uint64 {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	if k.unsure() != nil {
+		return 0
+	}
+	return k.indexed(stream)
+}
+
+func (k *Keeper) indexed(stream string) uint64 {
+	k.reach.Lock()
+	defer k.reach.Unlock()
+	return k.reached[stream]
+}
+
+// Await implements [commands.History]. While the index is made from the log it does not wait.
+func (k *Keeper) Await(ctx context.Context, stream string, revision uint64) error {
+	for end := time.Now().Add(awaitFor); ; {
+		if err := k.Err(); err != nil {
+			return err
+		}
+		at := k.Indexed(stream)
+		switch {
+		case at >= revision:
+			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case time.Now().After(end):
+			return fmt.Errorf("the index of the history has the records of stream %s before revision %d, and not yet those before %d", stream, at, revision)
+		}
+		time.Sleep(awaitPoll)
+	}
+}
+
+// Doubt implements [commands.History]: nothing is answered until the index was made again.
+func (k *Keeper) Doubt(err error) {
+	if k.doubted.CompareAndSwap(nil, &err) {
+		select {
+		case k.doubt <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Stats describes the index; ok is false while there is none.
+func (k *Keeper) Stats() (s index.Stats, ok bool) {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	if k.x == nil {
+		return s, false
+	}
+	return k.x.Stats(), true
+}
+
+// Close ends following, and writes what is in memory, if it is worth it. Nothing can be
+// looked up afterwards.
+func (k *Keeper) Close() error {
+	k.cancel()
+	k.work.Wait()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	x := k.x
+	k.x, k.ready, k.why = nil, false, index.ErrClosed
+	if x == nil {
+		return nil
+	}
+	var err error
+	if k.doubted.Load() == nil && k.pending.Load() >= k.options.Least {
+		err = x.Flush(context.Background())
+	}
+	return errors.Join(err, x.Close())
+}
