@@ -38,6 +38,15 @@ func (l *pastLog) add(at domain.Stamp, e domain.Event) {
 	})
 }
 
+// follow adds the latest events of a state, and tells it that some of them can be looked up.
+func (l *pastLog) follow(s *State, events []domain.Event) {
+	first := s.Next - uint64(len(events))
+	for i, e := range events {
+		l.add(domain.Stamp{Revision: first + uint64(i), Time: s.Time}, e)
+	}
+	s.PastIndexed(s.Next - uint64(len(events)/2))
+}
+
 // Records implements PastRecords.
 func (l *pastLog) Records(id domain.FillID, before uint64) (out []Recorded, err error) {
 	for _, r := range l.about[id] {

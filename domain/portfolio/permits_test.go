@@ -810,10 +810,11 @@ func TestStormAtOneCashLimit(t *testing.T) {
 // storm is a crowd of bots that ask, place, fill, release, settle and move money
 // as chance has it, each fill within a live permit.
 type storm struct {
-	t   *rapid.T
-	s   *State
-	now time.Time
-	ids int
+	t    *rapid.T
+	s    *State
+	past *pastLog // of s, which decides on both kinds of a past
+	now  time.Time
+	ids  int
 }
 
 func (w *storm) run(f func(*Decision) error) []domain.Event {
@@ -823,6 +824,7 @@ func (w *storm) run(f func(*Decision) error) []domain.Event {
 		err = d.Finish()
 	}
 	require.False(w.t, err != nil && d.Dirty(), "%v", err)
+	w.past.follow(w.s, d.Events())
 	return d.Events()
 }
 
@@ -923,7 +925,8 @@ func (w *storm) worst(bot string) domain.Decimal {
 // none can come to owe more than it has, and none spends another's money.
 func TestNoStormOverspends(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := &storm{t: t, s: New(), now: noon}
+		w := &storm{t: t, s: New(), past: newPastLog(), now: noon}
+		lookUpBoth(t, w.s, w.past)
 		w.run(func(d *Decision) error {
 			p := domain.DefaultPolicy(domain.ModePaper)
 			quietPolicy(&p)

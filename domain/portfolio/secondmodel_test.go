@@ -27,6 +27,7 @@ import (
 type twins struct {
 	*rapid.T
 	s    *State
+	past *pastLog // of s, which decides on both kinds of a past
 	m    *modeltest.Second
 	live bool
 	wall time.Time
@@ -115,7 +116,7 @@ func (w *twins) anyPolicy(mode domain.Mode) domain.Policy {
 
 func newTwins(t *rapid.T) *twins {
 	w := &twins{
-		T: t, s: New(), wall: noon, permits: map[int]string{}, operated: map[string]bool{}, flows: map[int]uint64{}, profits: map[string]profit{}, told: map[string]bool{},
+		T: t, s: New(), past: newPastLog(), wall: noon, permits: map[int]string{}, operated: map[string]bool{}, flows: map[int]uint64{}, profits: map[string]profit{}, told: map[string]bool{},
 	}
 	mode := one(w, domain.ModePaper, domain.ModePaper, domain.ModeLive)
 	w.live = mode == domain.ModeLive
@@ -123,6 +124,7 @@ func newTwins(t *rapid.T) *twins {
 	w.s.Apply(domain.Stamp{Time: noon}, &domain.PortfolioOpened{
 		Portfolio: "main", Mode: mode, Clock: domain.ClockWall, BaseAsset: "USDC", BaseDecimals: 6, Policy: p,
 	})
+	lookUpBoth(t, w.s, w.past)
 	w.m = modeltest.NewSecond(rulesOfModel(&p), w.live, noon)
 	if w.live {
 		w.apply(&domain.WalletRegistered{Wallet: "hot-1", Place: domain.WalletHot, Chain: polygon, Address: friend, Assets: []domain.WalletAsset{{Asset: "USDC", Decimals: 6}}})
@@ -142,6 +144,7 @@ func newTwins(t *rapid.T) *twins {
 
 func (w *twins) apply(e domain.Event) {
 	w.s.Apply(domain.Stamp{Revision: w.s.Next, Time: w.s.Time}, e)
+	w.past.follow(w.s, []domain.Event{e})
 }
 
 // --- doing the same to both
@@ -172,6 +175,7 @@ func (w *twins) engine(by domain.Caller, gated bool, f func(*Decision) error) (c
 		return string(domain.CodeOf(err))
 	}
 	w.events = slices.Clone(d.Events())
+	w.past.follow(w.s, w.events)
 	w.follow()
 	return ""
 }

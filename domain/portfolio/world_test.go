@@ -20,6 +20,7 @@ import (
 type world struct {
 	*rapid.T
 	s      *State
+	past   *pastLog // of s, which decides on both kinds of a past
 	wall   time.Time
 	n      int // of the facts
 	events []domain.Event
@@ -50,7 +51,7 @@ func (w *world) yes() bool { return oneOf(w, false, true) }
 // newWorld opens a portfolio of the second edition in which nothing trips, unless change says
 // otherwise.
 func newWorld(t *rapid.T, mode domain.Mode, change ...func(*domain.Policy)) *world {
-	w := &world{T: t, s: New(), wall: noon}
+	w := &world{T: t, s: New(), past: newPastLog(), wall: noon}
 	p := domain.NewPolicy(mode, domain.ClockWall, "USDC")
 	quietPolicy(&p)
 	p.BlockedZones, p.RegisteredOnly = nil, false
@@ -60,6 +61,7 @@ func newWorld(t *rapid.T, mode domain.Mode, change ...func(*domain.Policy)) *wor
 	w.s.Apply(domain.Stamp{Time: noon}, &domain.PortfolioOpened{
 		Portfolio: "main", Mode: mode, Clock: domain.ClockWall, BaseAsset: "USDC", BaseDecimals: 6, Policy: p,
 	})
+	lookUpBoth(t, w.s, w.past)
 	return w
 }
 
@@ -90,6 +92,7 @@ func (w *world) try(by domain.Caller, f func(*Decision) error) error {
 		return err
 	}
 	w.events = slices.Clone(d.Events())
+	w.past.follow(w.s, w.events)
 	for _, e := range w.events {
 		data, _ := domain.Encode(e)
 		w.Logf("%d %s %s: %s %s", w.n, w.wall.Format("2 15:04:05"), by.User, e.EventType(), data)
