@@ -153,7 +153,7 @@ func (h *harness) try(f func(*Decision) error) ([]domain.Event, error) {
 	for i, e := range d.Events() {
 		h.record(domain.Stamp{Revision: first + uint64(i), Time: h.now}, e)
 	}
-	h.s.PastIndexed(h.s.Next - uint64(len(d.Events())/2))
+	h.past.indexed(h.s, h.s.Next-uint64(len(d.Events())/2))
 	h.step = slices.Clone(d.Events())
 	h.check()
 	return h.step, nil

@@ -15,8 +15,12 @@ type pastLog struct {
 	all   []recorded
 	about map[domain.FillID][]recorded
 	names map[tradeKey][]pastName
+	// known is the revision before which it answers: an index is behind the log.
+	known uint64
 	err   error
 }
+
+var errBehind = errors.New("the records before that revision are not all known")
 
 type pastName struct {
 	revision uint64
@@ -44,7 +48,20 @@ func (l *pastLog) follow(s *State, events []domain.Event) {
 	for i, e := range events {
 		l.add(domain.Stamp{Revision: first + uint64(i), Time: s.Time}, e)
 	}
-	s.PastIndexed(s.Next - uint64(len(events)/2))
+	l.indexed(s, s.Next-uint64(len(events)/2))
+}
+
+// indexed tells a state that what records before a revision say can be looked up.
+func (l *pastLog) indexed(s *State, revision uint64) {
+	l.known = max(l.known, revision)
+	s.PastIndexed(revision)
+}
+
+func (l *pastLog) failed(before uint64) error {
+	if before > l.known {
+		return errors.Join(l.err, errBehind)
+	}
+	return l.err
 }
 
 // Records implements PastRecords.
@@ -54,7 +71,7 @@ func (l *pastLog) Records(id domain.FillID, before uint64) (out []Recorded, err 
 			out = append(out, Recorded{r.at, r.event})
 		}
 	}
-	return out, l.err
+	return out, l.failed(before)
 }
 
 func (l *pastLog) named(market, trade string, before uint64) (out []domain.FillID) {
@@ -68,12 +85,12 @@ func (l *pastLog) named(market, trade string, before uint64) (out []domain.FillI
 
 // OfBot implements PastRecords.
 func (l *pastLog) OfBot(bot, market, trade string, before uint64) ([]domain.FillID, error) {
-	return thoseOfBot(nil, l.named(market, trade, before), bot), l.err
+	return thoseOfBot(nil, l.named(market, trade, before), bot), l.failed(before)
 }
 
 // OfOthers implements PastRecords.
 func (l *pastLog) OfOthers(id domain.FillID, market string, before uint64) ([]domain.FillID, error) {
-	return thoseOfOthers(nil, l.named(market, id.TradeID, before), id), l.err
+	return thoseOfOthers(nil, l.named(market, id.TradeID, before), id), l.failed(before)
 }
 
 // bothPasts asks a past in memory and one that is looked up, and compares their answers. The
@@ -87,6 +104,7 @@ type bothPasts struct {
 // lookUpBoth makes a state decide on both kinds of a past at once.
 func lookUpBoth(t require.TestingT, s *State, log *pastLog) {
 	whole := s.Past
+	log.known = max(log.known, s.Next)
 	s.LookUp(log, 1)
 	s.Past = &bothPasts{t, whole, s.Past}
 }
@@ -96,23 +114,28 @@ func (p *bothPasts) Find(id domain.FillID, market string) (FillRef, bool) {
 	got, found := p.looks.Find(id, market)
 	require.Equal(p.t, known, found, "%+v in %q", id, market)
 	require.Equal(p.t, want, got, "%+v in %q", id, market)
+	require.NoError(p.t, p.looks.Err())
 	return got, found
 }
 
 func (p *bothPasts) Several(id domain.FillID) bool {
-	require.Equal(p.t, p.whole.Several(id), p.looks.Several(id), "%+v", id)
-	return p.looks.Several(id)
+	got := p.looks.Several(id)
+	require.Equal(p.t, p.whole.Several(id), got, "%+v", id)
+	require.NoError(p.t, p.looks.Err())
+	return got
 }
 
 func (p *bothPasts) OfBot(bot, market, trade string) []domain.FillID {
 	got := p.looks.OfBot(bot, market, trade)
 	require.ElementsMatch(p.t, p.whole.OfBot(bot, market, trade), got)
+	require.NoError(p.t, p.looks.Err())
 	return got
 }
 
 func (p *bothPasts) OfOthers(id domain.FillID, market string) []domain.FillID {
 	got := p.looks.OfOthers(id, market)
 	require.ElementsMatch(p.t, p.whole.OfOthers(id, market), got)
+	require.NoError(p.t, p.looks.Err())
 	return got
 }
 
@@ -181,7 +204,7 @@ func TestPastOfRecordsAgainstPastInMemory(t *testing.T) {
 			switch draw(8) {
 			case 0, 1, 2:
 				indexed += uint64(draw(int(r.at.Revision + 2 - indexed)))
-				looks.PastIndexed(indexed)
+				log.indexed(looks, indexed)
 			case 3:
 				looks = looks.Clone()
 			case 4:
@@ -196,6 +219,8 @@ func TestPastOfRecordsAgainstPastInMemory(t *testing.T) {
 					continue
 				}
 				looks = restored
+				indexed = looks.Next
+				log.known = indexed // a restored state waits for it
 				looks.LookUp(log, 1)
 			case 6:
 				log.asks(t, whole.Past, looks.Past)
@@ -249,7 +274,7 @@ func fillsOnly(r *rapid.T) []recorded {
 func TestPastThatCannotBeLookedUp(t *testing.T) {
 	h := limited(t)
 	h.fill("a", "m", "YES", buy, "1", "0.5")
-	log := &pastLog{err: errors.New("no index")}
+	log := &pastLog{known: h.s.Next, err: errors.New("no index")}
 	h.s.LookUp(log, 1)
 	id := domain.FillID{Bot: "a", TradeID: "1"}
 	for _, ask := range []func(){
