@@ -19,6 +19,19 @@ type Projection interface {
 	Apply(rec eventstore.Record, e domain.Event, s *portfolio.State)
 }
 
+// Kept is a projection that a later start goes on from, instead of the first record.
+type Kept interface {
+	Projection
+	// Keep returns what Restore needs. Longer parts may be pieces that it has written before.
+	Keep() ([]byte, error)
+	// Restore makes a new projection what it was when Keep returned the bytes. After an
+	// error it cannot be used, and another one has to see the stream from its first record.
+	Restore(data []byte) error
+	// Err returns why the projection cannot answer any more, or nil: what it has written
+	// cannot be read, or no more can be written.
+	Err() error
+}
+
 // Point is a moment of a history: a revision, a time, or, if zero, its end.
 type Point struct {
 	Revision *uint64
