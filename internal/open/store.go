@@ -351,7 +351,10 @@ func (a *Place) Work(ctx context.Context, store *writing, stopping bool, direct 
 	}
 	var failures failures
 	o := commands.EngineOptions{Options: commands.Options{Now: a.Clock()}, Failed: failures.add}
-	past := a.lookUp(ctx, store, stopping, &o)
+	past := (*history.Keeper)(nil)
+	if !stopping { // a stop folds every history from its first record: it goes on as long as the store can be read
+		past = a.UseHistory(ctx, store, &o.Options)
+	}
 	engine := a.Engine(store, watch, o)
 	err = engine.Load(ctx, nil)
 	if err != nil && stopping { // stops are recorded where the history can be folded, and hold everywhere
@@ -391,15 +394,22 @@ func (a *Place) OpenHistory(store *Store, log *slog.Logger) *history.Keeper {
 
 func (a *Place) indexDir() string { return filepath.Join(a.Config.ServerDir(), IndexDir) }
 
-// lookUp opens the index of the history for an engine. A stop uses none, and folds every
-// history from its first record: it goes on as long as the store can be read. So does a
-// command if there is no index.
-func (a *Place) lookUp(ctx context.Context, store *writing, stopping bool, o *commands.EngineOptions) *history.Keeper {
-	if stopping || store.Lock == nil {
+// UseHistory opens the index of the history for a writer of a store that is open for writing,
+// which is told of it. Close it after the writer. It returns nil if there is none: then every
+// history is folded from its first record.
+func (a *Place) UseHistory(ctx context.Context, store *writing, o *commands.Options) *history.Keeper {
+	if store.Lock == nil {
 		return nil
 	}
 	past := a.OpenHistory(store.Store, nil)
-	if err := past.Ready(ctx); err != nil {
+	soon, cancel := context.WithTimeout(ctx, sayAfter)
+	err := past.Ready(soon)
+	cancel()
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		a.Tell("the index of the history is made from the log first, as it is missing or behind")
+		err = past.Ready(ctx)
+	}
+	if err != nil {
 		a.Caution("the index of the history cannot be used, so every history is folded from its first record: " + err.Error())
 		_ = past.Close() // it is not used
 		return nil
@@ -407,6 +417,9 @@ func (a *Place) lookUp(ctx context.Context, store *writing, stopping bool, o *co
 	o.History = past
 	return past
 }
+
+// sayAfter is how long a person waits without being told what for.
+const sayAfter = time.Second
 
 // Index describes the index of the history in PETS_DIR.
 type Index struct {

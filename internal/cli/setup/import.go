@@ -157,9 +157,14 @@ func (a *app) bookPlan(ctx context.Context, plan *tradefile.Plan, o importer.Opt
 	if err != nil {
 		return errors.Join(err, store.Close())
 	}
-	writer := commands.NewWriter(store, a.Config.Portfolio, commands.Options{Checkpoints: watch.Checkpoints()})
+	options := commands.Options{Checkpoints: watch.Checkpoints()}
+	past := a.UseHistory(ctx, store, &options)
+	writer := commands.NewWriter(store, a.Config.Portfolio, options)
 	err = a.importPlan(ctx, store.Store, writer, plan, o)
 	writer.Close()
+	if past != nil {
+		err = errors.Join(err, past.Close())
+	}
 	if err == nil {
 		a.checkpoint(ctx, store.Store, watch)
 	}
