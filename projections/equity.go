@@ -42,8 +42,8 @@ type equityBlock struct {
 	flow      domain.Decimal
 }
 
-// NewEquity returns an empty series.
-func NewEquity() *Equity { return &Equity{} }
+// NewEquity returns an empty series. What is old is written to pieces, nil for memory.
+func NewEquity(_ Pieces) *Equity { return &Equity{} }
 
 // Apply implements Projection.
 func (q *Equity) Apply(rec eventstore.Record, e domain.Event, s *portfolio.State) {

@@ -47,7 +47,7 @@ func thinned(in []EquityPoint, most int) []EquityPoint {
 func TestThinningByBlocks(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		q := NewEquity()
+		q := NewEquity(nil)
 		n := rapid.IntRange(1, 1500).Draw(t, "points")
 		seed := rapid.Uint64().Draw(t, "seed")
 		for i := range n {
@@ -81,7 +81,7 @@ func TestThinningByBlocks(t *testing.T) {
 func BenchmarkPoints(b *testing.B) {
 	for _, n := range []int{10_000, 1_000_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			q := NewEquity()
+			q := NewEquity(nil)
 			for i := range n {
 				q.add(EquityPoint{Revision: uint64(i), Time: noon.Add(time.Duration(i) * time.Second), Equity: domain.FromInt(int64(i * 7919 % 10007))})
 			}

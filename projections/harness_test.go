@@ -182,7 +182,7 @@ type models struct {
 }
 
 func follow(store eventstore.Store) *models {
-	m := &models{trades: NewTrades(), stats: NewStats(), equity: NewEquity()}
+	m := &models{trades: NewTrades(nil), stats: NewStats(nil), equity: NewEquity(nil)}
 	m.Runner = NewRunner(store, stream, m.trades, m.stats, m.equity)
 	return m
 }

@@ -117,8 +117,8 @@ type step struct {
 	trade    int    // index into trades.all, -1 for a flow
 }
 
-// NewStats returns an empty fold.
-func NewStats() *StatsFold { return &StatsFold{trades: NewTrades(), first: map[string]int{}} }
+// NewStats returns an empty fold. What is old is written to pieces, nil for memory.
+func NewStats(_ Pieces) *StatsFold { return &StatsFold{trades: NewTrades(nil), first: map[string]int{}} }
 
 // Trades returns the trades the statistics are made of.
 func (f *StatsFold) Trades() *Trades { return f.trades }

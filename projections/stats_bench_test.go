@@ -16,7 +16,7 @@ import (
 // further trade.
 func BenchmarkStats(b *testing.B) {
 	const bots = 100
-	s, f := portfolio.New(), NewStats()
+	s, f := portfolio.New(), NewStats(nil)
 	next := uint64(0)
 	apply := func(e domain.Event) {
 		rec := eventstore.Record{Revision: next, Time: noon.Add(time.Duration(next) * time.Minute)}

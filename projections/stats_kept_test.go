@@ -94,7 +94,7 @@ func TestKeptStatisticsAreThoseOfTheWholeSeries(t *testing.T) {
 		} else {
 			scenario(t, h)
 		}
-		s, f := portfolio.New(), NewStats()
+		s, f := portfolio.New(), NewStats(nil)
 		f.kept.lag = rapid.IntRange(1, 4).Draw(t, "lag")
 		records := h.records(h.s.Next)
 		for n, rec := range records {

@@ -51,8 +51,8 @@ type Trades struct {
 	of      map[string][]int
 }
 
-// NewTrades returns an empty collection.
-func NewTrades() *Trades { return &Trades{at: map[string]int{}, of: map[string][]int{}} }
+// NewTrades returns an empty collection. What is old is written to pieces, nil for memory.
+func NewTrades(_ Pieces) *Trades { return &Trades{at: map[string]int{}, of: map[string][]int{}} }
 
 // Apply implements Projection.
 func (t *Trades) Apply(rec eventstore.Record, event domain.Event, _ *portfolio.State) {

@@ -15,7 +15,7 @@ import (
 func TestPagesAreThoseOfTheList(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		trades := NewTrades()
+		trades := NewTrades(nil)
 		bots := []string{"a", "b", "nobody"}
 		for n := range rapid.IntRange(0, 120).Draw(t, "events") {
 			e := domain.Event(&domain.TradeClosed{Trade: fmt.Sprint("t", n), Bot: rapid.SampledFrom(bots[:2]).Draw(t, "bot")})
@@ -42,7 +42,7 @@ func TestPagesAreThoseOfTheList(t *testing.T) {
 func BenchmarkPage(b *testing.B) {
 	for _, n := range []int{10_000, 1_000_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			trades := NewTrades()
+			trades := NewTrades(nil)
 			for i := range n {
 				trades.Apply(eventstore.Record{Revision: uint64(i)}, &domain.TradeClosed{Trade: fmt.Sprint("t", i), Bot: "a"}, nil)
 			}

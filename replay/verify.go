@@ -49,7 +49,7 @@ var errEnough = errors.New("enough problems found")
 // no snapshot. An error means that the stream could not be read to its end;
 // problems are in the report.
 func Verify(ctx context.Context, store eventstore.Store, stream string, progress func(events uint64)) (Verified, error) {
-	v := verifier{stream: stream, store: store, state: portfolio.New(), trades: projections.NewTrades()}
+	v := verifier{stream: stream, store: store, state: portfolio.New(), trades: projections.NewTrades(nil)}
 	approvers, err := readApprovers(ctx, store)
 	if err != nil {
 		return v.report, err

@@ -27,7 +27,7 @@ func NewFold(stream string) Fold {
 	if stream == "system" {
 		return &systemFold{s: system.New(), claimed: map[string]bool{}, sealed: map[string]bool{}, rotations: map[string]bool{}}
 	}
-	return &portfolioFold{s: portfolio.New(), stats: projections.NewStats(), equity: projections.NewEquity()}
+	return &portfolioFold{s: portfolio.New(), stats: projections.NewStats(nil), equity: projections.NewEquity(nil)}
 }
 
 // portfolioFold is the fold of a portfolio stream.

@@ -39,7 +39,7 @@ func (a *app) equityCommand() *cobra.Command {
 			if svg != "" && (points == 0 || points > chart.SVGMostPoints) {
 				points = chart.SVGMostPoints
 			}
-			series, marks := projections.NewEquity(), &chart.Marks{From: first, To: last}
+			series, marks := projections.NewEquity(nil), &chart.Marks{From: first, To: last}
 			if why {
 				return a.drawWhy(c.Context(), moment, svg, series, marks, points)
 			}

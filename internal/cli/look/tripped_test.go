@@ -53,7 +53,7 @@ func TestThePictureOfTheTrippedDay(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(trippedDay)
 	require.NoError(t, err)
-	series, marks, why := projections.NewEquity(), &chart.Marks{}, &chart.Why{}
+	series, marks, why := projections.NewEquity(nil), &chart.Marks{}, &chart.Why{}
 	fold(t, string(text), series, marks, why)
 	picture, err := chart.NewWhySVG("A day on which daily_loss trips", series.Points(time.Time{}, time.Time{}, 0), marks.All, why)
 	require.NoError(t, err)
