@@ -48,6 +48,7 @@ func TestThinningByBlocks(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		q := NewEquity(nil)
+		q.per = rapid.SampledFrom([]int{1, 2, 7, 128, pointsPerPiece}).Draw(t, "points of a piece")
 		n := rapid.IntRange(1, 1500).Draw(t, "points")
 		seed := rapid.Uint64().Draw(t, "seed")
 		for i := range n {
@@ -66,14 +67,19 @@ func TestThinningByBlocks(t *testing.T) {
 			a, b := rapid.IntRange(0, n/3).Draw(t, "from"), rapid.IntRange(0, n/3).Draw(t, "to")
 			from, to = noon.Add(time.Duration(a)*time.Minute), noon.Add(time.Duration(b)*time.Minute)
 		}
+		all, err := q.Points(time.Time{}, time.Time{}, 0)
+		require.NoError(t, err)
+		require.Len(t, all, n)
 		var in []EquityPoint
-		for _, p := range q.points {
+		for _, p := range all {
 			if (from.IsZero() || !p.Time.Before(from)) && (to.IsZero() || !p.Time.After(to)) {
 				in = append(in, p)
 			}
 		}
 		most := rapid.IntRange(LeastPoints, 400).Draw(t, "most")
-		require.Equal(t, thinned(in, most), q.Points(from, to, most))
+		got, err := q.Points(from, to, most)
+		require.NoError(t, err)
+		require.Equal(t, thinned(in, most), got)
 	})
 }
 
@@ -86,7 +92,9 @@ func BenchmarkPoints(b *testing.B) {
 				q.add(EquityPoint{Revision: uint64(i), Time: noon.Add(time.Duration(i) * time.Second), Equity: domain.FromInt(int64(i * 7919 % 10007))})
 			}
 			for b.Loop() {
-				require.NotEmpty(b, q.Points(time.Time{}, time.Time{}, 600))
+				points, err := q.Points(time.Time{}, time.Time{}, 600)
+				require.NoError(b, err)
+				require.NotEmpty(b, points)
 			}
 		})
 	}

@@ -29,7 +29,9 @@ func (h *history) shown() ([]Trade, Stats) {
 	}
 	stats, err := f.View(s, tradestats.DefaultLimits())
 	require.NoError(h.t, err)
-	return f.Trades().List(""), stats
+	trades, err := f.Trades().List("")
+	require.NoError(h.t, err)
+	return trades, stats
 }
 
 func cup(t testingT, outcomes ...string) *history {

@@ -220,9 +220,14 @@ func (v *verifier) finish() {
 func (v *verifier) checkIncome() {
 	s := v.state
 	earned := map[string]domain.Decimal{}
-	for _, t := range v.trades.List("") {
+	err := v.trades.Each("", 0, func(t *projections.Trade) bool {
 		earned[t.Bot] = earned[t.Bot].Add(t.PnL).Add(t.Fee).Sub(t.Funding)
 		v.report.Trades++
+		return true
+	})
+	if err != nil {
+		v.problem("the trades cannot be read: %s", err)
+		return
 	}
 	for _, in := range s.SortedInstruments() {
 		for _, h := range in.Holdings {

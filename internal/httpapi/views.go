@@ -43,6 +43,12 @@ func (a *attached) of(p *live.Portfolio) (r riders, err error) {
 	return r, err
 }
 
+// unreadable reports that a read model cannot answer, because a piece of its past is missing or
+// damaged. Nothing is lost: everything in it follows from the log.
+func unreadable(what string) error {
+	return domain.Errorf(domain.CodeUnavailable, "%s cannot be read now; it is made again from the log, so ask again in a moment", what)
+}
+
 // moment says what of a portfolio a GET reads, and as of when.
 type moment struct {
 	at      projections.Point

@@ -393,7 +393,11 @@ func (d *demoPlay) report(dir string) error {
 		}
 		p.Line("")
 		p.Line("EQUITY")
-		return chart.Draw(d.app, series.Points(time.Time{}, time.Time{}, 0), marks.All)
+		points, err := series.Points(time.Time{}, time.Time{}, 0)
+		if err != nil {
+			return err
+		}
+		return chart.Draw(d.app, points, marks.All)
 	}, series, marks)
 	d.next(dir)
 	return errors.Join(err, p.Err)

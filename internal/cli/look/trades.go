@@ -27,7 +27,11 @@ func (a *app) tradesCommand() *cobra.Command {
 				if err := a.hasBot(bot, s.BotIDs()); err != nil {
 					return err
 				}
-				return a.showTrades(trades.List(bot))
+				all, err := trades.List(bot)
+				if err != nil {
+					return err
+				}
+				return a.showTrades(all)
 			})
 		},
 	}
