@@ -123,8 +123,9 @@ func (d *decoder) decimal() domain.Decimal {
 }
 
 func (d *decoder) text() string {
-	n := d.count(len(d.b))
-	if d.bad {
+	n := d.uint()
+	if n > uint64(len(d.b)) {
+		d.fail()
 		return ""
 	}
 	s := string(d.b[:n])
@@ -157,7 +158,7 @@ func (d *decoder) time() time.Time {
 		return time.Time{}
 	}
 	d.b = d.b[n:]
-	d.at = time.Unix(d.at.Unix()+seconds, int64(d.count(1e9-1))).UTC()
+	d.at = time.Unix(d.at.Unix()+seconds, int64(d.count(int(time.Second-1)))).UTC()
 	return d.at
 }
 
