@@ -107,13 +107,13 @@ func (q *Equity) before(n int) domain.Decimal {
 	return q.sums[n-1].last.through
 }
 
-// piece returns the points of a piece.
-func (q *Equity) piece(n int) ([]EquityPoint, error) {
+// piece returns the points of a piece. They may be put into a slice that is not needed any more.
+func (q *Equity) piece(n int, into []EquityPoint) ([]EquityPoint, error) {
 	b, err := q.read(q.sums[n].at)
 	if err != nil {
 		return nil, err
 	}
-	points, err := decodePoints(b, q.per)
+	points, err := decodePoints(b, q.per, into)
 	if err != nil {
 		return nil, q.damaged(q.sums[n].at)
 	}

@@ -10,9 +10,11 @@ func encodePoints(points []EquityPoint) []byte {
 }
 
 // decodePoints reads the n points of a piece.
-func decodePoints(b []byte, n int) ([]EquityPoint, error) {
-	d := newDecoder(b)
-	points := make([]EquityPoint, n)
+func decodePoints(b []byte, n int, into []EquityPoint) ([]EquityPoint, error) {
+	if cap(into) < n {
+		into = make([]EquityPoint, n)
+	}
+	d, points := newDecoder(b), into[:n]
 	for i := range points {
 		d.point(&points[i])
 	}

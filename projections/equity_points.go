@@ -18,7 +18,7 @@ const LeastPoints = 3
 // every section, thinning keeps the lowest and the highest equity, its trips and
 // the last point, so that no drawdown disappears from a chart. The flows of
 // dropped points are added to the next point kept, so that deposits and
-// withdrawals never look like performance.
+// withdrawals never look like performance. Sections have about the same number of points.
 func (q *Equity) Points(from, to time.Time, most int) ([]EquityPoint, error) {
 	r := equityReader{q: q, n: -1}
 	first, end, err := r.between(from, to)
@@ -32,11 +32,21 @@ func (q *Equity) Points(from, to time.Time, most int) ([]EquityPoint, error) {
 	sections := max(most/LeastPoints, 1)
 	out := make([]EquityPoint, 0, most)
 	for i := range sections {
-		if out, err = r.thin(out, first+i*n/sections, first+(i+1)*n/sections); err != nil {
+		if out, err = r.thin(out, q.bound(first, n, i, sections), q.bound(first, n, i+1, sections)); err != nil {
 			return nil, err
 		}
 	}
 	return out, nil
+}
+
+// bound returns where one of the sections of n points begins. If a section has at least two
+// pieces, the sections begin with a piece, so that of most pieces the summary is enough.
+func (q *Equity) bound(first, n, i, sections int) int {
+	at := first + i*n/sections
+	if i > 0 && i < sections && n/sections >= 2*q.per {
+		at -= at % q.per
+	}
+	return at
 }
 
 // equityReader reads a series. It holds the piece that was read last, because one section ends
@@ -53,10 +63,10 @@ func (r *equityReader) piece(n int) (points []EquityPoint, err error) {
 		return r.q.young, r.q.Err()
 	}
 	if n != r.n {
-		if points, err = r.q.piece(n); err != nil {
+		if points, err = r.q.piece(n, r.points); err != nil {
 			return nil, err
 		}
-		r.n, r.points = n, points
+		r.n, r.points = n, points // what they were is overwritten
 	}
 	return r.points, nil
 }

@@ -13,6 +13,7 @@ import (
 // oracleEquity is the series of equity over a history, one point for each record that
 // changed it or tripped a breaker.
 type oracleEquity struct {
+	per    int // points of a piece
 	points []EquityPoint
 	blocks []oracleBlock // of each whole block of oracleBlockPoints points
 	trips  []int         // indexes of points with a trip
@@ -118,7 +119,7 @@ func (q *oracleEquity) Points(from, to time.Time, most int) []EquityPoint {
 	stretches := max(most/LeastPoints, 1)
 	out := make([]EquityPoint, 0, most)
 	for i := range stretches {
-		out = q.thin(out, first+i*n/stretches, first+(i+1)*n/stretches)
+		out = q.thin(out, sectionStart(first, n, i, stretches, q.per), sectionStart(first, n, i+1, stretches, q.per))
 	}
 	return out
 }

@@ -61,6 +61,7 @@ type pair struct {
 
 func newPair(t *rapid.T) *pair {
 	p := &pair{t: t, s: portfolio.New(), ofStats: &torn{}, ofEquity: &torn{}, oracle: newOracleStats(), points: &oracleEquity{}, per: rapid.IntRange(1, 4).Draw(t, "rows of a piece")}
+	p.points.per = p.per
 	p.fresh()
 	return p
 }

@@ -231,6 +231,6 @@ func FuzzRestore(f *testing.F) {
 		_, _, _ = stats.Trades().Page("a", 1, 2)
 		_, _ = equity.Points(noon, time.Time{}, 3)
 		_, _ = decodeRows(b, 2, nil)
-		_, _ = decodePoints(b, 2)
+		_, _ = decodePoints(b, 2, nil)
 	})
 }
