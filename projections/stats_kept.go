@@ -118,6 +118,12 @@ func (k *keptWalks) begin(s *portfolio.State, merged, own tradestats.Limits, zon
 	return w
 }
 
+// next returns how many rows the walk has to have that is kept next, after one that has n: a
+// piece more, or far from the end as many more as may lie between two.
+func (k *keptWalks) next(n int, rows *rowLog) int {
+	return n + max(rows.per, (rows.written()-n)*keptApart/(keptApart+1))
+}
+
 // walked returns walks over all rows, of the portfolio ("") and of each bot. It keeps walks
 // over rows that are in pieces.
 func (f *StatsFold) walked(s *portfolio.State, merged, own tradestats.Limits, zone *time.Location) (map[string]*tradestats.Walk, error) {
@@ -126,12 +132,12 @@ func (f *StatsFold) walked(s *portfolio.State, merged, own tradestats.Limits, zo
 	defer k.mu.Unlock()
 	w := k.begin(s, merged, own, zone)
 	q := newSeries(s, w.walks.feed)
-	next := (w.rows/rows.per + 1) * rows.per
+	next := k.next(w.rows, rows)
 	err := rows.walk(w.rows, func(i int, r *row) bool {
 		q.take(r)
 		if n := i + 1; n >= next && n <= rows.written() && q.whole() {
 			k.keep(keptWalk{n, w.walks.copy()})
-			next = (n/rows.per + 1) * rows.per
+			next = k.next(n, rows)
 		}
 		return true
 	})
