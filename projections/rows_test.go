@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"bytes"
 	"fmt"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"pets/domain"
+	"pets/domain/portfolio"
 	"pets/eventstore"
 )
 
@@ -202,6 +204,33 @@ func TestRestoreRefusesOtherBytes(t *testing.T) {
 	b, err = equity.Keep()
 	require.NoError(t, err)
 	require.Error(t, NewEquity(nil).Restore(b), "pieces of another size")
+}
+
+// A later start goes on from the walks of the one before, and not from nothing.
+func TestWalksAreKept(t *testing.T) {
+	t.Parallel()
+	s, pieces := portfolio.New(), &torn{}
+	s.Policy.DailyLossTZ = "Asia/Tokyo"
+	for n := range 20 {
+		s.Bots[fmt.Sprint("bot-", n)] = &portfolio.Bot{}
+	}
+	f := NewStats(pieces)
+	closedTrades(f.Trades(), 20_000)
+	want, err := f.View(s, nil)
+	require.NoError(t, err)
+	require.Len(t, f.kept.at, 2)
+	kept, err := f.Keep()
+	require.NoError(t, err)
+	later := NewStats(pieces)
+	require.NoError(t, later.Restore(kept))
+	pieces.good = pieces.uses + 2
+	got, err := later.View(s, nil)
+	require.NoError(t, err, "all pieces were read again")
+	require.Equal(t, want, got)
+	at := bytes.Index(kept, []byte(`"rows":`))
+	require.Positive(t, at)
+	kept[at+len(`"rows":`)] = '9'
+	require.Error(t, NewStats(pieces).Restore(kept), "walks over more rows than there are")
 }
 
 // Any bytes are refused, or are those of a projection that keeps the same again; and whatever is

@@ -117,30 +117,6 @@ func (f *StatsFold) Trades() *Trades { return f.trades }
 // Err implements [Kept].
 func (f *StatsFold) Err() error { return f.trades.Err() }
 
-// statsVersion changes with the bytes of Keep, and of pieces.
-const statsVersion = 1
-
-// Keep implements [Kept]: the summaries of the pieces, and the young rows. Walks are not in it.
-func (f *StatsFold) Keep() ([]byte, error) {
-	if err := f.Err(); err != nil {
-		return nil, err
-	}
-	e := newEncoder(nil)
-	e.uint(statsVersion)
-	f.trades.rows.keep(e)
-	return e.b, nil
-}
-
-// Restore implements [Kept]. The first View afterwards reads all pieces.
-func (f *StatsFold) Restore(data []byte) error {
-	d := newDecoder(data)
-	if d.uint() != statsVersion {
-		return errKept
-	}
-	f.trades.rows.restore(d)
-	return restored(d, data, f)
-}
-
 // Apply implements Projection.
 func (f *StatsFold) Apply(rec eventstore.Record, e domain.Event, s *portfolio.State) {
 	f.trades.Apply(rec, e, s)
