@@ -38,7 +38,7 @@ func (d Decimal) AppendCompact(b []byte) []byte {
 			decimals /= 10
 		}
 	}
-	head := byte(n)
+	head := byte(n) //nolint:gosec // at most Scale
 	if neg {
 		head |= compactNegative
 	}

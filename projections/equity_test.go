@@ -102,15 +102,18 @@ func TestThinningByBlocks(t *testing.T) {
 func BenchmarkPoints(b *testing.B) {
 	for _, n := range []int{10_000, 1_000_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			q := NewEquity(nil)
-			for i := range n {
-				q.add(EquityPoint{Revision: uint64(i), Time: noon.Add(time.Duration(i) * time.Second), Equity: domain.FromInt(int64(i * 7919 % 10007))})
-			}
+			pieces := &PiecesInMemory{}
+			q := NewEquity(pieces)
+			pointsOf(q, n)
 			for b.Loop() {
 				points, err := q.Points(time.Time{}, time.Time{}, 600)
 				require.NoError(b, err)
 				require.NotEmpty(b, points)
 			}
+			kept, err := q.Keep()
+			require.NoError(b, err)
+			b.ReportMetric(float64(len(kept))/float64(n), "B-kept/point")
+			b.ReportMetric(float64(len(pieces.bytes))/float64(n), "B-on-disk/point")
 		})
 	}
 }

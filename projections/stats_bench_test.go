@@ -73,7 +73,7 @@ func BenchmarkStats(b *testing.B) {
 			kept, err := f.Keep()
 			require.NoError(b, err)
 			b.ReportMetric(float64(len(kept))/float64(f.trades.rows.size()), "B/trade")
-			b.ReportMetric(float64(len(f.trades.rows.pieces.(*PiecesInMemory).bytes))/float64(f.trades.rows.size()), "B-on-disk/trade") //nolint:errcheck // it is
+			b.ReportMetric(float64(len(f.trades.rows.pieces.(*PiecesInMemory).bytes))/float64(f.trades.rows.size()), "B-on-disk/trade")
 		}
 	})
 }

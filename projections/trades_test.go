@@ -51,15 +51,15 @@ func TestPagesAreThoseOfTheList(t *testing.T) {
 func BenchmarkPage(b *testing.B) {
 	for _, n := range []int{10_000, 1_000_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			trades := NewTrades(nil)
-			for i := range n {
-				trades.Apply(eventstore.Record{Revision: uint64(i)}, &domain.TradeClosed{Trade: fmt.Sprint("t", i), Bot: "a"}, nil)
-			}
+			pieces := &PiecesInMemory{}
+			trades := NewTrades(pieces)
+			closedTrades(trades, n)
 			for b.Loop() {
-				page, _, err := trades.Page("a", n/2, 10)
+				page, _, err := trades.Page("bot-1", n/2, 10)
 				require.NoError(b, err)
 				require.Len(b, page, 10)
 			}
+			b.ReportMetric(float64(len(pieces.bytes))/float64(n), "B-on-disk/trade")
 		})
 	}
 }
