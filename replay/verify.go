@@ -51,7 +51,7 @@ var errEnough = errors.New("enough problems found")
 // no snapshot. An error means that the stream could not be read to its end;
 // problems are in the report.
 func Verify(ctx context.Context, store eventstore.Store, stream string, progress func(events uint64)) (Verified, error) {
-	v := verifier{stream: stream, store: store, state: portfolio.New(), trades: projections.NewTrades(), commands: map[uuid.UUID]uint64{}}
+	v := verifier{stream: stream, store: store, state: portfolio.New(), trades: projections.NewTrades(nil), commands: map[uuid.UUID]uint64{}}
 	approvers, err := readApprovers(ctx, store)
 	if err != nil {
 		return v.report, err
@@ -226,9 +226,14 @@ func (v *verifier) finish() {
 func (v *verifier) checkIncome() {
 	s := v.state
 	earned := map[string]domain.Decimal{}
-	for _, t := range v.trades.List("") {
+	err := v.trades.Each("", 0, func(t *projections.Trade) bool {
 		earned[t.Bot] = earned[t.Bot].Add(t.PnL).Add(t.Fee).Sub(t.Funding)
 		v.report.Trades++
+		return true
+	})
+	if err != nil {
+		v.problem("the trades cannot be read: %s", err)
+		return
 	}
 	for _, in := range s.SortedInstruments() {
 		for _, h := range in.Holdings {

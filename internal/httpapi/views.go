@@ -29,8 +29,8 @@ type attached struct {
 
 func attach(f *live.Followers) attached {
 	return attached{
-		stats:  live.Attach(f, "the trade statistics", func(string) *projections.StatsFold { return projections.NewStats() }),
-		equity: live.Attach(f, "the equity curve", func(string) *projections.Equity { return projections.NewEquity() }),
+		stats:  live.Attach(f, "the trade statistics", func(string) *projections.StatsFold { return projections.NewStats(nil) }),
+		equity: live.Attach(f, "the equity curve", func(string) *projections.Equity { return projections.NewEquity(nil) }),
 	}
 }
 
@@ -41,6 +41,12 @@ func (a *attached) of(p *live.Portfolio) (r riders, err error) {
 	}
 	r.equity, err = a.equity.Of(p)
 	return r, err
+}
+
+// unreadable reports that a read model cannot answer, because a piece of its past is missing or
+// damaged. Nothing is lost: everything in it follows from the log.
+func unreadable(what string) error {
+	return domain.Errorf(domain.CodeUnavailable, "%s cannot be read now; it is made again from the log, so ask again in a moment", what)
 }
 
 // moment says what of a portfolio a GET reads, and as of when.
