@@ -29,8 +29,8 @@ type attached struct {
 
 func attach(f *live.Followers) attached {
 	return attached{
-		stats:  live.Attach(f, "the trade statistics", func(string) *projections.StatsFold { return projections.NewStats() }),
-		equity: live.Attach(f, "the equity curve", func(string) *projections.Equity { return projections.NewEquity() }),
+		stats:  live.Attach(f, "the trade statistics", func(string, projections.Pieces) *projections.StatsFold { return projections.NewStats() }),
+		equity: live.Attach(f, "the equity curve", func(string, projections.Pieces) *projections.Equity { return projections.NewEquity() }),
 	}
 }
 
