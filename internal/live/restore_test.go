@@ -554,10 +554,10 @@ func TestCheckpointsWhileEventsArrive(t *testing.T) {
 func TestWithoutRoomTheReadersAreNotKept(t *testing.T) {
 	y := newYears(t, "a")
 	require.NoError(t, os.WriteFile(y.dir, nil, 0o600)) // a file in the way
-	y.start()
 	for range 40 {
 		y.deposit("a", "1")
 	}
+	y.start() // and there are pieces before the first checkpoint
 	y.requireAll("a")
 	y.stop()
 	kept := y.shelf.of("a")

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 
@@ -35,85 +37,87 @@ func only(t *testing.T, dir string) string {
 	return filepath.Join(dir, entries[0].Name())
 }
 
+// model is a file of pieces beside pieces in memory.
+type model struct {
+	all    *views.Folder
+	file   *views.File
+	memory *projections.PiecesInMemory
+	known  []projections.Piece
+	// kept are the pieces that there were when the file had a length.
+	kept map[uint64][]projections.Piece
+	gone int // pieces that were cut off
+}
+
+func (m *model) append(t *rapid.T) {
+	b := rapid.SliceOfN(rapid.Byte(), 0, 50).Draw(t, "bytes")
+	if rapid.IntRange(0, 9).Draw(t, "large") == 0 {
+		b = bytes.Repeat(append(b, 7), 70_000)
+	}
+	got, err := m.file.Append(b)
+	require.NoError(t, err)
+	want, err := m.memory.Append(b)
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+	m.known = append(m.known, got)
+}
+
+func (m *model) flush(t *rapid.T) {
+	require.NoError(t, m.file.Flush())
+	m.kept[m.file.Length()] = slices.Clone(m.known)
+}
+
+// open opens the file as it was at one of the times when it was flushed.
+func (m *model) open(t *rapid.T) {
+	lengths := slices.Sorted(maps.Keys(m.kept))
+	lengths = slices.DeleteFunc(lengths, func(n uint64) bool { return n == 0 })
+	if len(lengths) == 0 {
+		return
+	}
+	length := rapid.SampledFrom(lengths).Draw(t, "length")
+	require.NoError(t, m.file.Flush())
+	again, err := m.all.Open("portfolio-a", "the stats", m.file.ID(), length)
+	require.NoError(t, err)
+	gone := m.known[len(m.kept[length]):]
+	m.file, m.known, m.memory = again, m.kept[length], &projections.PiecesInMemory{}
+	for _, r := range gone {
+		if r.Length > 0 {
+			_, err := m.file.Read(r)
+			require.ErrorIs(t, err, projections.ErrPiece)
+			m.gone++
+		}
+	}
+	for _, r := range m.known {
+		b, err := m.file.Read(r)
+		require.NoError(t, err)
+		_, _ = m.memory.Append(b)
+	}
+	maps.DeleteFunc(m.kept, func(n uint64, _ []projections.Piece) bool { return n > length })
+}
+
 // Whatever is appended, flushed and opened again, in whatever order, pieces in a file answer as
 // pieces in memory do, and one that was cut off does not exist.
 func TestPiecesInAFileAreThoseInMemory(t *testing.T) {
 	base := t.TempDir()
-	cut := 0
+	gone := 0
 	rapid.Check(t, func(t *rapid.T) {
 		dir, err := os.MkdirTemp(base, "")
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		all := views.In(dir, store, nil)
 		defer func() { _ = all.Close() }()
-		file, memory := all.New("portfolio-a", "the stats"), &projections.PiecesInMemory{}
-		var known []projections.Piece
-		kept := map[uint64][]projections.Piece{} // by the length of a checkpoint
+		m := &model{all: all, file: all.New("portfolio-a", "the stats"), memory: &projections.PiecesInMemory{}, kept: map[uint64][]projections.Piece{}}
 		for range rapid.IntRange(1, 40).Draw(t, "steps") {
-			switch rapid.SampledFrom([]string{"append", "append", "large", "flush", "open"}).Draw(t, "step") {
-			case "append", "large":
-				b := rapid.SliceOfN(rapid.Byte(), 0, 50).Draw(t, "bytes")
-				if rapid.IntRange(0, 9).Draw(t, "large") == 0 {
-					b = bytes.Repeat(append(b, 7), 70_000)
-				}
-				got, err := file.Append(b)
+			rapid.SampledFrom([]func(*rapid.T){m.append, m.append, m.append, m.flush, m.open}).Draw(t, "step")(t)
+			for _, r := range m.known {
+				got, err := m.file.Read(r)
 				require.NoError(t, err)
-				want, err := memory.Append(b)
+				want, err := m.memory.Read(r)
 				require.NoError(t, err)
-				require.Equal(t, want, got)
-				known = append(known, got)
-			case "flush":
-				require.NoError(t, file.Flush())
-				kept[file.Length()] = append([]projections.Piece(nil), known...)
-			case "open":
-				if len(kept) == 0 {
-					continue
-				}
-				lengths := make([]uint64, 0, len(kept))
-				for length := range kept {
-					if length > 0 && length <= file.Length() {
-						lengths = append(lengths, length)
-					}
-				}
-				if len(lengths) == 0 {
-					continue
-				}
-				length := rapid.SampledFrom(lengths).Draw(t, "length")
-				require.NoError(t, file.Flush())
-				before := known
-				again, err := all.Open("portfolio-a", "the stats", file.ID(), length)
-				require.NoError(t, err)
-				file, known = again, kept[length]
-				for _, gone := range before[len(known):] {
-					if gone.Length > 0 {
-						_, err := file.Read(gone)
-						require.ErrorIs(t, err, projections.ErrPiece)
-						cut++
-					}
-				}
-				memory = &projections.PiecesInMemory{}
-				for _, r := range known {
-					b, err := file.Read(r)
-					require.NoError(t, err)
-					_, _ = memory.Append(b)
-				}
-				for other := range kept {
-					if other > length {
-						delete(kept, other)
-					}
-				}
-			}
-			for _, r := range known {
-				got, err := file.Read(r)
-				require.NoError(t, err)
-				want, err := memory.Read(r)
-				require.NoError(t, err)
-				require.Equal(t, append([]byte{}, want...), append([]byte{}, got...))
+				require.True(t, bytes.Equal(want, got))
 			}
 		}
+		gone += m.gone
 	})
-	require.NotZero(t, cut, "nothing was ever cut off")
+	require.NotZero(t, gone, "nothing was ever cut off")
 }
 
 // written makes a folder with one file, and returns its file and piece.
