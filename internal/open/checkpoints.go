@@ -29,7 +29,7 @@ func (w *Watch) Checkpoints() Checkpoints {
 }
 
 // Views returns the folder of what readers have written, or nil if there is no witness to
-// confirm the checkpoints that refer to it.
+// confirm the checkpoints that refer to it, or if others can have written to it.
 func (w *Watch) Views() *views.Folder { return w.views }
 
 // Load returns the newest part of a kind with a revision ≤ atMost, or nil if there is none, or

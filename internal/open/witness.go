@@ -30,7 +30,7 @@ type Watch struct {
 	Keeper  *witness.Keeper // nil if a stop runs without a witness
 	Opened  witness.Opened
 	saver   *snapshot.Saver // nil without a Keeper
-	views   *views.Folder   // nil without a Keeper
+	views   *views.Folder   // nil without a Keeper, or if it is not trusted
 	started bool
 	store   eventstore.Store
 }
@@ -86,11 +86,17 @@ func (a *Place) OpenWatch(ctx context.Context, store *Store, o Watching) (*Watch
 	return &Watch{Keeper: keeper, saver: saver, views: a.views(store, o.Log), Opened: opened, store: store}, nil
 }
 
-// views returns the folder of what the readers of a store have written. It is made when
-// something is written.
+// views returns the folder of what the readers of a store have written, which is made when
+// something is written, or nil if others can have written to it.
 func (a *Place) views(store *Store, log *slog.Logger) *views.Folder {
 	dir := filepath.Join(a.Config.ServerDir(), ViewsDir)
-	a.closes(dir)
+	if _, err := os.Lstat(dir); err == nil {
+		a.closes(dir)
+		if err := a.trusts(dir); err != nil {
+			a.Caution(err.Error() + ". Read models stay in memory, and are folded from the first record at every start")
+			return nil
+		}
+	}
 	v := views.In(dir, store.UUID().String(), log)
 	v.Leave(uint64(a.Config.DiskReserve), embedded.FreeOn) //nolint:gosec // not negative
 	return v
@@ -158,7 +164,9 @@ func (w *Watch) Close() {
 		cancel() // there is nothing new to keep
 	}
 	w.saver.Close(ctx)
-	_ = w.views.Close() // nothing is read or written through it any more
+	if w.views != nil {
+		_ = w.views.Close() // nothing is read or written through it any more
+	}
 	if !w.started {
 		w.Keeper.Abandon()
 		return
