@@ -112,9 +112,9 @@ func (f *fold) files() (all []*views.File) {
 }
 
 // wait returns when a revision is folded, or when another fold has taken this one's place.
-func (f *fold) wait(ctx context.Context, revision uint64) (err error, replaced bool) { //nolint:revive // there is no error if it was replaced
+func (f *fold) wait(ctx context.Context, revision uint64) (replaced bool, err error) {
 	if f.at.next.Load() > revision {
-		return nil, false
+		return false, nil
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -125,12 +125,14 @@ func (f *fold) wait(ctx context.Context, revision uint64) (err error, replaced b
 		case <-ctx.Done():
 		}
 	}()
-	err = f.runner.Wait(ctx, revision)
+	if err = f.runner.Wait(ctx, revision); err == nil {
+		return false, nil
+	}
 	select {
 	case <-f.replaced:
-		return nil, err != nil
+		return true, nil
 	default:
-		return err, false
+		return false, err
 	}
 }
 
@@ -153,7 +155,7 @@ func (p *Portfolio) start(ctx context.Context, f *fold, head uint64, why string)
 // stop ends a fold, and returns when it has ended.
 func (r *following) stop() {
 	r.end()
-	<-r.ended
+	_ = <-r.ended // it was told to
 }
 
 // follow keeps the portfolio at the head of its stream until the context ends. A portfolio that

@@ -67,7 +67,7 @@ func (p *Portfolio) Reach(ctx context.Context, least uint64) error {
 		return unavailable(err)
 	}
 	for {
-		err, replaced := p.current().wait(ctx, max(head, least))
+		replaced, err := p.current().wait(ctx, max(head, least))
 		switch {
 		case replaced:
 		case err != nil:

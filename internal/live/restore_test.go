@@ -361,7 +361,7 @@ func TestAnOlderCheckpointIsTried(t *testing.T) {
 	y.shelf.kept[prefix+"a"][len(kept)-1].views[0]++
 	y.shelf.mu.Unlock()
 	y.start()
-	y.requireSeen("a", int(22-kept[len(kept)-2].size)) //nolint:gosec // small
+	y.requireSeen("a", int(22-kept[len(kept)-2].size))
 	y.requireAll("a")
 }
 
@@ -372,7 +372,7 @@ func TestRestoredIsFoldedFromTheFirstRecord(t *testing.T) {
 	restored, refolded := 0, 0
 	rapid.Check(t, func(rt *rapid.T) {
 		y := newYears(t, ids...)
-		y.every = uint64(rapid.IntRange(1, 12).Draw(rt, "every")) //nolint:gosec // small
+		y.every = uint64(rapid.IntRange(1, 12).Draw(rt, "every"))
 		y.start()
 		for range rapid.IntRange(1, 6).Draw(rt, "starts") {
 			for range rapid.IntRange(0, 60).Draw(rt, "events") {
@@ -610,7 +610,7 @@ func TestAReaderThatCannotBeKept(t *testing.T) {
 		require.NoError(t, a.Read(func(now *portfolio.State) error {
 			d, err := diaries.Of(a)
 			require.NoError(t, err)
-			require.Len(t, d.seen, int(now.Next)) //nolint:gosec // small
+			require.Len(t, d.seen, int(now.Next))
 			return nil
 		}))
 		w.live.Close()

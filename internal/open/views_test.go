@@ -3,6 +3,8 @@ package open
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -20,6 +22,11 @@ import (
 	"pets/internal/config"
 	"pets/internal/live"
 	"pets/projections"
+)
+
+var (
+	opened  = &domain.PortfolioOpened{Portfolio: "main", Mode: domain.ModePaper, Clock: domain.ClockWall, BaseAsset: "USDC", BaseDecimals: 6, Policy: domain.DefaultPolicy(domain.ModePaper)}
+	deposit = &domain.DepositRecorded{Wallet: domain.WalletHot, Amount: domain.MustDecimal("1")}
 )
 
 // types is a reader that can be kept. It writes the type of every event to its pieces.
@@ -44,6 +51,7 @@ func (r *types) Err() error             { return nil }
 // visit is a server at a place: a store with its witness, and what follows it.
 type visit struct {
 	t     *testing.T
+	place *Place
 	store *writing
 	watch *Watch
 	live  *live.Followers
@@ -52,24 +60,28 @@ type visit struct {
 	warns bytes.Buffer // for a person
 }
 
+// visits starts a server that makes a checkpoint after every few events.
 func visits(t *testing.T, dir string) *visit {
 	t.Helper()
 	v := &visit{t: t}
-	place := &Place{Config: config.Config{Store: "embedded:" + dir, Witness: dir + "-witness", DiskReserve: 1 << 10}, Err: &v.warns}
+	v.place = &Place{Config: config.Config{Store: "embedded:" + dir, Witness: dir + "-witness", DiskReserve: 1 << 10}, Err: &v.warns}
 	log := slog.New(slog.NewTextHandler(&v.said, nil))
 	var err error
-	v.store, err = place.OpenWriter(Opening{Making: true})
+	v.store, err = v.place.OpenWriter(Opening{Making: true})
 	require.NoError(t, err)
-	v.watch, err = place.OpenWatch(t.Context(), v.store.Store, Watching{Warn: place.Caution, Log: log})
+	v.watch, err = v.place.OpenWatch(t.Context(), v.store.Store, Watching{Warn: v.place.Caution, Log: log})
 	require.NoError(t, err)
 	v.watch.Start()
-	v.live = live.New(v.store, live.Options{Prefix: commands.Stream(""), Checkpoints: v.watch, Views: v.watch.Views(), Log: log})
+	v.live = live.New(v.store, live.Options{Prefix: commands.Stream(""), Checkpoints: v.watch, CheckpointEvery: 500, CheckpointIdle: time.Hour, Views: v.watch.Views(), Log: log})
 	v.types = live.Attach(v.live, "the types", func(_ string, p projections.Pieces) *types { return &types{pieces: p} })
 	return v
 }
 
 func (v *visit) leave() {
 	v.live.Close()
+	found := v.place.LookAtViews(v.store.Store)
+	require.True(v.t, found.There && found.Files == 1, "%+v", found)
+	require.Equal(v.t, strings.Contains(v.warns.String(), "Read models stay in memory"), len(found.Problems) > 0, "%+v", found)
 	v.watch.Close()
 	require.NoError(v.t, v.store.Close())
 }
@@ -116,8 +128,7 @@ func (v *visit) read() (known, seen int) {
 func TestReadersGoOnFromCheckpoints(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "pets")
 	v := visits(t, dir)
-	v.append(&domain.PortfolioOpened{Portfolio: "main", Mode: domain.ModePaper, Clock: domain.ClockWall, BaseAsset: "USDC", BaseDecimals: 6, Policy: domain.DefaultPolicy(domain.ModePaper)})
-	deposit := &domain.DepositRecorded{Wallet: domain.WalletHot, Amount: domain.MustDecimal("1")}
+	v.append(opened)
 	total := 1
 	for step, c := range []struct {
 		name   string
@@ -156,4 +167,59 @@ func TestReadersGoOnFromCheckpoints(t *testing.T) {
 		require.Equal(t, c.name == "others may write to the files", strings.Contains(v.warns.String(), "Read models stay in memory"))
 		v.leave()
 	}
+}
+
+// A server that was killed at any moment leaves checkpoints, files and a witness as they were then.
+// The next start goes on from them, and knows every event once.
+func TestReadersGoOnAfterAKill(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "pets")
+	v := visits(t, dir)
+	v.append(opened)
+	total, restored := 1, 0
+	for range 12 {
+		for range 8 {
+			events := make([]domain.Event, 100)
+			for i := range events {
+				events[i] = deposit
+			}
+			v.append(events...)
+			total += len(events)
+		}
+		known, _ := v.read()
+		require.Equal(t, total, known)
+		killed := filepath.Join(t.TempDir(), "pets")
+		copyFolder(t, dir, killed) // nothing is appended meanwhile, so the witness does not know more
+		copyFolder(t, dir+"-witness", killed+"-witness")
+		next := visits(t, killed)
+		known, seen := next.read()
+		require.GreaterOrEqual(t, known, total)
+		if seen < known {
+			restored++
+		}
+		next.leave()
+	}
+	v.leave()
+	require.NotZero(t, restored, "no start went on from a checkpoint")
+}
+
+// copyFolder copies a folder while it is used. Files may come and go meanwhile.
+func copyFolder(t *testing.T, from, to string) {
+	t.Helper()
+	require.NoError(t, filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		require.NoError(t, err)
+		below, err := filepath.Rel(from, path)
+		require.NoError(t, err)
+		if d.IsDir() {
+			return os.MkdirAll(filepath.Join(to, below), 0o700)
+		}
+		b, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		require.NoError(t, err)
+		return os.WriteFile(filepath.Join(to, below), b, 0o600)
+	}))
 }

@@ -86,22 +86,6 @@ func (a *Place) OpenWatch(ctx context.Context, store *Store, o Watching) (*Watch
 	return &Watch{Keeper: keeper, saver: saver, views: a.views(store, o.Log), Opened: opened, store: store}, nil
 }
 
-// views returns the folder of what the readers of a store have written, which is made when
-// something is written, or nil if others can have written to it.
-func (a *Place) views(store *Store, log *slog.Logger) *views.Folder {
-	dir := filepath.Join(a.Config.ServerDir(), ViewsDir)
-	if _, err := os.Lstat(dir); err == nil {
-		a.closes(dir)
-		if err := a.trusts(dir); err != nil {
-			a.Caution(err.Error() + ". Read models stay in memory, and are folded from the first record at every start")
-			return nil
-		}
-	}
-	v := views.In(dir, store.UUID().String(), log)
-	v.Leave(uint64(a.Config.DiskReserve), embedded.FreeOn) //nolint:gosec // not negative
-	return v
-}
-
 // openTrusted opens a witness that no other user can have made: its content is trusted, and a
 // process that holds its lock keeps a server from starting.
 func (a *Place) openTrusted(ctx context.Context, o witness.Options, accept bool) (*witness.Keeper, witness.Opened, error) {

@@ -72,7 +72,12 @@ func (f *Folder) New(stream, reader string) *File {
 
 func (f *Folder) file(stream, reader, id string) *File {
 	name := hex.EncodeToString([]byte(stream)) + "@" + hex.EncodeToString([]byte(reader)) + "@" + id
-	return &File{folder: f, name: name, id: id, header: fmt.Appendf(nil, "pets views 1 %s %s\n", f.store, name)}
+	return &File{folder: f, name: name, id: id, header: headerOf(f.store, name)}
+}
+
+// headerOf returns the first line of a file.
+func headerOf(store, name string) []byte {
+	return fmt.Appendf(nil, "pets views 1 %s %s\n", store, name)
 }
 
 // Open returns the file with an id as it was when it had so many bytes of pieces. What was

@@ -179,6 +179,25 @@ func TestAFileThatDoesNotFitIsRefused(t *testing.T) {
 	require.ErrorContains(t, err, "another store, stream or reader")
 }
 
+// A look at the folder counts the files, and names those that no start would use.
+func TestLooking(t *testing.T) {
+	_, err := views.Look(filepath.Join(t.TempDir(), "none"), store)
+	require.ErrorIs(t, err, os.ErrNotExist)
+	dir := t.TempDir()
+	written(t, dir)
+	info, err := os.Stat(only(t, dir))
+	require.NoError(t, err)
+	written(t, dir)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "notes"), nil, 0o600))
+	found, err := views.Look(dir, store)
+	require.NoError(t, err)
+	require.Equal(t, views.Found{Files: 2, Bytes: 2 * info.Size()}, found)
+	found, err = views.Look(dir, "another store")
+	require.NoError(t, err)
+	require.Len(t, found.Problems, 2)
+	require.Contains(t, found.Problems[0], "it belongs to another store, stream or reader")
+}
+
 // change flips a bit of a file.
 func change(t *testing.T, path string, at int) {
 	t.Helper()
