@@ -155,7 +155,7 @@ func (p *Portfolio) start(ctx context.Context, f *fold, head uint64, why string)
 // stop ends a fold, and returns when it has ended.
 func (r *following) stop() {
 	r.end()
-	_ = <-r.ended // it was told to
+	<-r.ended //nolint:errcheck // it was told to
 }
 
 // follow keeps the portfolio at the head of its stream until the context ends. A portfolio that
