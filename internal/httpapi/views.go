@@ -27,10 +27,13 @@ type attached struct {
 	equity *live.Attachment[*projections.Equity]
 }
 
+// One rider that a start cannot go on from would make every start fold the whole history.
+var _ = []projections.Kept{(*projections.StatsFold)(nil), (*projections.Equity)(nil)}
+
 func attach(f *live.Followers) attached {
 	return attached{
-		stats:  live.Attach(f, "the trade statistics", func(string) *projections.StatsFold { return projections.NewStats(nil) }),
-		equity: live.Attach(f, "the equity curve", func(string) *projections.Equity { return projections.NewEquity(nil) }),
+		stats:  live.Attach(f, "the trade statistics", func(_ string, p projections.Pieces) *projections.StatsFold { return projections.NewStats(p) }),
+		equity: live.Attach(f, "the equity curve", func(_ string, p projections.Pieces) *projections.Equity { return projections.NewEquity(p) }),
 	}
 }
 
