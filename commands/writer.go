@@ -120,7 +120,7 @@ type Writer struct {
 	// folded from the stream again.
 	state    stateFold
 	accepted *accepted
-	past     *past   // nil without a History
+	past     *past   // nil without a History; callers only look ahead with it
 	durable  uint64  // the revision the next durable record gets
 	origin   origin  // what the state was restored from
 	poisoned error   // set if the store accepts no append until it is opened again
@@ -291,7 +291,7 @@ func (w *Writer) enqueue(j *job) error {
 	if w.ctx.Err() != nil {
 		return errStopped
 	}
-	lookAhead(w.options.History, w.stream, j.requests, j.ids)
+	w.past.lookAhead(j.ctx, j.requests, j.ids)
 	return w.queue.put(j.ctx, w.ctx, j)
 }
 
