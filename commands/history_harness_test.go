@@ -130,7 +130,7 @@ func withHistory(store eventstore.Store, o Options) Options {
 }
 
 func lookingUp(store eventstore.Store, o Options) Options {
-	o.History, o.recent = newLogHistory(store), 1
+	o.History, o.Recent = newLogHistory(store), 1
 	return o
 }
 

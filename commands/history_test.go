@@ -174,7 +174,7 @@ func TestACheckpointInsideACommand(t *testing.T) {
 	c := &cache{}
 	c.Save(CheckpointState, Stream("main"), s.Next-1, state)
 	r.w.Close()
-	r.w = r.writer(Options{History: h, Checkpoints: c, recent: 1})
+	r.w = r.writer(Options{History: h, Checkpoints: c, Recent: 1})
 	a, err := r.do(olga, "sell", fill("a", "2", "sell", "1", "0.1"))
 	require.NoError(t, err)
 	require.True(t, a.Replayed)
@@ -187,7 +187,7 @@ func TestACheckpointInsideACommand(t *testing.T) {
 func TestAStopHoldsWithoutAHistory(t *testing.T) {
 	store := newFaulty(t)
 	h := newLogHistory(store.Store)
-	e := &engined{t: t, store: store, engine: NewEngine(store, EngineOptions{Options: Options{Now: newClock().Now, History: h, recent: 1}})}
+	e := &engined{t: t, store: store, engine: NewEngine(store, EngineOptions{Options: Options{Now: newClock().Now, History: h, Recent: 1}})}
 	t.Cleanup(e.engine.Close)
 	require.NoError(t, e.engine.Load(t.Context(), nil))
 	e.opened("main")

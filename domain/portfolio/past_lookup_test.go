@@ -49,7 +49,16 @@ func (l *pastLog) copy() *pastLog {
 	return c
 }
 
+// add adds a record. A test that went back to an earlier state replaces those from there on.
 func (l *pastLog) add(at domain.Stamp, e domain.Event) {
+	if n := len(l.all); n > 0 && l.all[n-1].at.Revision >= at.Revision {
+		kept := slices.DeleteFunc(l.all, func(r recorded) bool { return r.at.Revision >= at.Revision })
+		again := newPastLog()
+		for _, r := range kept {
+			again.add(r.at, r.event)
+		}
+		l.all, l.about, l.names = again.all, again.about, again.names
+	}
 	l.all = append(l.all, recorded{at: at, event: e})
 	EachIdentity(e, func(id domain.FillID, market string) {
 		l.about[id] = append(l.about[id], pastMention{Mention{Revision: at.Revision, Market: MarkOfMarket(market)}, market})
