@@ -201,7 +201,7 @@ func TestTheWriterReadsNoRepeats(t *testing.T) {
 func TestAStormOfDoubts(t *testing.T) {
 	for seed := range uint64(6) {
 		r, h := looking(t)
-		random := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // a test
+		random := rand.New(rand.NewPCG(seed, 1))
 		stream := Stream("main")
 		booked := map[string]bool{}
 		down := errors.New("it is closed")
@@ -238,6 +238,74 @@ func TestAStormOfDoubts(t *testing.T) {
 			booked[trade] = true
 			require.Equal(t, len(booked), r.count(domain.FillRecordedType), "seed %d, step %d", seed, n)
 			h.makeAgain(stream)
+		}
+		r.check()
+	}
+}
+
+// reads returns how often the store is read for a command: by its caller, and by the writer.
+func (r *rig) reads(by domain.Caller, c Command) (caller, writer int) {
+	r.t.Helper()
+	r.store.mu.Lock()
+	before := r.store.begun
+	r.store.mu.Unlock()
+	r.w.past.reads = 0
+	_, _ = r.do(by, r.key(), c) // a refusal reads as much
+	r.store.mu.Lock()
+	defer r.store.mu.Unlock()
+	return r.store.begun - before - r.w.past.reads, r.w.past.reads
+}
+
+// What one bot does to a trade id costs neither its own decisions nor those of others: in many
+// markets, at many venues, and voided before it arrives and reported again and again.
+func TestReadsOfADecision(t *testing.T) {
+	for _, n := range []int{1, 1000} {
+		r := &rig{t: t, store: newFaulty(t), clock: newClock()}
+		r.w = r.writer(lookingUp(r.store.Store, Options{}))
+		open := openMain()
+		open.Policy.Rules = domain.SecondRules
+		r.must(olga, open)
+		r.must(olga, deposit("10000"))
+		for _, bot := range []string{"a", "b"} {
+			r.must(olga, RegisterBot{ID: bot, Capital: dec("1000"), Start: true})
+		}
+		of := func(bot, market, venue, trade string) RecordFill {
+			c := fill(bot, trade, "buy", "0.01", "0.1")
+			c.Market, c.Venue = market, venue
+			return c
+		}
+		early := of("a", "m", "v", "early")
+		r.must(botCaller("a"), VoidFill{FillID: early.FillID, Market: "m"})
+		var all []Request
+		for i := range n {
+			for _, c := range []RecordFill{of("a", fmt.Sprint("m", i), "v", "1"), of("a", "venues", fmt.Sprint("v", i), "1"), early} {
+				all = append(all, Request{Caller: olga, Key: fmt.Sprint("all", len(all)), Command: c})
+			}
+		}
+		r.all(all)
+		require.Equal(t, 2*n+1, r.count(domain.FillRecordedType), "an early void is recorded once")
+		for i := range 6 { // what is above is dropped from memory
+			r.must(olga, of("a", "x", "v", fmt.Sprint("x", i)))
+		}
+		sold := of("b", "m", "v", "early")
+		sold.Side = domain.Sell
+		for _, c := range []struct {
+			name string
+			by   domain.Caller
+			do   Command
+			most int
+		}{
+			{"a new fill", botCaller("a"), of("a", "new", "v", "1"), 0},
+			{"a fill at another venue", botCaller("a"), of("a", "venues", "w", "1"), 0},
+			{"a repeat", botCaller("a"), of("a", "m0", "v", "1"), 1},
+			{"the same early void", botCaller("a"), early, 2},
+			{"the fill of another bot", botCaller("b"), sold, 2},
+			{"a result beside fills", olga, RecordTrade{Bot: "a", Market: "venues", TradeID: "1", PnL: dec("1")}, 2},
+			{"a void without a market", olga, VoidFill{FillID: domain.FillID{Bot: "a", Venue: "v", TradeID: "1"}}, 3},
+		} {
+			caller, writer := r.reads(c.by, c.do)
+			require.LessOrEqual(t, writer, c.most, "%s, beside %d: by the writer", c.name, n)
+			require.LessOrEqual(t, caller, 4, "%s, beside %d: by its caller", c.name, n)
 		}
 		r.check()
 	}

@@ -36,7 +36,7 @@ type step struct {
 	// The decision; every attempt decides again. One of events, known and err is set.
 	command uuid.UUID
 	events  []domain.Event      // accepted: their records are in the group
-	known   *acceptedCommand         // accepted before
+	known   *acceptedCommand    // accepted before
 	err     error               // refused
 	judged  bool                // decided against the state, so void if the group fails
 	records []eventstore.Record // of events, once they are durable

@@ -74,8 +74,10 @@ type faulty struct {
 	// streamsErr is the answer to a request for the list of streams.
 	streamsErr error
 	readErr    error
-	// reads counts how often a stream was read from its beginning, as a fold does.
+	// reads counts how often a stream was read from its beginning, as a fold does, and begun how
+	// often it was read at all.
 	reads    int
+	begun    int
 	appends  [][]eventstore.Proposed
 	blocked  chan struct{} // gets one when an append waits at its gate
 	attempts int
@@ -182,7 +184,7 @@ func (f *faulty) Streams(ctx context.Context) ([]string, error) {
 func (f *faulty) ReadStream(ctx context.Context, stream string, from uint64) iter.Seq2[eventstore.Record, error] {
 	f.mu.Lock()
 	err := f.readErr
-	if from == 0 {
+	if f.begun++; from == 0 {
 		f.reads++
 	}
 	f.mu.Unlock()

@@ -194,9 +194,9 @@ func (p *past) OfOthers(id domain.FillID, market string, before uint64) iter.Seq
 }
 
 // fills yields the ids of the fills that a key finds, from the newest on, but not those of one
-// bot. It reads one record for each mark, and none before it is asked for it. is confirms that
-// a record reports a fill of the key.
-func (p *past) fills(before uint64, key HistoryKey, but string, is func(id domain.FillID, market string) bool) iter.Seq2[domain.FillID, error] {
+// bot. It reads one record for each mark, and only as far as ids are taken. isOfKey says whether
+// a fill that a record reports is one of the key.
+func (p *past) fills(before uint64, key HistoryKey, exceptBot string, isOfKey func(id domain.FillID, market string) bool) iter.Seq2[domain.FillID, error] {
 	return func(yield func(domain.FillID, error) bool) {
 		found, err := p.find(before, key)
 		if err != nil {
@@ -204,15 +204,15 @@ func (p *past) fills(before uint64, key HistoryKey, but string, is func(id domai
 			return
 		}
 		seen := map[[16]byte]bool{}
-		if but != "" {
-			seen[markOfBot(but)] = true
+		if exceptBot != "" {
+			seen[markOfBot(exceptBot)] = true
 		}
 		for _, hit := range slices.Backward(earlier(found[0], before)) {
 			if seen[hit.Mark] {
 				continue
 			}
 			seen[hit.Mark] = true
-			id, err := p.fill(hit, is)
+			id, err := p.fill(hit, isOfKey)
 			if !yield(id, err) || err != nil {
 				return
 			}
@@ -221,7 +221,7 @@ func (p *past) fills(before uint64, key HistoryKey, but string, is func(id domai
 }
 
 // fill reads the fill that a hit names.
-func (p *past) fill(hit HistoryHit, is func(id domain.FillID, market string) bool) (id domain.FillID, err error) {
+func (p *past) fill(hit HistoryHit, isOfKey func(id domain.FillID, market string) bool) (id domain.FillID, err error) {
 	r, err := p.record(hit.Revision)
 	if err != nil {
 		return id, err
@@ -229,7 +229,7 @@ func (p *past) fill(hit HistoryHit, is func(id domain.FillID, market string) boo
 	named := false
 	portfolio.EachIdentity(r.event, func(domain.FillID, string) {}, func(other domain.FillID, market string) {
 		marked := hit.Mark == markOfBot(other.Bot) || hit.Mark == markOfPlace(other)
-		if is(other, market) && marked {
+		if isOfKey(other, market) && marked {
 			id, named = other, true
 		}
 	})

@@ -48,7 +48,7 @@ func (s *State) filledAs(bot, market, trade string) bool {
 		if ref, _, ok := s.fill(id, market); ok && ref.Status != Voided && ref.Market == market {
 			return true
 		}
-		if voided++; voided > maxVoidedAs {
+		if voided++; voided >= maxVoidedAs {
 			return true
 		}
 	}

@@ -72,6 +72,29 @@ func TestADecisionReadsFewRecords(t *testing.T) {
 	}
 }
 
+// A result is flagged if so many fills of its trade are voided that the search for one that
+// stands ends.
+func TestAResultBesideManyVoidedFills(t *testing.T) {
+	h := second(t, "1000", quietPolicy)
+	result := func(d *Decision) error {
+		return d.RecordTrade(&domain.TradeClosed{
+			Bot: "a", Instrument: domain.Instrument{Market: "m"}, TradeID: "1", TradeFigures: domain.TradeFigures{PnL: dec("1")},
+		})
+	}
+	for leg := range maxVoidedAs {
+		s := h.s.Clone()
+		d := s.Begin(h.now, h.caller)
+		require.NoError(t, result(d))
+		require.Empty(t, d.events[0].(*domain.TradeClosed).Flags, "%d are voided", leg)
+		r := h.report("a", "m", "YES", buy, "1", "0.5", withID("1"), provisional)
+		r.Leg = leg
+		h.must(h.recordFill(r))
+		h.must(func(d *Decision) error { return d.VoidFill(r.FillID, r.Market) })
+	}
+	h.must(result)
+	require.Equal(t, []string{domain.FlagReportedTwice}, lastOf[*domain.TradeClosed](h).Flags)
+}
+
 // The next fill of a paper order is found without a look at each of those before it.
 func TestTheNextPaperFillIsFoundFast(t *testing.T) {
 	s := New()

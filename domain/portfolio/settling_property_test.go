@@ -86,7 +86,7 @@ func (s *settling) copy() *settling {
 	w.s, w.fills = s.s.Clone(), slices.Clone(s.fills)
 	w.past = s.past.copy() // each goes its own way
 	if both, is := w.s.Past.(*bothPasts); is {
-		both.looks.(*lookedUp).evidence = w.past //nolint:errcheck // it is what it was made of
+		both.looks.(*lookedUp).evidence = w.past
 	}
 	return &settling{&w, s.outcomes, maps.Clone(s.trades), s.apart}
 }

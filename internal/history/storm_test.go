@@ -65,7 +65,7 @@ func (p *place) flipBit(random *rand.Rand) {
 	if err != nil {
 		return // it was merged meanwhile
 	}
-	defer f.Close() //nolint:errcheck // a test
+	defer f.Close()
 	size, err := f.Seek(0, 2)
 	require.NoError(p.t, err)
 	at, b := random.Int64N(size), make([]byte, 1)
@@ -81,7 +81,7 @@ func (p *place) flipBit(random *rand.Rand) {
 func TestAStormOnTheIndex(t *testing.T) {
 	for seed := range uint64(4) {
 		p := newPlace(t)
-		random := rand.New(rand.NewPCG(seed, 7)) //nolint:gosec // a test
+		random := rand.New(rand.NewPCG(seed, 7))
 		trades := 0
 		for step := range 60 {
 			what := p.harm(random)

@@ -12,6 +12,9 @@ import (
 
 // # A run on disk, version 3
 //
+// The version also stands for what the entries of the tables are: a change of how a key or a
+// value is made raises it, so that what an older build wrote is made again.
+//
 // All integers are little-endian, except in keys. All checksums are CRC-32C.
 //
 // A run holds the entries of one table from the records of a range of the log, in
