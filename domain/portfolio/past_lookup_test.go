@@ -338,7 +338,9 @@ func TestPastThatCannotBeLookedUp(t *testing.T) {
 		func() { h.s.Past.Find(id, "m") },
 		func() { h.s.Past.Several(id) },
 		func() { require.Empty(t, slices.Collect(h.s.Past.OfBot("a", "m", "1"))) },
-		func() { require.Empty(t, slices.Collect(h.s.Past.OfOthers(domain.FillID{Bot: "a", Venue: "v", TradeID: "1"}, "m"))) },
+		func() {
+			require.Empty(t, slices.Collect(h.s.Past.OfOthers(domain.FillID{Bot: "a", Venue: "v", TradeID: "1"}, "m")))
+		},
 	} {
 		require.NoError(t, h.s.Past.Err())
 		ask()
