@@ -37,6 +37,7 @@ build: ## Build bin/pets with its version
 .PHONY: test
 test: ## Run all tests, each as long as fits into three minutes
 	go test ./...
+	go test ./commands -commands.memory
 
 .PHONY: check
 check: format vet lint race modes ## The gate: format, vet, lint, tests with the race detector, both cgo modes

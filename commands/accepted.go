@@ -26,10 +26,10 @@ type accepted struct {
 // acceptedMap holds, for accepted commands, where their records are and the hash of their
 // request. It is folded from the metadata of the stream, so it survives restarts and is the
 // same on every server.
-type acceptedMap map[uuid.UUID]indexEntry
+type acceptedMap map[uuid.UUID]acceptedCommand
 
-// indexEntry is one accepted command.
-type indexEntry struct {
+// acceptedCommand is one accepted command.
+type acceptedCommand struct {
 	first uint64 // revision of its first record
 	count uint32
 	hash  requestDigest
@@ -83,7 +83,7 @@ func (x *accepted) apply(d *domain.Decoder, rec eventstore.Record) error {
 }
 
 // find finds a command.
-func (x *accepted) find(id uuid.UUID) (indexEntry, bool, error) {
+func (x *accepted) find(id uuid.UUID) (acceptedCommand, bool, error) {
 	if e, known := x.young[id]; known {
 		return e, true, nil
 	}
@@ -104,9 +104,9 @@ func (x *accepted) indexed(revision, next uint64) {
 // recorded finds a request among the accepted ones: under its own scope, or under those of
 // an earlier build. A command that an earlier build recorded under another role is found
 // only if it is the same request; a different one is not a mismatch.
-func (x *accepted) recorded(portfolio string, r *Request, id *identity) (command uuid.UUID, known indexEntry, found bool, err error) {
+func (x *accepted) recorded(portfolio string, r *Request, id *identity) (command uuid.UUID, known acceptedCommand, found bool, err error) {
 	if known, found, err = x.find(id.command); err != nil {
-		return uuid.Nil, indexEntry{}, false, err
+		return uuid.Nil, acceptedCommand{}, false, err
 	}
 	if found {
 		same := known.hash == id.hash
@@ -117,7 +117,7 @@ func (x *accepted) recorded(portfolio string, r *Request, id *identity) (command
 	other := found
 	for i, command := range id.former {
 		if known, found, err = x.find(command); err != nil {
-			return uuid.Nil, indexEntry{}, false, err
+			return uuid.Nil, acceptedCommand{}, false, err
 		}
 		if !found {
 			continue
@@ -127,7 +127,7 @@ func (x *accepted) recorded(portfolio string, r *Request, id *identity) (command
 		}
 		other = other || i == 0
 	}
-	return uuid.Nil, indexEntry{}, false, mismatch(other)
+	return uuid.Nil, acceptedCommand{}, false, mismatch(other)
 }
 
 func mismatch(is bool) error {

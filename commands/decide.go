@@ -36,7 +36,7 @@ type step struct {
 	// The decision; every attempt decides again. One of events, known and err is set.
 	command uuid.UUID
 	events  []domain.Event      // accepted: their records are in the group
-	known   *indexEntry         // accepted before
+	known   *acceptedCommand    // accepted before
 	err     error               // refused
 	judged  bool                // decided against the state, so void if the group fails
 	records []eventstore.Record // of events, once they are durable
@@ -158,7 +158,7 @@ func (w *Writer) answerOne(g *group, s *step) error {
 		g.first = w.durable
 	}
 	if w.past != nil {
-		w.past.ahead = id.ahead
+		w.past.begin(id.ahead)
 	}
 	command, known, found, err := w.accepted.recorded(w.subject, r, id)
 	if err != nil {
@@ -197,7 +197,7 @@ func (w *Writer) answerOne(g *group, s *step) error {
 
 // recallJump checks whether a command that tried to record a jump of the clock did
 // record it. Its records may be those of another server, which saw no jump.
-func (w *Writer) recallJump(command uuid.UUID, known indexEntry) {
+func (w *Writer) recallJump(command uuid.UUID, known acceptedCommand) {
 	if !w.jump.tried(command) {
 		return
 	}
@@ -295,7 +295,7 @@ func (w *Writer) record(g *group, s *step, hash requestDigest, now time.Time) er
 	}
 	g.proposed = append(g.proposed, records...)
 	g.bytes += size
-	w.accepted.young[s.command] = indexEntry{first: first, count: uint32(len(records)), hash: hash} //nolint:gosec // bounded by encode
+	w.accepted.young[s.command] = acceptedCommand{first: first, count: uint32(len(records)), hash: hash} //nolint:gosec // bounded by encode
 	s.events, s.sent = events, true
 	w.jump.recorded(by, s.command)
 	w.still.recorded(events, now)

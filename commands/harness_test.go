@@ -74,8 +74,10 @@ type faulty struct {
 	// streamsErr is the answer to a request for the list of streams.
 	streamsErr error
 	readErr    error
-	// reads counts how often reading a stream began.
+	// reads counts how often a stream was read from its beginning, as a fold does, and begun how
+	// often it was read at all.
 	reads    int
+	begun    int
 	appends  [][]eventstore.Proposed
 	blocked  chan struct{} // gets one when an append waits at its gate
 	attempts int
@@ -182,7 +184,9 @@ func (f *faulty) Streams(ctx context.Context) ([]string, error) {
 func (f *faulty) ReadStream(ctx context.Context, stream string, from uint64) iter.Seq2[eventstore.Record, error] {
 	f.mu.Lock()
 	err := f.readErr
-	f.reads++
+	if f.begun++; from == 0 {
+		f.reads++
+	}
 	f.mu.Unlock()
 	if err != nil {
 		return func(yield func(eventstore.Record, error) bool) { yield(eventstore.Record{}, err) }
@@ -218,7 +222,7 @@ func (r *rig) writer(o ...Options) *Writer {
 		options = o[0]
 	}
 	options.Now = r.clock.Now
-	options = withHistory(r.t, r.store.Store, options)
+	options = withHistory(r.store.Store, options)
 	w := NewWriter(r.store, "main", options)
 	r.t.Cleanup(w.Close)
 	return w

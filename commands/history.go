@@ -1,13 +1,8 @@
 package commands
 
 import (
-	"bytes"
 	"context"
-	"encoding/binary"
-	"encoding/hex"
-	"errors"
 	"fmt"
-	"hash/fnv"
 	"slices"
 	"strconv"
 
@@ -30,6 +25,9 @@ type History interface {
 	// Indexed returns the revision before which it knows all records of a stream, which is 0
 	// while it is not sure of any.
 	Indexed(stream string) uint64
+	// Epoch changes whenever what was found before may have been wrong: with each doubt, and
+	// with each failure. What was found in another epoch does not count.
+	Epoch() uint64
 	// Await returns when all records of a stream before a revision are known.
 	Await(ctx context.Context, stream string, revision uint64) error
 	// Doubt tells that the log contradicts it. It is then made again.
@@ -45,28 +43,54 @@ type HistoryHit struct {
 	Mark     [16]byte
 }
 
-// The kinds of keys, which are stored. Their marks are the first half of the hash of the
-// request; the id of the record; and who reported the fill (see markOf).
+// The kinds of keys, and what the mark of each is. Both are stored: a change of a key or a mark
+// is another version of the format of the index, so that an older index is made again.
 const (
+	// kindCommand: the first half of the hash of the request.
 	kindCommand = "command"
-	kindFact    = "fill"
-	kindTrade   = "trade"
+	// kindFact, and kindFactIn with the market that is named: see [markOfFact].
+	kindFact   = "fact"
+	kindFactIn = "fact in"
+	// kindFillOfBot: the venue and the leg. kindFillAt: the bot.
+	kindFillOfBot = "fill of bot"
+	kindFillAt    = "fill at"
+	// What a mark is the hash of.
+	markedPlace = "place"
+	markedBot   = "bot"
 )
 
 func keyOfCommand(stream string, id uuid.UUID) HistoryKey {
 	return index.IDKey(kindCommand, stream, string(id[:]))
 }
 
+// keyOfFact is the key of all records about an id, keyOfFactIn of those that name a market, or
+// none.
 func keyOfFact(stream string, id domain.FillID) HistoryKey {
 	var room [160]byte
-	b := appendText(room[:0], id.Bot)
-	b = appendText(appendText(b, id.Venue), id.TradeID)
-	return index.IDKey(kindFact, stream, string(strconv.AppendInt(b, int64(id.Leg), 10)))
+	return index.IDKey(kindFact, stream, string(appendFact(room[:0], id)))
 }
 
-func keyOfTrade(stream, market, trade string) HistoryKey {
+func keyOfFactIn(stream string, id domain.FillID, market string) HistoryKey {
 	var room [160]byte
-	return index.IDKey(kindTrade, stream, string(appendText(appendText(room[:0], market), trade)))
+	return index.IDKey(kindFactIn, stream, string(appendText(appendFact(room[:0], id), market)))
+}
+
+// keyOfFillOfBot is the key of the fills that a bot reported under a trade id in a market.
+func keyOfFillOfBot(stream, bot, market, trade string) HistoryKey {
+	var room [160]byte
+	return index.IDKey(kindFillOfBot, stream, string(appendText(appendText(appendText(room[:0], bot), market), trade)))
+}
+
+// keyOfFillAt is the key of one leg of a trade at a named venue, whoever reports it.
+func keyOfFillAt(stream string, id domain.FillID, market string) HistoryKey {
+	id.Bot = ""
+	var room [160]byte
+	return index.IDKey(kindFillAt, stream, string(appendText(appendFact(room[:0], id), market)))
+}
+
+func appendFact(b []byte, id domain.FillID) []byte {
+	b = appendText(appendText(appendText(b, id.Bot), id.Venue), id.TradeID)
+	return append(strconv.AppendInt(b, int64(id.Leg), 10), ':')
 }
 
 // appendText appends a text with its length, so that no two lists of texts are alike.
@@ -75,26 +99,19 @@ func appendText(b []byte, text string) []byte {
 	return append(append(b, ':'), text...)
 }
 
-// markOf says who reported a fill: the bot in the first half, venue and leg in the second. A
-// look-up for one of them reads no records of others.
-func markOf(id domain.FillID) (mark [16]byte) {
-	copy(mark[:], markOfBot(id.Bot))
-	copy(mark[8:], markOfPlace(id))
+// markOfFact says which market a record names, zeros for none, and a half of its id.
+func markOfFact(market string, record uuid.UUID) (mark [16]byte) {
+	of := portfolio.MarkOfMarket(market)
+	copy(mark[:], of[:])
+	copy(mark[8:], record[:])
 	return mark
 }
 
-func markOfBot(bot string) []byte {
-	h := fnv.New64a()
-	h.Write([]byte(bot))
-	return h.Sum(nil)
+func markOfPlace(id domain.FillID) [16]byte {
+	return index.IDKey(markedPlace, id.Venue, strconv.Itoa(id.Leg))
 }
 
-func markOfPlace(id domain.FillID) []byte {
-	h := fnv.New64a()
-	h.Write([]byte(id.Venue))
-	h.Write(binary.BigEndian.AppendUint32([]byte{0}, uint32(id.Leg))) //nolint:gosec // only equality counts
-	return h.Sum(nil)
-}
+func markOfBot(bot string) [16]byte { return index.IDKey(markedBot, bot, "") }
 
 // HistoryEntry is one entry of a History: what it finds a record by.
 type HistoryEntry struct {
@@ -141,12 +158,30 @@ func (x *Identities) Of(ctx context.Context, rec *eventstore.Record) ([]HistoryE
 	if err != nil {
 		return nil, unindexed(rec, err)
 	}
-	portfolio.Identities(e, func(id domain.FillID) {
-		x.entries = append(x.entries, HistoryEntry{keyOfFact(rec.Stream, id), rec.ID})
-	}, func(id domain.FillID, market string) {
-		x.entries = append(x.entries, HistoryEntry{keyOfTrade(rec.Stream, market, id.TradeID), markOf(id)})
+	portfolio.EachIdentity(e, func(id domain.FillID, market string) { x.ofFact(rec, id, market) }, func(id domain.FillID, market string) {
+		x.entries = append(x.entries, HistoryEntry{keyOfFillOfBot(rec.Stream, id.Bot, market, id.TradeID), markOfPlace(id)})
+		if id.Venue != "" {
+			x.entries = append(x.entries, HistoryEntry{keyOfFillAt(rec.Stream, id, market), markOfBot(id.Bot)})
+		}
 	})
 	return x.entries, nil
+}
+
+// ofFact adds the entries of an id that a record is about. A record has one entry of a key: if
+// it names several markets for an id, the mark is of none.
+func (x *Identities) ofFact(rec *eventstore.Record, id domain.FillID, market string) {
+	all, in := keyOfFact(rec.Stream, id), keyOfFactIn(rec.Stream, id, market)
+	for i := range x.entries {
+		if one := &x.entries[i]; one.Key == all && one.Mark != markOfFact(market, rec.ID) {
+			one.Mark, market = markOfFact("", rec.ID), ""
+			in = keyOfFactIn(rec.Stream, id, "")
+		}
+	}
+	for _, key := range []HistoryKey{all, in} {
+		if !slices.ContainsFunc(x.entries, func(one HistoryEntry) bool { return one.Key == key }) {
+			x.entries = append(x.entries, HistoryEntry{key, markOfFact(market, rec.ID)})
+		}
+	}
 }
 
 func unindexed(rec *eventstore.Record, err error) error {
@@ -173,247 +208,4 @@ func (x *Identities) ofCommand(stream string, m domain.Metadata) error {
 		x.entries = append(x.entries, HistoryEntry{keyOfCommand(stream, id), [16]byte(e.hash[:16])})
 	}
 	return nil
-}
-
-// past reads the records that a History finds in one stream. It is the evidence that states
-// look up what is past in ([portfolio.PastRecords]), and finds commands for the writer.
-type past struct {
-	history History
-	store   eventstore.Store
-	stream  string
-	ctx     context.Context //nolint:containedctx // that of the writer
-	most    int             // facts, or commands, that are held before older ones are dropped
-	// ahead is what was looked up for the command that is being decided, before it was
-	// queued; it may be nil.
-	ahead *ahead
-}
-
-// find looks up one key. Every record before a revision has to be known.
-func (p *past) find(key HistoryKey, before uint64) ([]HistoryHit, error) {
-	if hits, known := p.ahead.of(key, before); known {
-		return hits, nil
-	}
-	found, asOf, err := p.history.Find(p.stream, []HistoryKey{key})
-	switch {
-	case err != nil:
-		return nil, notIndexed(err)
-	case asOf < before:
-		return nil, notIndexed(fmt.Errorf("it has the records before revision %d, and %d are needed", asOf, before))
-	}
-	return found[0], nil
-}
-
-func notIndexed(err error) error {
-	return &domain.Error{Code: domain.CodeUnavailable, Message: "what is already recorded cannot be looked up now, so nothing is decided; nothing was recorded, send it again with the same Idempotency-Key", Cause: err}
-}
-
-// contradicted tells the History that the log does not confirm what it found.
-func (p *past) contradicted(hit HistoryHit, what string) error {
-	err := fmt.Errorf("the index names revision %d of stream %s, and %s", hit.Revision, p.stream, what)
-	p.history.Doubt(err)
-	return notIndexed(err)
-}
-
-// unread is the error for a record that cannot be read. The store may be closed or damaged, and
-// says so; otherwise there is no such record.
-func (p *past) unread(hit HistoryHit, err error) error {
-	if errors.As(err, new(*eventstore.Unavailable)) || p.ctx.Err() != nil {
-		return notIndexed(err)
-	}
-	return p.contradicted(hit, "it cannot be read: "+err.Error())
-}
-
-// record reads the record of a hit.
-func (p *past) record(hit HistoryHit) (eventstore.Record, domain.Event, error) {
-	rec, err := eventstore.One(p.ctx, p.store, p.stream, hit.Revision)
-	if err != nil {
-		return rec, nil, p.unread(hit, err)
-	}
-	e, err := domain.Decode(rec.Type, rec.Data)
-	if err != nil {
-		return rec, nil, p.contradicted(hit, "it does not decode: "+err.Error())
-	}
-	return rec, e, nil
-}
-
-// Records implements [portfolio.PastRecords].
-func (p *past) Records(id domain.FillID, before uint64) (out []portfolio.Recorded, err error) {
-	key := keyOfFact(p.stream, id)
-	hits, err := p.find(key, before)
-	if err != nil {
-		return nil, err
-	}
-	for _, hit := range hits { // later ones are confirmed as well: they are in memory, or the index is wrong
-		rec, e, err := p.record(hit)
-		if err != nil {
-			return nil, err
-		}
-		about := false
-		portfolio.Identities(e, func(other domain.FillID) { about = about || other == id }, func(domain.FillID, string) {})
-		if rec.ID != hit.Mark || !about {
-			return nil, p.contradicted(hit, "that record is of another fact")
-		}
-		if hit.Revision < before {
-			out = append(out, portfolio.Recorded{At: domain.Stamp{Revision: rec.Revision, Time: rec.Time}, Event: e})
-		}
-	}
-	return out, nil
-}
-
-// OfBot implements [portfolio.PastRecords].
-func (p *past) OfBot(bot, market, trade string, before uint64) ([]domain.FillID, error) {
-	of := markOfBot(bot)
-	return p.named(market, trade, before, func(hit HistoryHit) bool { return bytes.Equal(hit.Mark[:8], of) }, func(id domain.FillID) bool { return id.Bot == bot })
-}
-
-// OfOthers implements [portfolio.PastRecords].
-func (p *past) OfOthers(id domain.FillID, market string, before uint64) ([]domain.FillID, error) {
-	own := markOf(id)
-	return p.named(market, id.TradeID, before, func(hit HistoryHit) bool {
-		return bytes.Equal(hit.Mark[8:], own[8:]) && !bytes.Equal(hit.Mark[:8], own[:8])
-	}, func(other domain.FillID) bool {
-		return other.Bot != id.Bot && other.Venue == id.Venue && other.Leg == id.Leg
-	})
-}
-
-// named reads the fills of a trade id in a market that may be meant, and returns the ids of
-// those that are.
-func (p *past) named(market, trade string, before uint64, may func(HistoryHit) bool, is func(domain.FillID) bool) (ids []domain.FillID, err error) {
-	key := keyOfTrade(p.stream, market, trade)
-	hits, err := p.find(key, before)
-	if err != nil {
-		return nil, err
-	}
-	for _, hit := range hits {
-		if !may(hit) {
-			continue
-		}
-		_, e, err := p.record(hit)
-		if err != nil {
-			return nil, err
-		}
-		named := false
-		portfolio.Identities(e, func(domain.FillID) {}, func(id domain.FillID, of string) {
-			if of != market || id.TradeID != trade {
-				return
-			}
-			if named = true; is(id) && hit.Revision < before {
-				ids = append(ids, id)
-			}
-		})
-		if !named {
-			return nil, p.contradicted(hit, "that record reports another fill")
-		}
-	}
-	return ids, nil
-}
-
-// command finds an accepted command, of which the first record is before a revision. One that
-// is later and is not in memory was recorded by another server: the append will conflict.
-func (p *past) command(id uuid.UUID, before uint64) (e indexEntry, found bool, err error) {
-	key := keyOfCommand(p.stream, id)
-	hits, err := p.find(key, before)
-	if err != nil || len(hits) == 0 {
-		return indexEntry{}, false, err
-	}
-	hit := hits[0]
-	one := acceptedMap{}
-	var decoder domain.Decoder
-	err = eventstore.Walk(p.ctx, p.store, p.stream, hit.Revision, func(rec eventstore.Record) error {
-		m, err := decoder.Metadata(rec.Metadata)
-		if err != nil {
-			return err
-		}
-		if other, err := uuid.Parse(m.CommandID); err != nil || other != id {
-			return errFolded
-		}
-		return one.note(rec.Revision, m)
-	})
-	e, found = one[id]
-	switch {
-	case !found && (err == nil || errors.Is(err, errFolded)):
-		return e, false, p.contradicted(hit, "that record is of another command, or does not exist")
-	case !found:
-		return e, false, p.unread(hit, err)
-	case [16]byte(e.hash[:16]) != hit.Mark:
-		return e, false, p.contradicted(hit, "that record has the request hash "+hex.EncodeToString(e.hash[:]))
-	}
-	return e, e.first < before, nil
-}
-
-// ahead is what was looked up for one request in the goroutine of its caller, before it was
-// queued: for most commands, that nothing is there. It is of use to the writer as long as the
-// writer has all later records in memory.
-type ahead struct {
-	asOf  uint64
-	keys  []HistoryKey
-	found [][]HistoryHit
-}
-
-// of returns what was found of a key, if every record before a revision was known.
-func (a *ahead) of(key HistoryKey, before uint64) ([]HistoryHit, bool) {
-	if a == nil || a.asOf < before {
-		return nil, false
-	}
-	i := slices.Index(a.keys, key)
-	if i < 0 {
-		return nil, false
-	}
-	return a.found[i], true
-}
-
-// lookAhead looks up what requests name. What it cannot look up, the writer tries itself.
-func lookAhead(h History, stream string, requests []Request, ids []identity) {
-	if h == nil {
-		return
-	}
-	var keys []HistoryKey
-	ends := make([]int, len(requests))
-	for i := range requests {
-		keys = appendKeys(keys, stream, &requests[i], &ids[i])
-		ends[i] = len(keys)
-	}
-	if len(keys) == 0 {
-		return
-	}
-	found, asOf, err := h.Find(stream, keys)
-	if err != nil {
-		return // the writer says why
-	}
-	begin := 0
-	for i, end := range ends {
-		ids[i].ahead = &ahead{asOf, keys[begin:end], found[begin:end]}
-		begin = end
-	}
-}
-
-// appendKeys appends what a request is known by, and what its decision will ask.
-func appendKeys(keys []HistoryKey, stream string, r *Request, id *identity) []HistoryKey {
-	if r.Command == nil || id.body == nil {
-		return keys
-	}
-	keys = append(keys, keyOfCommand(stream, id.command))
-	for _, former := range id.former {
-		keys = append(keys, keyOfCommand(stream, former))
-	}
-	if c, is := as[RecordFill](r.Command); is {
-		reported := domain.FillID{Bot: c.Bot, TradeID: c.TradeID, Leg: domain.ReportedLeg}
-		return append(keys, keyOfFact(stream, c.FillID), keyOfFact(stream, reported), keyOfTrade(stream, c.Market, c.TradeID))
-	}
-	if c, is := as[ConfirmFill](r.Command); is {
-		return append(keys, keyOfFact(stream, c.FillID))
-	}
-	if c, is := as[VoidFill](r.Command); is {
-		return append(keys, keyOfFact(stream, c.FillID))
-	}
-	if c, is := as[RecordTrade](r.Command); is {
-		return append(keys, keyOfFact(stream, domain.FillID{Bot: c.Bot, TradeID: c.TradeID, Leg: domain.ReportedLeg}), keyOfTrade(stream, c.Market, c.TradeID))
-	}
-	if c, is := as[RecordFunding](r.Command); is {
-		return append(keys, keyOfFact(stream, domain.FillID{Bot: c.Bot, TradeID: c.FundingID, Leg: domain.FundingLeg}))
-	}
-	if c, is := as[ChangeSets](r.Command); is {
-		return append(keys, keyOfFact(stream, domain.FillID{Bot: c.Bot, TradeID: c.SetID, Leg: domain.SetLeg}))
-	}
-	return keys
 }

@@ -2,15 +2,15 @@ package commands
 
 import (
 	"context"
-	"hash/fnv"
+	"flag"
+	"slices"
 	"sync"
-	"testing"
 
 	"pets/eventstore"
 )
 
-// logHistory is a History in memory, made from the store when it is asked. It is behind the
-// log now and then, as the real one is.
+// logHistory is a History in memory, made from the store when it is asked. Now and then it is
+// behind the log, and now and then it is made again, as the real one is.
 type logHistory struct {
 	mu      sync.Mutex
 	store   eventstore.Store
@@ -18,6 +18,8 @@ type logHistory struct {
 	asked   int
 	err     error // of Find
 	doubts  []error
+	epoch   uint64
+	keys    int // that were looked up
 }
 
 type indexedStream struct {
@@ -68,16 +70,30 @@ func (h *logHistory) Find(stream string, keys []HistoryKey) ([][]HistoryHit, uin
 	s := h.stream(stream)
 	found := make([][]HistoryHit, len(keys))
 	for i, key := range keys {
-		found[i] = s.hits[key]
+		found[i] = slices.Clone(s.hits[key])
 	}
+	h.keys += len(keys)
 	return found, s.next, nil
+}
+
+// Epoch implements History.
+func (h *logHistory) Epoch() uint64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.epoch
 }
 
 // Indexed implements History.
 func (h *logHistory) Indexed(stream string) uint64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.asked++; h.asked%3 == 0 {
+	switch h.asked++; {
+	case h.err != nil:
+		return 0
+	case h.asked%7 == 0: // it was doubted, and is made again before it is asked
+		h.epoch++
+		return 0
+	case h.asked%3 == 0:
 		return h.stream(stream).next
 	}
 	return h.catchUp(stream).next
@@ -99,20 +115,51 @@ func (h *logHistory) Doubt(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.doubts = append(h.doubts, err)
+	h.epoch++
 }
 
-// withHistory gives the writers of half of the tests a History, and nearly nothing in memory.
-// The others hold everything. So the same tests hold for both.
-func withHistory(t testing.TB, store eventstore.Store, o Options) Options {
-	h := fnv.New32a()
-	h.Write([]byte(t.Name()))
-	if o.History == nil && h.Sum32()%2 == 0 {
+var inMemory = flag.Bool("commands.memory", false, "let the writers of the tests hold everything in memory, instead of looking it up")
+
+// withHistory gives writers a History, and nearly nothing in memory, or with the flag the
+// opposite. The same tests hold for both.
+func withHistory(store eventstore.Store, o Options) Options {
+	if o.History == nil && !*inMemory {
 		return lookingUp(store, o)
 	}
 	return o
 }
 
 func lookingUp(store eventstore.Store, o Options) Options {
-	o.History, o.recent = newLogHistory(store), 1
+	o.History, o.Recent = newLogHistory(store), 1
 	return o
+}
+
+// fail makes every look-up fail, or work again.
+func (h *logHistory) fail(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.err = err
+	h.epoch++
+}
+
+// lose lets it forget some of what it has of a stream, as a damaged index does: every entry
+// for which lost is true.
+func (h *logHistory) lose(stream string, lost func() bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := h.stream(stream)
+	for key := range s.hits {
+		if lost() {
+			delete(s.hits, key)
+		}
+	}
+}
+
+// makeAgain makes it again from the log, after a doubt.
+func (h *logHistory) makeAgain(stream string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.err, h.doubts = nil, nil
+	delete(h.streams, stream)
+	h.catchUp(stream)
 }

@@ -76,6 +76,10 @@ type Options struct {
 	// It may be nil.
 	Scarce func(Class) error
 
+	// Recent is how many commands and facts are held in memory before they are looked up, at
+	// the least; 0: 2,048.
+	Recent int
+
 	// Set by the engine: poisoned is called when the store accepts no more
 	// appends, unsound when the books are inconsistent. Both are called before
 	// any answer is given.
@@ -85,8 +89,6 @@ type Options struct {
 	// most limits what one command may record: maxCommandRecords and
 	// maxCommandBytes.
 	most portfolio.Room
-	// recent is how many commands and facts are held before they are looked up; 0: 2,048.
-	recent int
 	// spareFor is how many events a spare is kept that is not needed; 0: 50,000.
 	spareFor uint64
 	// elapsed times decisions: Monotonic, or a clock that stands still.
@@ -120,7 +122,7 @@ type Writer struct {
 	// folded from the stream again.
 	state    stateFold
 	accepted *accepted
-	past     *past   // nil without a History
+	past     *past   // nil without a History; callers only look ahead with it
 	durable  uint64  // the revision the next durable record gets
 	origin   origin  // what the state was restored from
 	poisoned error   // set if the store accepts no append until it is opened again
@@ -201,8 +203,8 @@ func newWriter(store eventstore.Store, subject, stream string, o Options, blank 
 	if o.most == (portfolio.Room{}) {
 		o.most = portfolio.Room{Records: maxCommandRecords, Bytes: maxCommandBytes, Fills: maxLaterFills}
 	}
-	if o.recent == 0 {
-		o.recent = portfolio.RecentFacts
+	if o.Recent == 0 {
+		o.Recent = portfolio.RecentFacts
 	}
 	if o.spareFor == 0 {
 		o.spareFor = spareFor
@@ -222,7 +224,7 @@ func newWriter(store eventstore.Store, subject, stream string, o Options, blank 
 	}
 	w.ctx, w.stop = context.WithCancel(context.Background())
 	if o.History != nil {
-		w.past = &past{history: o.History, store: store, stream: stream, ctx: w.ctx, most: o.recent}
+		w.past = &past{history: o.History, store: store, stream: stream, ctx: w.ctx, most: o.Recent}
 	}
 	go w.run()
 	return w
@@ -291,7 +293,7 @@ func (w *Writer) enqueue(j *job) error {
 	if w.ctx.Err() != nil {
 		return errStopped
 	}
-	lookAhead(w.options.History, w.stream, j.requests, j.ids)
+	w.past.lookAhead(j.ctx, j.requests, j.ids)
 	return w.queue.put(j.ctx, w.ctx, j)
 }
 

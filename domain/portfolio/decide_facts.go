@@ -107,8 +107,9 @@ func (d *Decision) knownFill(e *domain.FillRecorded) (answered, again bool, err 
 	switch {
 	case !ok:
 		return false, false, nil
-	case ref.Content == (Content{}), ref.Early && ref.Content == content:
-		// It was voided before it arrived: it posts nothing, however often it arrives.
+	case ref.Content == (Content{}):
+		// It was voided before it arrived: it posts nothing. It is recorded once, and is a
+		// repeat from then on, so that the records of an id stay few.
 		e.Flags = []string{domain.FlagVoided}
 		d.fact(e)
 		return true, false, nil

@@ -78,15 +78,29 @@ func (d *Decision) paperFill(p *risk.Permit, price domain.Decimal) {
 }
 
 // paperFillID names the next fill of an order. A void may bring back closing
-// quantity, which is then filled after the rest.
+// quantity, which is then filled after the rest. An order may have many fills, so it looks for
+// their end by doubling the leg, and then halving what is left. The leg that it finds is free
+// even if an import left others free before it.
 func (s *State) paperFillID(p *risk.Permit) domain.FillID {
 	id := domain.FillID{Bot: p.Bot, Venue: domain.VenuePaper, TradeID: p.ID}
-	for {
-		if _, _, known := s.fill(id, ""); !known {
-			return id
-		}
-		id.Leg++
+	taken := func(leg int) bool {
+		id.Leg = leg
+		_, _, known := s.fill(id, "")
+		return known
 	}
+	first, free := 0, 0 // every leg that was found taken is below first
+	for taken(free) {
+		first, free = free+1, 2*free+1
+	}
+	for first < free {
+		if middle := first + (free-first)/2; taken(middle) {
+			first = middle + 1
+		} else {
+			free = middle
+		}
+	}
+	id.Leg = free
+	return id
 }
 
 // paperFee is fee_bps of the notional. For an order that named its fee it is the

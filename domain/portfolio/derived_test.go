@@ -163,7 +163,7 @@ func checkDerived(t require.TestingT, s *State) {
 	}
 	for _, f := range s.Facts() {
 		if f.ID.Venue != "" && f.Market != "" && !f.unarrived() {
-			require.Contains(t, s.Past.OfBot(f.ID.Bot, f.Market, f.ID.TradeID), f.ID, "it is found by its trade")
+			require.Contains(t, slices.Collect(s.Past.OfBot(f.ID.Bot, f.Market, f.ID.TradeID)), f.ID, "it is found by its trade")
 		}
 	}
 	for key, b := range s.Breakers { // what nothing has touched cannot be compared with another result

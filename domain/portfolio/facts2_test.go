@@ -367,13 +367,14 @@ func TestReinstatedInASettledMarket(t *testing.T) {
 func TestVoidedFirst(t *testing.T) {
 	h := second(t, "1000", quietPolicy)
 	h.must(func(d *Decision) error { return d.VoidFill(domain.FillID{Bot: "a", TradeID: "early"}, "m") })
-	for _, option := range []fillOption{provisional, provisional, func(*FillReport) {}} {
+	for n, option := range []fillOption{provisional, provisional, func(*FillReport) {}} {
 		r := h.report("a", "m", "YES", buy, "100", "0.5", withID("early"), option)
 		if r.Status == "" {
 			h.refused(domain.CodeTradeIDConflict, h.recordFill(r))
 		} else {
 			h.must(h.recordFill(r))
 			require.Equal(t, []string{domain.FlagVoided}, h.flags())
+			require.Equal(t, []string{[]string{"fill.recorded", "command.noted"}[n]}, h.types(), "it is recorded once")
 		}
 		require.Equal(t, "1000", h.equityOf("a"))
 		require.True(t, h.position("a", "m", "YES").IsFlat())

@@ -35,11 +35,20 @@ func (s *State) marketName(market string) string {
 	return market
 }
 
+// maxVoidedAs is after how many voided fills of one trade id in a market the search for one that
+// stands ends: the bot can report as many as it likes, and all others wait for its decision.
+const maxVoidedAs = 32
+
 // filledAs reports whether a fill of a trade id stands in a market, at any venue and
-// of any leg.
+// of any leg. If the newest [maxVoidedAs] are all voided, it is assumed that an older one stands:
+// the trade is flagged, and a person looks.
 func (s *State) filledAs(bot, market, trade string) bool {
-	for _, id := range s.Past.OfBot(bot, market, trade) {
+	voided := 0
+	for id := range s.Past.OfBot(bot, market, trade) {
 		if ref, _, ok := s.fill(id, market); ok && ref.Status != Voided && ref.Market == market {
+			return true
+		}
+		if voided++; voided >= maxVoidedAs {
 			return true
 		}
 	}
@@ -53,10 +62,7 @@ func (s *State) reportedTwice(e *domain.FillRecorded) bool {
 	if ref, ok := s.Past.Find(trade, e.Market); ok && ref.of(e.Market) {
 		return true
 	}
-	if e.Venue == "" {
-		return false
-	}
-	for _, id := range s.Past.OfOthers(e.FillID, e.Market) {
+	for id := range s.Past.OfOthers(e.FillID, e.Market) {
 		ref, _, ok := s.fill(id, e.Market)
 		if ok && ref.Status != Voided && ref.Market == e.Market && ref.Sells == (e.Side == domain.Sell) {
 			return true
@@ -92,14 +98,13 @@ func (d *Decision) findFill(id domain.FillID, market string) (ref FillRef, pendi
 	if id.Leg < 0 || id.Leg > maxLeg {
 		return ref, nil, false, domain.Invalid("leg", "must be 0 to %d", maxLeg)
 	}
+	needed := d.s.Policy.Second() && market == ""
+	if needed && d.s.several(id) {
+		return ref, nil, false, domain.Invalid("market", "is missing; the bot has fills of this id in several markets")
+	}
 	ref, pending, known = d.s.fill(id, market)
-	if d.s.Policy.Second() && market == "" {
-		switch {
-		case !known:
-			return ref, nil, false, domain.Invalid("market", "is missing; it is needed for a fill that is not known")
-		case d.s.several(id):
-			return ref, nil, false, domain.Invalid("market", "is missing; the bot has fills of this id in several markets")
-		}
+	if needed && !known {
+		return ref, nil, false, domain.Invalid("market", "is missing; it is needed for a fill that is not known")
 	}
 	if pending != nil && market != "" && pending.In.Market != market {
 		return ref, nil, false, domain.Invalid("market", "is not that of the fill, which is %s", pending.In.Market)

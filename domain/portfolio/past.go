@@ -3,6 +3,7 @@ package portfolio
 import (
 	"cmp"
 	"errors"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -28,11 +29,12 @@ type Past interface {
 	Find(id domain.FillID, market string) (FillRef, bool)
 	// Several reports that there are facts of an id in several markets.
 	Several(id domain.FillID) bool
-	// OfBot returns the ids under which a bot reported fills of a trade id in a market, and
-	// OfOthers those under which other bots reported the same venue, trade id and leg. The
-	// fills may be provisional or voided, and an id may come twice.
-	OfBot(bot, market, trade string) []domain.FillID
-	OfOthers(id domain.FillID, market string) []domain.FillID
+	// OfBot yields the ids under which a bot reported fills of a trade id in a market, and
+	// OfOthers those under which other bots reported the same leg of it at the same named
+	// venue. Each id comes once, the one that was reported last before the others. The fills
+	// may be provisional or voided.
+	OfBot(bot, market, trade string) iter.Seq[domain.FillID]
+	OfOthers(id domain.FillID, market string) iter.Seq[domain.FillID]
 	// Err returns why a question since the last call of Err could not be answered, or nil.
 	// Such a question was answered with "not known". Nothing may be decided on that.
 	Err() error
@@ -82,13 +84,13 @@ func (p *wholePast) Find(id domain.FillID, market string) (FillRef, bool) {
 func (p *wholePast) Several(id domain.FillID) bool { return p.several[id] > 0 }
 
 // OfBot implements [Past].
-func (p *wholePast) OfBot(bot, market, trade string) []domain.FillID {
-	return thoseOfBot(nil, p.names[tradeKey{market, trade}], bot)
+func (p *wholePast) OfBot(bot, market, trade string) iter.Seq[domain.FillID] {
+	return newestFirst(reportedBy(bot), p.names[tradeKey{market, trade}])
 }
 
 // OfOthers implements [Past].
-func (p *wholePast) OfOthers(id domain.FillID, market string) []domain.FillID {
-	return thoseOfOthers(nil, p.names[tradeKey{market, id.TradeID}], id)
+func (p *wholePast) OfOthers(id domain.FillID, market string) iter.Seq[domain.FillID] {
+	return newestFirst(reportedByOthers(id), p.names[tradeKey{market, id.TradeID}])
 }
 
 // Err implements [Past].
@@ -126,25 +128,38 @@ func (p *wholePast) clone() Past {
 	return &wholePast{first: maps.Clone(p.first), more: maps.Clone(p.more), several: maps.Clone(p.several), names: maps.Clone(p.names)}
 }
 
-// thoseOfBot appends the ids of one bot.
-func thoseOfBot(out, ids []domain.FillID, bot string) []domain.FillID {
-	for _, id := range ids {
-		if id.Bot == bot {
-			out = append(out, id)
-		}
-	}
-	return out
+// reportedBy selects the ids of one bot.
+func reportedBy(bot string) func(domain.FillID) bool {
+	return func(id domain.FillID) bool { return id.Bot == bot }
 }
 
-// thoseOfOthers appends the ids that differ from one in the bot alone.
-func thoseOfOthers(out, ids []domain.FillID, id domain.FillID) []domain.FillID {
-	for _, other := range ids {
-		if other.Bot != id.Bot && other.Venue == id.Venue && other.Leg == id.Leg {
-			out = append(out, other)
+// reportedByOthers selects the ids that differ from one of a named venue in the bot alone.
+func reportedByOthers(id domain.FillID) func(domain.FillID) bool {
+	return func(other domain.FillID) bool {
+		return id.Venue != "" && other.Bot != id.Bot && other.Venue == id.Venue && other.Leg == id.Leg
+	}
+}
+
+// newestFirst yields the selected ids of lists that are in the order of the log, from the end
+// of the first one on, each id once.
+func newestFirst(selected func(domain.FillID) bool, lists ...[]domain.FillID) iter.Seq[domain.FillID] {
+	return func(yield func(domain.FillID) bool) {
+		seen := map[domain.FillID]bool{}
+		for _, list := range lists {
+			for _, id := range slices.Backward(list) {
+				if !selected(id) || seen[id] {
+					continue
+				}
+				seen[id] = true
+				if !yield(id) {
+					return
+				}
+			}
 		}
 	}
-	return out
 }
+
+func nobody(func(domain.FillID) bool) {}
 
 // Fact is what is known of one id in one market.
 type Fact struct {
@@ -210,15 +225,15 @@ func (p *forgotten) Several(domain.FillID) bool {
 }
 
 // OfBot implements [Past].
-func (p *forgotten) OfBot(string, string, string) []domain.FillID {
+func (p *forgotten) OfBot(string, string, string) iter.Seq[domain.FillID] {
 	p.asked = true
-	return nil
+	return nobody
 }
 
 // OfOthers implements [Past].
-func (p *forgotten) OfOthers(domain.FillID, string) []domain.FillID {
+func (p *forgotten) OfOthers(domain.FillID, string) iter.Seq[domain.FillID] {
 	p.asked = true
-	return nil
+	return nobody
 }
 
 // Err implements [Past].

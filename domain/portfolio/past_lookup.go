@@ -1,20 +1,49 @@
 package portfolio
 
 import (
+	"crypto/sha256"
+	"iter"
 	"maps"
 	"slices"
 
 	"pets/domain"
 )
 
-// PastRecords finds what the records of a portfolio's stream say about the past.
+// PastRecords finds what the records of a portfolio's stream say about the past. Each
+// question is about the records before a revision.
 type PastRecords interface {
-	// Records returns the records before a revision that are about an id (see
-	// [Identities]), in order. It may return others as well.
-	Records(id domain.FillID, before uint64) ([]Recorded, error)
-	// OfBot and OfOthers return what [Past] says of the records before a revision.
-	OfBot(bot, market, trade string, before uint64) ([]domain.FillID, error)
-	OfOthers(id domain.FillID, market string, before uint64) ([]domain.FillID, error)
+	// Mentions names the records that are about an id (see [EachIdentity]), in order.
+	Mentions(id domain.FillID, before uint64) ([]Mention, error)
+	// MentionsIn names those of them that name a market, or none.
+	MentionsIn(id domain.FillID, market string, before uint64) ([]Mention, error)
+	// Read reads records that are about an id.
+	Read(id domain.FillID, mentions []Mention) ([]Recorded, error)
+	// OfBot and OfOthers yield what [Past] says. An error is the last element.
+	OfBot(bot, market, trade string, before uint64) iter.Seq2[domain.FillID, error]
+	OfOthers(id domain.FillID, market string, before uint64) iter.Seq2[domain.FillID, error]
+}
+
+// Mention is a record that is about an id, without what it says.
+type Mention struct {
+	Revision uint64
+	// Market marks the market that the record names for the id; it is zero for none, and for
+	// several.
+	Market MarketMark
+	// Check is for whoever reads the record.
+	Check [8]byte
+}
+
+// MarketMark stands for the name of a market: the first bytes of its SHA-256. It is zero for
+// no name.
+type MarketMark [8]byte
+
+// MarkOfMarket returns the mark of a market.
+func MarkOfMarket(market string) (mark MarketMark) {
+	if market == "" {
+		return mark
+	}
+	sum := sha256.Sum256([]byte(market))
+	return MarketMark(sum[:])
 }
 
 // Recorded is an event with its place.
@@ -23,32 +52,32 @@ type Recorded struct {
 	Event domain.Event
 }
 
-// Identities calls fact for every id of which an event changes what is known, and named for
-// the id of a fill that it reports, with its market. An index of them finds the records
-// that [PastRecords] returns.
-func Identities(event domain.Event, fact func(id domain.FillID), named func(id domain.FillID, market string)) {
+// EachIdentity calls fact for every id of which an event changes what is known, with the market
+// that it names, and fill for the id of a fill that it reports. An index of them finds the
+// records that [PastRecords] returns.
+func EachIdentity(event domain.Event, fact, fill func(id domain.FillID, market string)) {
 	switch e := event.(type) {
 	case *domain.FillRecorded:
-		fact(e.FillID)
-		named(e.FillID, e.Market)
+		fact(e.FillID, e.Market)
+		fill(e.FillID, e.Market)
 	case *domain.FillReinstated:
-		fact(e.FillID)
-		named(e.FillID, e.Market)
+		fact(e.FillID, e.Market)
+		fill(e.FillID, e.Market)
 	case *domain.FillConfirmed:
-		fact(e.FillID)
+		fact(e.FillID, e.Market)
 	case *domain.FillVoided:
-		fact(e.FillID)
+		fact(e.FillID, e.Market)
 	case *domain.FundingRecorded:
-		fact(fundingID(e))
+		fact(fundingID(e), e.Market)
 	case *domain.SetsChanged:
-		fact(setID(e))
+		fact(setID(e), "") // the market is no part of the identity
 	case *domain.TradeClosed:
 		if e.ClosedBy == domain.ClosedByReport {
-			fact(reportedID(e))
+			fact(reportedID(e), e.Market)
 		}
 	case *domain.TradesClosed:
 		for _, one := range domain.Flatten(e) {
-			Identities(one, fact, named)
+			EachIdentity(one, fact, fill)
 		}
 	}
 }
@@ -95,28 +124,83 @@ func (r *recent) clone() *recent {
 	return &recent{from: r.from, count: r.count, facts: maps.Clone(r.facts), names: maps.Clone(r.names)}
 }
 
-// known tells the facts of an id from its records again, and then those in memory. It returns
-// nil if there are none.
-func (p *lookedUp) known(id domain.FillID) *wholePast {
-	records, err := p.evidence.Records(id, p.old.from)
+// known returns what is known of an id in a market, of which the market may not be known, or
+// nil if that is nothing. Where the facts of markets are apart, it reads no records of other
+// markets.
+func (p *lookedUp) known(id domain.FillID, market string) *wholePast {
+	memory := p.inMemory(id)
+	mentions, apart, err := p.mentions(id, market, memory)
 	if err != nil {
 		p.err = err
 		return nil
 	}
-	old, young := p.old.facts[id], p.young.facts[id]
-	if len(records) == 0 && len(old) == 0 && len(young) == 0 {
+	if apart {
+		memory = slices.DeleteFunc(memory, func(ref FillRef) bool { return ref.Market != market })
+	}
+	if len(mentions) == 0 && len(memory) == 0 {
 		return nil
 	}
-	all := retell(records, p.changes)
-	for _, ref := range append(old[:len(old):len(old)], young...) {
+	return p.factsOf(id, mentions, memory)
+}
+
+// inMemory returns the facts of an id that are in memory, in order.
+func (p *lookedUp) inMemory(id domain.FillID) []FillRef {
+	return slices.Concat(p.old.facts[id], p.young.facts[id])
+}
+
+// mentions names the records that say what is known of an id in a market, and reports that
+// those of other markets say nothing about it.
+func (p *lookedUp) mentions(id domain.FillID, market string, memory []FillRef) (m []Mention, apart bool, err error) {
+	if market == "" || slices.ContainsFunc(memory, withoutMarket) {
+		m, err = p.evidence.Mentions(id, p.old.from)
+		return m, false, err
+	}
+	if p.alwaysSecond() {
+		m, err = p.evidence.MentionsIn(id, market, p.old.from)
+		if err != nil || p.apart(m) {
+			return m, true, err
+		}
+	}
+	if m, err = p.evidence.Mentions(id, p.old.from); err != nil || !p.apart(m) {
+		return m, false, err
+	}
+	mark := MarkOfMarket(market)
+	return slices.DeleteFunc(m, func(one Mention) bool { return one.Market != mark }), true, nil
+}
+
+func withoutMarket(ref FillRef) bool { return ref.Market == "" }
+
+// apart reports that each record names its market, and was recorded under the second edition.
+// Then facts of different markets have nothing to do with each other.
+func (p *lookedUp) apart(mentions []Mention) bool {
+	return !slices.ContainsFunc(mentions, func(m Mention) bool {
+		return m.Market == MarketMark{} || !secondAt(p.changes, m.Revision)
+	})
+}
+
+// alwaysSecond reports that no record but the first was recorded under the first edition.
+func (p *lookedUp) alwaysSecond() bool { return len(p.changes) == 1 && p.changes[0] == 0 }
+
+// factsOf folds the records about an id into a past, and then the facts in memory.
+func (p *lookedUp) factsOf(id domain.FillID, mentions []Mention, memory []FillRef) *wholePast {
+	var records []Recorded
+	if len(mentions) > 0 {
+		var err error
+		if records, err = p.evidence.Read(id, mentions); err != nil {
+			p.err = err
+			return nil
+		}
+	}
+	all := pastOf(records, p.changes)
+	for _, ref := range memory {
 		all.keep(0, id, ref)
 	}
 	return all
 }
 
-// retell folds records into a past, as they were folded when they were new. What they say
+// pastOf folds records into a past, as they were folded when they were new. What they say
 // depends on the edition of the rules that was in force.
-func retell(records []Recorded, changes []uint64) *wholePast {
+func pastOf(records []Recorded, changes []uint64) *wholePast {
 	past := newPast()
 	s := &State{Provisional: map[domain.FillID][]*ProvisionalFill{}, Past: past, derived: derived{voidable: map[place]int{}}}
 	for _, r := range records {
@@ -137,38 +221,96 @@ func secondAt(changes []uint64, revision uint64) bool {
 
 // Find implements [Past].
 func (p *lookedUp) Find(id domain.FillID, market string) (FillRef, bool) {
-	if all := p.known(id); all != nil {
+	if all := p.known(id, market); all != nil {
 		return all.Find(id, market)
 	}
 	return FillRef{}, false
 }
 
-// Several implements [Past].
+// Several implements [Past]. It reads the records of one market after another, until it has
+// found facts of two.
 func (p *lookedUp) Several(id domain.FillID) bool {
-	all := p.known(id)
-	return all != nil && all.Several(id)
+	memory := p.inMemory(id)
+	mentions, err := p.evidence.Mentions(id, p.old.from)
+	if err != nil {
+		p.err = err
+		return false
+	}
+	if slices.ContainsFunc(memory, withoutMarket) || !p.apart(mentions) {
+		all := p.factsOf(id, mentions, memory)
+		return all != nil && all.Several(id)
+	}
+	if slices.ContainsFunc(memory, func(ref FillRef) bool { return ref.Market != memory[0].Market }) {
+		return true
+	}
+	known := map[MarketMark]bool{}
+	if len(memory) > 0 {
+		known[MarkOfMarket(memory[0].Market)] = true
+	}
+	byMarket, order := inMarkets(mentions)
+	for _, market := range order {
+		if known[market] {
+			continue
+		}
+		facts := p.factsOf(id, byMarket[market], nil)
+		if facts == nil {
+			return false
+		}
+		if len(facts.first) > 0 {
+			known[market] = true
+		}
+		if len(known) > 1 {
+			return true
+		}
+	}
+	return false
+}
+
+// inMarkets sorts mentions by the market that they name.
+func inMarkets(mentions []Mention) (byMarket map[MarketMark][]Mention, order []MarketMark) {
+	byMarket = map[MarketMark][]Mention{}
+	for _, m := range mentions {
+		if byMarket[m.Market] == nil {
+			order = append(order, m.Market)
+		}
+		byMarket[m.Market] = append(byMarket[m.Market], m)
+	}
+	return byMarket, order
 }
 
 // OfBot implements [Past].
-func (p *lookedUp) OfBot(bot, market, trade string) []domain.FillID {
-	ids, err := p.evidence.OfBot(bot, market, trade, p.old.from)
-	if err != nil {
-		p.err = err
-		return nil
-	}
-	key := tradeKey{market, trade}
-	return thoseOfBot(thoseOfBot(ids, p.old.names[key], bot), p.young.names[key], bot)
+func (p *lookedUp) OfBot(bot, market, trade string) iter.Seq[domain.FillID] {
+	return p.newestFirst(reportedBy(bot), tradeKey{market, trade}, p.evidence.OfBot(bot, market, trade, p.old.from))
 }
 
 // OfOthers implements [Past].
-func (p *lookedUp) OfOthers(id domain.FillID, market string) []domain.FillID {
-	ids, err := p.evidence.OfOthers(id, market, p.old.from)
-	if err != nil {
-		p.err = err
-		return nil
+func (p *lookedUp) OfOthers(id domain.FillID, market string) iter.Seq[domain.FillID] {
+	if id.Venue == "" {
+		return nobody
 	}
-	key := tradeKey{market, id.TradeID}
-	return thoseOfOthers(thoseOfOthers(ids, p.old.names[key], id), p.young.names[key], id)
+	return p.newestFirst(reportedByOthers(id), tradeKey{market, id.TradeID}, p.evidence.OfOthers(id, market, p.old.from))
+}
+
+// newestFirst yields the selected ids of a trade id that are in memory, and then those of the
+// evidence.
+func (p *lookedUp) newestFirst(selected func(domain.FillID) bool, key tradeKey, older iter.Seq2[domain.FillID, error]) iter.Seq[domain.FillID] {
+	return func(yield func(domain.FillID) bool) {
+		seen := map[domain.FillID]bool{}
+		for id := range newestFirst(selected, p.young.names[key], p.old.names[key]) {
+			if seen[id] = true; !yield(id) {
+				return
+			}
+		}
+		for id, err := range older {
+			if err != nil {
+				p.err = err
+				return
+			}
+			if !seen[id] && !yield(id) {
+				return
+			}
+		}
+	}
 }
 
 // Err implements [Past].
@@ -203,7 +345,7 @@ func (p *lookedUp) clone() Past {
 	return &lookedUp{evidence: p.evidence, changes: p.changes, most: p.most, old: p.old.clone(), young: p.young.clone()}
 }
 
-// Remembers reports whether events of a type may have [Identities].
+// Remembers reports whether events of a type may have identities (see [EachIdentity]).
 func Remembers(eventType string) bool {
 	switch domain.CurrentType(eventType) {
 	case domain.FillRecordedType, domain.FillReinstatedType, domain.FillConfirmedType, domain.FillVoidedType, domain.FundingRecordedType,

@@ -2,6 +2,7 @@ package portfolio
 
 import (
 	"errors"
+	"iter"
 	"slices"
 	"testing"
 
@@ -14,11 +15,12 @@ import (
 // pastLog is a stream that can be searched: what an index of it would find.
 type pastLog struct {
 	all   []recorded
-	about map[domain.FillID][]recorded
+	about map[domain.FillID][]pastMention
 	names map[tradeKey][]pastName
 	// known is the revision before which it answers: an index is behind the log.
 	known uint64
 	err   error
+	read  int // records
 }
 
 var errBehind = errors.New("the records before that revision are not all known")
@@ -28,15 +30,38 @@ type pastName struct {
 	id       domain.FillID
 }
 
-func newPastLog() *pastLog {
-	return &pastLog{about: map[domain.FillID][]recorded{}, names: map[tradeKey][]pastName{}}
+type pastMention struct {
+	Mention
+	market string
 }
 
+func newPastLog() *pastLog {
+	return &pastLog{about: map[domain.FillID][]pastMention{}, names: map[tradeKey][]pastName{}}
+}
+
+// copy returns a log that goes its own way.
+func (l *pastLog) copy() *pastLog {
+	c := newPastLog()
+	for _, r := range l.all {
+		c.add(r.at, r.event)
+	}
+	c.known = l.known
+	return c
+}
+
+// add adds a record. A test that went back to an earlier state replaces those from there on.
 func (l *pastLog) add(at domain.Stamp, e domain.Event) {
-	r := recorded{at: at, event: e}
-	l.all = append(l.all, r)
-	Identities(e, func(id domain.FillID) {
-		l.about[id] = append(l.about[id], r)
+	if n := len(l.all); n > 0 && l.all[n-1].at.Revision >= at.Revision {
+		kept := slices.DeleteFunc(l.all, func(r recorded) bool { return r.at.Revision >= at.Revision })
+		again := newPastLog()
+		for _, r := range kept {
+			again.add(r.at, r.event)
+		}
+		l.all, l.about, l.names = again.all, again.about, again.names
+	}
+	l.all = append(l.all, recorded{at: at, event: e})
+	EachIdentity(e, func(id domain.FillID, market string) {
+		l.about[id] = append(l.about[id], pastMention{Mention{Revision: at.Revision, Market: MarkOfMarket(market)}, market})
 	}, func(id domain.FillID, market string) {
 		key := tradeKey{market, id.TradeID}
 		l.names[key] = append(l.names[key], pastName{at.Revision, id})
@@ -46,39 +71,10 @@ func (l *pastLog) add(at domain.Stamp, e domain.Event) {
 // follow adds the latest events of a state, and tells it that some of them can be looked up.
 func (l *pastLog) follow(s *State, events []domain.Event) {
 	first := s.Next - uint64(len(events))
-	l.cut(first)
 	for i, e := range events {
 		l.add(domain.Stamp{Revision: first + uint64(i), Time: s.Time}, e)
 	}
 	l.indexed(s, s.Next-uint64(len(events)/2))
-}
-
-// cut forgets the records from a revision on, which were taken back.
-func (l *pastLog) cut(from uint64) {
-	later := func(r recorded) bool { return r.at.Revision >= from }
-	if n := len(l.all); n == 0 || !later(l.all[n-1]) {
-		return
-	}
-	l.all = slices.DeleteFunc(l.all, later)
-	for id := range l.about {
-		l.about[id] = slices.DeleteFunc(l.about[id], later)
-	}
-	for key := range l.names {
-		l.names[key] = slices.DeleteFunc(l.names[key], func(n pastName) bool { return n.revision >= from })
-	}
-}
-
-// copyFor returns the same log for a copy of the state that decides on it.
-func (l *pastLog) copyFor(t require.TestingT, s *State) *pastLog {
-	c := newPastLog()
-	for _, r := range l.all {
-		c.add(r.at, r.event)
-	}
-	if both, is := s.Past.(*bothPasts); is {
-		s.Past = both.whole
-	}
-	lookUpBoth(t, s, c)
-	return c
 }
 
 // indexed tells a state that what records before a revision say can be looked up.
@@ -94,33 +90,63 @@ func (l *pastLog) failed(before uint64) error {
 	return l.err
 }
 
-// Records implements PastRecords.
-func (l *pastLog) Records(id domain.FillID, before uint64) (out []Recorded, err error) {
-	for _, r := range l.about[id] {
-		if r.at.Revision < before {
-			out = append(out, Recorded{r.at, r.event})
+// Mentions implements PastRecords.
+func (l *pastLog) Mentions(id domain.FillID, before uint64) ([]Mention, error) {
+	return l.mentions(id, before, func(string) bool { return true })
+}
+
+// MentionsIn implements PastRecords.
+func (l *pastLog) MentionsIn(id domain.FillID, market string, before uint64) ([]Mention, error) {
+	return l.mentions(id, before, func(named string) bool { return named == "" || named == market })
+}
+
+func (l *pastLog) mentions(id domain.FillID, before uint64, in func(market string) bool) (out []Mention, err error) {
+	for _, m := range l.about[id] {
+		if m.Revision < before && in(m.market) {
+			out = append(out, m.Mention)
 		}
 	}
 	return out, l.failed(before)
 }
 
-func (l *pastLog) named(market, trade string, before uint64) (out []domain.FillID) {
-	for _, n := range l.names[tradeKey{market, trade}] {
-		if n.revision < before {
-			out = append(out, n.id)
+// Read implements PastRecords.
+func (l *pastLog) Read(_ domain.FillID, mentions []Mention) (out []Recorded, err error) {
+	for _, m := range mentions {
+		n := slices.IndexFunc(l.all, func(r recorded) bool { return r.at.Revision == m.Revision })
+		out = append(out, Recorded{l.all[n].at, l.all[n].event})
+	}
+	l.read += len(out)
+	return out, l.err
+}
+
+func (l *pastLog) named(key tradeKey, selected func(domain.FillID) bool, before uint64) iter.Seq2[domain.FillID, error] {
+	return func(yield func(domain.FillID, error) bool) {
+		if err := l.failed(before); err != nil {
+			yield(domain.FillID{}, err)
+			return
+		}
+		var ids []domain.FillID
+		for _, n := range l.names[key] {
+			if n.revision < before {
+				ids = append(ids, n.id)
+			}
+		}
+		for id := range newestFirst(selected, ids) {
+			if !yield(id, nil) {
+				return
+			}
 		}
 	}
-	return out
 }
 
 // OfBot implements PastRecords.
-func (l *pastLog) OfBot(bot, market, trade string, before uint64) ([]domain.FillID, error) {
-	return thoseOfBot(nil, l.named(market, trade, before), bot), l.failed(before)
+func (l *pastLog) OfBot(bot, market, trade string, before uint64) iter.Seq2[domain.FillID, error] {
+	return l.named(tradeKey{market, trade}, reportedBy(bot), before)
 }
 
 // OfOthers implements PastRecords.
-func (l *pastLog) OfOthers(id domain.FillID, market string, before uint64) ([]domain.FillID, error) {
-	return thoseOfOthers(nil, l.named(market, id.TradeID, before), id), l.failed(before)
+func (l *pastLog) OfOthers(id domain.FillID, market string, before uint64) iter.Seq2[domain.FillID, error] {
+	return l.named(tradeKey{market, id.TradeID}, reportedByOthers(id), before)
 }
 
 // bothPasts asks a past in memory and one that is looked up, and compares their answers. The
@@ -155,18 +181,19 @@ func (p *bothPasts) Several(id domain.FillID) bool {
 	return got
 }
 
-func (p *bothPasts) OfBot(bot, market, trade string) []domain.FillID {
-	got := p.looks.OfBot(bot, market, trade)
-	require.ElementsMatch(p.t, p.whole.OfBot(bot, market, trade), got)
-	require.NoError(p.t, p.looks.Err())
-	return got
+func (p *bothPasts) OfBot(bot, market, trade string) iter.Seq[domain.FillID] {
+	return p.same(p.whole.OfBot(bot, market, trade), p.looks.OfBot(bot, market, trade))
 }
 
-func (p *bothPasts) OfOthers(id domain.FillID, market string) []domain.FillID {
-	got := p.looks.OfOthers(id, market)
-	require.ElementsMatch(p.t, p.whole.OfOthers(id, market), got)
+func (p *bothPasts) OfOthers(id domain.FillID, market string) iter.Seq[domain.FillID] {
+	return p.same(p.whole.OfOthers(id, market), p.looks.OfOthers(id, market))
+}
+
+func (p *bothPasts) same(want, got iter.Seq[domain.FillID]) iter.Seq[domain.FillID] {
+	ids := slices.Collect(got)
+	require.Equal(p.t, slices.Collect(want), ids)
 	require.NoError(p.t, p.looks.Err())
-	return got
+	return slices.Values(ids)
 }
 
 func (p *bothPasts) Err() error { return errors.Join(p.whole.Err(), p.looks.Err()) }
@@ -198,7 +225,7 @@ func (l *pastLog) asks(t require.TestingT, want, got Past) {
 	ids := map[domain.FillID]bool{{Bot: "never", TradeID: "1"}: true}
 	for _, r := range l.all {
 		found := false
-		Identities(r.event, func(id domain.FillID) { ids[id], found = true, true }, func(id domain.FillID, market string) { ids[id], markets[market] = true, true })
+		EachIdentity(r.event, func(id domain.FillID, market string) { ids[id], markets[market], found = true, true, true }, func(id domain.FillID, market string) { ids[id], markets[market] = true, true })
 		require.True(t, !found || Remembers(r.event.EventType()), r.event.EventType())
 	}
 	for id := range want.(*wholePast).first { // also what no identity of an event led to
@@ -211,8 +238,8 @@ func (l *pastLog) asks(t require.TestingT, want, got Past) {
 			b, found := got.Find(id, market)
 			require.Equal(t, known, found, "%+v in %q", id, market)
 			require.Equal(t, a, b, "%+v in %q", id, market)
-			require.ElementsMatch(t, want.OfBot(id.Bot, market, id.TradeID), got.OfBot(id.Bot, market, id.TradeID))
-			require.ElementsMatch(t, want.OfOthers(id, market), got.OfOthers(id, market))
+			require.Equal(t, slices.Collect(want.OfBot(id.Bot, market, id.TradeID)), slices.Collect(got.OfBot(id.Bot, market, id.TradeID)))
+			require.Equal(t, slices.Collect(want.OfOthers(id, market)), slices.Collect(got.OfOthers(id, market)))
 		}
 	}
 	require.NoError(t, want.Err())
@@ -310,8 +337,10 @@ func TestPastThatCannotBeLookedUp(t *testing.T) {
 	for _, ask := range []func(){
 		func() { h.s.Past.Find(id, "m") },
 		func() { h.s.Past.Several(id) },
-		func() { h.s.Past.OfBot("a", "m", "1") },
-		func() { h.s.Past.OfOthers(id, "m") },
+		func() { require.Empty(t, slices.Collect(h.s.Past.OfBot("a", "m", "1"))) },
+		func() {
+			require.Empty(t, slices.Collect(h.s.Past.OfOthers(domain.FillID{Bot: "a", Venue: "v", TradeID: "1"}, "m")))
+		},
 	} {
 		require.NoError(t, h.s.Past.Err())
 		ask()

@@ -1,6 +1,7 @@
 package portfolio
 
 import (
+	"iter"
 	"testing"
 	"time"
 
@@ -74,12 +75,12 @@ func (p *untouchable) Several(domain.FillID) bool {
 	return false
 }
 
-func (p *untouchable) OfBot(string, string, string) []domain.FillID {
+func (p *untouchable) OfBot(string, string, string) iter.Seq[domain.FillID] {
 	require.Fail(p.t, "applying an event asked for fills of a bot")
 	return nil
 }
 
-func (p *untouchable) OfOthers(domain.FillID, string) []domain.FillID {
+func (p *untouchable) OfOthers(domain.FillID, string) iter.Seq[domain.FillID] {
 	require.Fail(p.t, "applying an event asked for fills of others")
 	return nil
 }

@@ -84,7 +84,10 @@ func (s *settling) reads() {
 func (s *settling) copy() *settling {
 	w := *s.world
 	w.s, w.fills = s.s.Clone(), slices.Clone(s.fills)
-	w.past = s.past.copyFor(s, w.s)
+	w.past = s.past.copy() // each goes its own way
+	if both, is := w.s.Past.(*bothPasts); is {
+		both.looks.(*lookedUp).evidence = w.past
+	}
 	return &settling{&w, s.outcomes, maps.Clone(s.trades), s.apart}
 }
 

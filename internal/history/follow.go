@@ -49,6 +49,7 @@ func (k *Keeper) fail(err error) {
 		_ = k.x.Close() // it is not used any more
 	}
 	k.x, k.ready, k.why = nil, false, err
+	k.epoch.Add(1)
 	k.reach.Lock()
 	defer k.reach.Unlock()
 	clear(k.reached)

@@ -79,6 +79,7 @@ type Keeper struct {
 	doubted atomic.Pointer[error]
 	doubt   chan struct{}
 	rebuilt atomic.Uint64 // how often it was made again
+	epoch   atomic.Uint64 // changes with each doubt and failure
 
 	reach   sync.Mutex
 	reached map[string]uint64
@@ -200,9 +201,13 @@ func (k *Keeper) Await(ctx context.Context, stream string, revision uint64) erro
 	}
 }
 
+// Epoch implements [commands.History].
+func (k *Keeper) Epoch() uint64 { return k.epoch.Load() }
+
 // Doubt implements [commands.History]: nothing is answered until the index was made again.
 func (k *Keeper) Doubt(err error) {
 	if k.doubted.CompareAndSwap(nil, &err) {
+		k.epoch.Add(1)
 		select {
 		case k.doubt <- struct{}{}:
 		default:
@@ -229,6 +234,7 @@ func (k *Keeper) Close() error {
 	defer k.mu.Unlock()
 	x := k.x
 	k.x, k.ready, k.why = nil, false, index.ErrClosed
+	k.epoch.Add(1)
 	if x == nil {
 		return nil
 	}

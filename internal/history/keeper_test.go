@@ -53,7 +53,7 @@ func (p *place) open() {
 
 func (p *place) start() {
 	p.k = New(p.store, Options{Dir: p.indexDir(), Idle: 20 * time.Millisecond, Least: 1, FlushEvery: 7})
-	p.w = commands.NewWriter(p.store, "main", commands.Options{History: p.k, Checkpoints: p.checkpoint()})
+	p.w = commands.NewWriter(p.store, "main", commands.Options{History: p.k, Checkpoints: p.checkpoint(), Recent: 1})
 }
 
 // checkpoint is one of the state as it is now, so that a writer that starts from it has nothing

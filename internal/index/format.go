@@ -10,7 +10,10 @@ import (
 	"pets/eventstore"
 )
 
-// # A run on disk, version 2
+// # A run on disk, version 3
+//
+// The version also stands for what the entries of the tables are: a change of how a key or a
+// value is made raises it, so that what an older build wrote is made again.
 //
 // All integers are little-endian, except in keys. All checksums are CRC-32C.
 //
@@ -58,7 +61,7 @@ import (
 //	140 16  zero
 //	156  4  checksum of bytes 0 to 156
 const (
-	formatVersion = 2
+	formatVersion = 3
 	footerMagic   = "PETSRUN\n"
 	footerLen     = 160
 

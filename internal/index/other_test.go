@@ -79,7 +79,7 @@ func TestAnotherVersion(t *testing.T) {
 	le.PutUint32(foot[8:], formatVersion+1)
 	le.PutUint32(foot[156:], crc32.Checksum(foot[:156], castagnoli))
 	require.NoError(t, os.WriteFile(path, b, 0o600))
-	refused(t, dir, testStore, rootAt, ErrVersion, "it has format version 3, this program knows 2")
+	refused(t, dir, testStore, rootAt, ErrVersion, "it has format version 4, this program knows 3")
 }
 
 // A log with another history at the place where the index ends.

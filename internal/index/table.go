@@ -13,8 +13,8 @@ type Table uint8
 // The tables. Their numbers are stored.
 const (
 	// IDs finds what was identified before: [IDKey] → revision (8 bytes, big-endian) and
-	// 16 bytes that mark the record or the request. A key may have several values, one
-	// for each revision; all of them stay.
+	// 16 bytes that mark the record or the request. A key may have several values: one
+	// for each revision.
 	IDs Table = iota
 	// Closed lists the trades that a bot closed: prefix of (stream, bot) and the
 	// revision. The key is all there is to know.

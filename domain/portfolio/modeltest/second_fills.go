@@ -78,9 +78,11 @@ func (m *Second) Record(f SecondFill) Answer {
 		switch {
 		case !known:
 		case n < 0:
-			// "Voided first, then reported: posts nothing, however often."
+			// "Voided first, then reported: posts nothing, however often." It is recorded once.
 			if was, before := m.first[f.id()]; before && was != f.content() {
 				return refuse("trade_id_conflict")
+			} else if before {
+				return again
 			}
 			m.first[f.id()] = f.content()
 			return Answer{Flags: []string{"voided"}}
