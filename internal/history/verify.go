@@ -5,8 +5,12 @@ import (
 	"errors"
 	"io/fs"
 	"iter"
+	"os"
+	"path/filepath"
+	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/sys/unix"
 
 	"pets/commands"
 	"pets/eventstore"
@@ -23,16 +27,18 @@ func (k *Keeper) Verify(ctx context.Context, rest func(context.Context) error) e
 	if err != nil {
 		return err
 	}
+	k.sweep()
 	err = x.Verify(ctx, additions(ctx, k.store, rest), k.options.Dir)
 	if errors.Is(err, index.ErrRebuild) {
-		k.Doubt(err)
+		k.doubtOf(x, err)
 	}
 	return err
 }
 
 // VerifyFolder compares the index in a folder with the log of a store, also beside a server.
-// scratch is a folder for a second index. ok is false if there is no index.
-func VerifyFolder(ctx context.Context, dir, scratch string, store eventstore.Store, id uuid.UUID) (s index.Stats, ok bool, err error) {
+// It builds a second index, which takes as much room, beside it, or where this user may not write
+// there in the folder for temporary files. ok is false if there is no index.
+func VerifyFolder(ctx context.Context, dir string, store eventstore.Store, id uuid.UUID) (s index.Stats, ok bool, err error) {
 	r, err := index.OpenReader(dir, id, RootOf(store))
 	if errors.Is(err, fs.ErrNotExist) {
 		return s, false, nil
@@ -42,7 +48,29 @@ func VerifyFolder(ctx context.Context, dir, scratch string, store eventstore.Sto
 	}
 	defer r.Close() //nolint:errcheck // nothing was written
 	s = r.Stats()
-	return s, true, r.Verify(ctx, additions(ctx, store, nil), scratch)
+	return s, true, r.Verify(ctx, additions(ctx, store, nil), scratchFor(dir))
+}
+
+// scratchFor returns where a second index is built: on the disk of the first.
+func scratchFor(dir string) string {
+	if unix.Access(dir, unix.W_OK|unix.X_OK) != nil {
+		return os.TempDir()
+	}
+	return dir
+}
+
+// abandonedAfter is how long nothing was written by a verification that was interrupted. One
+// that is running, of this process or of another, makes a file every few minutes at least.
+const abandonedAfter = time.Hour
+
+// sweep removes what interrupted verifications left behind.
+func (k *Keeper) sweep() {
+	left, _ := filepath.Glob(filepath.Join(k.options.Dir, "index-verify-*")) // the pattern is well-formed
+	for _, dir := range left {
+		if info, err := os.Lstat(dir); err == nil && time.Since(info.ModTime()) > abandonedAfter {
+			_ = os.RemoveAll(dir) // the next start tries again
+		}
+	}
 }
 
 // additions yields what all records of a log add to an index.

@@ -13,6 +13,15 @@ import (
 	"pets/eventstore"
 )
 
+// Verify is like that of a [Reader]. What is in memory is written first: sorting it would
+// keep look-ups waiting.
+func (x *Index) Verify(ctx context.Context, log iter.Seq2[Addition, error], scratch string) error {
+	if err := x.Flush(ctx); err != nil {
+		return err
+	}
+	return x.lookup.Verify(ctx, log, scratch)
+}
+
 // Verify compares the index, as it is now, with the log, all of whose records are
 // yielded in order: entry by entry, in both directions. It builds a second index
 // in a temporary folder below scratch, which needs as much room as the first. An

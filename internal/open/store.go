@@ -377,9 +377,9 @@ func (a *Place) Work(ctx context.Context, store *writing, stopping bool, direct 
 }
 
 // OpenHistory follows a store that is open for writing, and keeps the index of its history in
-// PETS_DIR. An index that others can have written is made again. Close it after the engine and
-// before the store.
-func (a *Place) OpenHistory(store *Store, log *slog.Logger) *history.Keeper {
+// PETS_DIR. An index that others can have written is made again. It waits for an index that
+// cannot be used, as a server does, or gives up. Close it after the engine and before the store.
+func (a *Place) OpenHistory(store *Store, log *slog.Logger, patient bool) *history.Keeper {
 	dir := a.indexDir()
 	strange := false
 	if _, err := os.Lstat(dir); err == nil {
@@ -389,7 +389,7 @@ func (a *Place) OpenHistory(store *Store, log *slog.Logger) *history.Keeper {
 			a.Caution(err.Error() + ". The index of the history there is made again from the log")
 		}
 	}
-	return history.New(store, history.Options{Dir: dir, Log: log, Anew: strange})
+	return history.New(store, history.Options{Dir: dir, Log: log, Anew: strange, Patient: patient})
 }
 
 func (a *Place) indexDir() string { return filepath.Join(a.Config.ServerDir(), IndexDir) }
@@ -401,7 +401,7 @@ func (a *Place) UseHistory(ctx context.Context, store *writing, o *commands.Opti
 	if store.Lock == nil {
 		return nil
 	}
-	past := a.OpenHistory(store.Store, nil)
+	past := a.OpenHistory(store.Store, nil, false)
 	soon, cancel := context.WithTimeout(ctx, sayAfter)
 	err := past.Ready(soon)
 	cancel()
@@ -433,7 +433,7 @@ type Index struct {
 // VerifyHistory compares the index of the history with the store, entry by entry, also beside a
 // server.
 func (a *Place) VerifyHistory(ctx context.Context, store *Store) (Index, error) {
-	s, there, err := history.VerifyFolder(ctx, a.indexDir(), os.TempDir(), store, store.UUID())
+	s, there, err := history.VerifyFolder(ctx, a.indexDir(), store, store.UUID())
 	all := s.Total()
 	x := Index{Dir: a.indexDir(), There: there, Entries: all.Entries, Bytes: all.Bytes, Amplification: all.Amplification()}
 	if errors.Is(err, index.ErrRebuild) {

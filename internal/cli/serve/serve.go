@@ -211,10 +211,7 @@ func (s *Server) open(ctx context.Context) error {
 	if err := s.api.KeysKnown(ctx); err != nil {
 		return err
 	}
-	if err := s.past.Ready(ctx); err != nil {
-		return fmt.Errorf("the index of the history: %w", err)
-	}
-	if err := s.Engine.Load(ctx, s.progress); err != nil {
+	if err := s.fold(ctx); err != nil {
 		return err
 	}
 	if err := s.witnessed(ctx); err != nil {
@@ -234,6 +231,21 @@ func (s *Server) open(ctx context.Context) error {
 	s.work.Go(func() { s.watchKeys(ctx) })
 	s.Log.Info("ready", "address", s.URL(), "folded_in", time.Since(start).Round(time.Millisecond).String(), "version", s.app.Version)
 	return nil
+}
+
+// fold folds every stream, once everything that is recorded can be looked up. The index of the
+// history is a cache: where it cannot be used, or stops being usable meanwhile, the server waits,
+// and takes stops, until it can.
+func (s *Server) fold(ctx context.Context) error {
+	for {
+		if err := s.past.Ready(ctx); err != nil {
+			return fmt.Errorf("the index of the history: %w", err)
+		}
+		err := s.Engine.Load(ctx, s.progress)
+		if err == nil || s.past.Err() == nil || ctx.Err() != nil {
+			return err
+		}
+	}
 }
 
 // tellsEach is how many streams are logged one by one; of more, one in so many.

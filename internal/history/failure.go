@@ -1,0 +1,120 @@
+package history
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"syscall"
+	"time"
+
+	"pets/internal/owner"
+)
+
+// logError is a record of the log that cannot be read. No index helps then.
+type logError struct{ error }
+
+func (e logError) Unwrap() error { return e.error }
+
+// crowdedError means that more entries wait to be written than may be in memory.
+type crowdedError struct {
+	entries uint64
+	cause   error
+}
+
+func (e *crowdedError) Error() string {
+	return fmt.Sprintf("the index of the history cannot be written, and its %d entries are too many to be kept in memory: %v", e.entries, e.cause)
+}
+
+func (e *crowdedError) Unwrap() error { return e.cause }
+
+// Cause says why a folder cannot be used, and what to do, without naming a file.
+func Cause(err error) (what, remedy string) {
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return "its disk is full", "free some space"
+	case errors.Is(err, fs.ErrPermission):
+		return "this user may not write to its folder", "give the folder to the user of the server"
+	case errors.Is(err, syscall.EROFS):
+		return "its disk is mounted read-only", "mount it for writing"
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return "too many files are open", "raise the limit of open files"
+	}
+	return "its folder cannot be used", "see the server's log, and move away whatever is in the place of the folder"
+}
+
+// Reason says why nothing can be looked up, without naming a file: err is what [Keeper.Err]
+// returns. It is empty for nil.
+func Reason(err error) string {
+	crowded := (*crowdedError)(nil)
+	switch {
+	case err == nil:
+		return ""
+	case errors.Is(err, errCatchingUp):
+		return "the index of the history is being made from the log; commands are answered when that is done"
+	case errors.As(err, &crowded):
+		what, remedy := Cause(err)
+		return "the index of the history cannot be written, because " + what + ", and it is too large to be kept in memory; " + remedy + ", and commands are answered soon after"
+	case errors.As(err, new(logError)):
+		return "a record of the log cannot be read, so the index of the history cannot be made; see the server's log, and docs/runbooks/store.md"
+	}
+	return "the index of the history is damaged, or contradicts the log, and is made from the log again; commands are answered when that is done"
+}
+
+// attempts says when it is tried to write what is in memory, after the last time failed.
+// One goroutine at a time uses it.
+type attempts struct {
+	first, most time.Duration
+	times       int
+	next        time.Time
+}
+
+func (a *attempts) due() bool { return a.times == 0 || !time.Now().Before(a.next) }
+
+// fail notes a failure. It returns whether to tell of it: the more there were, the more rarely.
+func (a *attempts) fail() bool {
+	a.next = time.Now().Add(min(a.first<<min(a.times, 16), a.most))
+	a.times++
+	return a.times&(a.times-1) == 0
+}
+
+// unwritten notes that the index is in memory only, and says what to do. nil: it is not.
+func (k *Keeper) unwritten(err error, tell bool) {
+	if err == nil {
+		if k.unsaved.Swap(nil) != nil {
+			k.options.Log.Info("the index of the history is written to disk again")
+		}
+		return
+	}
+	k.unsaved.Store(&err)
+	if tell {
+		what, remedy := Cause(err)
+		k.options.Log.Error("the index of the history cannot be written, because "+what+". It is kept in memory, and commands are answered as long as it has few enough entries; the next start has to make it from the log. What to do: "+remedy+". It is tried again by itself",
+			"folder", k.options.Dir, "error", err.Error(), slog.Uint64("most_entries", k.options.MostInMemory))
+	}
+}
+
+// Unwritten returns why the index is only in memory, or nil.
+func (k *Keeper) Unwritten() error {
+	if err := k.unsaved.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// writable makes sure that the folder takes files, before much is read for nothing.
+func (k *Keeper) writable() error {
+	if err := owner.MkdirAll(k.options.Dir); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(k.options.Dir, "index-verify-")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(make([]byte, probeLen))
+	return errors.Join(err, f.Close(), os.Remove(f.Name()))
+}
+
+// probeLen is how much has to fit into the folder.
+const probeLen = 1 << 20
