@@ -10,6 +10,7 @@ import (
 	"hash/fnv"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -204,7 +205,11 @@ func (p *past) find(key HistoryKey, before uint64) ([]HistoryHit, error) {
 }
 
 func notIndexed(err error) error {
-	return &domain.Error{Code: domain.CodeUnavailable, Message: "what is already recorded cannot be looked up now, so nothing is decided; nothing was recorded, send it again with the same Idempotency-Key", Cause: err}
+	after := time.Duration(0)
+	if lasts := (interface{ Lasting() bool })(nil); errors.As(err, &lasts) && lasts.Lasting() { // somebody has to mend it
+		after = domain.Lasting
+	}
+	return &domain.Error{Code: domain.CodeUnavailable, After: after, Message: "what is already recorded cannot be looked up now, so nothing is decided; nothing was recorded, send it again with the same Idempotency-Key", Cause: err}
 }
 
 // contradicted tells the History that the log does not confirm what it found.

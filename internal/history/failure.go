@@ -17,6 +17,9 @@ type logError struct{ error }
 
 func (e logError) Unwrap() error { return e.error }
 
+// Lasting says that somebody has to mend it.
+func (e logError) Lasting() bool { return true }
+
 // crowdedError means that more entries wait to be written than may be in memory.
 type crowdedError struct {
 	entries uint64
@@ -29,9 +32,17 @@ func (e *crowdedError) Error() string {
 
 func (e *crowdedError) Unwrap() error { return e.cause }
 
+// Lasting says that somebody has to mend it.
+func (e *crowdedError) Lasting() bool { return true }
+
+// ErrNoRoom is for [Options.Room].
+var ErrNoRoom = errors.New("the disk has too little free space for the index of the history: what PETS_DISK_RESERVE keeps, and as much again, stays free")
+
 // Cause says why a folder cannot be used, and what to do, without naming a file.
 func Cause(err error) (what, remedy string) {
 	switch {
+	case errors.Is(err, ErrNoRoom):
+		return "its disk has less free space than twice PETS_DISK_RESERVE", "free some space"
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return "its disk is full", "free some space"
 	case errors.Is(err, fs.ErrPermission):
@@ -42,6 +53,17 @@ func Cause(err error) (what, remedy string) {
 		return "too many files are open", "raise the limit of open files"
 	}
 	return "its folder cannot be used", "see the server's log, and move away whatever is in the place of the folder"
+}
+
+// Reason says why nothing can be looked up now, and how far it is, without naming a file. It is
+// empty if everything can be.
+func (k *Keeper) Reason() string {
+	err := k.Err()
+	text := Reason(err)
+	if begun, end := k.begun.Load(), k.end.Load(); errors.Is(err, errCatchingUp) && end > begun {
+		text += fmt.Sprintf(" (%d %% of it)", 100*(min(k.at.Load(), end)-begun)/(end-begun))
+	}
+	return text
 }
 
 // Reason says why nothing can be looked up, without naming a file: err is what [Keeper.Err]
@@ -108,7 +130,7 @@ func (k *Keeper) writable() error {
 	if err := owner.MkdirAll(k.options.Dir); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(k.options.Dir, "index-verify-")
+	f, err := os.CreateTemp(k.options.Dir, "probe-*.tmp")
 	if err != nil {
 		return err
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -146,24 +145,6 @@ func TestAFindingAboutAnIndexThatWasReplaced(t *testing.T) {
 	require.NoError(t, p.k.Err())
 	require.EqualValues(t, 1, p.k.Rebuilt())
 	p.repeats(5)
-}
-
-// Opening an index again, or another process that does, leaves a verification alone that is going
-// on.
-func TestARunningVerificationIsLeftAlone(t *testing.T) {
-	p := newPlace(t)
-	p.fills(0, 3)
-	p.stop()
-	running, left := filepath.Join(p.indexDir(), "index-verify-1"), filepath.Join(p.indexDir(), "index-verify-2")
-	for _, dir := range []string{running, left} {
-		require.NoError(t, os.MkdirAll(dir, 0o700))
-	}
-	old := time.Now().Add(-2 * abandonedAfter)
-	require.NoError(t, os.Chtimes(left, old, old))
-	p.start()
-	p.ready()
-	require.DirExists(t, running)
-	require.NoDirExists(t, left)
 }
 
 // Waiting for records ends with the context.

@@ -73,6 +73,9 @@ func (k *Keeper) follow(again bool, last error) error {
 			return err
 		}
 	}
+	if k.options.Room != nil {
+		x.Room(k.options.Room)
+	}
 	k.mu.Lock()
 	k.x = x
 	k.why = errCatchingUp
@@ -168,8 +171,11 @@ func (f *follower) catchUp(ctx context.Context) error {
 	if err != nil {
 		return logError{err}
 	}
-	end := f.store.End().Commit
-	told := time.Now()
+	end, began := f.store.End().Commit, time.Now()
+	told := began
+	f.begun.Store(f.after.Commit)
+	f.at.Store(f.after.Commit)
+	f.end.Store(end)
 	for rec, err := range f.store.ReadAll(ctx, f.after) {
 		if err != nil {
 			return logError{err}
@@ -180,6 +186,7 @@ func (f *follower) catchUp(ctx context.Context) error {
 		if err := f.makeRoom(ctx); err != nil {
 			return err
 		}
+		f.at.Store(rec.Position.Commit)
 		if time.Since(told) >= tellEvery {
 			told = time.Now()
 			f.options.Log.Info("the index of the history is being made from the log", "bytes", rec.Position.Commit, "of", end)
@@ -187,6 +194,9 @@ func (f *follower) catchUp(ctx context.Context) error {
 		if rec.Position.Commit >= end {
 			break
 		}
+	}
+	if told != began || f.rebuilt.Load() > 0 {
+		f.options.Log.Info("the index of the history is complete, and commands are answered", "took", time.Since(began).Round(time.Millisecond).String())
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -33,6 +33,9 @@ type Options struct {
 	Anew bool
 	// Log gets why the index is made again, and how far that is; nil discards it.
 	Log *slog.Logger
+	// Room returns an error where so many bytes may not be written to the disk of the folder.
+	// Nothing is written then: what is not on disk stays in memory. It may be nil.
+	Room func(bytes uint64) error
 	// Patient lets [Keeper.Ready] wait while the index cannot be used for a reason of its own,
 	// such as a full disk, and return an error only if the log cannot be read.
 	Patient bool
@@ -113,10 +116,11 @@ type Keeper struct {
 	doubt   chan struct{}
 	rebuilt atomic.Uint64 // how often it was made again
 
-	reach   sync.Mutex
-	reached map[string]uint64
-	pending atomic.Uint64 // records since the last flush
-	added   atomic.Int64  // when the last one was added
+	reach          sync.Mutex
+	reached        map[string]uint64
+	begun, at, end atomic.Uint64 // of catching up, as positions of the log
+	pending        atomic.Uint64 // records since the last flush
+	added          atomic.Int64  // when the last one was added
 }
 
 var _ commands.History = (*Keeper)(nil)
@@ -270,8 +274,18 @@ func (k *Keeper) Stats() (s index.Stats, ok bool) {
 	return k.x.Stats(), true
 }
 
+// InMemory returns how many entries cannot be written to disk now.
+func (k *Keeper) InMemory() uint64 {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	if k.x == nil || k.Unwritten() == nil {
+		return 0
+	}
+	return k.x.InMemory()
+}
+
 // Close ends following, and writes what is in memory, if it is worth it. Nothing can be
-// looked up afterwards.
+// looked up afterwards. An error is no loss: the next start makes what is missing from the log.
 func (k *Keeper) Close() error {
 	k.cancel()
 	k.work.Wait()

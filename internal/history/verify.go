@@ -7,10 +7,8 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/google/uuid"
-	"golang.org/x/sys/unix"
 
 	"pets/commands"
 	"pets/eventstore"
@@ -27,17 +25,15 @@ func (k *Keeper) Verify(ctx context.Context, rest func(context.Context) error) e
 	if err != nil {
 		return err
 	}
-	k.sweep()
-	err = x.Verify(ctx, additions(ctx, k.store, rest), k.options.Dir)
+	err = x.Verify(ctx, additions(ctx, k.store, rest))
 	if errors.Is(err, index.ErrRebuild) {
 		k.doubtOf(x, err)
 	}
 	return err
 }
 
-// VerifyFolder compares the index in a folder with the log of a store, also beside a server.
-// It builds a second index, which takes as much room, beside it, or where this user may not write
-// there in the folder for temporary files. ok is false if there is no index.
+// VerifyFolder compares the index in a folder with the log of a store, also beside a server. It
+// writes nothing. ok is false if there is no index.
 func VerifyFolder(ctx context.Context, dir string, store eventstore.Store, id uuid.UUID) (s index.Stats, ok bool, err error) {
 	r, err := index.OpenReader(dir, id, RootOf(store))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -48,28 +44,22 @@ func VerifyFolder(ctx context.Context, dir string, store eventstore.Store, id uu
 	}
 	defer r.Close() //nolint:errcheck // nothing was written
 	s = r.Stats()
-	return s, true, r.Verify(ctx, additions(ctx, store, nil), scratchFor(dir))
-}
-
-// scratchFor returns where a second index is built: on the disk of the first.
-func scratchFor(dir string) string {
-	if unix.Access(dir, unix.W_OK|unix.X_OK) != nil {
-		return os.TempDir()
+	for _, dropped := range r.Dropped() { // others are ahead of the log as it is seen here
+		if errors.Is(dropped, index.ErrRebuild) {
+			err = errors.Join(err, dropped)
+		}
 	}
-	return dir
+	if err != nil {
+		return s, true, err
+	}
+	return s, true, r.Verify(ctx, additions(ctx, store, nil))
 }
 
-// abandonedAfter is how long nothing was written by a verification that was interrupted. One
-// that is running, of this process or of another, makes a file every few minutes at least.
-const abandonedAfter = time.Hour
-
-// sweep removes what interrupted verifications left behind.
+// sweep removes what interrupted verifications of earlier builds left behind.
 func (k *Keeper) sweep() {
 	left, _ := filepath.Glob(filepath.Join(k.options.Dir, "index-verify-*")) // the pattern is well-formed
 	for _, dir := range left {
-		if info, err := os.Lstat(dir); err == nil && time.Since(info.ModTime()) > abandonedAfter {
-			_ = os.RemoveAll(dir) // the next start tries again
-		}
+		_ = os.RemoveAll(dir) // the next start tries again
 	}
 }
 

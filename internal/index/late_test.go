@@ -1,7 +1,6 @@
 package index
 
 import (
-	"iter"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -42,28 +41,6 @@ func TestInMemory(t *testing.T) {
 	require.Equal(t, h.end(), x.Position())
 	require.Zero(t, check(t, x, h))
 	require.NoError(t, x.Close())
-}
-
-// A verification writes what is in memory before it looks: to sort it would keep look-ups
-// waiting.
-func TestVerifyLeavesNothingInMemory(t *testing.T) {
-	h := newHistory(62, 200)
-	x := openMem(t, newMemFolder())
-	add(t, x, h.log)
-	require.Positive(t, x.Stats().Total().InMemory)
-	first := true
-	require.NoError(t, x.Verify(ctx, iter.Seq2[Addition, error](func(yield func(Addition, error) bool) {
-		for a, err := range h.all() {
-			if first {
-				require.Zero(t, x.Stats().Total().InMemory)
-				first = false
-			}
-			if !yield(a, err) {
-				return
-			}
-		}
-	}), t.TempDir()))
-	require.False(t, first)
 }
 
 // The values of one key are in order of their revisions, in whatever order they came, and of

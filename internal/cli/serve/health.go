@@ -28,7 +28,7 @@ func (s *Server) health() httpapi.Health {
 	if free, err := s.Store.Free(); err == nil {
 		h.Free, h.Reserve = int64(free), s.app.Config.DiskReserve //nolint:gosec // sizes of disks
 	}
-	h.NoHistory = history.Reason(s.past.Err())
+	h.NoHistory = s.past.Reason()
 	if err := s.past.Unwritten(); err != nil {
 		h.HistoryInMemory, h.HistoryRemedy = history.Cause(err)
 	}
@@ -45,6 +45,7 @@ func (s *Server) healthForMetrics() metrics.Health {
 	return metrics.Health{
 		Poisoned: h.Poisoned != nil, Damaged: h.Damaged != nil,
 		DiskFree: h.Free, DiskReserve: h.Reserve, StopsPending: h.PendingStops, StopsUnkept: h.UnkeptStops, ClockBehind: h.ClockBehind,
+		IndexReady: h.NoHistory == "", IndexUnwritten: s.past.InMemory(),
 	}
 }
 

@@ -127,7 +127,7 @@ func (s *Server) undo() error {
 		s.witness.Close()
 	}
 	if s.past != nil {
-		err = errors.Join(err, s.past.Close())
+		s.endHistory()
 	}
 	return errors.Join(err, s.letGo())
 }

@@ -415,6 +415,15 @@ func (s *Server) serveMetrics(ctx context.Context) error {
 	return nil
 }
 
+// endHistory closes the index of the history. That it cannot be written is no failure: everything
+// recorded is in the log, and the next start makes what is missing.
+func (s *Server) endHistory() {
+	if err := s.past.Close(); err != nil {
+		what, remedy := history.Cause(err)
+		s.Log.Warn("the index of the history could not be written at the end, because "+what+"; nothing is lost, and the next start makes what is missing from the log. "+remedy, "error", err.Error())
+	}
+}
+
 // shut ends everything in order: first the requests, then the writers, then the store.
 func (s *Server) shut() error {
 	s.stop()
@@ -426,7 +435,8 @@ func (s *Server) shut() error {
 	s.closeCustody()
 	s.Engine.Close()
 	s.witness.Close()
-	err := errors.Join(s.past.Close(), s.letGo())
+	s.endHistory()
+	err := s.letGo()
 	s.Log.Info("stopped")
 	return err
 }
