@@ -61,9 +61,8 @@ type Options struct {
 	History History
 	// Checkpoints may be nil. Without a History they are not used, except with StopsOnly.
 	Checkpoints Checkpoints
-	// StopsOnly takes nothing but commands of [ClassStop]. They ask nothing of the past, so
-	// that the newest checkpoint is enough, without a History: a person who stops everything
-	// does not wait for the fold of a long history.
+	// StopsOnly takes nothing but commands of [ClassStop]. They ask nothing of the past, so a
+	// person who stops everything waits for no History, and for the newest checkpoint only.
 	StopsOnly bool
 	// Folding is called from time to time with the progress of a long fold; it
 	// may be nil.

@@ -5,11 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"os"
 	"syscall"
 	"time"
-
-	"pets/internal/owner"
 )
 
 // logError is a record of the log that cannot be read. No index helps then.
@@ -125,18 +122,5 @@ func (k *Keeper) Unwritten() error {
 	return nil
 }
 
-// writable makes sure that the folder takes files, before much is read for nothing.
-func (k *Keeper) writable() error {
-	if err := owner.MkdirAll(k.options.Dir); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(k.options.Dir, "probe-*.tmp")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(make([]byte, probeLen))
-	return errors.Join(err, f.Close(), os.Remove(f.Name()))
-}
-
-// probeLen is how much has to fit into the folder.
+// probeLen is how much has to fit into the folder before it is tried again to fill the index.
 const probeLen = 1 << 20

@@ -61,7 +61,7 @@ func (k *Keeper) fail(err error, told bool) {
 func (k *Keeper) follow(again bool, last error) error {
 	crowded := (*crowdedError)(nil)
 	if errors.As(last, &crowded) {
-		if err := k.writable(); err != nil {
+		if err := index.Probe(k.options.Dir, probeLen); err != nil {
 			return &crowdedError{crowded.entries, err}
 		}
 	}
@@ -134,8 +134,8 @@ func after(p index.Position) eventstore.Position {
 	return eventstore.Position{Commit: uint64(p) - 1}
 }
 
-// RootOf returns what identifies the history of a store before a position: the hash of the
-// last record there. Its id is of this history and no other, even if an older copy of the
+// RootOf returns what identifies the history of a store before a position, as an index asks for
+// it: the hash of the last record there. Its id is of this history and no other, even if an older copy of the
 // store was put back and went another way.
 func RootOf(store eventstore.Store) index.RootFunc {
 	return func(p index.Position) (eventstore.Hash, error) {

@@ -29,6 +29,7 @@ import (
 	"pets/eventstore/embedded"
 	"pets/internal/config"
 	"pets/internal/history"
+	"pets/internal/index"
 	"pets/internal/witness"
 )
 
@@ -451,6 +452,7 @@ type Index struct {
 	Entries, Bytes uint64
 	Amplification  float64 // bytes written for each byte of an entry
 	Problem        error   // why it cannot be used
+	Lacks          bool    // something that is recorded may have been taken for new
 }
 
 // VerifyHistory compares the index of the history with the store, entry by entry, also beside a
@@ -460,7 +462,7 @@ func (a *Place) VerifyHistory(ctx context.Context, store *Store) (Index, error) 
 	all := s.Total()
 	x := Index{Dir: a.indexDir(), There: there, Entries: all.Entries, Bytes: all.Bytes, Amplification: all.Amplification()}
 	if ctx.Err() == nil { // whatever it is about, the log is not the worse for it
-		x.Problem, err = err, nil
+		x.Problem, x.Lacks, err = err, errors.Is(err, index.ErrLacks), nil
 	}
 	x.There = x.There || x.Problem != nil
 	return x, err

@@ -2,12 +2,10 @@ package look
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"pets/domain"
 	"pets/internal/cli"
-	"pets/internal/index"
 	"pets/internal/open"
 )
 
@@ -37,7 +35,7 @@ func (a *app) verifyIndex(ctx context.Context, store *open.Store) (*verifiedInde
 	}
 	v := &verifiedIndex{Dir: found.Dir, Entries: found.Entries, Bytes: found.Bytes, Amplification: found.Amplification}
 	if found.Problem != nil {
-		v.Problem, v.lacks = found.Problem.Error(), errors.Is(found.Problem, index.ErrLacks)
+		v.Problem, v.lacks = found.Problem.Error(), found.Lacks
 	}
 	return v, nil
 }
@@ -58,7 +56,7 @@ func (v *verifiedIndex) failure() error {
 	if v.lacks {
 		next = "; as it lacked something, look for fills that were booked twice"
 	}
-	return domain.Errorf(domain.CodeInternal, "the index of the history cannot be used. No event is lost, and nothing is decided by it: a server that meets this makes the index again from the log. Otherwise stop the server, remove %s, and start it%s", v.Dir, next)
+	return domain.Errorf(domain.CodeInternal, "the index of the history cannot be used. No event is lost, and nothing is decided by it: a server that meets this makes the index again from the log. Otherwise stop the server, move %s away, and start it%s", v.Dir, next)
 }
 
 func (v *verifiedIndex) size() string {

@@ -310,7 +310,7 @@ func TestVerifyNamesARunThatDoesNotCount(t *testing.T) {
 		require.Contains(t, strings.Join(strings.Fields(ran.Out), " "), "every checksum fits")
 		require.Contains(t, ran.Out, "CANNOT BE USED")
 		require.Contains(t, strings.Join(strings.Fields(ran.Err), " "), "No event is lost")
-		require.Contains(t, strings.Join(strings.Fields(ran.Err), " "), "stop the server, remove "+f.index()+", and start it")
+		require.Contains(t, strings.Join(strings.Fields(ran.Err), " "), "stop the server, move "+f.index()+" away, and start it")
 		require.NotContains(t, ran.Err, "booked twice", "a checksum is no sign of that")
 	}
 }
