@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"syscall"
 	"time"
 )
@@ -109,8 +108,8 @@ func (k *Keeper) unwritten(err error, tell bool) {
 	k.unsaved.Store(&err)
 	if tell {
 		what, remedy := Cause(err)
-		k.options.Log.Error("the index of the history cannot be written, because "+what+". It is kept in memory, and commands are answered as long as it has few enough entries; the next start has to make it from the log. What to do: "+remedy+". It is tried again by itself",
-			"folder", k.options.Dir, "error", err.Error(), slog.Uint64("most_entries", k.options.MostInMemory))
+		k.options.Log.Error("the index of the history cannot be written: it is kept in memory, commands are answered as long as it has few enough entries, and the next start has to make it from the log. It is tried again by itself",
+			"why", what, "what_to_do", remedy, "folder", k.options.Dir, "most_entries", k.options.MostInMemory, "error", err.Error())
 	}
 }
 

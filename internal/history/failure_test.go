@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -66,7 +67,10 @@ func TestTooMuchForTheMemory(t *testing.T) {
 	cancel()
 	require.ErrorIs(t, p.k.Ready(ended), context.Canceled)
 	_, err := p.do("k", fillOf(1))
-	require.Equal(t, domain.CodeUnavailable, domain.CodeOf(err))
+	refused := (*domain.Error)(nil)
+	require.ErrorAs(t, err, &refused)
+	require.Equal(t, domain.CodeUnavailable, refused.Code)
+	require.Equal(t, domain.Lasting, refused.After, "somebody has to mend it first")
 	require.NoError(t, os.Remove(p.indexDir()))
 	p.repeats(20)
 }
@@ -158,4 +162,31 @@ func TestAwait(t *testing.T) {
 	cancel()
 	require.ErrorIs(t, p.k.Await(ctx, stream, 1000), context.Canceled)
 	require.LessOrEqual(t, awaitFor, time.Second, "stops wait behind it")
+}
+
+// What is kept for stops and facts is not written to: the index stays in memory until there is
+// room.
+func TestWithoutRoom(t *testing.T) {
+	p := newPlace(t)
+	p.fills(0, 20)
+	p.stop()
+	require.NoError(t, index.Clear(p.indexDir()))
+	var room atomic.Bool
+	p.k = New(p.store, Options{Dir: p.indexDir(), Idle: time.Millisecond, Least: 1, Retry: time.Millisecond, Room: func(uint64) error {
+		if room.Load() {
+			return nil
+		}
+		return ErrNoRoom
+	}})
+	p.w = commands.NewWriter(p.store, "main", commands.Options{History: p.k})
+	p.repeats(20)
+	require.Eventually(t, func() bool { return p.k.Unwritten() != nil }, 30*time.Second, time.Millisecond)
+	require.Positive(t, p.k.InMemory())
+	files, err := os.ReadDir(p.indexDir())
+	require.NoError(t, err)
+	require.Empty(t, files)
+	room.Store(true)
+	require.Eventually(t, func() bool { return p.k.Unwritten() == nil }, 30*time.Second, time.Millisecond)
+	require.Zero(t, p.k.InMemory())
+	p.repeats(20)
 }

@@ -46,7 +46,7 @@ func TestInMemory(t *testing.T) {
 // The values of one key are in order of their revisions, in whatever order they came, and of
 // those with the same revision the last counts.
 func TestSeveralValuesOfAKey(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a test
+	r := rand.New(rand.NewPCG(1, 2))
 	for range 200 {
 		tails, want := newTail(&schemas[IDs]), map[byte]byte{}
 		key := IDKey("fill", "main", "one")

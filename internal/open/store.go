@@ -396,8 +396,8 @@ func (a *Place) indexRoom(bytes uint64) error {
 	if err != nil {
 		return nil //nolint:nilerr // the disk is not the reason for which nothing is written
 	}
-	defer dir.Close()                               //nolint:errcheck // nothing was written
-	reserve := uint64(max(a.Config.DiskReserve, 0)) //nolint:gosec // not negative
+	defer dir.Close() //nolint:errcheck // nothing was written
+	reserve := uint64(max(a.Config.DiskReserve, 0))
 	if free, err := embedded.FreeOn(dir); err == nil && free < 2*reserve+bytes {
 		return fmt.Errorf("%w: %d bytes are free", history.ErrNoRoom, free)
 	}

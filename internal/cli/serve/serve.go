@@ -420,7 +420,7 @@ func (s *Server) serveMetrics(ctx context.Context) error {
 func (s *Server) endHistory() {
 	if err := s.past.Close(); err != nil {
 		what, remedy := history.Cause(err)
-		s.Log.Warn("the index of the history could not be written at the end, because "+what+"; nothing is lost, and the next start makes what is missing from the log. "+remedy, "error", err.Error())
+		s.Log.Warn("the index of the history could not be written at the end; nothing is lost, and the next start makes what is missing from the log", "why", what, "what_to_do", remedy, "error", err.Error())
 	}
 }
 
