@@ -1,8 +1,6 @@
 package projections
 
 import (
-	"slices"
-	"sort"
 	"time"
 
 	"pets/domain"
@@ -24,30 +22,42 @@ type EquityPoint struct {
 	Tripped string `json:"tripped,omitempty"`
 }
 
+// pointsPerPiece is how many points a piece has.
+const pointsPerPiece = 1024
+
 // Equity is the series of equity over a history, one point for each record that
-// changed it or tripped a breaker.
+// changed it or tripped a breaker. Of the older points, which are in pieces, it has only a
+// summary of each piece in memory.
 type Equity struct {
-	points []EquityPoint
-	blocks []equityBlock // of each whole block of blockPoints points
-	trips  []int         // indexes of points with a trip
+	past
+	per   int // pointsPerPiece, or what a test sets
+	sums  []equitySum
+	young []EquityPoint
 }
 
-// blockPoints is how many points are summed up at once for thinning.
-const blockPoints = 128
-
-// equityBlock sums up a block of points: the indexes of the first lowest and highest one, and
-// the flows before the block.
-type equityBlock struct {
-	low, high int
-	flow      domain.Decimal
+// equitySum sums up a piece.
+type equitySum struct {
+	at              Piece
+	low, high, last equityAt // the first lowest and highest point, and the last one
+	trips           int      // points with a trip
 }
 
-// NewEquity returns an empty series.
-func NewEquity() *Equity { return &Equity{} }
+// equityAt is a point, and its place in the series.
+type equityAt struct {
+	EquityPoint
+	index   int
+	through domain.Decimal // the flows of the series up to it
+}
+
+// NewEquity returns an empty series. What is old is written to pieces, nil for memory.
+func NewEquity(p Pieces) *Equity { return &Equity{past: pastIn(p), per: pointsPerPiece} }
 
 // Apply implements Projection.
 func (q *Equity) Apply(rec eventstore.Record, e domain.Event, s *portfolio.State) {
-	p := EquityPoint{Revision: rec.Revision, Time: rec.Time}
+	if q.Err() != nil {
+		return
+	}
+	p := EquityPoint{Revision: rec.Revision, Time: rec.Time.UTC()}
 	for _, f := range s.Effects().Flows {
 		if f.Bot == "" {
 			p.Flow = p.Flow.Add(f.Amount)
@@ -69,107 +79,43 @@ func (q *Equity) Apply(rec eventstore.Record, e domain.Event, s *portfolio.State
 	q.add(p)
 }
 
+// written is how many points are in pieces, size how many there are.
+func (q *Equity) written() int { return len(q.sums) * q.per }
+func (q *Equity) size() int    { return q.written() + len(q.young) }
+
+// add adds the next point, and writes a piece when there are enough.
 func (q *Equity) add(p EquityPoint) {
-	if p.Tripped != "" {
-		q.trips = append(q.trips, len(q.points))
-	}
-	q.points = append(q.points, p)
-	n := len(q.points)
-	if n%blockPoints != 0 {
+	q.young = append(q.young, p)
+	if len(q.young) < q.per {
 		return
 	}
-	b := equityBlock{flow: q.flowBefore(n - blockPoints)}
-	b.low, b.high = q.extremes(n-blockPoints, n)
-	q.blocks = append(q.blocks, b)
+	at, err := q.write(encodePoints(q.young))
+	if err != nil {
+		return
+	}
+	s := q.section(q.written(), q.size())
+	s.seeAll(q.young, q.written(), s.before)
+	q.sums = append(q.sums, equitySum{at, s.low, s.high, s.last, len(s.trips)})
+	q.young = q.young[:0]
 }
 
-// flowBefore sums the flows of the points before one.
-func (q *Equity) flowBefore(n int) domain.Decimal {
-	from, sum := 0, domain.Zero
-	if b := min(n/blockPoints, len(q.blocks)-1); b >= 0 {
-		from, sum = b*blockPoints, q.blocks[b].flow
+// before returns the flows before a piece.
+func (q *Equity) before(n int) domain.Decimal {
+	if n == 0 {
+		return domain.Zero
 	}
-	for i := from; i < n; i++ {
-		if flow := &q.points[i].Flow; !flow.IsZero() {
-			sum = sum.Add(*flow)
-		}
-	}
-	return sum
+	return q.sums[n-1].last.through
 }
 
-// extremes returns the first lowest and the first highest of some points.
-func (q *Equity) extremes(from, to int) (low, high int) {
-	low, high = from, from
-	see := func(l, h int) {
-		if q.points[l].Equity.Less(q.points[low].Equity) {
-			low = l
-		}
-		if q.points[high].Equity.Less(q.points[h].Equity) {
-			high = h
-		}
+// piece returns the points of a piece. They may be put into a slice that is not needed any more.
+func (q *Equity) piece(n int, into []EquityPoint) ([]EquityPoint, error) {
+	b, err := q.read(q.sums[n].at)
+	if err != nil {
+		return nil, err
 	}
-	for i := from; i < to; {
-		if b := i / blockPoints; i%blockPoints == 0 && i+blockPoints <= to && b < len(q.blocks) {
-			see(q.blocks[b].low, q.blocks[b].high)
-			i += blockPoints
-			continue
-		}
-		see(i, i)
-		i++
+	points, err := decodePoints(b, q.per, into)
+	if err != nil {
+		return nil, q.damaged(q.sums[n].at)
 	}
-	return low, high
-}
-
-// LeastPoints is the smallest number of points a series can be thinned to: a
-// low, a high and the last.
-const LeastPoints = 3
-
-// Points returns the series between two times (zero: unbounded), thinned to at
-// most most points (0: all; otherwise at least [LeastPoints]) plus all trips. Of
-// every section, thinning keeps the lowest and the highest equity, its trips and
-// the last point, so that no drawdown disappears from a chart. The flows of
-// dropped points are added to the next point kept, so that deposits and
-// withdrawals never look like performance.
-func (q *Equity) Points(from, to time.Time, most int) []EquityPoint {
-	first, end := q.between(from, to)
-	n := end - first
-	if most <= 0 || n <= most {
-		return append([]EquityPoint{}, q.points[first:end]...)
-	}
-	stretches := max(most/LeastPoints, 1)
-	out := make([]EquityPoint, 0, most)
-	for i := range stretches {
-		out = q.thin(out, first+i*n/stretches, first+(i+1)*n/stretches)
-	}
-	return out
-}
-
-// between finds the points of a period. Times in the series never decrease.
-func (q *Equity) between(from, to time.Time) (first, end int) {
-	end = len(q.points)
-	if !from.IsZero() {
-		first = sort.Search(end, func(i int) bool { return !q.points[i].Time.Before(from) })
-	}
-	if !to.IsZero() {
-		end = first + sort.Search(end-first, func(i int) bool { return q.points[first+i].Time.After(to) })
-	}
-	return first, end
-}
-
-// thin appends what is kept of a stretch.
-func (q *Equity) thin(out []EquityPoint, from, to int) []EquityPoint {
-	low, high := q.extremes(from, to)
-	kept := []int{low, high, to - 1}
-	for n, _ := slices.BinarySearch(q.trips, from); n < len(q.trips) && q.trips[n] < to; n++ {
-		kept = append(kept, q.trips[n])
-	}
-	slices.Sort(kept)
-	before := q.flowBefore(from)
-	for _, i := range slices.Compact(kept) {
-		p := q.points[i]
-		flow := q.flowBefore(i + 1)
-		p.Flow, before = flow.Sub(before), flow
-		out = append(out, p)
-	}
-	return out
+	return points, nil
 }

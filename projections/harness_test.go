@@ -182,7 +182,7 @@ type models struct {
 }
 
 func follow(store eventstore.Store) *models {
-	m := &models{trades: NewTrades(), stats: NewStats(), equity: NewEquity()}
+	m := &models{trades: NewTrades(nil), stats: NewStats(nil), equity: NewEquity(nil)}
 	m.Runner = NewRunner(store, stream, m.trades, m.stats, m.equity)
 	return m
 }
@@ -204,9 +204,11 @@ func (m *models) answers(t testingT) string {
 	m.Read(func(s *portfolio.State) {
 		stats, err := m.stats.View(s, nil)
 		require.NoError(t, err)
+		trades, err := m.trades.List("")
+		require.NoError(t, err)
 		b, err := json.MarshalIndent([]any{
-			StateOf(s), BalancesOf(s), PositionsOf(s), m.trades.List(""), stats,
-			m.equity.Points(time.Time{}, time.Time{}, 0),
+			StateOf(s), BalancesOf(s), PositionsOf(s), trades, stats,
+			m.points(t, 0),
 		}, "", " ")
 		require.NoError(t, err)
 		out = string(b)
@@ -225,10 +227,38 @@ func (m *models) statsOf(t testingT) Stats {
 	return v
 }
 
+// points is the whole series, thinned.
+func (m *models) points(t testingT, most int) []EquityPoint {
+	t.Helper()
+	points, err := m.equity.Points(time.Time{}, time.Time{}, most)
+	require.NoError(t, err)
+	return points
+}
+
+// between is the series of a period.
+func (m *models) between(t testingT, from, to time.Time) []EquityPoint {
+	t.Helper()
+	points, err := m.equity.Points(from, to, 0)
+	require.NoError(t, err)
+	return points
+}
+
+// list are the standing trades.
+func (m *models) list(t testingT, bot string) []Trade {
+	t.Helper()
+	trades, err := m.trades.List(bot)
+	require.NoError(t, err)
+	return trades
+}
+
 // listed are the standing trades as bot, P&L and result.
 func (m *models) listed(bot string) string {
+	all, err := m.trades.List(bot)
+	if err != nil {
+		return err.Error()
+	}
 	var out []string
-	for _, t := range m.trades.List(bot) {
+	for _, t := range all {
 		revised := ""
 		if t.Revised {
 			revised = " revised"

@@ -189,7 +189,7 @@ func TestRevisedTradeKeepsItsPlace(t *testing.T) {
 	after := h.end().statsOf(t)
 	require.Equal(t, 1, after.Bots[0].LongestLossStreak)
 	require.Equal(t, "-6", after.Bots[0].NetPnL.String())
-	require.Equal(t, noon, h.end().trades.List("")[0].ClosedAt, "and their time")
+	require.Equal(t, noon, h.end().list(t, "")[0].ClosedAt, "and their time")
 }
 
 // "episodes that merge keep the first trade's id (the others are revised to void)"
@@ -206,7 +206,7 @@ func TestMergedTradesLeaveTheList(t *testing.T) {
 	require.Equal(t, "", h.end().listed(""))
 	h.fill("a", "m", "sell 10 YES at 0.7")
 	require.Equal(t, "1 a 5 win", h.end().listed(""), "13 − 8")
-	trades := h.end().trades.List("")
+	trades := h.end().list(t, "")
 	require.Equal(t, "20", trades[0].Quantity.String())
 	require.Equal(t, h.s.Bots["a"].Trades, len(trades))
 }
@@ -287,9 +287,9 @@ func TestNothingTraded(t *testing.T) {
 		"max_drawdown_marked":{"abs":"0","ratio":"0","peak":"0","trough":"0"},"closed_breakers":[],
 		"judged_by":[{"breaker":"consecutive_losses","limit":3},{"breaker":"daily_loss","limit":"0.05"},{"breaker":"bot_drawdown","limit":"0.25"}]}`, string(b))
 	m := h.end()
-	require.Empty(t, m.trades.List(""))
-	require.NotNil(t, m.trades.List("nobody"))
-	points := m.equity.Points(time.Time{}, time.Time{}, 0)
+	require.Empty(t, m.list(t, ""))
+	require.NotNil(t, m.list(t, "nobody"))
+	points := m.points(t, 0)
 	require.NotNil(t, points)
 	require.Empty(t, points)
 	require.NotNil(t, PositionsOf(h.s))
@@ -360,14 +360,14 @@ func TestEquitySeries(t *testing.T) {
 	h.must(func(d *portfolio.Decision) error { return d.StopBot("a", "lunch") }) // a day opens; nothing moves
 	h.trade("a", "-10")
 	var got []string
-	for _, p := range h.end().equity.Points(time.Time{}, time.Time{}, 0) {
+	for _, p := range h.end().points(t, 0) {
 		got = append(got, strings.TrimSpace(p.Equity.String()+" "+p.Flow.String()+" "+p.Drawdown.String()+" "+p.Tripped))
 	}
 	require.Equal(t, []string{"1000 1000 0", "990 0 0.01", "980 0 0.02", "970 0 0.03", "970 0 0.03 consecutive_losses"}, got)
-	points := h.end().equity
-	require.Len(t, points.Points(noon.Add(time.Hour), time.Time{}, 0), 2, "from")
-	require.Len(t, points.Points(time.Time{}, noon.Add(24*time.Hour-1), 0), 3, "to")
-	require.Len(t, points.Points(noon.Add(24*time.Hour), noon.Add(24*time.Hour), 0), 2, "both ends are included")
+	points := h.end()
+	require.Len(t, points.between(t, noon.Add(time.Hour), time.Time{}), 2, "from")
+	require.Len(t, points.between(t, time.Time{}, noon.Add(24*time.Hour-1)), 3, "to")
+	require.Len(t, points.between(t, noon.Add(24*time.Hour), noon.Add(24*time.Hour)), 2, "both ends are included")
 }
 
 // Positions are listed by market, outcome and bot; what was never marked is worth
@@ -413,7 +413,7 @@ func TestReadWhileFollowing(t *testing.T) {
 		}
 		m.Read(func(s *portfolio.State) {
 			require.Equal(t, s.Cash, s.Equity())
-			require.Len(t, m.trades.List(""), botTrades(s))
+			require.Len(t, m.list(t, ""), botTrades(s))
 			_, err := m.stats.View(s, nil)
 			require.NoError(t, err)
 		})

@@ -154,7 +154,7 @@ func checkAgreement(t testingT, h *history, m *models) {
 		b, got := s.Bots[id], stats.Bots[i]
 		require.Equal(t, []int{b.Trades, b.Wins, b.Losses, b.Neutral}, []int{got.Trades, got.Wins, got.Losses, got.Neutral}, id)
 		sum := domain.Zero
-		list := m.trades.List(id)
+		list := m.list(t, id)
 		for _, tr := range list {
 			sum = sum.Add(tr.PnL)
 		}
@@ -165,7 +165,7 @@ func checkAgreement(t testingT, h *history, m *models) {
 	}
 	require.Equal(t, trades, stats.Portfolio.Trades)
 	require.Equal(t, net, stats.Portfolio.NetPnL)
-	for i, tr := range m.trades.List("") {
+	for i, tr := range m.list(t, "") {
 		require.Equal(t, i+1, tr.Number)
 	}
 	value := domain.Zero
@@ -173,18 +173,18 @@ func checkAgreement(t testingT, h *history, m *models) {
 		value = value.Add(p.Cost).Add(p.UnrealisedPnL)
 	}
 	require.Equal(t, s.Value, value)
-	all := m.equity.Points(time.Time{}, time.Time{}, 0)
+	all := m.points(t, 0)
 	require.Equal(t, s.Equity(), all[len(all)-1].Equity, "the last point is the equity now")
-	checkThinned(t, m.equity, all)
+	checkThinned(t, m, all)
 }
 
 // Thinning "keeps, of every stretch, the lowest and the highest equity, its trips
 // and the last point"; flows are kept whole.
-func checkThinned(t testingT, q *Equity, all []EquityPoint) {
+func checkThinned(t testingT, m *models, all []EquityPoint) {
 	t.Helper()
 	low, high, trips, flows := extremes(all)
 	for _, most := range []int{3, 4, 7, 20, len(all)} {
-		thinned := q.Points(time.Time{}, time.Time{}, max(most, LeastPoints))
+		thinned := m.points(t, max(most, LeastPoints))
 		l, h, tr, f := extremes(thinned)
 		require.Equal(t, []domain.Decimal{low, high, flows}, []domain.Decimal{l, h, f}, "%d points", most)
 		require.Equal(t, trips, tr)

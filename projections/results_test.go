@@ -20,7 +20,7 @@ func (h *history) settleCup(s portfolio.Settlement) {
 // shown folds the stream into trades and statistics.
 func (h *history) shown() ([]Trade, Stats) {
 	h.t.Helper()
-	s, f := portfolio.New(), NewStats()
+	s, f := portfolio.New(), NewStats(nil)
 	for _, rec := range h.records(h.s.Next) {
 		e, err := domain.Decode(rec.Type, rec.Data)
 		require.NoError(h.t, err)
@@ -29,7 +29,9 @@ func (h *history) shown() ([]Trade, Stats) {
 	}
 	stats, err := f.View(s, tradestats.DefaultLimits())
 	require.NoError(h.t, err)
-	return f.Trades().List(""), stats
+	trades, err := f.Trades().List("")
+	require.NoError(h.t, err)
+	return trades, stats
 }
 
 func cup(t testingT, outcomes ...string) *history {

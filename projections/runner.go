@@ -124,6 +124,20 @@ func (r *Runner) UseCheckpoint(all Checkpoints, to Point) {
 	}
 }
 
+// StartFrom starts from a state after so many records, which the riders have seen, too. Call it
+// before anything else.
+func (r *Runner) StartFrom(state []byte, next uint64) error {
+	s, err := portfolio.Restore(state)
+	switch {
+	case err != nil:
+		return err
+	case s.Next != next:
+		return fmt.Errorf("the state is that after %d records, and not after %d", s.Next, next)
+	}
+	r.state = s
+	return nil
+}
+
 func nearest(all Checkpoints, stream string, to Point) (at uint64, data []byte) {
 	switch {
 	case to.Time != nil:

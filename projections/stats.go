@@ -103,72 +103,56 @@ type ClosedBreaker struct {
 // between them.
 type StatsFold struct {
 	trades *Trades
-	steps  []step
-	stepOf []int          // trade (index into trades.all) → step
-	first  map[string]int // result → the first step of its trades
-
-	kept keptStats
+	// moved has a trade of each of the latest results that trades have moved to.
+	moved map[result]int
+	kept  keptWalks
 }
 
-// step is a flow, or the place of a closed trade.
-type step struct {
-	flow     portfolio.Flow
-	revision uint64 // of the record of a flow
-	trade    int    // index into trades.all, -1 for a flow
-}
-
-// NewStats returns an empty fold.
-func NewStats() *StatsFold { return &StatsFold{trades: NewTrades(), first: map[string]int{}} }
+// NewStats returns an empty fold. What is old is written to pieces, nil for memory.
+func NewStats(p Pieces) *StatsFold { return &StatsFold{trades: NewTrades(p), moved: map[result]int{}} }
 
 // Trades returns the trades the statistics are made of.
 func (f *StatsFold) Trades() *Trades { return f.trades }
 
+// Err implements [Kept].
+func (f *StatsFold) Err() error { return f.trades.Err() }
+
 // Apply implements Projection.
 func (f *StatsFold) Apply(rec eventstore.Record, e domain.Event, s *portfolio.State) {
-	closed := len(f.trades.all)
 	f.trades.Apply(rec, e, s)
-	for n := closed; n < len(f.trades.all); n++ {
-		f.stepOf = append(f.stepOf, len(f.steps))
-		f.steps = append(f.steps, step{trade: n})
-		f.joins(n)
+	for _, t := range f.trades.touched {
+		if !t.closed {
+			f.kept.forget(t.row)
+		}
+		if t.left != "" {
+			delete(f.moved, result{t.bot, t.left})
+		}
+		if t.joins != "" {
+			f.joins(t)
+		}
 	}
-	for _, n := range f.trades.revised {
-		f.kept.forget(f.stepOf[n])
-		f.joins(n)
+	if f.Err() != nil {
+		return
 	}
 	for _, flow := range s.Effects().Flows {
 		if flow.Of != nil && f.correct(flow) {
 			continue
 		}
-		f.steps = append(f.steps, step{flow: flow, revision: rec.Revision, trade: -1})
+		f.trades.rows.add(row{Trade: Trade{Bot: flow.Bot, Revision: rec.Revision}, flow: true, amount: flow.Amount})
 	}
-}
-
-// joins notes that a trade is part of a result. What was computed of that result before is
-// outdated.
-func (f *StatsFold) joins(trade int) {
-	t := &f.trades.all[trade]
-	if t.ResultID == "" {
-		return
-	}
-	at := f.stepOf[trade]
-	if first, known := f.first[t.result()]; known {
-		f.kept.forget(first)
-		at = min(at, first)
-	}
-	f.first[t.result()] = at
 }
 
 // correct corrects the flow of an earlier record, as if it had been recorded right.
 func (f *StatsFold) correct(by portfolio.Flow) bool {
-	for i := range f.steps {
-		if st := &f.steps[i]; st.trade < 0 && st.revision == *by.Of && st.flow.Bot == by.Bot {
-			st.flow.Amount = st.flow.Amount.Add(by.Amount)
-			f.kept.forget(i)
-			return true
-		}
+	rows := &f.trades.rows
+	i, err := rows.of(*by.Of, func(r *row) bool { return r.flow && r.Bot == by.Bot })
+	if err != nil || i < 0 {
+		return false
 	}
-	return false
+	rows.change(i, func(r *row) { r.amount = r.amount.Add(by.Amount) })
+	rows.flush()
+	f.kept.forget(i)
+	return true
 }
 
 // View computes the statistics. Each bot is judged by the policy in force, and so is the
@@ -183,11 +167,16 @@ func (f *StatsFold) View(s *portfolio.State, limits tradestats.Limits) (Stats, e
 		}
 	}
 	merged, own := tradestats.LimitsFor(&s.Policy), tradestats.LimitsOf(&s.Policy)
-	walks := f.walked(s, merged, own, zone)
+	walks, err := f.walked(s, merged, own, zone)
+	if err != nil {
+		return Stats{}, err
+	}
 	stats := walks[""].Stats()
 	if len(limits) > 0 {
 		maps.Copy(merged, limits)
-		stats = f.judged(s, merged, zone)
+		if stats, err = f.judged(s, merged, zone); err != nil {
+			return Stats{}, err
+		}
 	}
 	v := Stats{Portfolio: scopeOf(stats, s.Refs.Max, merged), Bots: make([]BotStats, 0, len(s.Bots))}
 	for _, id := range s.BotIDs() {
@@ -197,69 +186,19 @@ func (f *StatsFold) View(s *portfolio.State, limits tradestats.Limits) (Stats, e
 }
 
 // judged computes the figures of the portfolio by other limits than its own.
-func (f *StatsFold) judged(s *portfolio.State, limits tradestats.Limits, zone *time.Location) tradestats.Stats {
+func (f *StatsFold) judged(s *portfolio.State, limits tradestats.Limits, zone *time.Location) (tradestats.Stats, error) {
 	w := tradestats.Begin(limits, zone)
-	for _, e := range f.entries(s, 0, len(f.steps)) {
+	q := newSeries(s, func(e *entry) {
 		if e.of("") {
 			w.Step(e.Step)
 		}
-	}
-	return w.Stats()
-}
-
-// entry is a step of the series with the bot that it concerns, or "" for the portfolio
-// alone.
-type entry struct {
-	tradestats.Step
-	bot  string
-	gone bool // its result stands later
-}
-
-// of reports whether the entry is part of a scope's series: all results and the portfolio's
-// own flows, or one bot's.
-func (e *entry) of(scope string) bool {
-	return !e.gone && (e.bot == scope || scope == "" && e.Trade != nil)
-}
-
-// result is the name of the result that a trade is part of, among all bots.
-func (t *Trade) result() string { return t.Bot + "/" + t.ResultID }
-
-// entries lists some of the steps in stream order. A result of several trades stands where
-// it was counted: at its first trade that is not deferred, or at its last one while it
-// waits.
-func (f *StatsFold) entries(s *portfolio.State, from, to int) []entry {
-	out := make([]entry, 0, to-from)
-	at := map[string]int{}       // the place of a result in out
-	counted := map[string]bool{} // it stands where it was counted
-	for _, st := range f.steps[from:to] {
-		if st.trade < 0 {
-			out = append(out, entry{Step: tradestats.Step{Flow: st.flow.Amount}, bot: st.flow.Bot})
-			continue
-		}
-		t := &f.trades.all[st.trade]
-		if t.gone {
-			continue
-		}
-		one := &tradestats.Trade{Bot: t.Bot, Time: t.ClosedAt, PnL: t.PnL, Fee: t.Fee, Result: t.Result}
-		if t.ResultID == "" {
-			out = append(out, entry{Step: tradestats.Step{Trade: one}, bot: t.Bot})
-			continue
-		}
-		key := t.result()
-		if place, known := at[key]; known {
-			before := out[place].Trade
-			if counted[key] {
-				before.PnL, before.Fee, before.More = before.PnL.Add(one.PnL), before.Fee.Add(one.Fee), before.More+1
-				continue
-			}
-			one.PnL, one.Fee, one.More = one.PnL.Add(before.PnL), one.Fee.Add(before.Fee), before.More+1
-			out[place].gone = true
-		}
-		one.Result = s.ResultOf(t.Bot, t.ResultID)
-		at[key], counted[key] = len(out), !t.deferred
-		out = append(out, entry{Step: tradestats.Step{Trade: one}, bot: t.Bot})
-	}
-	return out
+	})
+	err := f.trades.rows.walk(0, func(_ int, r *row) bool {
+		q.take(r)
+		return true
+	})
+	q.finish()
+	return w.Stats(), err
 }
 
 func scopeOf(s tradestats.Stats, marked risk.Drawdown, limits tradestats.Limits) ScopeStats {

@@ -12,11 +12,12 @@ import (
 	"pets/eventstore"
 )
 
-// BenchmarkStats: the statistics of 100,000 trades of 100 bots, asked for again after each
-// further trade.
+// BenchmarkStats: the statistics of a million trades of 100 bots, asked for again after each
+// further trade; after the void of one that is 5,000 trades old; and for the first time, as after
+// a change of limits.
 func BenchmarkStats(b *testing.B) {
-	const bots = 100
-	s, f := portfolio.New(), NewStats()
+	const bots, trades = 100, 1_000_000
+	s, f := portfolio.New(), NewStats(nil)
 	next := uint64(0)
 	apply := func(e domain.Event) {
 		rec := eventstore.Record{Revision: next, Time: noon.Add(time.Duration(next) * time.Minute)}
@@ -41,13 +42,38 @@ func BenchmarkStats(b *testing.B) {
 			TradeID: fmt.Sprint(n), TradeFigures: domain.TradeFigures{PnL: pnl, Result: result},
 		})
 	}
-	for range 100_000 {
+	for range trades {
 		trade()
 	}
-	b.ReportAllocs()
-	for b.Loop() {
-		trade()
+	view := func(b *testing.B) {
+		b.Helper()
 		_, err := f.View(s, nil)
 		require.NoError(b, err)
 	}
+	b.Run("again", func(b *testing.B) {
+		for view(b); b.Loop(); view(b) {
+			trade()
+		}
+	})
+	b.Run("after a void", func(b *testing.B) {
+		for view(b); b.Loop(); view(b) {
+			trade()
+			n := next - 5000
+			apply(&domain.TradeRevised{Trade: fmt.Sprint("t", n), Bot: fmt.Sprint("b", n%bots), Number: int(n / bots), After: &domain.TradeFigures{Result: domain.Win}})
+		}
+	})
+	b.Run("first", func(b *testing.B) {
+		for b.Loop() {
+			f.kept.forget(0)
+			view(b)
+		}
+	})
+	b.Run("kept", func(b *testing.B) {
+		for b.Loop() {
+			kept, err := f.Keep()
+			require.NoError(b, err)
+			b.ReportMetric(float64(len(kept))/float64(f.trades.rows.size()), "B/trade")
+			b.ReportMetric(float64(len(f.trades.rows.pieces.(*PiecesInMemory).bytes))/float64(f.trades.rows.size()), "B-on-disk/trade")
+		}
+	})
 }

@@ -2,6 +2,7 @@ package projections
 
 import (
 	"maps"
+	"strings"
 	"sync"
 	"time"
 
@@ -9,98 +10,176 @@ import (
 	"pets/domain/tradestats"
 )
 
-// keptLag is how many of the latest steps are walked each time the statistics are asked
-// for: what is revised is most often young.
-const keptLag = 1024
+// keptApart says how far apart kept walks are: at most so many times as far as they are from
+// the end. So there are few of them at any length of history, and after the revision of a trade
+// at most about keptApart+1 times as many rows are walked again as have come since it closed.
+const keptApart = 7
 
-// keptStats are walks over the older steps of every scope, so that statistics of a long
-// history cost as much as those of its latest steps. They are dropped when one of those
-// steps changes, and with the limits or the zone.
-type keptStats struct {
-	mu    sync.Mutex // readers of the same state share it
-	lag   int        // keptLag, or what a test sets
-	upTo  int        // the steps before it are walked
-	walks map[string]*tradestats.Walk
+// keptWalks are walks over the older rows, so that statistics of a long history cost as much
+// as those of its latest rows. One is dropped when a row that it has changes, and all with the
+// limits or the zone.
+type keptWalks struct {
+	mu sync.Mutex // readers of the same state share it
+	at []keptWalk // by rising rows
 	// What they were walked with.
 	merged, own tradestats.Limits
 	zone        string
 }
 
-// forget drops the walks if a step that they have changes.
-func (k *keptStats) forget(step int) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if step < k.upTo {
-		k.upTo, k.walks = 0, nil
+// keptWalk is what the first rows came to.
+type keptWalk struct {
+	rows  int
+	walks walks
+}
+
+// walks are a walk for each scope, the portfolio ("") and each bot. Copies share those that
+// have not gone on since.
+type walks struct {
+	of  map[string]*tradestats.Walk
+	own map[string]bool // those that no copy shares
+}
+
+func (w *walks) copy() walks {
+	clear(w.own)
+	return walks{maps.Clone(w.of), map[string]bool{}}
+}
+
+// feed steps the walks of the scopes that an entry is part of.
+func (w *walks) feed(e *entry) {
+	if e.of("") {
+		w.step("", e)
+	}
+	if e.bot != "" && !e.gone {
+		w.step(e.bot, e)
 	}
 }
 
-// walked returns walks over all steps, of the portfolio ("") and of each bot.
-func (f *StatsFold) walked(s *portfolio.State, merged, own tradestats.Limits, zone *time.Location) map[string]*tradestats.Walk {
-	k := &f.kept
+func (w *walks) step(scope string, e *entry) {
+	one := w.of[scope]
+	if one == nil {
+		return
+	}
+	if !w.own[scope] {
+		one = one.Clone()
+		w.of[scope], w.own[scope] = one, true
+	}
+	one.Step(e.Step)
+}
+
+// forget drops the walks that have a row.
+func (k *keptWalks) forget(row int) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.walks == nil || k.zone != zone.String() || !maps.Equal(k.merged, merged) || !maps.Equal(k.own, own) {
-		k.upTo, k.zone, k.merged, k.own = 0, zone.String(), maps.Clone(merged), maps.Clone(own)
-		k.walks = map[string]*tradestats.Walk{"": tradestats.Begin(k.merged, zone)}
+	n := len(k.at)
+	for n > 0 && k.at[n-1].rows > row {
+		n--
+	}
+	clear(k.at[n:])
+	k.at = k.at[:n]
+}
+
+func (k *keptWalks) any() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return len(k.at) > 0
+}
+
+// keep adds a walk over more rows than the others have, and drops those that are too many.
+func (k *keptWalks) keep(w keptWalk) {
+	all := append(k.at, w)
+	k.at = all[:0]
+	for i := range all {
+		before := 0
+		if n := len(k.at); n > 0 {
+			before = k.at[n-1].rows
+		}
+		if i+1 < len(all) && all[i+1].rows-before <= keptApart*(w.rows-all[i+1].rows) {
+			continue
+		}
+		k.at = append(k.at, all[i])
+	}
+	clear(all[len(k.at):])
+}
+
+// begin returns how many rows the walks have that were kept, and a copy to go on with.
+func (k *keptWalks) begin(s *portfolio.State, merged, own tradestats.Limits, zone *time.Location) keptWalk {
+	if k.zone != zone.String() || !maps.Equal(k.merged, merged) || !maps.Equal(k.own, own) {
+		k.at, k.zone, k.merged, k.own = nil, zone.String(), maps.Clone(merged), maps.Clone(own)
+	}
+	w := keptWalk{walks: walks{map[string]*tradestats.Walk{"": tradestats.Begin(k.merged, zone)}, map[string]bool{}}}
+	if n := len(k.at); n > 0 {
+		w = keptWalk{k.at[n-1].rows, k.at[n-1].walks.copy()}
 	}
 	for id := range s.Bots {
-		if k.walks[id] == nil { // nothing of it was walked before
-			k.walks[id] = tradestats.Begin(k.own, zone)
+		if w.walks.of[id] == nil { // nothing of it was walked before
+			w.walks.of[id] = tradestats.Begin(k.own, zone)
 		}
 	}
-	lag := keptLag
-	if k.lag > 0 {
-		lag = k.lag
-	}
-	if to := len(f.steps) - lag; to > k.upTo+lag {
-		to = f.cut(s, to)
-		feed(k.walks, f.entries(s, k.upTo, to))
-		k.upTo = to
-	}
-	walks := make(map[string]*tradestats.Walk, len(k.walks))
-	for scope, w := range k.walks {
-		walks[scope] = w.Clone()
-	}
-	feed(walks, f.entries(s, k.upTo, len(f.steps)))
-	return walks
+	return w
 }
 
-// feed walks entries, each in the scopes that it is part of.
-func feed(walks map[string]*tradestats.Walk, entries []entry) {
-	for i := range entries {
-		e := &entries[i]
-		if e.of("") {
-			walks[""].Step(e.Step)
-		}
-		if w := walks[e.bot]; e.bot != "" && !e.gone && w != nil {
-			w.Step(e.Step)
-		}
-	}
+// next returns how many rows the walk has to have that is kept next, after one that has n: a
+// piece more, or far from the end as many more as may lie between two.
+func (k *keptWalks) next(n int, rows *rowLog) int {
+	return n + max(rows.per, (rows.written()-n)*keptApart/(keptApart+1))
 }
 
-// cut returns the last place up to which steps can be walked for good: no result has trades
-// on both sides of it, and none before it waits for more.
-func (f *StatsFold) cut(s *portfolio.State, most int) int {
-	from := f.kept.upTo
-	last := map[string]int{}
-	for n := from; n < len(f.steps); n++ {
-		if t := f.steps[n].trade; t >= 0 && f.trades.all[t].ResultID != "" {
-			last[f.trades.all[t].result()] = n
+// walked returns walks over all rows, of the portfolio ("") and of each bot. It keeps walks
+// over rows that are in pieces.
+func (f *StatsFold) walked(s *portfolio.State, merged, own tradestats.Limits, zone *time.Location) (map[string]*tradestats.Walk, error) {
+	k, rows := &f.kept, &f.trades.rows
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	w := k.begin(s, merged, own, zone)
+	q := newSeries(s, w.walks.feed)
+	next := k.next(w.rows, rows)
+	err := rows.walk(w.rows, func(i int, r *row) bool {
+		q.take(r)
+		if n := i + 1; n >= next && n <= rows.written() && q.whole() {
+			k.keep(keptWalk{n, w.walks.copy()})
+			next = k.next(n, rows)
 		}
+		return true
+	})
+	if err != nil {
+		return nil, err
 	}
-	best, until := from, from
-	for n := from; n < most; n++ {
-		if at := f.steps[n].trade; at >= 0 && f.trades.all[at].ResultID != "" {
-			t := &f.trades.all[at]
-			if s.ResultOf(t.Bot, t.ResultID) == "" && !t.gone {
-				return best
-			}
-			until = max(until, last[t.result()]+1)
+	q.finish()
+	return w.walks.of, nil
+}
+
+// mostMoved limits how many results StatsFold.moved has.
+const mostMoved = 1024
+
+// joins drops the walks that have other trades of the result that a trade is part of. Because
+// none was kept that has some of its trades and not the others, any one of them tells which.
+func (f *StatsFold) joins(t touch) {
+	of := result{t.bot, t.joins}
+	other, known := f.moved[of]
+	if t.moved {
+		if len(f.moved) >= mostMoved {
+			clear(f.moved)
 		}
-		if n+1 >= until {
-			best = n + 1
-		}
+		f.moved[of] = t.row
 	}
-	return best
+	if !known && f.kept.any() {
+		other = f.named(of)
+	}
+	f.kept.forget(other)
+}
+
+// named finds a trade of a result by the name of the result, which is r and the revision of its
+// first trade. A result that trades have moved to has another name; where moved does not have
+// it, its trades may be anywhere.
+func (f *StatsFold) named(of result) int {
+	name, _, _ := strings.Cut(of.id, ".") // the row of the record
+	revision, ok := numbered('r', name)
+	if !ok {
+		return 0
+	}
+	i, err := f.trades.rows.of(revision, func(r *row) bool { return !r.flow && !r.gone && r.result() == of })
+	if err != nil || i < 0 {
+		return 0
+	}
+	return i
 }

@@ -10,7 +10,6 @@ import (
 
 	"pets/domain"
 	"pets/domain/portfolio"
-	"pets/domain/tradestats"
 )
 
 // results appends random commands that close trades which count as one result, wait for
@@ -94,16 +93,17 @@ func TestKeptStatisticsAreThoseOfTheWholeSeries(t *testing.T) {
 		} else {
 			scenario(t, h)
 		}
-		s, f := portfolio.New(), NewStats()
-		f.kept.lag = rapid.IntRange(1, 4).Draw(t, "lag")
+		s, f, oracle := portfolio.New(), NewStats(nil), newOracleStats()
+		f.trades.rows.per = rapid.IntRange(1, 4).Draw(t, "rows of a piece")
 		records := h.records(h.s.Next)
 		for n, rec := range records {
 			e, err := domain.Decode(rec.Type, rec.Data)
 			require.NoError(t, err)
-			before := f.kept.upTo
+			before := len(f.kept.at)
 			s.Apply(domain.Stamp{Revision: rec.Revision, Time: rec.Time}, e)
 			f.Apply(rec, e, s)
-			if before > 0 && f.kept.upTo == 0 {
+			oracle.Apply(rec, e, s)
+			if len(f.kept.at) < before {
 				forgotten++
 			}
 			if n%2 == 1 && n+1 < len(records) {
@@ -111,34 +111,12 @@ func TestKeptStatisticsAreThoseOfTheWholeSeries(t *testing.T) {
 			}
 			got, err := f.View(s, nil)
 			require.NoError(t, err)
-			if f.kept.upTo > 0 {
+			if len(f.kept.at) > 0 {
 				kept++
 			}
-			require.Equal(t, whole(t, f, s), got, "at revision %d", rec.Revision)
+			require.Equal(t, whole(t, oracle, s), got, "at revision %d", rec.Revision)
 		}
 	})
 	require.NotZero(t, kept, "nothing was ever kept")
 	require.NotZero(t, forgotten, "nothing that was kept was ever revised")
-}
-
-// whole computes the statistics with nothing kept.
-func whole(t testingT, f *StatsFold, s *portfolio.State) Stats {
-	t.Helper()
-	zone, err := s.Policy.Location()
-	require.NoError(t, err)
-	merged, own := tradestats.LimitsFor(&s.Policy), tradestats.LimitsOf(&s.Policy)
-	of := func(scope string, limits tradestats.Limits) tradestats.Stats {
-		var steps []tradestats.Step
-		for _, e := range f.entries(s, 0, len(f.steps)) {
-			if e.of(scope) {
-				steps = append(steps, e.Step)
-			}
-		}
-		return tradestats.Compute(steps, limits, zone)
-	}
-	v := Stats{Portfolio: scopeOf(of("", merged), s.Refs.Max, merged), Bots: []BotStats{}}
-	for _, id := range s.BotIDs() {
-		v.Bots = append(v.Bots, BotStats{Bot: id, ScopeStats: scopeOf(of(id, own), s.Bots[id].Refs.Max, own)})
-	}
-	return v
 }

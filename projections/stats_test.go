@@ -48,7 +48,7 @@ func TestStatsCountResults(t *testing.T) {
 		require.Equal(t, []string{"100", "100", "0"}, []string{s.NetPnL.String(), s.GrossProfit.String(), s.GrossLoss.String()})
 		require.Equal(t, "0", s.MaxDrawdown.Abs.String(), "no fall of 500 in the middle of a settlement")
 	}
-	require.Len(t, h.end().trades.List("a"), 2)
+	require.Len(t, h.end().list(t, "a"), 2)
 }
 
 // A trade that is deferred counts with the bot's next result in the market.

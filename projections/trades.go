@@ -1,8 +1,6 @@
 package projections
 
 import (
-	"math/bits"
-	"slices"
 	"time"
 
 	"pets/domain"
@@ -42,70 +40,110 @@ type Trade struct {
 
 // Trades collects the closed trades of a portfolio in their order.
 type Trades struct {
-	all []Trade
-	at  map[string]int // trade → index of its latest closing
-	// revised are the indexes of those that the last record revised.
-	revised []int
-	// current counts those that are not gone, of holds the indexes of a bot's.
-	current counts
-	of      map[string][]int
+	rows rowLog
+	// touched are those that the last record closed or revised.
+	touched []touch
 }
 
-// NewTrades returns an empty collection.
-func NewTrades() *Trades { return &Trades{at: map[string]int{}, of: map[string][]int{}} }
+// touch says that a trade was closed or revised.
+type touch struct {
+	row    int
+	bot    string
+	left   string // the result that the trade was part of, if it is not any more
+	joins  string // the result that it is part of, if that is more than the trade
+	moved  bool   // it was part of another one before
+	closed bool   // just now
+}
+
+// NewTrades returns an empty collection. What is old is written to pieces, nil for memory.
+func NewTrades(p Pieces) *Trades { return &Trades{rows: newRowLog(p)} }
+
+// Err returns why there are no answers any more, or nil.
+func (t *Trades) Err() error { return t.rows.Err() }
 
 // Apply implements Projection.
 func (t *Trades) Apply(rec eventstore.Record, event domain.Event, _ *portfolio.State) {
-	t.revised = t.revised[:0]
-	switch event.(type) {
-	case *domain.TradesClosed, *domain.TradesRevised:
-		for _, row := range domain.Flatten(event) {
-			t.one(rec, row)
+	t.touched = t.touched[:0]
+	if t.Err() != nil {
+		return
+	}
+	switch e := event.(type) {
+	case *domain.TradeClosed:
+		t.close(rec, e)
+	case *domain.TradesClosed:
+		for i := range e.Rows {
+			t.close(rec, &e.Rows[i])
 		}
-	default:
-		t.one(rec, event)
+	case *domain.TradeRevised:
+		t.revise([]*domain.TradeRevised{e})
+	case *domain.TradesRevised:
+		all := make([]*domain.TradeRevised, len(e.Rows))
+		for i := range e.Rows {
+			all[i] = &e.Rows[i]
+		}
+		t.revise(all)
 	}
 }
 
-func (t *Trades) one(rec eventstore.Record, event domain.Event) {
-	switch e := event.(type) {
-	case *domain.TradeClosed:
-		t.at[e.Trade] = len(t.all)
-		closed := Trade{
-			Trade: e.Trade, Bot: e.Bot, Market: e.Market, Outcome: e.Outcome, Direction: e.Direction, ClosedBy: e.ClosedBy,
-			OpenedAt: e.OpenedAt, ClosedAt: rec.Time, Revision: rec.Revision, TradeID: e.TradeID,
-			ResultID: e.ResultID, deferred: e.Deferred,
-		}
-		closed.set(e.TradeFigures)
-		t.of[e.Bot] = append(t.of[e.Bot], len(t.all))
-		t.all = append(t.all, closed)
-		t.current.push()
-	case *domain.TradeRevised:
-		i, ok := t.at[e.Trade]
-		if !ok {
-			return
-		}
-		t.all[i].Revised = true
-		t.revised = append(t.revised, i)
-		if e.Joins != "" { // it counts where that result does
-			t.all[i].ResultID, t.all[i].deferred = e.Joins, e.Deferred || e.Place != e.Number
-		}
-		switch {
-		case e.Refunded:
-			t.all[i].ClosedBy = domain.ClosedByRefund
-		case e.Repaid:
-			t.all[i].ClosedBy = domain.ClosedBySettlement
-		}
-		if e.After == nil {
-			if !t.all[i].gone {
-				t.current.drop(i)
-			}
-			t.all[i].gone = true
-			return
-		}
-		t.all[i].Direction = e.Direction
-		t.all[i].set(*e.After)
+func (t *Trades) close(rec eventstore.Record, e *domain.TradeClosed) {
+	closed := Trade{
+		Trade: e.Trade, Bot: e.Bot, Market: e.Market, Outcome: e.Outcome, Direction: e.Direction, ClosedBy: e.ClosedBy,
+		ClosedAt: rec.Time.UTC(), Revision: rec.Revision, TradeID: e.TradeID,
+		ResultID: e.ResultID, deferred: e.Deferred,
 	}
+	if e.OpenedAt != nil {
+		at := e.OpenedAt.UTC()
+		closed.OpenedAt = &at
+	}
+	closed.set(e.TradeFigures)
+	t.touched = append(t.touched, touch{row: t.rows.size(), bot: e.Bot, joins: e.ResultID, closed: true})
+	t.rows.add(row{Trade: closed})
+}
+
+// revise revises the trades of one record.
+func (t *Trades) revise(all []*domain.TradeRevised) {
+	found, err := t.rows.find(all)
+	if err != nil {
+		return // which the rows have noted
+	}
+	for _, e := range all {
+		i, ok := found[e.Trade]
+		if !ok {
+			continue
+		}
+		t.rows.change(i, func(r *row) {
+			was := r.ResultID
+			r.revise(e)
+			now := touch{row: i, bot: r.Bot, joins: r.ResultID, moved: e.Joins != ""}
+			if r.gone {
+				now.joins = ""
+			}
+			if now.joins != was {
+				now.left = was
+			}
+			t.touched = append(t.touched, now)
+		})
+	}
+	t.rows.flush()
+}
+
+func (t *Trade) revise(e *domain.TradeRevised) {
+	t.Revised = true
+	if e.Joins != "" { // it counts where that result does
+		t.ResultID, t.deferred = e.Joins, e.Deferred || e.Place != e.Number
+	}
+	switch {
+	case e.Refunded:
+		t.ClosedBy = domain.ClosedByRefund
+	case e.Repaid:
+		t.ClosedBy = domain.ClosedBySettlement
+	}
+	if e.After == nil {
+		t.gone = true
+		return
+	}
+	t.Direction = e.Direction
+	t.set(*e.After)
 }
 
 func (t *Trade) set(f domain.TradeFigures) {
@@ -113,90 +151,73 @@ func (t *Trade) set(f domain.TradeFigures) {
 	t.Fee, t.Funding, t.PnL, t.Result = f.Fee, f.Funding, f.PnL, f.Result
 }
 
+// result is the name of a result of several trades, among all bots.
+type result struct{ bot, id string }
+
+func (t *Trade) result() result { return result{t.Bot, t.ResultID} }
+
 // List returns the current trades of one bot or ("") of all.
-func (t *Trades) List(bot string) []Trade {
-	out := make([]Trade, 0, len(t.all))
-	n := 0
-	for _, trade := range t.all {
-		if trade.gone {
-			continue
-		}
-		n++
-		trade.Number = n
-		if bot == "" || bot == trade.Bot {
-			out = append(out, trade)
-		}
-	}
-	return out
+func (t *Trades) List(bot string) ([]Trade, error) {
+	out := []Trade{}
+	err := t.Each(bot, 0, func(one *Trade) bool {
+		out = append(out, *one)
+		return true
+	})
+	return out, err
 }
 
 // Page returns at most limit of the current trades, of one bot or ("") of all,
 // with numbers above after. more reports whether there are further ones. It
-// costs as much as the trades that it returns, however long the history is.
-func (t *Trades) Page(bot string, after, limit int) (page []Trade, more bool) {
+// reads only what has the trades that it returns, however long the history is.
+func (t *Trades) Page(bot string, after, limit int) (page []Trade, more bool, err error) {
 	page = []Trade{}
-	first := t.current.find(after + 1)
-	add := func(i int) (full bool) {
-		switch {
-		case t.all[i].gone:
-			return false
-		case len(page) == limit:
-			more = true
-			return true
+	err = t.Each(bot, after, func(one *Trade) bool {
+		if more = len(page) == limit; !more {
+			page = append(page, *one)
 		}
-		page = append(page, t.all[i])
-		page[len(page)-1].Number = t.current.upTo(i)
-		return false
+		return !more
+	})
+	return page, more, err
+}
+
+// Each shows the current trades of one bot or ("") of all with numbers above after, until look
+// returns false.
+func (t *Trades) Each(bot string, after int, look func(*Trade) bool) error {
+	l, n := &t.rows, 0
+	if err := l.Err(); err != nil {
+		return err
 	}
-	if bot == "" {
-		for i := first; i < len(t.all) && !add(i); i++ {
+	through := func(rows []row) bool {
+		for i := range rows {
+			r := &rows[i]
+			if r.flow || r.gone {
+				continue
+			}
+			if n++; n <= after || bot != "" && bot != r.Bot {
+				continue
+			}
+			one := r.Trade // other readers share the young rows
+			if one.Number = n; !look(&one) {
+				return false
+			}
 		}
-		return page, more
+		return true
 	}
-	own := t.of[bot]
-	n, _ := slices.BinarySearch(own, first)
-	for ; n < len(own) && !add(own[n]); n++ {
-	}
-	return page, more
-}
-
-// counts says how many of the first elements of a list stand, in logarithmic time. It is a
-// Fenwick tree: entry i, from 1, counts those of the last i&-i elements up to the i-th.
-type counts struct{ sums []int }
-
-// push adds an element that stands.
-func (c *counts) push() {
-	i := len(c.sums) + 1
-	sum := 1
-	for j := i - 1; j > i-i&-i; j -= j & -j { // what lies between
-		sum += c.sums[j-1]
-	}
-	c.sums = append(c.sums, sum)
-}
-
-// drop takes out an element that stood.
-func (c *counts) drop(i int) {
-	for i++; i <= len(c.sums); i += i & -i {
-		c.sums[i-1]--
-	}
-}
-
-// upTo counts the elements up to and with one.
-func (c *counts) upTo(i int) (n int) {
-	for i++; i > 0; i -= i & -i {
-		n += c.sums[i-1]
-	}
-	return n
-}
-
-// find returns the place of the n-th element that stands, from 1, or the length of the list
-// if there are fewer.
-func (c *counts) find(n int) int {
-	at := 0
-	for bit := 1 << bits.Len(uint(len(c.sums))); bit > 0; bit >>= 1 {
-		if next := at + bit; next <= len(c.sums) && c.sums[next-1] < n {
-			at, n = next, n-c.sums[next-1]
+	var into []row
+	for i := range l.sums {
+		s := &l.sums[i]
+		if n+s.standing <= after || bot != "" && !s.bots.mayHave(bot) {
+			n += s.standing
+			continue
+		}
+		rows, err := l.piece(i, into)
+		if err != nil {
+			return err
+		}
+		if into = rows; !through(rows) {
+			return nil
 		}
 	}
-	return at
+	through(l.young)
+	return nil
 }

@@ -11,11 +11,19 @@ import (
 	"pets/eventstore"
 )
 
+func list(t testingT, trades *Trades, bot string) []Trade {
+	t.Helper()
+	all, err := trades.List(bot)
+	require.NoError(t, err)
+	return all
+}
+
 // A page has what the list has, from any place on, whatever is gone.
 func TestPagesAreThoseOfTheList(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		trades := NewTrades()
+		trades := NewTrades(nil)
+		trades.rows.per = rapid.IntRange(1, 20).Draw(t, "rows of a piece")
 		bots := []string{"a", "b", "nobody"}
 		for n := range rapid.IntRange(0, 120).Draw(t, "events") {
 			e := domain.Event(&domain.TradeClosed{Trade: fmt.Sprint("t", n), Bot: rapid.SampledFrom(bots[:2]).Draw(t, "bot")})
@@ -27,12 +35,13 @@ func TestPagesAreThoseOfTheList(t *testing.T) {
 		bot := rapid.SampledFrom(append(bots, "")).Draw(t, "whose")
 		after, limit := rapid.IntRange(0, 130).Draw(t, "after"), rapid.IntRange(1, 40).Draw(t, "limit")
 		want := []Trade{}
-		for _, one := range trades.List(bot) {
+		for _, one := range list(t, trades, bot) {
 			if one.Number > after {
 				want = append(want, one)
 			}
 		}
-		page, more := trades.Page(bot, after, limit)
+		page, more, err := trades.Page(bot, after, limit)
+		require.NoError(t, err)
 		require.Equal(t, len(want) > limit, more)
 		require.Equal(t, want[:min(limit, len(want))], page)
 	})
@@ -42,14 +51,15 @@ func TestPagesAreThoseOfTheList(t *testing.T) {
 func BenchmarkPage(b *testing.B) {
 	for _, n := range []int{10_000, 1_000_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			trades := NewTrades()
-			for i := range n {
-				trades.Apply(eventstore.Record{Revision: uint64(i)}, &domain.TradeClosed{Trade: fmt.Sprint("t", i), Bot: "a"}, nil)
-			}
+			pieces := &PiecesInMemory{}
+			trades := NewTrades(pieces)
+			closedTrades(trades, n)
 			for b.Loop() {
-				page, _ := trades.Page("a", n/2, 10)
+				page, _, err := trades.Page("bot-1", n/2, 10)
+				require.NoError(b, err)
 				require.Len(b, page, 10)
 			}
+			b.ReportMetric(float64(len(pieces.bytes))/float64(n), "B-on-disk/trade")
 		})
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
 	"pets/domain"
 	"pets/domain/ledger"
 	"pets/domain/portfolio"
@@ -44,12 +46,12 @@ var errEnough = errors.New("enough problems found")
 // that every ended position episode became a trade with the same figures, and that
 // every approval of a portfolio with signed approvals is signed, and that two people
 // agreed to the corrections of a live one, and that what is recorded of a market as a whole
-// is what the fold gives. At the
+// is what the fold gives, and that no fact and no command is recorded twice. At the
 // end it checks that the books, the trades and the open positions agree. It uses
 // no snapshot. An error means that the stream could not be read to its end;
 // problems are in the report.
 func Verify(ctx context.Context, store eventstore.Store, stream string, progress func(events uint64)) (Verified, error) {
-	v := verifier{stream: stream, store: store, state: portfolio.New(), trades: projections.NewTrades()}
+	v := verifier{stream: stream, store: store, state: portfolio.New(), trades: projections.NewTrades(nil), commands: map[uuid.UUID]uint64{}}
 	approvers, err := readApprovers(ctx, store)
 	if err != nil {
 		return v.report, err
@@ -88,6 +90,9 @@ type verifier struct {
 	report    Verified
 	rev       uint64
 	markets   markets
+	// commands are the first revisions of all commands, command is that of the last record.
+	commands map[uuid.UUID]uint64
+	command  uuid.UUID
 	// correction is the override of which the adjustment has to be the next event.
 	correction string
 }
@@ -125,6 +130,7 @@ func (v *verifier) step(ctx context.Context, rec eventstore.Record) error {
 	v.checkTransfer(rec, e)
 	v.checkCorrection(e)
 	v.checkMarket(rec.Time, e)
+	v.checkTwice(meta, e)
 	v.state.Apply(domain.Stamp{Revision: rec.Revision, Time: rec.Time}, e)
 	v.trades.Apply(rec, e, v.state)
 	for asset, left := range ledger.Sum(v.state.Effects().Postings) {
@@ -220,9 +226,14 @@ func (v *verifier) finish() {
 func (v *verifier) checkIncome() {
 	s := v.state
 	earned := map[string]domain.Decimal{}
-	for _, t := range v.trades.List("") {
+	err := v.trades.Each("", 0, func(t *projections.Trade) bool {
 		earned[t.Bot] = earned[t.Bot].Add(t.PnL).Add(t.Fee).Sub(t.Funding)
 		v.report.Trades++
+		return true
+	})
+	if err != nil {
+		v.problem("the trades cannot be read: %s", err)
+		return
 	}
 	for _, in := range s.SortedInstruments() {
 		for _, h := range in.Holdings {

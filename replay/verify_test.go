@@ -141,6 +141,12 @@ func TestVerifyFindsWhatDoesNotAddUp(t *testing.T) {
 			i := find(t, all, domain.TradeClosedType, 0)
 			return append(all, all[i])
 		}},
+		"a fill twice": {"the fact of this event is already booked by revision", func(t *testing.T, all []eventstore.Record) []eventstore.Record {
+			return append(all, all[find(t, all, domain.FillRecordedType, 0)])
+		}},
+		"a command twice": {"is already recorded by revision", func(t *testing.T, all []eventstore.Record) []eventstore.Record {
+			return append(all, all[find(t, all, domain.DepositRecordedType, 0)])
+		}},
 		"another day's opening": {"day 2026-01-02 opened at 7, but equity was", func(t *testing.T, all []eventstore.Record) []eventstore.Record {
 			set(t, &all[find(t, all, domain.DayOpenedType, 0)], "equity", "7")
 			return all

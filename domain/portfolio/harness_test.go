@@ -55,6 +55,8 @@ type harness struct {
 	// after every step: it stands for a restart at every moment.
 	cold *State
 	past *pastLog // log, as it is looked up
+	// told is folded from the log with the whole past in memory.
+	told *State
 	// facts follow from the log without the state's help.
 	facts  map[string]*botFacts
 	nextID int
@@ -77,7 +79,7 @@ type botFacts struct {
 
 func newHarness(t testingT) *harness {
 	h := &harness{
-		t: t, s: New(), cold: New(), now: noon, facts: map[string]*botFacts{}, past: newPastLog(),
+		t: t, s: New(), cold: New(), now: noon, facts: map[string]*botFacts{}, past: newPastLog(), told: New(),
 		caller: domain.Caller{User: "olga", Role: domain.RoleOperator},
 	}
 	lookUpBoth(t, h.s, h.past)
@@ -184,6 +186,9 @@ func (h *harness) record(at domain.Stamp, e domain.Event) {
 	r := recorded{at, e.EventType(), data, back}
 	h.log = append(h.log, r)
 	h.past.add(at, back)
+	before, twice := h.told.Repeats(back)
+	require.False(h.t, twice, "%s is already booked by revision %d", data, before)
+	h.told.Apply(at, back)
 	h.cold.Apply(at, back)
 	h.follow(back)
 }

@@ -2,6 +2,7 @@ package portfolio
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -45,10 +46,39 @@ func (l *pastLog) add(at domain.Stamp, e domain.Event) {
 // follow adds the latest events of a state, and tells it that some of them can be looked up.
 func (l *pastLog) follow(s *State, events []domain.Event) {
 	first := s.Next - uint64(len(events))
+	l.cut(first)
 	for i, e := range events {
 		l.add(domain.Stamp{Revision: first + uint64(i), Time: s.Time}, e)
 	}
 	l.indexed(s, s.Next-uint64(len(events)/2))
+}
+
+// cut forgets the records from a revision on, which were taken back.
+func (l *pastLog) cut(from uint64) {
+	later := func(r recorded) bool { return r.at.Revision >= from }
+	if n := len(l.all); n == 0 || !later(l.all[n-1]) {
+		return
+	}
+	l.all = slices.DeleteFunc(l.all, later)
+	for id := range l.about {
+		l.about[id] = slices.DeleteFunc(l.about[id], later)
+	}
+	for key := range l.names {
+		l.names[key] = slices.DeleteFunc(l.names[key], func(n pastName) bool { return n.revision >= from })
+	}
+}
+
+// copyFor returns the same log for a copy of the state that decides on it.
+func (l *pastLog) copyFor(t require.TestingT, s *State) *pastLog {
+	c := newPastLog()
+	for _, r := range l.all {
+		c.add(r.at, r.event)
+	}
+	if both, is := s.Past.(*bothPasts); is {
+		s.Past = both.whole
+	}
+	lookUpBoth(t, s, c)
+	return c
 }
 
 // indexed tells a state that what records before a revision say can be looked up.

@@ -84,6 +84,7 @@ func (s *settling) reads() {
 func (s *settling) copy() *settling {
 	w := *s.world
 	w.s, w.fills = s.s.Clone(), slices.Clone(s.fills)
+	w.past = s.past.copyFor(s, w.s)
 	return &settling{&w, s.outcomes, maps.Clone(s.trades), s.apart}
 }
 

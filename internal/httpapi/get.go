@@ -210,7 +210,10 @@ func marketList(all *[]portfolio.MarketHolding) list {
 
 func statsView(l *looker) (*any, error) {
 	stats, err := l.with.stats.View(l.state, nil)
-	if err != nil {
+	switch {
+	case err != nil && l.with.stats.Err() != nil:
+		return nil, unreadable("the summary of trades")
+	case err != nil:
 		return nil, err
 	}
 	if !l.own {
@@ -289,7 +292,10 @@ func tradesView(l *looker) (*tradesAnswer, error) {
 		return v, err
 	}
 	more := false
-	if v.Trades, more = l.with.stats.Trades().Page(l.bot, after, limit); more {
+	if v.Trades, more, err = l.with.stats.Trades().Page(l.bot, after, limit); err != nil {
+		return v, unreadable("the list of trades")
+	}
+	if more {
 		v.keep(limit)
 	}
 	return v, nil
@@ -364,7 +370,9 @@ func equityView(l *looker) (*equityAnswer, error) {
 	if err != nil {
 		return v, err
 	}
-	v.Points = l.with.equity.Points(from, to, points)
+	if v.Points, err = l.with.equity.Points(from, to, points); err != nil {
+		return v, unreadable("the equity curve")
+	}
 	v.Points = v.Points[sort.Search(len(v.Points), func(i int) bool { return int64(v.Points[i].Revision) > int64(after) }):] //nolint:gosec // revisions stay far below 2^63
 	if len(v.Points) > mostPoints {
 		v.keep(mostPoints)

@@ -78,7 +78,7 @@ func (a *API) notReady(h Health) []string {
 			all = append(all, "not ready: "+fmt.Sprintf(format, args...))
 		}
 	}
-	why(!a.ready.Load(), "the history is still being folded")
+	why(!a.ready.Load(), "the history is still being folded%s", a.howFar())
 	why(h.NoHistory != "", "%s", h.NoHistory)
 	why(a.keys.Broken() != nil, "the system stream cannot be followed")
 	broken := a.live.Broken()
@@ -95,6 +95,15 @@ func (a *API) notReady(h Health) []string {
 	}
 	why(h.Reserve > 0 && h.Free < h.Reserve, "the disk has %d bytes left, less than the %d kept free; only %s are accepted", h.Free, h.Reserve, taken)
 	return all
+}
+
+// howFar says how far the portfolio is that is folded last. It names no portfolio, because
+// everyone may ask.
+func (a *API) howFar() string {
+	if f, is := a.live.Folding(); is {
+		return fmt.Sprintf(": %d of %d records of one portfolio", f.Records, f.Of)
+	}
+	return ""
 }
 
 // warnings lists what a person should check although commands are answered.

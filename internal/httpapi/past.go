@@ -132,7 +132,7 @@ func (a *API) lookBack(ctx context.Context, id string, m moment, show func(*port
 	var with riders
 	var list []projections.Projection
 	if m.history {
-		with = riders{projections.NewStats(), projections.NewEquity()}
+		with = riders{projections.NewStats(nil), projections.NewEquity(nil)}
 		list = []projections.Projection{with.stats, with.equity}
 	}
 	r := projections.NewRunner(a.config.Store, commands.Stream(id), list...)

@@ -27,10 +27,13 @@ type attached struct {
 	equity *live.Attachment[*projections.Equity]
 }
 
+// One rider that a start cannot go on from would make every start fold the whole history.
+var _ = []projections.Kept{(*projections.StatsFold)(nil), (*projections.Equity)(nil)}
+
 func attach(f *live.Followers) attached {
 	return attached{
-		stats:  live.Attach(f, "the trade statistics", func(string) *projections.StatsFold { return projections.NewStats() }),
-		equity: live.Attach(f, "the equity curve", func(string) *projections.Equity { return projections.NewEquity() }),
+		stats:  live.Attach(f, "the trade statistics", func(_ string, p projections.Pieces) *projections.StatsFold { return projections.NewStats(p) }),
+		equity: live.Attach(f, "the equity curve", func(_ string, p projections.Pieces) *projections.Equity { return projections.NewEquity(p) }),
 	}
 }
 
@@ -41,6 +44,12 @@ func (a *attached) of(p *live.Portfolio) (r riders, err error) {
 	}
 	r.equity, err = a.equity.Of(p)
 	return r, err
+}
+
+// unreadable reports that a read model cannot answer, because a piece of its past is missing or
+// damaged. Nothing is lost: everything in it follows from the log.
+func unreadable(what string) error {
+	return domain.Errorf(domain.CodeUnavailable, "%s cannot be read now; it is made again from the log, so ask again in a moment", what)
 }
 
 // moment says what of a portfolio a GET reads, and as of when.

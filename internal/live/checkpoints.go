@@ -13,17 +13,21 @@ import (
 	"pets/eventstore"
 )
 
-// Checkpoints keeps copies of states, from which later starts and views of the past begin.
+// Checkpoints keeps copies of states, from which later starts and views of the past begin, and
+// what the readers have kept, from which later starts begin.
 type Checkpoints interface {
+	// Load returns the newest part of a kind with a revision ≤ atMost that can be believed,
+	// or nil. The kinds are "state" and "views".
+	Load(kind, stream string, atMost uint64) (revision uint64, data []byte)
 	// Newest returns how many records the newest checkpoint of a stream covers, and its
 	// bytes; zeros if there is none.
 	Newest(stream string) (size uint64, bytes int64)
 	// Keep makes a checkpoint of the state after the records of a head, of which the last is of
 	// a time. The root is that of the records that were folded; a checkpoint of others than
-	// the witness has seen is refused. state returns the state as bytes. Keep returns how many bytes the checkpoint has. It
-	// may be written later: done is called once when it is, or with the reason why it is
-	// not, unless Keep returns an error.
-	Keep(ctx context.Context, stream string, head eventstore.TreeHead, at time.Time, state func() ([]byte, error), done func(error)) (bytes int64, err error)
+	// the witness has seen is refused. parts returns its parts as bytes, by their kinds. Keep
+	// returns how many bytes the checkpoint has. It may be written later: done is called once
+	// when all of it is, or with the reason why it is not, unless Keep returns an error.
+	Keep(ctx context.Context, stream string, head eventstore.TreeHead, at time.Time, parts func() (map[string][]byte, error), done func(error)) (bytes int64, err error)
 }
 
 // When checkpoints are made. A follower makes one of a portfolio every so many events, and
@@ -77,6 +81,8 @@ type progress struct {
 	size    uint64 // records in the newest checkpoint, which may still be written, and its bytes
 	bytes   int64
 	seen    uint64 // next at the last look
+	views   uint64 // records in the newest checkpoint that has the readers
+	whole   bool   // checkpoints have the readers
 	changed time.Time
 	retry   time.Time // after a failure: when one is made although nothing happens
 	said    string    // the failure that was logged last, and when
@@ -157,16 +163,15 @@ func (k *keeper) run(ctx context.Context) {
 		all := k.of.list()
 		now := time.Now()
 		for _, p := range all {
-			if ctx.Err() == nil && k.due(p, now, len(all)) {
-				k.make(ctx, p)
+			if at := p.current().progress; at != nil && ctx.Err() == nil && k.due(p, at, now, len(all)) {
+				k.make(ctx, p, at)
 			}
 		}
 	}
 }
 
 // due reports whether a checkpoint of a portfolio is to be made now.
-func (k *keeper) due(p *Portfolio, now time.Time, portfolios int) bool {
-	at := p.progress
+func (k *keeper) due(p *Portfolio, at *progress, now time.Time, portfolios int) bool {
 	next := at.next.Load()
 	if next != at.seen {
 		at.seen, at.changed = next, now
@@ -174,49 +179,49 @@ func (k *keeper) due(p *Portfolio, now time.Time, portfolios int) bool {
 	if next < at.from {
 		return false
 	}
-	k.learn(p)
+	k.learn(p, at)
 	if at.lost.Swap(false) {
-		k.postpone(p, now)
+		k.postpone(p, at, now)
 	}
 	return next >= at.due.Load() || now.Sub(at.changed) >= k.idle && !now.Before(at.retry) && at.worth(next, portfolios)
 }
 
 // postpone plans the next checkpoint after one that was not made or not written.
-func (k *keeper) postpone(p *Portfolio, now time.Time) {
-	at := p.progress
-	at.known, at.retry = false, now.Add(checkpointRetry)
-	k.learn(p)
+func (k *keeper) postpone(p *Portfolio, at *progress, now time.Time) {
+	at.known, at.views, at.retry = false, 0, now.Add(checkpointRetry)
+	k.learn(p, at)
 	at.due.Store(max(at.due.Load(), at.next.Load()+spacing(k.every, at.bytes)))
 }
 
 // learn finds out how far the checkpoints go that there are, when a portfolio has been
 // followed to its end for the first time, and after a failure.
-func (k *keeper) learn(p *Portfolio) {
-	if at := p.progress; !at.known {
+func (k *keeper) learn(p *Portfolio, at *progress) {
+	if !at.known {
 		size, bytes := k.into.Newest(p.stream)
 		at.known, at.size, at.bytes = true, size, bytes
 		at.due.Store(size + spacing(k.every, bytes))
 	}
 }
 
-// worth reports whether a checkpoint saves a later start more than it costs.
+// worth reports whether a checkpoint saves a later start more than it costs. One without the
+// readers does not save it the history.
 func (p *progress) worth(next uint64, portfolios int) bool {
 	least := max(1, uint64(max(p.bytes, 0))/readBytes)
 	if portfolios > manyPortfolios {
 		least = max(least, worthKeeping)
 	}
-	return next >= p.size+least
+	return next >= p.size+least || p.whole && next >= p.views+least
 }
 
 // make makes a checkpoint of a portfolio as it is now.
-func (k *keeper) make(ctx context.Context, p *Portfolio) {
-	err := k.keep(ctx, p)
+func (k *keeper) make(ctx context.Context, p *Portfolio, at *progress) {
+	err := k.keep(ctx, p, at)
 	if err == nil || ctx.Err() != nil {
 		return
 	}
 	now := time.Now()
-	k.postpone(p, now)
-	if p.progress.news(err.Error(), now) {
+	k.postpone(p, at, now)
+	if at.news(err.Error(), now) {
 		p.log.Error("no checkpoint can be made of a portfolio; starts and views of its past fold more of its history", "portfolio", p.id, "error", err.Error())
 	}
 }
@@ -230,33 +235,75 @@ func (p *progress) news(why string, now time.Time) bool {
 	return true
 }
 
-func (k *keeper) keep(ctx context.Context, p *Portfolio) (err error) {
+func (k *keeper) keep(ctx context.Context, p *Portfolio, at *progress) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("%v", v)
-			if p.progress.said != err.Error() {
+			if at.said != err.Error() {
 				p.log.Error("a checkpoint failed", "portfolio", p.id, "error", err.Error(), "stack", string(debug.Stack()))
 			}
 		}
 	}()
 	var s *portfolio.State
 	var head eventstore.TreeHead
+	var readers *kept
+	replaced := false
 	if err := p.Read(func(now *portfolio.State) error {
+		if replaced = p.now.progress != at; replaced {
+			return nil
+		}
 		s = now.Clone()
-		head = eventstore.TreeHead{Size: s.Next, Root: p.progress.folded.Root(), Leaf: p.progress.leaf}
+		head = eventstore.TreeHead{Size: s.Next, Root: at.folded.Root(), Leaf: at.leaf}
+		readers = k.readers(p, at)
 		return nil
 	}); err != nil {
-		p.progress.due.Store(math.MaxUint64) // it is not open, or not followed any more
-		return nil                           //nolint:nilerr // there is no state to keep
+		at.due.Store(math.MaxUint64) // it is not open, or not followed any more
+		return nil                   //nolint:nilerr // there is no state to keep
 	}
-	bytes, err := k.into.Keep(ctx, p.stream, head, s.Time, s.Snapshot, p.progress.done)
+	if replaced {
+		return nil
+	}
+	if readers != nil && readers.flush() != nil { // it was logged; the pieces are not in a file yet
+		readers = nil
+	}
+	bytes, err := k.into.Keep(ctx, p.stream, head, s.Time, func() (map[string][]byte, error) { return partsOf(s, readers) }, at.done)
 	if err != nil {
 		return err
 	}
-	at := p.progress
 	at.size, at.bytes = s.Next, bytes
 	at.due.Store(s.Next + spacing(k.every, bytes))
+	if readers != nil {
+		at.views = s.Next
+	} else if at.whole {
+		at.retry = time.Now().Add(checkpointRetry)
+	}
 	return nil
+}
+
+// readers returns what the readers of a portfolio keep, while they are read; nil if one of them
+// cannot. The state is kept without them then.
+func (k *keeper) readers(p *Portfolio, at *progress) *kept {
+	if !at.whole {
+		return nil
+	}
+	all, err := p.now.keep()
+	if err != nil && at.news(err.Error(), time.Now()) {
+		p.log.Error("what the readers of a portfolio have seen cannot be kept; the next start folds more of its history", "portfolio", p.id, "error", err.Error())
+	}
+	return all
+}
+
+// partsOf returns the parts of a checkpoint.
+func partsOf(s *portfolio.State, readers *kept) (map[string][]byte, error) {
+	state, err := s.Snapshot()
+	if err != nil {
+		return nil, err
+	}
+	parts := map[string][]byte{stateKind: state}
+	if readers != nil {
+		parts[viewsKind] = readers.marshal()
+	}
+	return parts, nil
 }
 
 // reach lets the followers come to the end of their streams before they end, so that the last
@@ -275,22 +322,25 @@ func (k *keeper) last() {
 	all := k.of.list()
 	left := 0
 	for _, p := range all {
-		at := p.progress
+		at := p.current().progress
+		if at == nil {
+			continue
+		}
 		next := at.next.Load()
 		if next < at.from {
 			continue
 		}
 		if at.lost.Swap(false) {
-			at.known = false
+			at.known, at.views = false, 0
 		}
-		if k.learn(p); !at.worth(next, len(all)) {
+		if k.learn(p, at); !at.worth(next, len(all)) {
 			continue
 		}
 		if ctx.Err() != nil {
 			left++
 			continue
 		}
-		k.make(ctx, p)
+		k.make(ctx, p, at)
 	}
 	if left > 0 {
 		k.of.options.Log.Info("not every portfolio got a checkpoint; the next start folds more of their histories", "portfolios", left, "within", checkpointClose.String())

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -32,6 +33,8 @@ type shelf struct {
 	// fails lets Keep panic, and loses lets it say that nothing was written, lost times.
 	fails, loses atomic.Bool
 	lost         atomic.Int64
+	// deaf makes it forget what it is given, as after a kill.
+	deaf atomic.Bool
 }
 
 type onShelf struct {
@@ -39,11 +42,19 @@ type onShelf struct {
 	root  eventstore.Hash
 	at    time.Time
 	state []byte
+	views []byte
 }
 
-func (s *shelf) Newest(string) (uint64, int64) { return s.size, 0 }
+func (s *shelf) Newest(stream string) (uint64, int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if kept := s.kept[stream]; len(kept) > 0 {
+		return kept[len(kept)-1].size, 0
+	}
+	return s.size, 0
+}
 
-func (s *shelf) Keep(_ context.Context, stream string, head eventstore.TreeHead, at time.Time, state func() ([]byte, error), done func(error)) (int64, error) {
+func (s *shelf) Keep(_ context.Context, stream string, head eventstore.TreeHead, at time.Time, parts func() (map[string][]byte, error), done func(error)) (int64, error) {
 	if s.gate != nil {
 		s.begun <- struct{}{}
 		<-s.gate
@@ -56,15 +67,43 @@ func (s *shelf) Keep(_ context.Context, stream string, head eventstore.TreeHead,
 		done(errors.New("the disk is full"))
 		return 1, nil
 	}
-	b, err := state()
+	all, err := parts()
+	b := all["state"]
 	done(nil)
+	if s.deaf.Load() {
+		return int64(len(b)), err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.kept == nil {
 		s.kept = map[string][]onShelf{}
 	}
-	s.kept[stream] = append(s.kept[stream], onShelf{head.Size, head.Root, at, b})
+	s.kept[stream] = append(s.kept[stream], onShelf{head.Size, head.Root, at, b, all["views"]})
 	return max(int64(len(b)), s.bytes), err
+}
+
+func (s *shelf) Load(kind, stream string, atMost uint64) (uint64, []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range slices.Backward(s.kept[stream]) {
+		data := c.state
+		if kind == "views" {
+			data = c.views
+		}
+		if c.size-1 <= atMost && data != nil {
+			return c.size - 1, data
+		}
+	}
+	return 0, nil
+}
+
+// change changes all checkpoints of a portfolio.
+func (s *shelf) change(id string, how func(*onShelf)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.kept[prefix+id] {
+		how(&s.kept[prefix+id][i])
+	}
 }
 
 func (s *shelf) of(id string) []onShelf {

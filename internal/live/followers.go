@@ -12,7 +12,7 @@ import (
 	"pets/domain"
 	"pets/domain/portfolio"
 	"pets/eventstore"
-	"pets/projections"
+	"pets/internal/views"
 )
 
 // findEvery is how often new portfolios are searched for. One that is asked for
@@ -34,6 +34,9 @@ type Options struct {
 	// CheckpointEvery and CheckpointIdle replace 16,000 events and 5 s, for tests.
 	CheckpointEvery uint64
 	CheckpointIdle  time.Duration
+	// Views has the files of pieces of the readers. With nil the pieces are in memory, and
+	// every start folds every history from its first record.
+	Views *views.Folder
 }
 
 // Followers follow all portfolios of a store.
@@ -43,7 +46,8 @@ type Followers struct {
 	ctx     context.Context //nolint:containedctx // ends all followers
 	end     context.CancelFunc
 	running sync.WaitGroup
-	keeper  *keeper // nil if no checkpoints are made
+	keeper  *keeper       // nil if no checkpoints are made
+	restore chan struct{} // has room for each restore that may run
 
 	mu    sync.Mutex
 	made  []attachment
@@ -57,11 +61,12 @@ func New(store eventstore.Store, o Options) *Followers {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	f := &Followers{store: store, options: o, all: map[string]*Portfolio{}}
+	f := &Followers{store: store, options: o, all: map[string]*Portfolio{}, restore: make(chan struct{}, restoresAtOnce)}
 	f.ctx, f.end = context.WithCancel(context.Background())
 	if f.keeper = newKeeper(f, o); f.keeper != nil {
 		f.running.Go(func() { f.keeper.run(f.ctx) })
 	}
+	f.running.Go(func() { f.tellFolding(f.ctx) })
 	return f
 }
 
@@ -104,19 +109,10 @@ func (f *Followers) Open(ctx context.Context, id string) (*Portfolio, error) {
 	case f.ended:
 		return nil, domain.Errorf(domain.CodeUnavailable, "the server is stopping")
 	}
-	p := &Portfolio{store: f.store, id: id, stream: stream, log: f.options.Log}
-	riders := make([]projections.Projection, 0, 1+len(f.made))
-	if f.keeper != nil {
-		p.progress = f.keeper.follow(head)
-		riders = append(riders, p.progress)
-	}
-	for _, a := range f.made {
-		r := &rider{of: a, portfolio: p, Reader: a.newReader(id)}
-		p.riders, riders = append(p.riders, r), append(riders, r)
-	}
-	p.runner = projections.NewRunner(f.store, stream, riders...)
+	p := &Portfolio{of: f, store: f.store, id: id, stream: stream, log: f.options.Log, made: slices.Clone(f.made), again: make(chan struct{}, 1)}
+	p.now = p.empty()
 	f.all[id] = p
-	f.running.Go(func() { p.follow(f.ctx) })
+	f.running.Go(func() { p.follow(f.ctx, head) })
 	return p, nil
 }
 

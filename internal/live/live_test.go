@@ -17,6 +17,7 @@ import (
 	"pets/eventstore"
 	"pets/eventstore/memory"
 	"pets/internal/live"
+	"pets/projections"
 )
 
 const prefix = "portfolio-"
@@ -97,7 +98,7 @@ func (d *diary) Apply(rec eventstore.Record, e domain.Event, s *portfolio.State)
 // state as of that record."
 func TestAReaderSeesEveryRecordInOrder(t *testing.T) {
 	w := newWorld(t, "a", "b")
-	diaries := live.Attach(w.live, "the diary", func(string) *diary { return &diary{} })
+	diaries := live.Attach(w.live, "the diary", func(string, projections.Pieces) *diary { return &diary{} })
 	for i := range 5 {
 		w.deposit("a", fmt.Sprint(i+1))
 	}
@@ -130,13 +131,13 @@ func TestAReaderSeesEveryRecordInOrder(t *testing.T) {
 // go on."
 func TestAReaderThatFailsIsAlone(t *testing.T) {
 	w := newWorld(t, "a", "b")
-	bad := live.Attach(w.live, "the bad one", func(id string) *diary {
+	bad := live.Attach(w.live, "the bad one", func(id string, _ projections.Pieces) *diary {
 		if id == "a" {
 			return &diary{panic: 2}
 		}
 		return &diary{}
 	})
-	good := live.Attach(w.live, "the good one", func(string) *diary { return &diary{} })
+	good := live.Attach(w.live, "the good one", func(string, projections.Pieces) *diary { return &diary{} })
 	for _, id := range []string{"a", "b"} {
 		for range 4 {
 			w.deposit(id, "1")
@@ -163,7 +164,7 @@ func TestAReaderThatFailsIsAlone(t *testing.T) {
 func TestAReaderThatComesTooLate(t *testing.T) {
 	w := newWorld(t, "a", "b")
 	a := w.open("a")
-	late := live.Attach(w.live, "the late one", func(string) *diary { return &diary{} })
+	late := live.Attach(w.live, "the late one", func(string, projections.Pieces) *diary { return &diary{} })
 	b := w.open("b")
 	require.NoError(t, w.reach(a))
 	require.NoError(t, w.reach(b))
@@ -215,7 +216,7 @@ func TestPortfoliosAreFound(t *testing.T) {
 func TestClosingEndsTheReaders(t *testing.T) {
 	w := newWorld(t, "a", "b")
 	d := &diary{}
-	live.Attach(w.live, "the diary", func(string) *diary { return d })
+	live.Attach(w.live, "the diary", func(string, projections.Pieces) *diary { return d })
 	a := w.open("a")
 	require.NoError(t, w.reach(a))
 	w.live.Close()

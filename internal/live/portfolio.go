@@ -2,9 +2,9 @@ package live
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 
 	"pets/domain"
@@ -15,27 +15,28 @@ import (
 
 // Portfolio is the current state of one portfolio with its readers.
 type Portfolio struct {
+	of         *Followers
 	store      eventstore.Store
 	id, stream string
 	log        *slog.Logger
-	runner     *projections.Runner
-	riders     []*rider
-	progress   *progress             // nil if no checkpoints are made
+	made       []attachment
 	broken     atomic.Pointer[error] // why it is not followed any more
+
+	// again is told when a reader cannot answer any more, and gaveUp that its portfolio is
+	// not folded again for it.
+	again  chan struct{}
+	gaveUp atomic.Bool
+	coming atomic.Pointer[coming] // the fold that was begun last
+
+	mu  sync.RWMutex // held while now is read or replaced
+	now *fold
 }
 
-// follow keeps the portfolio at the head of its stream until the context ends. A
-// portfolio that cannot continue is logged and no longer shown.
-func (p *Portfolio) follow(ctx context.Context) {
-	err := p.runner.Follow(ctx)
-	if ctx.Err() != nil {
-		return
-	}
-	if err == nil { // a subscription ends with its context, or with an error
-		err = errors.New("its stream ended")
-	}
-	p.broken.Store(&err)
-	p.log.Error("a portfolio cannot be followed any more; its reads are refused", "portfolio", p.id, "error", err.Error())
+// current returns the fold that is read now. Another one may take its place.
+func (p *Portfolio) current() *fold {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.now
 }
 
 // ID returns the portfolio's name.
@@ -65,10 +66,16 @@ func (p *Portfolio) Reach(ctx context.Context, least uint64) error {
 	if err != nil {
 		return unavailable(err)
 	}
-	if err := p.runner.Wait(ctx, max(head, least)); err != nil {
-		return &BehindError{Revision: max(head, least), Recorded: head >= least, cause: err}
+	for {
+		replaced, err := p.current().wait(ctx, max(head, least))
+		switch {
+		case replaced:
+		case err != nil:
+			return &BehindError{Revision: max(head, least), Recorded: head >= least, cause: err}
+		default:
+			return nil
+		}
 	}
-	return nil
 }
 
 // Broken returns why the portfolio is not followed any more, or nil.
@@ -86,7 +93,15 @@ func (p *Portfolio) Read(look func(*portfolio.State) error) error {
 	if err := p.Broken(); err != nil {
 		return err
 	}
-	return Show(p.runner, look)
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return Show(p.now.runner, func(s *portfolio.State) error {
+		err := look(s)
+		if p.now.trouble() != nil { // a reader may have found out just now
+			p.foldAgain()
+		}
+		return err
+	})
 }
 
 // Show shows the state of a fold, if its portfolio was open by then.

@@ -7,6 +7,7 @@ import (
 	"pets/domain"
 	"pets/domain/portfolio"
 	"pets/eventstore"
+	"pets/internal/views"
 	"pets/projections"
 )
 
@@ -17,22 +18,27 @@ type Reader = projections.Projection
 // Attachment is a kind of reader that is attached to every portfolio.
 type Attachment[R Reader] struct {
 	name string
-	make func(portfolio string) R
+	make func(portfolio string, p projections.Pieces) R
 }
 
 // attachment is an Attachment of any reader.
 type attachment interface {
-	newReader(portfolio string) Reader
+	newReader(portfolio string, p projections.Pieces) Reader
 	called() string
 }
 
-func (a *Attachment[R]) newReader(portfolio string) Reader { return a.make(portfolio) }
+func (a *Attachment[R]) newReader(portfolio string, p projections.Pieces) Reader {
+	return a.make(portfolio, p)
+}
 
 func (a *Attachment[R]) called() string { return a.name }
 
 // Attach makes every portfolio that is opened from now on create a reader, which
-// sees its whole history. The name is for messages.
-func Attach[R Reader](f *Followers, name string, make func(portfolio string) R) *Attachment[R] {
+// sees its whole history, or, if it is a [projections.Kept], what came after a checkpoint of
+// it. What it writes and seldom reads again it may append to its pieces. The name is for
+// messages, and for the reader's part of a checkpoint. A portfolio may create another reader
+// later, which takes the place of the first.
+func Attach[R Reader](f *Followers, name string, make func(portfolio string, p projections.Pieces) R) *Attachment[R] {
 	a := &Attachment[R]{name: name, make: make}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -45,12 +51,12 @@ func Attach[R Reader](f *Followers, name string, make func(portfolio string) R) 
 // opened.
 func (a *Attachment[R]) Of(p *Portfolio) (R, error) {
 	var none R
-	for _, r := range p.riders {
+	for _, r := range p.now.riders {
 		if r.of != attachment(a) {
 			continue
 		}
-		if r.failed != nil {
-			return none, &domain.Error{Code: domain.CodeUnavailable, Message: a.name + " cannot be followed for this portfolio; see the server's log", Cause: r.failed}
+		if err := r.trouble(); err != nil {
+			return none, p.refused(a.name, err)
 		}
 		if of, ok := r.Reader.(R); ok {
 			return of, nil
@@ -64,7 +70,8 @@ type rider struct {
 	Reader
 	of        attachment
 	portfolio *Portfolio
-	failed    error // guarded by the runner, like the reader
+	file      *views.File // nil if its pieces are in memory
+	failed    error       // guarded by the runner, like the reader
 }
 
 // Apply implements [Reader].
@@ -80,4 +87,15 @@ func (r *rider) Apply(rec eventstore.Record, e domain.Event, s *portfolio.State)
 		}
 	}()
 	r.Reader.Apply(rec, e, s)
+}
+
+// trouble returns why the reader cannot answer, or nil.
+func (r *rider) trouble() error {
+	if r.failed != nil {
+		return r.failed
+	}
+	if kept, is := r.Reader.(projections.Kept); is {
+		return kept.Err()
+	}
+	return nil
 }

@@ -2,11 +2,14 @@ package open
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"pets/commands"
 	"pets/eventstore"
 	"pets/internal/snapshot"
+	"pets/internal/views"
 )
 
 // Checkpoints reads checkpoints.
@@ -25,6 +28,19 @@ func (w *Watch) Checkpoints() Checkpoints {
 	return w.saver
 }
 
+// Views returns the folder of what readers have written, or nil if there is no witness to
+// confirm the checkpoints that refer to it, or if others can have written to it.
+func (w *Watch) Views() *views.Folder { return w.views }
+
+// Load returns the newest part of a kind with a revision ≤ atMost, or nil if there is none, or
+// no witness to confirm one.
+func (w *Watch) Load(kind, stream string, atMost uint64) (revision uint64, data []byte) {
+	if w.saver == nil {
+		return 0, nil
+	}
+	return w.saver.Load(kind, stream, atMost)
+}
+
 // Newest returns how many records the newest checkpoint of a stream covers, and its bytes, as
 // Keep does; zeros if there is none, or no witness to confirm one.
 func (w *Watch) Newest(stream string) (size uint64, bytes int64) {
@@ -35,10 +51,10 @@ func (w *Watch) Newest(stream string) (size uint64, bytes int64) {
 }
 
 // Keep makes a checkpoint of the state after the records of a head of a stream. If the head has a
-// root, the witness has to have seen the same one. at is the time of the last record, and state
-// returns the state as bytes. It returns how many bytes the checkpoint has. The files are written later, in the background: done is called
+// root, the witness has to have seen the same one. at is the time of the last record, and parts
+// returns the parts of the checkpoint as bytes, by their kinds. It returns how many bytes the checkpoint has. The files are written later, in the background: done is called
 // once when they are, or with the reason why they are not, unless Keep returns an error.
-func (w *Watch) Keep(ctx context.Context, stream string, folded eventstore.TreeHead, at time.Time, state func() ([]byte, error), done func(error)) (bytes int64, err error) {
+func (w *Watch) Keep(ctx context.Context, stream string, folded eventstore.TreeHead, at time.Time, parts func() (map[string][]byte, error), done func(error)) (bytes int64, err error) {
 	if w.saver == nil {
 		done(nil)
 		return 0, nil
@@ -48,13 +64,13 @@ func (w *Watch) Keep(ctx context.Context, stream string, folded eventstore.TreeH
 		return 0, nil
 	}
 	head := w.saver.Want(stream, folded.Size) // first: the witness goes on meanwhile
-	data, err := state()
+	all, err := parts()
 	if err != nil {
 		return 0, err
 	}
-	c := snapshot.Checkpoint{
-		Stream: stream, Size: folded.Size, Root: folded.Root, At: at, Head: head, Done: done,
-		Parts: []snapshot.Part{{Kind: commands.CheckpointState, Data: data}},
+	c := snapshot.Checkpoint{Stream: stream, Size: folded.Size, Root: folded.Root, At: at, Head: head, Done: done}
+	for _, kind := range slices.Sorted(maps.Keys(all)) {
+		c.Parts = append(c.Parts, snapshot.Part{Kind: kind, Data: all[kind]})
 	}
 	w.saver.Save(c)
 	return c.Bytes(), nil

@@ -37,6 +37,9 @@ import (
 const (
 	// CheckpointDir is a folder of disposable caches.
 	CheckpointDir = "snapshots"
+	// ViewsDir is the folder of what readers of the whole history have written, a disposable
+	// cache, too.
+	ViewsDir = "views"
 	// IndexDir is the folder of the index of the history, a disposable cache, too.
 	IndexDir = "index"
 	// LatchName is the marker file of an emergency stop that is not recorded yet.

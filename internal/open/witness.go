@@ -16,6 +16,7 @@ import (
 	"pets/internal/columns"
 	"pets/internal/owner"
 	"pets/internal/snapshot"
+	"pets/internal/views"
 	"pets/internal/witness"
 )
 
@@ -29,6 +30,7 @@ type Watch struct {
 	Keeper  *witness.Keeper // nil if a stop runs without a witness
 	Opened  witness.Opened
 	saver   *snapshot.Saver // nil without a Keeper
+	views   *views.Folder   // nil without a Keeper, or if it is not trusted
 	started bool
 	store   eventstore.Store
 }
@@ -81,7 +83,7 @@ func (a *Place) OpenWatch(ctx context.Context, store *Store, o Watching) (*Watch
 	}
 	saver := snapshot.NewSaver(a.checkpointDir(), store, commands.CheckpointVersion, keeper, o.Log)
 	saver.Leave(uint64(a.Config.DiskReserve), embedded.FreeOn) //nolint:gosec // not negative
-	return &Watch{Keeper: keeper, saver: saver, Opened: opened, store: store}, nil
+	return &Watch{Keeper: keeper, saver: saver, views: a.views(store, o.Log), Opened: opened, store: store}, nil
 }
 
 // openTrusted opens a witness that no other user can have made: its content is trusted, and a
@@ -146,6 +148,9 @@ func (w *Watch) Close() {
 		cancel() // there is nothing new to keep
 	}
 	w.saver.Close(ctx)
+	if w.views != nil {
+		_ = w.views.Close() // nothing is read or written through it any more
+	}
 	if !w.started {
 		w.Keeper.Abandon()
 		return

@@ -27,7 +27,7 @@ func NewFold(stream string) Fold {
 	if stream == "system" {
 		return &systemFold{s: system.New(), claimed: map[string]bool{}, sealed: map[string]bool{}, rotations: map[string]bool{}}
 	}
-	return &portfolioFold{s: portfolio.New(), stats: projections.NewStats(), equity: projections.NewEquity()}
+	return &portfolioFold{s: portfolio.New(), stats: projections.NewStats(nil), equity: projections.NewEquity(nil)}
 }
 
 // portfolioFold is the fold of a portfolio stream.
@@ -145,11 +145,19 @@ func (f *portfolioFold) Views() (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	trades, err := f.stats.Trades().List("")
+	if err != nil {
+		return nil, err
+	}
+	points, err := f.equity.Points(zero, zero, 0)
+	if err != nil {
+		return nil, err
+	}
 	now := f.s.Time
 	return map[string]any{
 		"state": projections.StateOf(f.s), "breakers": projections.BreakersOf(f.s), "balances": projections.BalancesOf(f.s),
 		"positions": projections.PositionsOf(f.s), "permits": projections.PermitsOf(f.s, "", now),
-		"trades": f.stats.Trades().List(""), "stats": stats, "equity": f.equity.Points(zero, zero, 0),
+		"trades": trades, "stats": stats, "equity": points,
 		"overrides": projections.OverridesOf(f.s), "wallets": projections.WalletsOf(f.s), "address_book": projections.BookOf(f.s),
 		"transfers": projections.TransfersOf(f.s, func(*treasury.Transfer) bool { return true }), "treasury": projections.TreasuryOf(f.s, now),
 	}, nil

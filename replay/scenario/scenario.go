@@ -133,7 +133,7 @@ func newScenario(o Options, w io.Writer) *scenario {
 	s := &scenario{
 		options: o, out: &lines{w: bufio.NewWriter(w)}, store: memory.New(), now: Start,
 		caller: domain.Caller{User: "olga", Role: domain.RoleOperator},
-		state:  portfolio.New(), trades: projections.NewTrades(), stats: projections.NewStats(), equity: projections.NewEquity(),
+		state:  portfolio.New(), trades: projections.NewTrades(nil), stats: projections.NewStats(nil), equity: projections.NewEquity(nil),
 	}
 	s.start()
 	return s

@@ -243,7 +243,10 @@ func (s *scenario) toldLines() []string {
 }
 
 func (s *scenario) tradeLines() []string {
-	all := s.trades.List("")
+	all, err := s.trades.List("")
+	if err != nil {
+		return []string{err.Error()}
+	}
 	out := make([]string, len(all))
 	for i, t := range all {
 		out[i] = fmt.Sprintf("%d %s %s %s: %s of %s, fee %s, by %s", t.Number, t.Trade, t.Bot,
@@ -275,7 +278,10 @@ func (s *scenario) permitLines() []string {
 }
 
 func (s *scenario) seriesLines() []string {
-	all := s.equity.Points(time.Time{}, time.Time{}, 0)
+	all, err := s.equity.Points(time.Time{}, time.Time{}, 0)
+	if err != nil {
+		return []string{err.Error()}
+	}
 	out := make([]string, len(all))
 	for i, p := range all {
 		out[i] = fmt.Sprintf("%d equity %s realised %s drawdown %s flow %s", p.Revision, p.Equity, p.RealisedEquity, p.Drawdown, p.Flow)

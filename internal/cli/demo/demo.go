@@ -385,7 +385,7 @@ func (d *demoPlay) report(dir string) error {
 	p.Line("Filled at their limits they would have made %s USDC.", d.saved.Round(2))
 	p.Line("")
 	p.Line("STATE")
-	series, marks := projections.NewEquity(), &chart.Marks{}
+	series, marks := projections.NewEquity(nil), &chart.Marks{}
 	err := d.look(func(s *portfolio.State) error {
 		// The next steps come at the end, with the keys that they need.
 		if err := show.PrintState(d.app, projections.StateOf(s), show.Extra{Past: true}); err != nil {
@@ -393,7 +393,11 @@ func (d *demoPlay) report(dir string) error {
 		}
 		p.Line("")
 		p.Line("EQUITY")
-		return chart.Draw(d.app, series.Points(time.Time{}, time.Time{}, 0), marks.All)
+		points, err := series.Points(time.Time{}, time.Time{}, 0)
+		if err != nil {
+			return err
+		}
+		return chart.Draw(d.app, points, marks.All)
 	}, series, marks)
 	d.next(dir)
 	return errors.Join(err, p.Err)

@@ -39,7 +39,7 @@ func (a *app) equityCommand() *cobra.Command {
 			if svg != "" && (points == 0 || points > chart.SVGMostPoints) {
 				points = chart.SVGMostPoints
 			}
-			series, marks := projections.NewEquity(), &chart.Marks{From: first, To: last}
+			series, marks := projections.NewEquity(nil), &chart.Marks{From: first, To: last}
 			if why {
 				return a.drawWhy(c.Context(), moment, svg, series, marks, points)
 			}
@@ -52,7 +52,13 @@ func (a *app) equityCommand() *cobra.Command {
 					return err
 				}
 				return a.showEquity(svg, v, marks.All)
-			}, func(*portfolio.State) error { return a.showEquity(svg, series.Points(first, last, points), marks.All) })
+			}, func(*portfolio.State) error {
+				v, err := series.Points(first, last, points)
+				if err != nil {
+					return err
+				}
+				return a.showEquity(svg, v, marks.All)
+			})
 		},
 	}
 	cli.AtFlag(c, &moment)
@@ -124,7 +130,11 @@ func (a *app) drawWhy(ctx context.Context, moment, svg string, series *projectio
 	return a.LookEither(ctx, moment, []projections.Projection{series, marks, why}, func() error {
 		return domain.Invalid("--why", "reads the history itself, from a folder: give --store embedded:DIR on the machine of the server; it may be running")
 	}, func(*portfolio.State) error {
-		picture, err := chart.NewWhySVG(a.pictureTitle(), series.Points(marks.From, marks.To, points), marks.All, why)
+		v, err := series.Points(marks.From, marks.To, points)
+		if err != nil {
+			return err
+		}
+		picture, err := chart.NewWhySVG(a.pictureTitle(), v, marks.All, why)
 		if err != nil {
 			return err
 		}

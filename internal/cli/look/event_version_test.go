@@ -50,7 +50,7 @@ func TestAnOldEventFolds(t *testing.T) {
 	store, err := embedded.OpenReadOnly(s.Store(), embedded.Options{})
 	require.NoError(t, err)
 	defer store.Close()
-	trades, fold := projections.NewTrades(), portfolio.New()
+	trades, fold := projections.NewTrades(nil), portfolio.New()
 	for rec, err := range store.ReadStream(t.Context(), commands.Stream("main"), 0) {
 		require.NoError(t, err)
 		e, err := domain.Decode(rec.Type, rec.Data)

@@ -123,6 +123,26 @@ func TestVerify(t *testing.T) {
 	require.NotNil(t, v.Portfolios[0].Problems)
 }
 
+// It says how large the files of read models are, and names one that no start uses. That is no
+// damage of the store.
+func TestVerifyLooksAtViews(t *testing.T) {
+	t.Parallel()
+	s := petstest.Small(t)
+	dir := filepath.Join(s.Store(), open.ViewsDir)
+	require.NoError(t, os.Mkdir(dir, 0o700))
+	require.Contains(t, s.Ok("verify"), "views      0 files, 0 bytes: they belong to this store")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "61@62@0011223344556677"), []byte("pets views 1 of another store"), 0o600))
+	out := s.Ok("verify")
+	require.Contains(t, out, "views      1 files, 29 bytes; some cannot be used and are made again")
+	require.Contains(t, out, "61@62@0011223344556677: it belongs to another store, stream or")
+	var v struct {
+		Views struct{ Problems []string }
+	}
+	s.JSON(&v, "verify")
+	require.Len(t, v.Views.Problems, 1)
+	s.Ok("verify", "--store", "embedded:"+s.Store())
+}
+
 // One flipped bit anywhere in the log: exit 1, with the file and the byte. (The
 // last byte of the file header is as good as any in the frames.)
 func TestVerifyFindsDamage(t *testing.T) {

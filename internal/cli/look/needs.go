@@ -323,7 +323,12 @@ func (a *app) needsOfOverrides(ctx context.Context, _ *watched) ([]attention, er
 	}
 	waits := map[string]bool{}
 	for _, one := range waiting.Approvals {
-		waits[one.ID] = one.Kind == approval.KindOverride || waits[one.ID]
+		if one.Kind == approval.KindOverride {
+			waits[one.ID] = true
+		}
+	}
+	if len(waits) == 0 {
+		return nil, nil // nothing of the history is read, which may be long
 	}
 	open := map[string]*domain.OverrideRequested{}
 	var order []string

@@ -32,7 +32,7 @@ func (a *app) statsCommand() *cobra.Command {
 			if err != nil {
 				return cli.Usage(err)
 			}
-			fold := projections.NewStats()
+			fold := projections.NewStats(nil)
 			riders := []projections.Projection{fold}
 			show := func(s *portfolio.State) error {
 				v, err := fold.View(s, held)

@@ -20,14 +20,18 @@ func (a *app) tradesCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "trades", Short: "Closed trades in closing order", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			trades := projections.NewTrades()
+			trades := projections.NewTrades(nil)
 			return a.LookEither(c.Context(), moment, []projections.Projection{trades}, func() error {
 				return a.askTrades(c.Context(), moment, bot)
 			}, func(s *portfolio.State) error {
 				if err := a.hasBot(bot, s.BotIDs()); err != nil {
 					return err
 				}
-				return a.showTrades(trades.List(bot))
+				all, err := trades.List(bot)
+				if err != nil {
+					return err
+				}
+				return a.showTrades(all)
 			})
 		},
 	}

@@ -53,9 +53,11 @@ func TestThePictureOfTheTrippedDay(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(trippedDay)
 	require.NoError(t, err)
-	series, marks, why := projections.NewEquity(), &chart.Marks{}, &chart.Why{}
+	series, marks, why := projections.NewEquity(nil), &chart.Marks{}, &chart.Why{}
 	fold(t, string(text), series, marks, why)
-	picture, err := chart.NewWhySVG("A day on which daily_loss trips", series.Points(time.Time{}, time.Time{}, 0), marks.All, why)
+	points, err := series.Points(time.Time{}, time.Time{}, 0)
+	require.NoError(t, err)
+	picture, err := chart.NewWhySVG("A day on which daily_loss trips", points, marks.All, why)
 	require.NoError(t, err)
 	var got bytes.Buffer
 	require.NoError(t, picture.Write(&got))

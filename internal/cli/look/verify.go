@@ -23,6 +23,7 @@ type verifyAnswer struct {
 	System     replay.VerifiedSystem `json:"system"`
 	Witness    *verifiedWitness      `json:"witness,omitempty"`
 	Index      *verifiedIndex        `json:"index,omitempty"`
+	Views      *verifiedViews        `json:"views,omitempty"`
 	OK         bool                  `json:"ok"`
 }
 
@@ -162,6 +163,7 @@ func (a *app) verify(ctx context.Context, store *open.Store) error {
 	if v.Index, err = a.verifyIndex(ctx, store); err != nil {
 		return err
 	}
+	v.Views = a.verifyViews(store)
 	sound := v.OK && len(v.System.Problems) == 0 && (v.Witness == nil || len(v.Witness.Problems) == 0)
 	v.OK = sound && (v.Index == nil || v.Index.Problem == "")
 	if err := a.printVerified(v); err != nil {
@@ -219,6 +221,7 @@ func (a *app) printVerified(v verifyAnswer) error {
 	}
 	v.Witness.print(p)
 	v.Index.print(p)
+	v.Views.print(p)
 	return p.Err
 }
 

@@ -81,7 +81,7 @@ func (s *Server) openEngine() error {
 	}
 	s.keys = projections.NewKeyring(s.Store)
 	s.past = s.app.OpenHistory(s.Store, s.Log, true)
-	s.live = live.New(s.Store, live.Options{Prefix: commands.Stream(""), Since: s.Store.End(), Log: s.Log, Checkpoints: s.witness})
+	s.live = live.New(s.Store, live.Options{Prefix: commands.Stream(""), Since: s.Store.End(), Log: s.Log, Checkpoints: s.witness, Views: s.witness.Views()})
 	s.Engine = s.app.Engine(s.Store, s.witness, commands.EngineOptions{
 		Options: commands.Options{Now: s.now, Monotonic: monotonic, History: s.past, Jumped: s.jumped, Folding: s.folding, Ahead: ahead, Scarce: s.scarce}, LatchRoom: true,
 		Failed: func(what string, err error) {

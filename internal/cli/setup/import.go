@@ -184,7 +184,11 @@ func (a *app) checkpoint(ctx context.Context, store *open.Store, watch *open.Wat
 	err := r.CatchUp(ctx, projections.Point{})
 	r.Read(func(s *portfolio.State) {
 		if err == nil && s.IsOpen() && s.Next > size {
-			_, err = watch.Keep(ctx, a.Stream(), eventstore.TreeHead{Size: s.Next}, s.Time, s.Snapshot, failed)
+			parts := func() (map[string][]byte, error) {
+				state, err := s.Snapshot()
+				return map[string][]byte{commands.CheckpointState: state}, err
+			}
+			_, err = watch.Keep(ctx, a.Stream(), eventstore.TreeHead{Size: s.Next}, s.Time, parts, failed)
 		}
 	})
 	failed(err)
