@@ -144,8 +144,11 @@ func (w *Writer) answerOne(g *group, s *step) error {
 		return err
 	}
 	id := &s.job.ids[s.i]
-	if id.err != nil {
+	switch {
+	case id.err != nil:
 		return id.err
+	case w.options.StopsOnly && ClassOf(r.Command) != ClassStop:
+		return errStopsOnly
 	}
 	if g.unreadable == nil {
 		g.unreadable = w.load()
@@ -194,6 +197,9 @@ func (w *Writer) answerOne(g *group, s *step) error {
 	s.behind = behind
 	return w.record(g, s, id.hash, now)
 }
+
+// errStopsOnly refuses what would need the past.
+var errStopsOnly = domain.Errorf(domain.CodeUnavailable, "only stops are taken here: what is already recorded is not looked up for them, and nothing else may be decided without it")
 
 // recallJump checks whether a command that tried to record a jump of the clock did
 // record it. Its records may be those of another server, which saw no jump.

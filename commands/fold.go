@@ -50,6 +50,8 @@ type stateFold interface {
 	// can be looked up by now.
 	lookUp(p *past)
 	indexed(revision uint64)
+	// forget lets it forget the past; see [portfolio.State.Forget].
+	forget()
 }
 
 // circumstances are what a decision needs besides the state and the command.
@@ -176,6 +178,8 @@ func (f *portfolioFold) decide(at circumstances, r *Request) ([]domain.Event, bo
 
 func (f *portfolioFold) lookUp(p *past) { f.s.LookUp(p, p.most) }
 
+func (f *portfolioFold) forget() { f.s.Forget() }
+
 func (f *portfolioFold) indexed(revision uint64) { f.s.PastIndexed(revision) }
 
 func (f *portfolioFold) acts(request string) []uint64 { return f.s.Acts(request) }
@@ -253,6 +257,8 @@ func (f *systemFold) restore([]byte, uint64) bool { return false }
 func (f *systemFold) lookUp(*past) {}
 
 func (f *systemFold) indexed(uint64) {}
+
+func (f *systemFold) forget() {}
 
 // foldRecord applies one stored record to a fold, and notes its command.
 func foldRecord(d *domain.Decoder, f stateFold, x *accepted, rec eventstore.Record) error {

@@ -36,15 +36,22 @@ func (w *Writer) load() error {
 				w.folding(next)
 			}
 		}
-		return foldRecord(&decoder, state, commands, rec)
+		err := foldRecord(&decoder, state, commands, rec)
+		if err == nil && w.options.StopsOnly && next%foldingStep == 0 { // it asks for none of them
+			commands = newAccepted(nil, next)
+			commands.before, err = commandOf(&rec)
+		}
+		return err
 	})
 	if err != nil {
 		return unreadable(err)
 	}
 	known := w.durable
 	w.state, w.accepted, w.durable, w.origin = state, commands, next, began
-	if err := w.takeOver(known); err != nil {
-		return err
+	if !w.options.StopsOnly { // it reads how permits were granted, which a stop revokes
+		if err := w.takeOver(known); err != nil {
+			return err
+		}
 	}
 	w.folded.Store(true)
 	w.checkBooks()
@@ -74,14 +81,18 @@ func (w *Writer) folding(at uint64) {
 
 // restore returns the state of the newest checkpoint, or an empty one, and what is known of
 // commands before its end. Neither holds what is past: without a History the stream is folded
-// from its first record.
+// from its first record, unless only stops are decided.
 func (w *Writer) restore() (state stateFold, commands *accepted, next uint64, from origin, err error) {
 	state = w.blank()
+	if w.options.StopsOnly {
+		commands, next, from = w.restoreForStops(state)
+		return state, commands, next, from, nil
+	}
 	if w.past == nil {
 		return state, newAccepted(nil, 0), 0, origin{}, nil
 	}
 	if s := w.options.Checkpoints; s != nil {
-		next, from = w.restoreState(s, state)
+		next, from = w.restoreState(s, state, ^uint64(0))
 	}
 	if err := w.options.History.Await(w.ctx, w.stream, next); err != nil {
 		return nil, nil, 0, origin{}, notIndexed(err)
@@ -96,9 +107,24 @@ func (w *Writer) restore() (state stateFold, commands *accepted, next uint64, fr
 	return state, commands, next, from, nil
 }
 
-// restoreState restores the newest checkpoint that can be used.
-func (w *Writer) restoreState(s Checkpoints, state stateFold) (next uint64, from origin) {
-	atMost := ^uint64(0)
+// restoreForStops restores the newest checkpoint and forgets the past. No stop asks it. Which
+// commands were accepted before the checkpoint is not known either: a stop that is among them is
+// recorded again. That is harmless, for it stops what is stopped, or what was let go on since,
+// which a person can let go on again; to overlook a stop would not be.
+func (w *Writer) restoreForStops(state stateFold) (commands *accepted, next uint64, from origin) {
+	if head, err := w.store.Head(w.ctx, w.stream); err == nil && w.options.Checkpoints != nil {
+		next, from = w.restoreState(w.options.Checkpoints, state, head)
+	}
+	state.forget()
+	commands = newAccepted(nil, next)
+	if next > 0 {
+		commands.before, _ = w.commandAt(next - 1) // a record that cannot be read must not keep the stop
+	}
+	return commands, next, from
+}
+
+// restoreState restores the newest checkpoint that can be used, of a revision or before.
+func (w *Writer) restoreState(s Checkpoints, state stateFold, atMost uint64) (next uint64, from origin) {
 	for range maxCheckpoints {
 		at, b := s.Load(CheckpointState, w.stream, atMost)
 		if b == nil {
@@ -121,15 +147,19 @@ func (w *Writer) commandAt(revision uint64) (uuid.UUID, error) {
 	if err != nil {
 		return uuid.Nil, unreadable(err)
 	}
-	m, err := domain.DecodeMetadata(rec.Metadata)
-	if err != nil {
-		return uuid.Nil, unreadable(err)
-	}
-	id, err := uuid.Parse(m.CommandID)
+	id, err := commandOf(&rec)
 	if err != nil {
 		return uuid.Nil, unreadable(err)
 	}
 	return id, nil
+}
+
+func commandOf(rec *eventstore.Record) (uuid.UUID, error) {
+	m, err := domain.DecodeMetadata(rec.Metadata)
+	if err != nil {
+		return uuid.Nil, err
+	}
+	return uuid.Parse(m.CommandID)
 }
 
 func unreadable(err error) error {

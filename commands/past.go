@@ -9,6 +9,7 @@ import (
 	"iter"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -89,7 +90,11 @@ func earlier(hits []HistoryHit, before uint64) []HistoryHit {
 }
 
 func notIndexed(err error) error {
-	return &domain.Error{Code: domain.CodeUnavailable, Message: "what is already recorded cannot be looked up now, so nothing is decided; nothing was recorded, send it again with the same Idempotency-Key", Cause: err}
+	after := time.Duration(0)
+	if lasts := (interface{ Lasting() bool })(nil); errors.As(err, &lasts) && lasts.Lasting() { // somebody has to mend it
+		after = domain.Lasting
+	}
+	return &domain.Error{Code: domain.CodeUnavailable, After: after, Message: "what is already recorded cannot be looked up now, so nothing is decided; nothing was recorded, send it again with the same Idempotency-Key", Cause: err}
 }
 
 // contradicted tells the History that the log does not confirm what it found.

@@ -59,8 +59,11 @@ type Options struct {
 	// History finds what the stream already holds. It may be nil: then all of it is kept in
 	// memory, and every start folds the stream from its first record.
 	History History
-	// Checkpoints may be nil. Without a History they are not used.
+	// Checkpoints may be nil. Without a History they are not used, except with StopsOnly.
 	Checkpoints Checkpoints
+	// StopsOnly takes nothing but commands of [ClassStop]. They ask nothing of the past, so a
+	// person who stops everything waits for no History, and for the newest checkpoint only.
+	StopsOnly bool
 	// Folding is called from time to time with the progress of a long fold; it
 	// may be nil.
 	Folding func(stream string, at, total uint64)
@@ -211,6 +214,9 @@ func newWriter(store eventstore.Store, subject, stream string, o Options, blank 
 	}
 	if o.Instance == uuid.Nil {
 		o.Instance = uuid.New()
+	}
+	if o.StopsOnly {
+		o.History = nil
 	}
 	w := &Writer{
 		store: store, subject: subject, stream: stream, blank: blank, options: o,

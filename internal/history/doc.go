@@ -10,4 +10,7 @@
 // when it was opened. An index that is missing, damaged, of another version, another store
 // or another history, or that the log contradicts, is made again from the log. Until that
 // is done every look-up is an error, and nothing can be decided.
+//
+// A folder that cannot be used is no reason to answer nothing: the index then stays in memory,
+// up to a bound, until it can be written.
 package history

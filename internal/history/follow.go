@@ -5,8 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
 	"pets/commands"
@@ -17,20 +15,20 @@ import (
 // run follows the log until the keeper is closed. After a failure it begins again: with a new
 // index, if the one that there is cannot be believed.
 func (k *Keeper) run() {
+	var last error
 	again, wait := k.options.Anew, retryAfter
 	for k.ctx.Err() == nil {
 		began := time.Now()
-		err := k.follow(again)
+		err := k.follow(again, last)
 		if k.ctx.Err() != nil {
 			return
 		}
 		again = k.doubted.Load() != nil || errors.Is(err, index.ErrRebuild)
-		k.fail(err)
-		k.options.Log.Error("nothing can be decided, because the index of the history cannot be used; it is opened, or made from the log, again", "error", err.Error(), "made_again", again)
-		if !again {
-			k.becoming.Do(func() { close(k.became) }) // who waits is told the error
+		k.fail(err, !again && (!k.options.Patient || errors.As(err, new(logError))))
+		if last == nil || last.Error() != err.Error() {
+			k.options.Log.Error("nothing can be decided, because the index of the history cannot be used; it is opened, or made from the log, again", "error", err.Error(), "what", Reason(err), "made_again", again)
 		}
-		if time.Since(began) > retryMost {
+		if last = err; time.Since(began) > retryMost {
 			wait = retryAfter
 		}
 		select {
@@ -41,8 +39,8 @@ func (k *Keeper) run() {
 	}
 }
 
-// fail closes an index that cannot be used.
-func (k *Keeper) fail(err error) {
+// fail closes an index that cannot be used. told says that Ready returns why.
+func (k *Keeper) fail(err error, told bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.x != nil {
@@ -50,17 +48,34 @@ func (k *Keeper) fail(err error) {
 	}
 	k.x, k.ready, k.why = nil, false, err
 	k.epoch.Add(1)
+	if told {
+		k.failed = err
+	}
+	k.change()
 	k.reach.Lock()
 	defer k.reach.Unlock()
 	clear(k.reached)
 }
 
 // follow opens the index and adds to it what the log has, until something fails. again says
-// that the one on disk is not to be believed.
-func (k *Keeper) follow(again bool) error {
+// that the one on disk is not to be believed, last how it ended the last time.
+func (k *Keeper) follow(again bool, last error) error {
+	crowded := (*crowdedError)(nil)
+	if errors.As(last, &crowded) {
+		if err := index.Probe(k.options.Dir, probeLen); err != nil {
+			return &crowdedError{crowded.entries, err}
+		}
+	}
 	x, err := k.open(again)
-	if err != nil {
-		return err
+	if err != nil { // the folder cannot be used: a cache must not stop the ledger
+		k.unwritten(err, true)
+		k.rebuilt.Add(1)
+		if x, err = index.InMemory(k.options.Dir, k.store.UUID(), RootOf(k.store)); err != nil {
+			return err
+		}
+	}
+	if k.options.Room != nil {
+		x.Room(k.options.Room)
 	}
 	k.mu.Lock()
 	k.x = x
@@ -69,14 +84,15 @@ func (k *Keeper) follow(again bool) error {
 	k.mu.Unlock()
 	ctx, cancel := context.WithCancelCause(k.ctx)
 	defer cancel(nil)
-	f := &follower{Keeper: k, x: x, ids: commands.NewIdentities(k.store), after: after(x.Position())}
+	f := &follower{Keeper: k, x: x, ids: commands.NewIdentities(k.store), after: after(x.Position()), attempts: attempts{first: k.options.Retry, most: flushRetryMost}}
+	k.pending.Store(0)
 	if err := f.catchUp(ctx); err != nil {
 		return err
 	}
 	flusher := make(chan struct{})
 	go func() {
 		defer close(flusher)
-		cancel(k.flushes(ctx, x))
+		cancel(f.flushes(ctx))
 	}()
 	err = f.live(ctx)
 	cancel(err)
@@ -111,14 +127,6 @@ func (k *Keeper) open(again bool) (*index.Index, error) {
 	return index.Open(k.options.Dir, k.store.UUID(), root)
 }
 
-// sweep removes what a verification left behind that was interrupted.
-func (k *Keeper) sweep() {
-	left, _ := filepath.Glob(filepath.Join(k.options.Dir, "index-verify-*")) // the pattern is well-formed
-	for _, dir := range left {
-		_ = os.RemoveAll(dir) // the next start tries again
-	}
-}
-
 // after returns the place in the log after which an index continues.
 func after(p index.Position) eventstore.Position {
 	if p == 0 {
@@ -127,8 +135,8 @@ func after(p index.Position) eventstore.Position {
 	return eventstore.Position{Commit: uint64(p) - 1}
 }
 
-// RootOf returns what identifies the history of a store before a position: the hash of the
-// last record there. Its id is of this history and no other, even if an older copy of the
+// RootOf returns what identifies the history of a store before a position, as an index asks for
+// it: the hash of the last record there. Its id is of this history and no other, even if an older copy of the
 // store was put back and went another way.
 func RootOf(store eventstore.Store) index.RootFunc {
 	return func(p index.Position) (eventstore.Hash, error) {
@@ -155,29 +163,31 @@ type follower struct {
 	ids     *commands.Identities
 	after   eventstore.Position // of the last record that was added
 	entries []index.Entry
+	attempts
 }
 
 // catchUp adds what is in the log now. When it returns, the index is ready.
 func (f *follower) catchUp(ctx context.Context) error {
 	heads, err := f.heads(ctx)
 	if err != nil {
-		return err
+		return logError{err}
 	}
-	end := f.store.End().Commit
-	told := time.Now()
+	end, began := f.store.End().Commit, time.Now()
+	told := began
+	f.begun.Store(f.after.Commit)
+	f.at.Store(f.after.Commit)
+	f.end.Store(end)
 	for rec, err := range f.store.ReadAll(ctx, f.after) {
-		if err == nil {
-			err = f.add(ctx, &rec)
-		}
 		if err != nil {
+			return logError{err}
+		}
+		if err := f.add(ctx, &rec); err != nil {
 			return err
 		}
-		if f.pending.Load() >= catchUpFlush {
-			f.pending.Store(0)
-			if err := f.x.Flush(ctx); err != nil && ctx.Err() == nil { // such as a full disk: it stays in memory
-				f.options.Log.Error("the index of the history cannot be written; it stays in memory, and the next start makes it again", "error", err.Error())
-			}
+		if err := f.makeRoom(ctx); err != nil {
+			return err
 		}
+		f.at.Store(rec.Position.Commit)
 		if time.Since(told) >= tellEvery {
 			told = time.Now()
 			f.options.Log.Info("the index of the history is being made from the log", "bytes", rec.Position.Commit, "of", end)
@@ -186,6 +196,9 @@ func (f *follower) catchUp(ctx context.Context) error {
 			break
 		}
 	}
+	if told != began || f.rebuilt.Load() > 0 {
+		f.options.Log.Info("the index of the history is complete, and commands are answered", "took", time.Since(began).Round(time.Millisecond).String())
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.reach.Lock()
@@ -193,9 +206,37 @@ func (f *follower) catchUp(ctx context.Context) error {
 	for stream, next := range heads {
 		f.reached[stream] = max(f.reached[stream], next)
 	}
-	f.ready, f.why = true, nil
-	f.becoming.Do(func() { close(f.became) })
+	f.ready, f.why, f.failed = true, nil, nil
+	f.change()
 	return nil
+}
+
+// makeRoom writes what is in memory while the log is read. It returns an error if that is not
+// possible and too much has gathered.
+func (f *follower) makeRoom(ctx context.Context) error {
+	crowded := f.Unwritten() != nil && f.x.InMemory() > f.options.MostInMemory
+	if !crowded && (f.pending.Load() < f.options.CatchUpFlush || !f.due()) {
+		return nil
+	}
+	if err := f.flush(ctx); err != nil && crowded {
+		return &crowdedError{f.x.InMemory(), err}
+	}
+	return ctx.Err()
+}
+
+// flush writes what is in memory. If that fails, such as on a full disk, it stays there.
+func (f *follower) flush(ctx context.Context) error {
+	n := f.pending.Load()
+	err := f.x.Flush(ctx)
+	switch {
+	case err == nil:
+		f.pending.Add(-n)
+		f.times = 0
+		f.unwritten(nil, false)
+	case ctx.Err() == nil:
+		f.unwritten(err, f.attempts.fail())
+	}
+	return err
 }
 
 // heads returns how many records each stream has.
@@ -218,10 +259,10 @@ func (f *follower) heads(ctx context.Context) (map[string]uint64, error) {
 // live adds records as they are appended.
 func (f *follower) live(ctx context.Context) error {
 	for rec, err := range f.store.SubscribeAll(ctx, f.after) {
-		if err == nil {
-			err = f.add(ctx, &rec)
-		}
 		if err != nil {
+			return logError{err}
+		}
+		if err := f.add(ctx, &rec); err != nil {
 			return err
 		}
 	}
@@ -232,7 +273,7 @@ func (f *follower) live(ctx context.Context) error {
 func (f *follower) add(ctx context.Context, rec *eventstore.Record) error {
 	entries, err := additionOf(ctx, f.ids, rec, f.entries[:0])
 	if err != nil {
-		return err
+		return logError{err}
 	}
 	f.entries = entries
 	if err := f.x.Add(index.Position(rec.Position.Commit), entries...); err != nil {
@@ -275,35 +316,32 @@ func hitsIn(values []byte) []commands.HistoryHit {
 
 // flushes writes to disk what is in memory, now and then, until the index is doubted, which
 // it returns.
-func (k *Keeper) flushes(ctx context.Context, x *index.Index) error {
-	tick := time.NewTicker(min(k.options.Idle, time.Second))
+func (f *follower) flushes(ctx context.Context) error {
+	tick := time.NewTicker(min(f.options.Idle, f.options.Retry))
 	defer tick.Stop()
-	failing := false
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-k.doubt:
+		case <-f.doubt:
 		case <-tick.C:
 		}
-		if err := k.doubted.Load(); err != nil {
+		if err := f.doubted.Load(); err != nil {
 			return *err
 		}
-		if err := x.Err(); err != nil {
-			k.Doubt(err)
+		if err := f.x.Err(); err != nil {
+			f.Doubt(err)
 			return err
 		}
-		n := k.pending.Load()
-		idle := time.Since(time.Unix(0, k.added.Load())) >= k.options.Idle
-		if n < k.options.FlushEvery && (n < k.options.Least || !idle) {
-			continue
+		if f.worthIt() && f.due() {
+			_ = f.flush(ctx) // it is tried again
 		}
-		err := x.Flush(ctx)
-		if err == nil {
-			k.pending.Add(-n)
-		} else if !failing && ctx.Err() == nil {
-			k.options.Log.Error("the index of the history cannot be written; it stays in memory, and the next start makes it again", "error", err.Error())
-		}
-		failing = err != nil
 	}
+}
+
+// worthIt reports whether enough is in memory to be written, or it could not be written before.
+func (f *follower) worthIt() bool {
+	n := f.pending.Load()
+	idle := time.Since(time.Unix(0, f.added.Load())) >= f.options.Idle
+	return n >= f.options.FlushEvery || n >= f.options.Least && idle || f.Unwritten() != nil
 }

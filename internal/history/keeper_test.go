@@ -281,6 +281,23 @@ func TestAnotherHistory(t *testing.T) {
 	require.NoError(t, p.k.Verify(context.Background(), nil))
 }
 
+// wrongRevisions makes an index of the same records, under the wrong revisions.
+func (p *place) wrongRevisions() {
+	p.t.Helper()
+	require.NoError(p.t, index.Clear(p.indexDir()))
+	x, err := index.Open(p.indexDir(), p.store.UUID(), RootOf(p.store))
+	require.NoError(p.t, err)
+	for a, err := range additions(context.Background(), p.store, nil) {
+		require.NoError(p.t, err)
+		for i := range a.Entries {
+			a.Entries[i].Value[7]++
+		}
+		require.NoError(p.t, x.Add(a.At, a.Entries...))
+	}
+	require.NoError(p.t, x.Flush(context.Background()))
+	require.NoError(p.t, x.Close())
+}
+
 // A record that the index names wrongly is no answer: nothing is decided, and the index is
 // made again.
 func TestAHitThatTheLogContradicts(t *testing.T) {
@@ -290,22 +307,10 @@ func TestAHitThatTheLogContradicts(t *testing.T) {
 	stream := commands.Stream("main")
 	require.NoError(t, p.k.Await(context.Background(), stream, 4))
 	p.stop()
-	// The same records, under the wrong revisions.
-	require.NoError(t, index.Clear(p.indexDir()))
-	x, err := index.Open(p.indexDir(), p.store.UUID(), RootOf(p.store))
-	require.NoError(t, err)
-	for a, err := range additions(context.Background(), p.store, nil) {
-		require.NoError(t, err)
-		for i := range a.Entries {
-			a.Entries[i].Value[7]++
-		}
-		require.NoError(t, x.Add(a.At, a.Entries...))
-	}
-	require.NoError(t, x.Flush(context.Background()))
-	require.NoError(t, x.Close())
+	p.wrongRevisions()
 	p.start()
 	p.ready()
-	_, err = p.do("new", fillOf(0))
+	_, err := p.do("new", fillOf(0))
 	require.Equal(t, domain.CodeUnavailable, domain.CodeOf(err), "%v", err)
 	require.Equal(t, 3, p.booked())
 	require.Eventually(t, func() bool { return p.k.Err() == nil && p.k.Rebuilt() == 1 }, 30*time.Second, time.Millisecond)
@@ -353,7 +358,8 @@ func TestEntriesFromAnyRecordOn(t *testing.T) {
 // The index that is read beside a server agrees with the log.
 func TestVerifyFolder(t *testing.T) {
 	p := newPlace(t)
-	_, ok, err := VerifyFolder(context.Background(), filepath.Join(p.dir, "none"), t.TempDir(), p.store, p.store.UUID())
+	t.Setenv("TMPDIR", "/nowhere/at/all") // what it writes, it writes beside the index
+	_, ok, err := VerifyFolder(context.Background(), filepath.Join(p.dir, "none"), p.store, p.store.UUID())
 	require.NoError(t, err)
 	require.False(t, ok)
 	p.fills(0, 12)
@@ -361,11 +367,11 @@ func TestVerifyFolder(t *testing.T) {
 		s, ok := p.k.Stats()
 		return ok && s.Flushed > 0
 	}, 30*time.Second, time.Millisecond)
-	s, ok, err := VerifyFolder(context.Background(), p.indexDir(), t.TempDir(), p.store, p.store.UUID())
+	s, ok, err := VerifyFolder(context.Background(), p.indexDir(), p.store, p.store.UUID())
 	require.NoError(t, err)
 	require.True(t, ok)
 	require.Positive(t, s.Total().Entries)
-	_, _, err = VerifyFolder(context.Background(), p.indexDir(), t.TempDir(), p.store, uuid.New())
+	_, _, err = VerifyFolder(context.Background(), p.indexDir(), p.store, uuid.New())
 	require.ErrorIs(t, err, index.ErrStore)
 }
 

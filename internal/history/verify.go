@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io/fs"
 	"iter"
+	"os"
+	"path/filepath"
 
 	"github.com/google/uuid"
 
@@ -23,16 +25,16 @@ func (k *Keeper) Verify(ctx context.Context, rest func(context.Context) error) e
 	if err != nil {
 		return err
 	}
-	err = x.Verify(ctx, additions(ctx, k.store, rest), k.options.Dir)
+	err = x.Verify(ctx, additions(ctx, k.store, rest))
 	if errors.Is(err, index.ErrRebuild) {
-		k.Doubt(err)
+		k.doubtOf(x, err)
 	}
 	return err
 }
 
-// VerifyFolder compares the index in a folder with the log of a store, also beside a server.
-// scratch is a folder for a second index. ok is false if there is no index.
-func VerifyFolder(ctx context.Context, dir, scratch string, store eventstore.Store, id uuid.UUID) (s index.Stats, ok bool, err error) {
+// VerifyFolder compares the index in a folder with the log of a store, also beside a server. It
+// writes nothing. ok is false if there is no index.
+func VerifyFolder(ctx context.Context, dir string, store eventstore.Store, id uuid.UUID) (s index.Stats, ok bool, err error) {
 	r, err := index.OpenReader(dir, id, RootOf(store))
 	if errors.Is(err, fs.ErrNotExist) {
 		return s, false, nil
@@ -42,7 +44,23 @@ func VerifyFolder(ctx context.Context, dir, scratch string, store eventstore.Sto
 	}
 	defer r.Close() //nolint:errcheck // nothing was written
 	s = r.Stats()
-	return s, true, r.Verify(ctx, additions(ctx, store, nil), scratch)
+	for _, dropped := range r.Dropped() { // others are ahead of the log as it is seen here
+		if errors.Is(dropped, index.ErrRebuild) {
+			err = errors.Join(err, dropped)
+		}
+	}
+	if err != nil {
+		return s, true, err
+	}
+	return s, true, r.Verify(ctx, additions(ctx, store, nil))
+}
+
+// sweep removes what interrupted verifications of earlier builds left behind.
+func (k *Keeper) sweep() {
+	left, _ := filepath.Glob(filepath.Join(k.options.Dir, "index-verify-*")) // the pattern is well-formed
+	for _, dir := range left {
+		_ = os.RemoveAll(dir) // the next start tries again
+	}
 }
 
 // additions yields what all records of a log add to an index.

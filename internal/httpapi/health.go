@@ -19,9 +19,12 @@ type Health struct {
 	Poisoned error
 	// Damaged reports that something in the store is not what was written.
 	Damaged error
-	// NoHistory reports that what is already recorded cannot be looked up, so that nothing
-	// is decided: the index of the history is made from the log, or cannot be.
-	NoHistory error
+	// NoHistory says why what is already recorded cannot be looked up, so that nothing is
+	// decided: the index of the history is made from the log, or cannot be. It names no file.
+	NoHistory string
+	// HistoryInMemory says why the index of the history cannot be written to disk, and
+	// HistoryRemedy what to do. Meanwhile everything is answered.
+	HistoryInMemory, HistoryRemedy string
 	// Free is the space left for the store, Reserve the part of it that is kept
 	// for stops and facts. A Reserve of 0 is none.
 	Free, Reserve int64
@@ -76,7 +79,7 @@ func (a *API) notReady(h Health) []string {
 		}
 	}
 	why(!a.ready.Load(), "the history is still being folded%s", a.howFar())
-	why(h.NoHistory != nil, "the index of the history is being made from the log; commands are answered when that is done")
+	why(h.NoHistory != "", "%s", h.NoHistory)
 	why(a.keys.Broken() != nil, "the system stream cannot be followed")
 	broken := a.live.Broken()
 	why(broken != "", "portfolio %s cannot be followed", broken)
@@ -120,6 +123,9 @@ func (h Health) warnings() []string {
 	}
 	if h.NoLocalStop != nil {
 		all = append(all, "warning: the stop socket or the lock in PETS_DIR is gone and cannot be made anew; pets stop on this machine needs a key. See the server's log")
+	}
+	if h.HistoryInMemory != "" {
+		all = append(all, "warning: the index of the history cannot be written, because "+h.HistoryInMemory+": it is kept in memory, and the next start has to make it from the log; "+h.HistoryRemedy)
 	}
 	if h.WitnessBehind != nil {
 		all = append(all, "warning: the witness cannot be written: a store that is put back to an older copy would not be noticed: "+cmp.Or(h.WitnessAdvice, "see the server's log"))

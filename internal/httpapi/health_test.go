@@ -25,7 +25,8 @@ func TestReadyMeansThatCommandsWork(t *testing.T) {
 	for want, is := range map[string]Health{
 		"not ready: the store takes no more events: a write or a flush failed. Check the disk, then start the server again\n": {Poisoned: inside},
 		"not ready: the store is damaged; see the server's log, and docs/runbooks/store.md\n":                                 {Damaged: inside},
-		"not ready: the disk has 9 bytes left, less than the 10 kept free; only stops and facts are accepted\n":               {Free: 9, Reserve: 10},
+		"not ready: the index is being made\n": {NoHistory: "the index is being made"},
+		"not ready: the disk has 9 bytes left, less than the 10 kept free; only stops and facts are accepted\n": {Free: 9, Reserve: 10},
 		// "Below a quarter of the reserve facts wait, too, and only what stops something is taken."
 		"not ready: the disk has 9 bytes left, less than the 40 kept free; only stops are accepted\n": {Free: 9, Reserve: 40},
 	} {
@@ -55,6 +56,7 @@ func TestReadyMeansThatCommandsWork(t *testing.T) {
 		"ready\nwarning: emergency stops that hold and are not recorded yet: 2\nwarning: stops of bots that hold and are not recorded yet: 1\n":                                                                                                                             {PendingStops: 3, PendingBots: 1},
 		"ready\nwarning: stops that hold in memory only, because they could not be written anywhere; a restart forgets them, so keep the server running and make room: 3\n":                                                                                                 {UnkeptStops: 3},
 		"ready\nwarning: the stop socket or the lock in PETS_DIR is gone and cannot be made anew; pets stop on this machine needs a key. See the server's log\n":                                                                                                            {NoLocalStop: inside},
+		"ready\nwarning: the index of the history cannot be written, because its disk is full: it is kept in memory, and the next start has to make it from the log; free some space\n":                                                                                     {HistoryInMemory: "its disk is full", HistoryRemedy: "free some space"},
 		"ready\nwarning: the wall clock is 8760h0m0s behind the last record: in 2 portfolios nothing is started or opened before it has caught up, or two people accept it (pets override request clock, as an operator, with -p); look at what sets this machine's time\n": {ClockBehind: 365 * 24 * time.Hour, StandStill: 2},
 		"ready\nwarning: the wall clock is 1h0m0s behind the last record: no portfolio stands still, as two people accepted the clock in each, or it has no record that is later; look at what sets this machine's time\n":                                                  {ClockBehind: time.Hour},
 	} {

@@ -20,6 +20,10 @@ var (
 	ErrDiffers = errors.New("not what the log says")
 )
 
+// ErrLacks matches a finding that the index lacks an entry of the log, or says something else
+// of it: until then, what the entry stands for may have been taken for new.
+var ErrLacks = errors.New("something that is recorded may have been taken for new")
+
 // ErrUnknownRoot is for the function that returns the root of the log at a
 // position: the log does not reach that position, or its root there is not known
 // any more. Files that end there do not count.
@@ -42,7 +46,7 @@ func (e *UnusableError) Error() string {
 	if e.Cause != nil {
 		text += ": " + e.Cause.Error()
 	}
-	return text + "; nothing is lost: rebuild the index from the log"
+	return text + "; nothing is lost: the index is made from the log again"
 }
 
 // Unwrap makes it match the kind, [ErrRebuild] and the cause.

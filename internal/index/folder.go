@@ -112,3 +112,20 @@ func Clear(dir string) error {
 	}
 	return removeAll(d, ourFiles(names))
 }
+
+// Probe makes sure that a file of so many bytes can be written to the folder of an index,
+// before much is read for nothing.
+func Probe(dir string, bytes int) error {
+	d, err := openFolder(dir, true)
+	if err != nil {
+		return err
+	}
+	defer d.close()                                //nolint:errcheck // nothing is kept
+	name := runName{0, 0, 0}.String() + tempSuffix // the next opening removes it otherwise
+	f, err := d.create(name)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(make([]byte, bytes))
+	return errors.Join(err, f.Close(), d.remove(name))
+}

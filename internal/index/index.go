@@ -39,6 +39,7 @@ type Index struct {
 	flushing sync.Mutex // one flush at a time
 	merging  sync.Mutex // one merge at a time
 	unpaced  atomic.Bool
+	room     atomic.Pointer[func(uint64) error]
 	mergeErr atomic.Pointer[error]
 	wake     chan struct{}
 	ctx      context.Context // ends when the index is closed
@@ -216,6 +217,17 @@ func (x *Index) flush(ctx context.Context, t Table) error {
 	return nil
 }
 
+// Room asks a function before each run is written whether so many bytes may be. After its
+// error, what is in memory stays there, and runs are not merged.
+func (x *Index) Room(may func(bytes uint64) error) { x.room.Store(&may) }
+
+func (x *Index) mayWrite(bytes uint64) error {
+	if may := x.room.Load(); may != nil {
+		return (*may)(bytes + bytes/16 + 2*blockLen) // the fences, and the filter of a few entries
+	}
+	return nil
+}
+
 // freeze takes what is to be written out of the way of Add. It returns nil if the
 // runs of the table are up to date.
 func (x *Index) freeze(t Table) (*tail, footer, error) {
@@ -238,7 +250,10 @@ func (x *Index) writeTail(ctx context.Context, foot footer, frozen *tail) (*run,
 		return nil, fmt.Errorf("index: root of the log at %d: %w", foot.to, err)
 	}
 	entries := &memorySource{entries: frozen.sorted(), width: frozen.schema.width()}
-	count := uint64(frozen.len()) //nolint:gosec // a length
+	count := uint64(frozen.len())                                             //nolint:gosec // a length
+	if err := x.mayWrite(count * uint64(frozen.schema.width())); err != nil { //nolint:gosec // positive
+		return nil, err
+	}
 	name, err := writeRun(x.dir, foot, count, entries, func(int) error { return ctx.Err() })
 	if err != nil {
 		return nil, err

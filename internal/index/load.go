@@ -11,8 +11,10 @@ import (
 	"pets/eventstore"
 )
 
-// RootFunc returns the root of the log at a position: one hash that stands for
-// everything before it. [Open] asks it where the runs end, and [Index.Flush] at
+// RootFunc returns the root of the log at a position: a hash that identifies the history
+// up to there. No other history has it, such as one that went another way from an older
+// copy on. It may be the root of a hash tree, or the hash of the last record, if that says
+// whose it is. [Open] asks it where the runs end, and [Index.Flush] at
 // the position of a table. It answers [ErrUnknownRoot] for a position that the log
 // does not reach, or whose root is not known. It is never asked at position 0.
 type RootFunc func(Position) (eventstore.Hash, error)

@@ -95,6 +95,9 @@ func (x *Index) writeMerged(ctx context.Context, runs []*run) (*run, error) {
 		atMost += r.count
 		foot.written += r.written
 	}
+	if err := x.mayWrite(atMost * uint64(schemas[first.table].width())); err != nil { //nolint:gosec // positive
+		return nil, err
+	}
 	all := merge(schemas[first.table].order(), false, sources...)
 	defer all.close()
 	name, err := writeRun(x.dir, foot, atMost, all, func(n int) error { return x.pace(ctx, n) })

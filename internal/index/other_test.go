@@ -42,7 +42,7 @@ func refused(t *testing.T, dir string, store uuid.UUID, root RootFunc, kind erro
 	require.ErrorIs(t, err, ErrRebuild)
 	require.ErrorIs(t, err, kind)
 	require.ErrorContains(t, err, says)
-	require.ErrorContains(t, err, "nothing is lost: rebuild the index from the log")
+	require.ErrorContains(t, err, "nothing is lost: the index is made from the log again")
 	require.Equal(t, before, listed(t, dir))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "notes.txt"), nil, 0o600))
 	require.NoError(t, Clear(dir))

@@ -22,6 +22,7 @@ type Reader struct {
 	store     uuid.UUID
 	root      RootFunc
 	refresh   sync.Mutex
+	dropped   []error
 	closeOnce sync.Once
 	closeErr  error
 }
@@ -61,8 +62,9 @@ func (r *Reader) Refresh() error {
 		if err != nil {
 			return fmt.Errorf("index: %w", err)
 		}
-		_, err = r.load(r.dir, r.store, names, r.root)
+		dropped, err := r.load(r.dir, r.store, names, r.root)
 		if err == nil {
+			r.dropped = dropped
 			r.fault.Store(nil)
 			return nil
 		}
@@ -72,6 +74,13 @@ func (r *Reader) Refresh() error {
 		// A run was merged, and removed, since its name was read.
 	}
 	return fmt.Errorf("index: its files changed %d times while they were opened; try again", listings)
+}
+
+// Dropped says which files did not count at the last [Reader.Refresh], and why.
+func (r *Reader) Dropped() []error {
+	r.refresh.Lock()
+	defer r.refresh.Unlock()
+	return r.dropped
 }
 
 // stableNames lists the folder until two listings are the same: one that is read

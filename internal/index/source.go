@@ -131,7 +131,7 @@ func (s *runSource) turn(width int) (bool, error) {
 // and that the filter has each.
 func (s *runSource) ordered(e []byte) error {
 	if key := Key(e[:keyLen]); s.run.schema.filter && !filterHas(s.run.filter, &key) {
-		return damaged(s.run.name.String(), fmt.Sprintf("its filter lacks the key %x", key), nil)
+		return filterLacks(s.run.name, &key)
 	}
 	order := s.run.schema.order()
 	c := bytes.Compare(e[:order], s.last)

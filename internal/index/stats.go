@@ -82,6 +82,20 @@ func (s *tableState) stats(t Table) TableStats {
 	return out
 }
 
+// InMemory returns how many entries no run has yet.
+func (c *lookup) InMemory() (entries uint64) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	for t := range c.tables {
+		for _, part := range []*tail{c.tables[t].frozen, c.tables[t].tail} {
+			if part != nil {
+				entries += uint64(part.len()) //nolint:gosec // a length
+			}
+		}
+	}
+	return entries
+}
+
 // Dropped says which runs did not count when the index was opened, and why. The
 // index begins before them, so nothing is missing.
 func (x *Index) Dropped() []error { return x.dropped }

@@ -12,7 +12,8 @@ type tail struct {
 	schema *schema
 	at     map[Key]uint32
 	values []byte
-	// more are the further values of keys that have several, in the order of adding.
+	// more are the further values of keys that have several, in order of their revisions,
+	// which are all later than that of the value in at.
 	more  map[Key][]uint32
 	count int
 	// numbers are the second halves of keys under each prefix, sorted; only for
@@ -36,14 +37,15 @@ func (t *tail) len() int { return t.count }
 // put adds an entry, or replaces its value.
 func (t *tail) put(key Key, value []byte) {
 	first, known := t.at[key]
-	if known {
-		if i, same := t.same(&key, first, value); same {
-			copy(t.value(i), value)
-			return
-		}
-		t.more[key] = append(t.more[key], uint32(t.count)) //nolint:gosec // far fewer are kept in memory
-	} else {
-		t.at[key] = uint32(t.count) //nolint:gosec // far fewer are kept in memory
+	next := uint32(t.count) //nolint:gosec // far fewer are kept in memory
+	switch {
+	case !known:
+		t.at[key] = next
+	case !t.schema.many:
+		copy(t.value(first), value)
+		return
+	case t.several(key, first, next, value):
+		return
 	}
 	t.count++
 	t.values = append(t.values, value...)
@@ -58,20 +60,31 @@ func (t *tail) put(key Key, value []byte) {
 	t.numbers[key.Prefix()] = slices.Insert(numbers, i, n)
 }
 
-// same finds the value of a key that another one replaces.
-func (t *tail) same(key *Key, first uint32, value []byte) (uint32, bool) {
-	if !t.schema.many {
-		return first, true
+// several finds the place of one more value of a key, or replaces the one with the same
+// revision and returns true. Records come in order, so the place is most often the last.
+func (t *tail) several(key Key, first, next uint32, value []byte) (replaced bool) {
+	revision := value[:revisionLen]
+	if c := bytes.Compare(revision, t.value(first)[:revisionLen]); c == 0 {
+		copy(t.value(first), value)
+		return true
+	} else if c < 0 {
+		t.at[key], t.more[key] = next, slices.Insert(t.more[key], 0, first)
+		return false
 	}
-	if bytes.Equal(t.value(first)[:revisionLen], value[:revisionLen]) {
-		return first, true
-	}
-	for _, i := range t.more[*key] {
-		if bytes.Equal(t.value(i)[:revisionLen], value[:revisionLen]) {
-			return i, true
+	more := t.more[key]
+	i := len(more)
+	if i > 0 && bytes.Compare(t.value(more[i-1])[:revisionLen], revision) >= 0 {
+		same := false
+		i, same = slices.BinarySearchFunc(more, revision, func(at uint32, revision []byte) int {
+			return bytes.Compare(t.value(at)[:revisionLen], revision)
+		})
+		if same {
+			copy(t.value(more[i]), value)
+			return true
 		}
 	}
-	return 0, false
+	t.more[key] = slices.Insert(more, i, next)
+	return false
 }
 
 // all appends every value of a key.

@@ -72,7 +72,7 @@ func scrape(t *testing.T) string {
 	t.Helper()
 	m := New()
 	m.Watch(one{some(t)}, func() bool { return true }, func() Health {
-		return Health{Damaged: true, DiskFree: 1 << 30, DiskReserve: 1 << 26, StopsPending: 2, StopsUnkept: 1, ClockBehind: 90 * time.Second}
+		return Health{Damaged: true, DiskFree: 1 << 30, DiskReserve: 1 << 26, StopsPending: 2, StopsUnkept: 1, IndexReady: true, IndexUnwritten: 7, ClockBehind: 90 * time.Second}
 	})
 	m.WatchWitness(func() Witness { return Witness{Written: time.UnixMilli(1_500), Failures: 2, Streams: 3, OK: true} })
 	m.AuditMismatch()
@@ -122,6 +122,7 @@ func TestMetrics(t *testing.T) {
 		`pets_disk_reserve_bytes 6.7108864e+07`,
 		`pets_stops_pending 2`, `pets_stops_unkept 1`,
 		`pets_clock_behind_seconds 90`,
+		`pets_index_ready 1`, `pets_index_unwritten_entries 7`,
 		`pets_http_requests_total{route="ask_permit",status="200"} 1`,
 	} {
 		require.Contains(t, text, line+"\n")

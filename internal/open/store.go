@@ -353,9 +353,9 @@ func (a *Place) Work(ctx context.Context, store *writing, stopping bool, direct 
 		return errors.Join(err, store.Close())
 	}
 	var failures failures
-	o := commands.EngineOptions{Options: commands.Options{Now: a.Clock()}, Failed: failures.add}
+	o := commands.EngineOptions{Options: commands.Options{Now: a.Clock(), StopsOnly: stopping}, Failed: failures.add}
 	past := (*history.Keeper)(nil)
-	if !stopping { // a stop folds every history from its first record: it goes on as long as the store can be read
+	if !stopping { // a stop asks nothing of the past, and must not wait for an index
 		past = a.UseHistory(ctx, store, &o.Options)
 	}
 	engine := a.Engine(store, watch, o)
@@ -370,9 +370,7 @@ func (a *Place) Work(ctx context.Context, store *writing, stopping bool, direct 
 	}
 	engine.Close()
 	watch.Close()
-	if past != nil {
-		err = errors.Join(err, past.Close())
-	}
+	a.EndHistory(past)
 	for _, line := range failures.lines {
 		a.Tell("warning: %v", line)
 	}
@@ -380,9 +378,9 @@ func (a *Place) Work(ctx context.Context, store *writing, stopping bool, direct 
 }
 
 // OpenHistory follows a store that is open for writing, and keeps the index of its history in
-// PETS_DIR. An index that others can have written is made again. Close it after the engine and
-// before the store.
-func (a *Place) OpenHistory(store *Store, log *slog.Logger) *history.Keeper {
+// PETS_DIR. An index that others can have written is made again. It waits for an index that
+// cannot be used, as a server does, or gives up. Close it after the engine and before the store.
+func (a *Place) OpenHistory(store *Store, log *slog.Logger, patient bool) *history.Keeper {
 	dir := a.indexDir()
 	strange := false
 	if _, err := os.Lstat(dir); err == nil {
@@ -392,7 +390,21 @@ func (a *Place) OpenHistory(store *Store, log *slog.Logger) *history.Keeper {
 			a.Caution(err.Error() + ". The index of the history there is made again from the log")
 		}
 	}
-	return history.New(store, history.Options{Dir: dir, Log: log, Anew: strange})
+	return history.New(store, history.Options{Dir: dir, Log: log, Anew: strange, Patient: patient, Room: a.indexRoom})
+}
+
+// indexRoom lets the index leave free what is kept for stops and facts, and as much again.
+func (a *Place) indexRoom(bytes uint64) error {
+	dir, err := os.Open(a.Config.ServerDir())
+	if err != nil {
+		return nil //nolint:nilerr // the disk is not the reason for which nothing is written
+	}
+	defer dir.Close() //nolint:errcheck // nothing was written
+	reserve := uint64(max(a.Config.DiskReserve, 0))
+	if free, err := embedded.FreeOn(dir); err == nil && free < 2*reserve+bytes {
+		return fmt.Errorf("%w: %d bytes are free", history.ErrNoRoom, free)
+	}
+	return nil
 }
 
 func (a *Place) indexDir() string { return filepath.Join(a.Config.ServerDir(), IndexDir) }
@@ -404,7 +416,7 @@ func (a *Place) UseHistory(ctx context.Context, store *writing, o *commands.Opti
 	if store.Lock == nil {
 		return nil
 	}
-	past := a.OpenHistory(store.Store, nil)
+	past := a.OpenHistory(store.Store, nil, false)
 	soon, cancel := context.WithTimeout(ctx, sayAfter)
 	err := past.Ready(soon)
 	cancel()
@@ -421,6 +433,18 @@ func (a *Place) UseHistory(ctx context.Context, store *writing, o *commands.Opti
 	return past
 }
 
+// EndHistory closes the index of the history, if there is one. That it cannot be written is no
+// failure of a command: it is made from the log again.
+func (a *Place) EndHistory(past *history.Keeper) {
+	if past == nil {
+		return
+	}
+	if err := past.Close(); err != nil {
+		what, remedy := history.Cause(err)
+		a.Caution("the index of the history could not be written, because " + what + "; nothing is lost, and the next start makes what is missing from the log. " + remedy)
+	}
+}
+
 // sayAfter is how long a person waits without being told what for.
 const sayAfter = time.Second
 
@@ -431,17 +455,19 @@ type Index struct {
 	Entries, Bytes uint64
 	Amplification  float64 // bytes written for each byte of an entry
 	Problem        error   // why it cannot be used
+	Lacks          bool    // something that is recorded may have been taken for new
 }
 
 // VerifyHistory compares the index of the history with the store, entry by entry, also beside a
 // server.
 func (a *Place) VerifyHistory(ctx context.Context, store *Store) (Index, error) {
-	s, there, err := history.VerifyFolder(ctx, a.indexDir(), os.TempDir(), store, store.UUID())
+	s, there, err := history.VerifyFolder(ctx, a.indexDir(), store, store.UUID())
 	all := s.Total()
 	x := Index{Dir: a.indexDir(), There: there, Entries: all.Entries, Bytes: all.Bytes, Amplification: all.Amplification()}
-	if errors.Is(err, index.ErrRebuild) {
-		x.Problem, err = err, nil
+	if ctx.Err() == nil { // whatever it is about, the log is not the worse for it
+		x.Problem, x.Lacks, err = err, errors.Is(err, index.ErrLacks), nil
 	}
+	x.There = x.There || x.Problem != nil
 	return x, err
 }
 

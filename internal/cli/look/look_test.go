@@ -313,7 +313,7 @@ func TestOtherShapes(t *testing.T) {
 	s.JSON(&verified, "verify")
 	require.Equal(t, words(`ok system system.events system.keys system.live system.problems store store.segments store.frames store.records store.streams store.bytes store.torn_bytes
 		portfolios portfolios.portfolio portfolios.events portfolios.from portfolios.to portfolios.trades portfolios.state_hash portfolios.problems
-		witness witness.dir witness.written witness.streams witness.problems`), keys(verified))
+		witness witness.dir witness.written witness.streams witness.problems index index.dir index.entries index.bytes index.amplification`), keys(verified))
 	shapes := map[string]string{
 		"trades":    "number trade bot market outcome direction closed_by opened_at closed_at revision quantity entry_notional exit_notional fee pnl result trade_id revised",
 		"positions": "bot market outcome quantity cost mark unrealised_pnl oversold trade",

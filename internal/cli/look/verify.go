@@ -170,7 +170,7 @@ func (a *app) verify(ctx context.Context, store *open.Store) error {
 		return err
 	}
 	if sound && !v.OK {
-		return domain.Errorf(domain.CodeInternal, "the index of the history in %s cannot be used. No event is lost: a server that meets this decides nothing, and makes the index again from the log; look for fills that were booked twice", v.Index.Dir)
+		return v.Index.failure()
 	}
 	if !v.OK {
 		return v.failure()

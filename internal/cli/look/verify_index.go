@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"pets/domain"
 	"pets/internal/cli"
 	"pets/internal/open"
 )
@@ -17,6 +18,7 @@ type verifiedIndex struct {
 	Amplification float64 `json:"amplification"`
 	// Problem is why the index cannot be used, or "".
 	Problem string `json:"problem,omitempty"`
+	lacks   bool   // something may have been taken for new
 }
 
 // verifyIndex compares the index with the log, entry by entry; nil if there is none. Like the
@@ -33,7 +35,7 @@ func (a *app) verifyIndex(ctx context.Context, store *open.Store) (*verifiedInde
 	}
 	v := &verifiedIndex{Dir: found.Dir, Entries: found.Entries, Bytes: found.Bytes, Amplification: found.Amplification}
 	if found.Problem != nil {
-		v.Problem = found.Problem.Error()
+		v.Problem, v.lacks = found.Problem.Error(), found.Lacks
 	}
 	return v, nil
 }
@@ -46,6 +48,15 @@ func (v *verifiedIndex) print(p *cli.Printer) {
 	default:
 		p.Line("index      %s: it agrees with the log", v.size())
 	}
+}
+
+// failure says what to do. What is wrong with the index is wrong with no event.
+func (v *verifiedIndex) failure() error {
+	next := ""
+	if v.lacks {
+		next = "; as it lacked something, look for fills that were booked twice"
+	}
+	return domain.Errorf(domain.CodeInternal, "the index of the history cannot be used. No event is lost, and nothing is decided by it: a server that meets this makes the index again from the log. Otherwise stop the server, move %s away, and start it%s", v.Dir, next)
 }
 
 func (v *verifiedIndex) size() string {

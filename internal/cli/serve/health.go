@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"pets/commands"
+	"pets/internal/history"
 	"pets/internal/httpapi"
 	"pets/internal/metrics"
 	"pets/internal/witness"
@@ -27,7 +28,10 @@ func (s *Server) health() httpapi.Health {
 	if free, err := s.Store.Free(); err == nil {
 		h.Free, h.Reserve = int64(free), s.app.Config.DiskReserve //nolint:gosec // sizes of disks
 	}
-	h.NoHistory = s.past.Err()
+	h.NoHistory = s.past.Reason()
+	if err := s.past.Unwritten(); err != nil {
+		h.HistoryInMemory, h.HistoryRemedy = history.Cause(err)
+	}
 	if s.witness.Keeper != nil {
 		if h.WitnessBehind = s.witness.Keeper.Status().Err; h.WitnessBehind != nil {
 			h.WitnessAdvice = witness.Advice(h.WitnessBehind)
@@ -41,6 +45,7 @@ func (s *Server) healthForMetrics() metrics.Health {
 	return metrics.Health{
 		Poisoned: h.Poisoned != nil, Damaged: h.Damaged != nil,
 		DiskFree: h.Free, DiskReserve: h.Reserve, StopsPending: h.PendingStops, StopsUnkept: h.UnkeptStops, ClockBehind: h.ClockBehind,
+		IndexReady: h.NoHistory == "", IndexUnwritten: s.past.InMemory(),
 	}
 }
 

@@ -2,8 +2,11 @@ package serve_test
 
 import (
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -234,4 +237,80 @@ func TestAnOlderCopyWithANewerIndex(t *testing.T) {
 	f.kill()
 	f.start()
 	f.onlyOnce("after a kill")
+}
+
+// ready returns what /readyz says.
+func (f *filled) ready() string {
+	f.t.Helper()
+	resp, err := http.Get(f.server.URL + "/readyz")
+	require.NoError(f.t, err)
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	require.NoError(f.t, err)
+	return string(b)
+}
+
+// A cache stops nothing: whatever is in the place of the index, the server starts, knows every fill,
+// says what is wrong, and ends well. Once the folder can be used, it is.
+func TestAFolderOfTheIndexThatCannotBeUsed(t *testing.T) {
+	t.Parallel()
+	f := newFilled(t, 300)
+	for _, c := range []struct {
+		name  string
+		place func()
+	}{
+		{"a file", func() { require.NoError(t, os.WriteFile(f.index(), nil, 0o600)) }},
+		{"a dangling link", func() { require.NoError(t, os.Symlink("/nowhere/at/all", f.index())) }},
+		{"a folder that is named as a run", func() {
+			require.NoError(t, os.MkdirAll(filepath.Join(f.index(), "ids-00000000000000000000-00000000000000001000.run", "in it"), 0o700))
+		}},
+	} {
+		f.stop()
+		require.NoError(t, os.RemoveAll(f.index()))
+		c.place()
+		f.start()
+		f.onlyOnce(c.name)
+		if ready := f.ready(); ready != "ready\n" {
+			require.Contains(t, ready, "ready\nwarning: the index of the history cannot be written", c.name)
+			require.NotContains(t, ready, f.folder)
+		}
+		f.stop()
+		require.Zero(t, f.server.Cmd.ProcessState.ExitCode(), c.name)
+		f.start()
+		f.onlyOnce(c.name)
+	}
+	require.NoError(t, os.RemoveAll(f.index()))
+	require.Eventually(t, func() bool { return f.ready() == "ready\n" }, time.Minute, 10*time.Millisecond)
+}
+
+// What is damaged at the end of a run keeps all of it from counting: a verification says so, also
+// that the log is sound, and says what to do.
+func TestVerifyNamesARunThatDoesNotCount(t *testing.T) {
+	t.Parallel()
+	f := newFilled(t, 700)
+	f.stop()
+	all, err := filepath.Glob(filepath.Join(f.index(), "ids-*.run"))
+	require.NoError(t, err)
+	require.NotEmpty(t, all)
+	for _, name := range all {
+		b, err := os.ReadFile(name)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(name, b[:len(b)-100], 0o600))
+	}
+	for _, place := range []func(){
+		func() {},
+		func() {
+			require.NoError(t, os.RemoveAll(f.index()))
+			require.NoError(t, os.WriteFile(f.index(), nil, 0o600))
+		},
+	} {
+		place()
+		ran := f.server.Pets(f.folder, "", "verify")
+		require.Equal(t, 1, ran.Code, ran.Out)
+		require.Contains(t, strings.Join(strings.Fields(ran.Out), " "), "every checksum fits")
+		require.Contains(t, ran.Out, "CANNOT BE USED")
+		require.Contains(t, strings.Join(strings.Fields(ran.Err), " "), "No event is lost")
+		require.Contains(t, strings.Join(strings.Fields(ran.Err), " "), "stop the server, move "+f.index()+" away, and start it")
+		require.NotContains(t, ran.Err, "booked twice", "a checksum is no sign of that")
+	}
 }

@@ -80,7 +80,7 @@ func (s *Server) openEngine() error {
 		ahead = nil
 	}
 	s.keys = projections.NewKeyring(s.Store)
-	s.past = s.app.OpenHistory(s.Store, s.Log)
+	s.past = s.app.OpenHistory(s.Store, s.Log, true)
 	s.live = live.New(s.Store, live.Options{Prefix: commands.Stream(""), Since: s.Store.End(), Log: s.Log, Checkpoints: s.witness, Views: s.witness.Views()})
 	s.Engine = s.app.Engine(s.Store, s.witness, commands.EngineOptions{
 		Options: commands.Options{Now: s.now, Monotonic: monotonic, History: s.past, Jumped: s.jumped, Folding: s.folding, Ahead: ahead, Scarce: s.scarce}, LatchRoom: true,
@@ -127,7 +127,7 @@ func (s *Server) undo() error {
 		s.witness.Close()
 	}
 	if s.past != nil {
-		err = errors.Join(err, s.past.Close())
+		s.endHistory()
 	}
 	return errors.Join(err, s.letGo())
 }

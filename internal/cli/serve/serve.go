@@ -211,10 +211,7 @@ func (s *Server) open(ctx context.Context) error {
 	if err := s.api.KeysKnown(ctx); err != nil {
 		return err
 	}
-	if err := s.past.Ready(ctx); err != nil {
-		return fmt.Errorf("the index of the history: %w", err)
-	}
-	if err := s.Engine.Load(ctx, s.progress); err != nil {
+	if err := s.fold(ctx); err != nil {
 		return err
 	}
 	if err := s.witnessed(ctx); err != nil {
@@ -234,6 +231,21 @@ func (s *Server) open(ctx context.Context) error {
 	s.work.Go(func() { s.watchKeys(ctx) })
 	s.Log.Info("ready", "address", s.URL(), "folded_in", time.Since(start).Round(time.Millisecond).String(), "version", s.app.Version)
 	return nil
+}
+
+// fold folds every stream, once everything that is recorded can be looked up. The index of the
+// history is a cache: where it cannot be used, or stops being usable meanwhile, the server waits,
+// and takes stops, until it can.
+func (s *Server) fold(ctx context.Context) error {
+	for {
+		if err := s.past.Ready(ctx); err != nil {
+			return fmt.Errorf("the index of the history: %w", err)
+		}
+		err := s.Engine.Load(ctx, s.progress)
+		if err == nil || s.past.Err() == nil || ctx.Err() != nil {
+			return err
+		}
+	}
 }
 
 // tellsEach is how many streams are logged one by one; of more, one in so many.
@@ -403,6 +415,15 @@ func (s *Server) serveMetrics(ctx context.Context) error {
 	return nil
 }
 
+// endHistory closes the index of the history. That it cannot be written is no failure: everything
+// recorded is in the log, and the next start makes what is missing.
+func (s *Server) endHistory() {
+	if err := s.past.Close(); err != nil {
+		what, remedy := history.Cause(err)
+		s.Log.Warn("the index of the history could not be written at the end; nothing is lost, and the next start makes what is missing from the log", "why", what, "what_to_do", remedy, "error", err.Error())
+	}
+}
+
 // shut ends everything in order: first the requests, then the writers, then the store.
 func (s *Server) shut() error {
 	s.stop()
@@ -414,7 +435,8 @@ func (s *Server) shut() error {
 	s.closeCustody()
 	s.Engine.Close()
 	s.witness.Close()
-	err := errors.Join(s.past.Close(), s.letGo())
+	s.endHistory()
+	err := s.letGo()
 	s.Log.Info("stopped")
 	return err
 }

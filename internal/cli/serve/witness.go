@@ -128,14 +128,18 @@ func (s *Server) audit(ctx context.Context) {
 }
 
 // auditIndex compares the index of the history with the log once. If they differ, the index is
-// made again; a fill may have been booked twice before.
+// made again. Where the index lacked something, a fill may have been booked twice before.
 func (s *Server) auditIndex(ctx context.Context) {
 	err := s.past.Verify(ctx, resting())
 	switch {
 	case ctx.Err() != nil || err == nil:
 	case errors.Is(err, index.ErrDiffers):
 		s.meter.AuditMismatch()
-		s.Log.Error("the index of the history and the log differ, and it is made again from the log; look for fills that were booked twice", "error", err.Error())
+		next := "nothing was decided wrongly"
+		if errors.Is(err, index.ErrLacks) {
+			next = "look for fills that were booked twice: pets verify"
+		}
+		s.Log.Error("the index of the history and the log differ, and it is made again from the log", "next", next, "error", err.Error())
 	default:
 		s.Log.Warn("the index of the history could not be compared with the log", "error", err.Error())
 	}

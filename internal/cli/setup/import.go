@@ -162,9 +162,7 @@ func (a *app) bookPlan(ctx context.Context, plan *tradefile.Plan, o importer.Opt
 	writer := commands.NewWriter(store, a.Config.Portfolio, options)
 	err = a.importPlan(ctx, store.Store, writer, plan, o)
 	writer.Close()
-	if past != nil {
-		err = errors.Join(err, past.Close())
-	}
+	a.EndHistory(past)
 	if err == nil {
 		a.checkpoint(ctx, store.Store, watch)
 	}
