@@ -76,9 +76,12 @@ FUZZTIME ?= 60s
 fuzz: ## Fuzz every reader of input, and the arithmetic of markets, for FUZZTIME each
 	go test ./domain -run '^$$' -fuzz FuzzDecode -fuzztime $(FUZZTIME)
 	go test ./domain -run '^$$' -fuzz FuzzCodec -fuzztime $(FUZZTIME)
+	go test ./domain -run '^$$' -fuzz FuzzReadCompact -fuzztime $(FUZZTIME)
 	go test ./domain/payoff -run '^$$' -fuzz FuzzHolding -fuzztime $(FUZZTIME)
 	go test ./eventstore/embedded -run '^$$' -fuzz FuzzDecode -fuzztime $(FUZZTIME)
 	go test ./internal/index -run '^$$' -fuzz FuzzRun -fuzztime $(FUZZTIME) -fuzzminimizetime 1s
+	go test ./internal/live -run '^$$' -fuzz FuzzParseKept -fuzztime $(FUZZTIME)
+	go test ./projections -run '^$$' -fuzz FuzzRestore -fuzztime $(FUZZTIME)
 	go test ./internal/strict -run '^$$' -fuzz FuzzDecode -fuzztime $(FUZZTIME)
 	go test ./internal/strict -run '^$$' -fuzz FuzzPlain -fuzztime $(FUZZTIME)
 	go test ./internal/strict -run '^$$' -fuzz FuzzEach -fuzztime $(FUZZTIME)
