@@ -84,8 +84,9 @@ func (s *Shell) RunWith(change func(*cli.App), args ...string) Ran {
 	return Ran{code, out.String(), errs.String()}
 }
 
-// ActingLine matches the lines that name the target of a command, or what it waits for.
-var ActingLine = regexp.MustCompile(`(?m)^pets: (acting on|it holds; waiting up to|waiting for) .*\n`)
+// ActingLine matches the lines that name the target of a command, or what it waits for, with
+// those that they are wrapped to.
+var ActingLine = regexp.MustCompile(`(?m)^pets: (acting on|it holds; waiting up to|waiting for) .*\n( {6}.*\n)*`)
 
 // Besides removes those lines from standard error.
 func Besides(text string) string { return ActingLine.ReplaceAllString(text, "") }
