@@ -16,6 +16,7 @@ import (
 	"pets/eventstore"
 	"pets/eventstore/embedded"
 	"pets/internal/snapshot"
+	"pets/internal/testenv"
 	"pets/replay"
 	"pets/replay/historytest"
 )
@@ -32,7 +33,10 @@ func histories(t *testing.T, pattern string, atLeast int) []string {
 // "Old streams keep their past: a stream that an earlier build wrote folds to the same
 // states."
 func TestOldStreamsKeepTheirPast(t *testing.T) {
-	for _, file := range histories(t, "*.history.gz", 30) {
+	for i, file := range histories(t, "*.history.gz", 30) {
+		if testenv.Race && i%8 != 0 { // it starts no goroutine, and takes minutes
+			continue
+		}
 		h, err := historytest.Read(file)
 		require.NoError(t, err)
 		found, err := historytest.Compare(h)

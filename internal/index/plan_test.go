@@ -12,7 +12,7 @@ import (
 
 // simulate adds runs one after another, and merges as planned after each. It
 // returns the most runs there were and the entries written for each entry.
-func simulate(t *testing.T, most uint64, sizes func(i int) uint64, flushes int) (worst int, amplification float64) {
+func simulate(t *testing.T, most uint64, sizes func(i int) uint64, flushes int) (worst int, amplification float64, classes int) {
 	t.Helper()
 	var counts []uint64
 	added, written := uint64(0), uint64(0)
@@ -31,7 +31,7 @@ func simulate(t *testing.T, most uint64, sizes func(i int) uint64, flushes int) 
 			written += sum
 		}
 		// Seven runs of each class, and for each complete one itself and one before it.
-		classes := 1
+		classes = 1
 		for n := added; n >= smallRun; n /= mergeWidth {
 			classes++
 		}
@@ -39,7 +39,7 @@ func simulate(t *testing.T, most uint64, sizes func(i int) uint64, flushes int) 
 		require.LessOrEqual(t, len(counts), bound, "%d entries in %v", added, counts)
 		worst = max(worst, len(counts))
 	}
-	return worst, float64(written) / float64(added)
+	return worst, float64(written) / float64(added), classes
 }
 
 // The number of runs grows with the logarithm of the entries for any sizes, and no
@@ -61,9 +61,11 @@ func TestTheNumberOfRunsIsLogarithmicForMixedSizes(t *testing.T) {
 	}
 	for name, size := range sizes {
 		t.Run(name, func(t *testing.T) {
-			worst, amplification := simulate(t, maxRun, size, testenv.Rounds(400, 4000, 40_000))
+			worst, amplification, classes := simulate(t, maxRun, size, testenv.Rounds(400, 4000, 40_000))
 			t.Logf("at most %d runs; an entry is written %.1f times", worst, amplification)
-			require.Less(t, amplification, 8.0)
+			// Once when it is flushed, up to five times within the smallest class, and once for
+			// each class above.
+			require.Less(t, amplification, float64(5+classes))
 		})
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"pets/domain/ledger"
 	"pets/domain/portfolio"
 	"pets/internal/pets/petstest"
+	"pets/internal/testenv"
 )
 
 // stormEpisodes is how many storms one world sees.
@@ -26,6 +27,9 @@ const stormEpisodes = 4
 func TestATransferStorm(t *testing.T) {
 	t.Parallel()
 	first, n := uint64(1), uint64(2)
+	if testenv.Race {
+		n = 1 // it takes minutes
+	}
 	if worlds := os.Getenv("PETS_STORM_WORLDS"); worlds != "" { // hundreds take half an hour
 		var err error
 		n, err = strconv.ParseUint(worlds, 10, 64)
