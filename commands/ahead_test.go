@@ -58,7 +58,7 @@ func TestKeysOfTheHistory(t *testing.T) {
 	add("another", keyOfFillOfBot("s", "a", "m1", ""))
 	add("at a venue", keyOfFillAt("s", domain.FillID{Bot: "a", Venue: "v", TradeID: "1"}, "m"))
 	require.NotEmpty(t, seen[keyOfFactIn("s", domain.FillID{Bot: "a", TradeID: "1"}, "m")])
-	require.Equal(t, keyOfFillAt("s", domain.FillID{Bot: "a", Venue: "v"}, "m"), keyOfFillAt("s", domain.FillID{Bot: "b", Venue: "v"}, "m"), "whoever reports it")
+	require.Equal(t, keyOfFillAt("s", domain.FillID{Bot: "a", Venue: "v"}, "m"), keyOfFillAt("s", domain.FillID{Bot: "b", Venue: "v"}, "m"), "any bot may report it")
 	add("a command", keyOfCommand("s", uuid.UUID{1}))
 }
 

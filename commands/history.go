@@ -81,7 +81,7 @@ func keyOfFillOfBot(stream, bot, market, trade string) HistoryKey {
 	return index.IDKey(kindFillOfBot, stream, string(appendText(appendText(appendText(room[:0], bot), market), trade)))
 }
 
-// keyOfFillAt is the key of one leg of a trade at a named venue, whoever reports it.
+// keyOfFillAt is the key of one leg of a trade at a named venue, of any bot.
 func keyOfFillAt(stream string, id domain.FillID, market string) HistoryKey {
 	id.Bot = ""
 	var room [160]byte

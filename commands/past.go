@@ -91,7 +91,7 @@ func earlier(hits []HistoryHit, before uint64) []HistoryHit {
 
 func notIndexed(err error) error {
 	after := time.Duration(0)
-	if lasts := (interface{ Lasting() bool })(nil); errors.As(err, &lasts) && lasts.Lasting() { // somebody has to mend it
+	if lasts := (interface{ Lasting() bool })(nil); errors.As(err, &lasts) && lasts.Lasting() { // a person has to mend it
 		after = domain.Lasting
 	}
 	return &domain.Error{Code: domain.CodeUnavailable, After: after, Message: "what is already recorded cannot be looked up now, so nothing is decided; nothing was recorded, send it again with the same Idempotency-Key", Cause: err}

@@ -61,7 +61,7 @@ type wholePast struct {
 	names   map[tradeKey][]domain.FillID
 }
 
-// tradeKey is a trade id in a market, whoever reports it.
+// tradeKey is a trade id in a market, of any bot.
 type tradeKey struct{ market, trade string }
 
 func newPast() *wholePast {
@@ -159,7 +159,7 @@ func newestFirst(selected func(domain.FillID) bool, lists ...[]domain.FillID) it
 	}
 }
 
-func nobody(func(domain.FillID) bool) {}
+func noFills(func(domain.FillID) bool) {}
 
 // Fact is what is known of one id in one market.
 type Fact struct {
@@ -227,13 +227,13 @@ func (p *forgotten) Several(domain.FillID) bool {
 // OfBot implements [Past].
 func (p *forgotten) OfBot(string, string, string) iter.Seq[domain.FillID] {
 	p.asked = true
-	return nobody
+	return noFills
 }
 
 // OfOthers implements [Past].
 func (p *forgotten) OfOthers(domain.FillID, string) iter.Seq[domain.FillID] {
 	p.asked = true
-	return nobody
+	return noFills
 }
 
 // Err implements [Past].

@@ -29,7 +29,7 @@ type Mention struct {
 	// Market marks the market that the record names for the id; it is zero for none, and for
 	// several.
 	Market MarketMark
-	// Check is for whoever reads the record.
+	// Check tells the record from others when it is read.
 	Check [8]byte
 }
 
@@ -286,7 +286,7 @@ func (p *lookedUp) OfBot(bot, market, trade string) iter.Seq[domain.FillID] {
 // OfOthers implements [Past].
 func (p *lookedUp) OfOthers(id domain.FillID, market string) iter.Seq[domain.FillID] {
 	if id.Venue == "" {
-		return nobody
+		return noFills
 	}
 	return p.newestFirst(reportedByOthers(id), tradeKey{market, id.TradeID}, p.evidence.OfOthers(id, market, p.old.from))
 }

@@ -216,7 +216,7 @@ func TestCheckToken(t *testing.T) {
 // The committed bytecode is what the committed source compiles to. Needs node,
 // npm and a registry of npm packages, so it runs only where that is asked for.
 func TestTokenIsCompiledFromItsSource(t *testing.T) {
-	if !testenv.RequireTools {
+	if !testenv.RequireTools() {
 		t.Skip("set PETS_REQUIRE_TOOLS=1 to compile the token again: it needs node and npm, and fetches solc")
 	}
 	dir := t.TempDir()

@@ -15,12 +15,15 @@ import (
 	"testing"
 )
 
+// The variables are read by the tests, and not when the package is initialised: go test
+// knows then that its cached results hold for one of their values only.
+
 // RequireTools reports whether a test that cannot run must fail: in CI, which installs all
 // tools.
-var RequireTools = os.Getenv("PETS_REQUIRE_TOOLS") == "1"
+func RequireTools() bool { return os.Getenv("PETS_REQUIRE_TOOLS") == "1" }
 
 // Long reports whether tests may take as long as they need.
-var Long = os.Getenv("PETS_LONG_TESTS") == "1"
+func Long() bool { return os.Getenv("PETS_LONG_TESTS") == "1" }
 
 // Need skips a test that lacks a tool, or fails it if RequireTools is set. It returns the
 // path of the last tool.
@@ -39,7 +42,7 @@ func Need(t testing.TB, tools ...string) (path string) {
 // set.
 func Lacks(t testing.TB, format string, args ...any) {
 	t.Helper()
-	if RequireTools {
+	if RequireTools() {
 		t.Fatalf(format+", and PETS_REQUIRE_TOOLS=1", args...)
 	}
 	t.Skipf(format, args...)
@@ -71,7 +74,7 @@ func Rounds(few, usual, long int) int {
 	switch {
 	case testing.Short() || Race:
 		return few
-	case Long:
+	case Long():
 		return long
 	}
 	return usual
@@ -81,7 +84,7 @@ func Rounds(few, usual, long int) int {
 // does.
 func OnlyLong(t testing.TB, what string) {
 	t.Helper()
-	if !Long || Race || testing.Short() {
+	if !Long() || Race || testing.Short() {
 		t.Skipf("%s; with PETS_LONG_TESTS=1 it does", what)
 	}
 }

@@ -36,7 +36,7 @@ func rounds[N int | int64](asked, inCI, quick, short N) N {
 		return asked
 	case testing.Short() || testenv.Race:
 		return short
-	case testenv.Long:
+	case testenv.Long():
 		return inCI
 	}
 	return quick

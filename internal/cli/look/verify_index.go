@@ -45,6 +45,8 @@ func (v *verifiedIndex) print(p *cli.Printer) {
 	case v == nil:
 	case v.Problem != "":
 		p.Line("index      %s CANNOT BE USED: %s", v.Dir, v.Problem)
+	case v.Entries == 0:
+		p.Line("index      has nothing on disk yet: a few records are looked up in memory")
 	default:
 		p.Line("index      %s: it agrees with the log", v.size())
 	}
@@ -54,7 +56,7 @@ func (v *verifiedIndex) print(p *cli.Printer) {
 func (v *verifiedIndex) failure() error {
 	next := ""
 	if v.lacks {
-		next = "; as it lacked something, look for fills that were booked twice"
+		next = "; as it lacked something, a fact may have been booked twice: that stands among the problems of its portfolio above"
 	}
 	return domain.Errorf(domain.CodeInternal, "the index of the history cannot be used. No event is lost, and nothing is decided by it: a server that meets this makes the index again from the log. Otherwise stop the server, move %s away, and start it%s", v.Dir, next)
 }

@@ -137,7 +137,7 @@ func (s *Server) auditIndex(ctx context.Context) {
 		s.meter.AuditMismatch()
 		next := "nothing was decided wrongly"
 		if errors.Is(err, index.ErrLacks) {
-			next = "look for fills that were booked twice: pets verify"
+			next = "see whether a fact was booked twice: pets verify"
 		}
 		s.Log.Error("the index of the history and the log differ, and it is made again from the log", "next", next, "error", err.Error())
 	default:
