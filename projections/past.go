@@ -1,17 +1,23 @@
 package projections
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 )
 
 // past is what a projection has written into pieces. After the first piece that cannot be
-// written or read, the projection cannot answer any more, and err says why.
+// written, that is not what was written, or that an event needed and could not read, the
+// projection cannot answer any more, and err says why. An answer that could not read a piece
+// for the moment is an error, and the next one may be none.
 type past struct {
 	pieces Pieces
 	mu     sync.Mutex // readers of the same state share it
 	err    error
 }
+
+// ErrUnread reports that what is old could not be read, so there is no answer.
+var ErrUnread = errors.New("what is old cannot be read")
 
 func pastIn(p Pieces) past {
 	if p == nil {
@@ -51,14 +57,17 @@ func (p *past) read(at Piece) ([]byte, error) {
 	}
 	piece, err := p.pieces.Read(at)
 	if err != nil {
-		return nil, p.fail(fmt.Errorf("what is old cannot be read: %w", err))
+		err = fmt.Errorf("%w: %w", ErrUnread, err)
 	}
-	return piece, nil
+	if errors.Is(err, ErrPiece) {
+		return nil, p.fail(err)
+	}
+	return piece, err
 }
 
 // damaged notes that a piece does not decode, although its checksum is right.
 func (p *past) damaged(at Piece) error {
-	return p.fail(fmt.Errorf("%w: that at byte %d does not decode", ErrPiece, at.At))
+	return p.fail(fmt.Errorf("%w: %w: that at byte %d does not decode", ErrUnread, ErrPiece, at.At))
 }
 
 // place writes where a piece is.

@@ -22,6 +22,7 @@ type Pieces interface {
 	Append(piece []byte) (Piece, error)
 	// Read returns a piece, which must not be changed. An error that matches ErrPiece
 	// means that it is not what was written, and that another reading does not mend that.
+	// After any other error a later reading may succeed.
 	Read(r Piece) ([]byte, error)
 }
 

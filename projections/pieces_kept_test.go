@@ -2,6 +2,7 @@ package projections
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -14,14 +15,17 @@ import (
 	"pets/eventstore"
 )
 
-var errTorn = errors.New("the disk is torn")
+var errTorn = fmt.Errorf("%w: the disk is torn", ErrPiece)
 
 // torn are pieces of which a test lets the next uses fail.
 type torn struct {
 	PiecesInMemory
 	uses, good int // the use after the good ones fails; 0: none
 	failed     bool
+	busy       bool // nothing can be read for the moment
 }
+
+var errBusy = errors.New("too many open files")
 
 func (p *torn) use() error {
 	if p.uses++; p.good > 0 && p.uses > p.good {
@@ -39,6 +43,9 @@ func (p *torn) Append(piece []byte) (Piece, error) {
 }
 
 func (p *torn) Read(r Piece) ([]byte, error) {
+	if p.busy {
+		return nil, errBusy
+	}
 	if err := p.use(); err != nil {
 		return nil, err
 	}
@@ -232,4 +239,47 @@ func TestTornPiecesAreErrors(t *testing.T) {
 		fails += p.pageFails
 	})
 	require.NotZero(t, fails, "nothing ever failed")
+}
+
+// A reading that fails for the moment is an error of one answer. One that an event needs is an
+// error for good, because the event is missed.
+func TestAReadingThatFailsForTheMoment(t *testing.T) {
+	t.Parallel()
+	s, pieces := portfolio.New(), &torn{}
+	f, q := NewStats(pieces), NewEquity(pieces)
+	closedTrades(f.Trades(), 5000)
+	for n := range 5000 {
+		q.add(EquityPoint{Revision: uint64(n), Equity: domain.FromInt(int64(n % 7))})
+	}
+	answers := func() (page []Trade, points []EquityPoint, stats Stats, err error) {
+		var err1, err2, err3 error
+		page, _, err1 = f.Trades().Page("", 3, 10)
+		points, err2 = q.Points(time.Time{}, time.Time{}, 0)
+		stats, err3 = f.View(s, nil)
+		return page, points, stats, errors.Join(err1, err2, err3)
+	}
+	page, points, stats, err := answers()
+	require.NoError(t, err)
+	f.kept.forget(0) // so that it has to be read again
+	pieces.busy = true
+	for range 2 {
+		_, _, _, err = answers()
+		require.ErrorIs(t, err, errBusy)
+		require.ErrorIs(t, err, ErrUnread)
+		require.NotErrorIs(t, err, ErrPiece)
+	}
+	require.NoError(t, f.Err())
+	require.NoError(t, q.Err())
+	pieces.busy = false
+	page2, points2, stats2, err := answers()
+	require.NoError(t, err)
+	require.Equal(t, page, page2)
+	require.Equal(t, points, points2)
+	require.Equal(t, stats, stats2)
+	pieces.busy = true
+	f.Apply(eventstore.Record{Revision: 9000}, &domain.TradeRevised{Trade: page[0].Trade, Bot: page[0].Bot}, s)
+	pieces.busy = false
+	require.ErrorIs(t, f.Err(), errBusy)
+	_, _, err = f.Trades().Page("", 3, 10)
+	require.ErrorIs(t, err, errBusy)
 }

@@ -91,7 +91,8 @@ func (l *rowLog) change(i int, how func(*row)) {
 	n := i / l.per
 	rows, err := l.piece(n, nil)
 	if err != nil {
-		return // which past has noted
+		_ = l.fail(err) // the event is missed
+		return
 	}
 	l.changed[n] = rows
 	how(&rows[i%l.per])

@@ -28,7 +28,7 @@ type Kept interface {
 	// error it cannot be used, and another one has to see the stream from its first record.
 	Restore(data []byte) error
 	// Err returns why the projection cannot answer any more, or nil: what it has written
-	// cannot be read, or no more can be written.
+	// is not there any more, or no more can be written.
 	Err() error
 }
 

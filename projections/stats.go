@@ -146,6 +146,9 @@ func (f *StatsFold) Apply(rec eventstore.Record, e domain.Event, s *portfolio.St
 func (f *StatsFold) correct(by portfolio.Flow) bool {
 	rows := &f.trades.rows
 	i, err := rows.of(*by.Of, func(r *row) bool { return r.flow && r.Bot == by.Bot })
+	if err != nil {
+		_ = rows.fail(err) // the event is missed
+	}
 	if err != nil || i < 0 {
 		return false
 	}

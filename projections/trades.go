@@ -104,7 +104,8 @@ func (t *Trades) close(rec eventstore.Record, e *domain.TradeClosed) {
 func (t *Trades) revise(all []*domain.TradeRevised) {
 	found, err := t.rows.find(all)
 	if err != nil {
-		return // which the rows have noted
+		_ = t.rows.fail(err) // the event is missed
+		return
 	}
 	for _, e := range all {
 		i, ok := found[e.Trade]
