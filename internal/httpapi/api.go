@@ -294,6 +294,9 @@ func (a *API) serve(row *route, w http.ResponseWriter, r *http.Request) {
 func (a *API) guard(q *request) error {
 	if !a.ready.Load() && !q.row.urgent && !q.row.early {
 		q.cameEarly()
+		if why := a.health().NoHistory; why != "" {
+			return domain.Errorf(domain.CodeUnavailable, "%s", why)
+		}
 		return domain.Errorf(domain.CodeUnavailable, "the history is still being folded; see /readyz")
 	}
 	if caller, ok := localIn(q.r.Context()); ok && q.row.urgent {

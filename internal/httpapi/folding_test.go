@@ -54,3 +54,25 @@ func TestReadyzSaysHowFarALongFoldHasCome(t *testing.T) {
 	}, closedWithin, time.Millisecond)
 	require.Regexp(t, `^not ready: the history is still being folded: 0 of \d+ records of one portfolio\n$`, readyz())
 }
+
+// What waits for the index says so, and nothing else: the fold has not begun.
+func TestWhatWaitsForTheIndexSaysSo(t *testing.T) {
+	store := memory.New()
+	newRig(t, rigged{store: store}).opened().close()
+	follow := live.New(store, live.Options{Prefix: commands.Stream("")})
+	defer follow.Close()
+	const why = "the index of the history cannot be written"
+	api := New(Config{
+		Engine: &commands.Engine{}, Store: store, Live: follow, Keys: projections.NewKeyring(store), Defaults: newPolicy,
+		Health: func() Health { return Health{NoHistory: why} },
+	})
+	defer api.Close(t.Context())
+	get := func(path string) string {
+		w := httptest.NewRecorder()
+		api.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+		require.Equal(t, http.StatusServiceUnavailable, w.Code)
+		return w.Body.String()
+	}
+	require.Equal(t, "not ready: "+why+"\n", get("/readyz"))
+	require.Contains(t, get("/v1/portfolios/main/state"), why)
+}

@@ -209,12 +209,13 @@ func marketList(all *[]portfolio.MarketHolding) list {
 }
 
 func statsView(l *looker) (*any, error) {
-	stats, err := l.with.stats.View(l.state, nil)
-	switch {
-	case err != nil && l.with.stats.Err() != nil:
-		return nil, unreadable("the summary of trades")
-	case err != nil:
+	fold, err := l.with.stats()
+	if err != nil {
 		return nil, err
+	}
+	stats, err := fold.View(l.state, nil)
+	if err != nil {
+		return nil, unreadable("the summary of trades", err)
 	}
 	if !l.own {
 		v := &statsAnswer{Stats: stats}
@@ -292,8 +293,12 @@ func tradesView(l *looker) (*tradesAnswer, error) {
 		return v, err
 	}
 	more := false
-	if v.Trades, more, err = l.with.stats.Trades().Page(l.bot, after, limit); err != nil {
-		return v, unreadable("the list of trades")
+	fold, err := l.with.stats()
+	if err != nil {
+		return v, err
+	}
+	if v.Trades, more, err = fold.Trades().Page(l.bot, after, limit); err != nil {
+		return v, unreadable("the list of trades", err)
 	}
 	if more {
 		v.keep(limit)
@@ -370,8 +375,12 @@ func equityView(l *looker) (*equityAnswer, error) {
 	if err != nil {
 		return v, err
 	}
-	if v.Points, err = l.with.equity.Points(from, to, points); err != nil {
-		return v, unreadable("the equity curve")
+	curve, err := l.with.equity()
+	if err != nil {
+		return v, err
+	}
+	if v.Points, err = curve.Points(from, to, points); err != nil {
+		return v, unreadable("the equity curve", err)
 	}
 	v.Points = v.Points[sort.Search(len(v.Points), func(i int) bool { return int64(v.Points[i].Revision) > int64(after) }):] //nolint:gosec // revisions stay far below 2^63
 	if len(v.Points) > mostPoints {

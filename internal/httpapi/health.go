@@ -66,7 +66,11 @@ func (a *API) readyz(w http.ResponseWriter, _ *http.Request) {
 	if reasons := a.notReady(h); len(reasons) > 0 {
 		status, lines = http.StatusServiceUnavailable, reasons
 	}
-	writeText(w, status, strings.Join(append(lines, h.warnings()...), "\n")+"\n")
+	lines = append(lines, h.warnings()...)
+	if a.live.Refused() != "" {
+		lines = append(lines, "warning: trades, statistics or equity of a portfolio cannot be read until the next start; everything else is answered, and so are they with ?at= and the newest revision. See the server's log, look at the disk, and start the server again")
+	}
+	writeText(w, status, strings.Join(lines, "\n")+"\n")
 }
 
 // notReady lists why commands cannot be answered. Internal errors are only
@@ -78,7 +82,7 @@ func (a *API) notReady(h Health) []string {
 			all = append(all, "not ready: "+fmt.Sprintf(format, args...))
 		}
 	}
-	why(!a.ready.Load(), "the history is still being folded%s", a.howFar())
+	why(!a.ready.Load() && h.NoHistory == "", "the history is still being folded%s", a.howFar()) // which waits for the index
 	why(h.NoHistory != "", "%s", h.NoHistory)
 	why(a.keys.Broken() != nil, "the system stream cannot be followed")
 	broken := a.live.Broken()

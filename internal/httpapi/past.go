@@ -132,8 +132,9 @@ func (a *API) lookBack(ctx context.Context, id string, m moment, show func(*port
 	var with riders
 	var list []projections.Projection
 	if m.history {
-		with = riders{projections.NewStats(nil), projections.NewEquity(nil)}
-		list = []projections.Projection{with.stats, with.equity}
+		stats, equity := projections.NewStats(nil), projections.NewEquity(nil)
+		with = riders{func() (*projections.StatsFold, error) { return stats, nil }, func() (*projections.Equity, error) { return equity, nil }}
+		list = []projections.Projection{stats, equity}
 	}
 	r := projections.NewRunner(a.config.Store, commands.Stream(id), list...)
 	r.UseCheckpoint(a.config.Checkpoints, m.at)

@@ -17,8 +17,8 @@ const maxWait = 5 * time.Second
 // riders are the read models that need every event, and are shown beside the
 // state.
 type riders struct {
-	stats  *projections.StatsFold // and the trades
-	equity *projections.Equity
+	stats  func() (*projections.StatsFold, error) // and the trades
+	equity func() (*projections.Equity, error)
 }
 
 // attached are the riders of every followed portfolio.
@@ -37,19 +37,22 @@ func attach(f *live.Followers) attached {
 	}
 }
 
-// of returns the riders of one portfolio, for use while its state is read.
-func (a *attached) of(p *live.Portfolio) (r riders, err error) {
-	if r.stats, err = a.stats.Of(p); err != nil {
-		return riders{}, err
+// of returns the riders of one portfolio, for use while its state is read. One that cannot
+// answer refuses nothing that is asked of the other.
+func (a *attached) of(p *live.Portfolio) riders {
+	return riders{
+		func() (*projections.StatsFold, error) { return a.stats.Of(p) },
+		func() (*projections.Equity, error) { return a.equity.Of(p) },
 	}
-	r.equity, err = a.equity.Of(p)
-	return r, err
 }
 
-// unreadable reports that a read model cannot answer, because a piece of its past is missing or
-// damaged. Nothing is lost: everything in it follows from the log.
-func unreadable(what string) error {
-	return domain.Errorf(domain.CodeUnavailable, "%s cannot be read now; it is made again from the log, so ask again in a moment", what)
+// unreadable is the answer where a read model could not read its past. Nothing is lost:
+// everything in it follows from the log.
+func unreadable(what string, err error) error {
+	if !errors.Is(err, projections.ErrUnread) {
+		return err
+	}
+	return &domain.Error{Code: domain.CodeUnavailable, Cause: err, Message: what + " cannot be read now. Nothing is lost: ask again in a moment, or with ?at= and the newest revision; if it lasts, see the server's log"}
 }
 
 // moment says what of a portfolio a GET reads, and as of when.
@@ -86,12 +89,10 @@ func (a *API) showState(ctx context.Context, id string, m moment, show func(*por
 	if err := m.makeRoom(); err != nil {
 		return err
 	}
-	return p.Read(func(s *portfolio.State) (err error) {
+	return p.Read(func(s *portfolio.State) error {
 		var with riders
 		if m.history {
-			if with, err = a.riders.of(p); err != nil {
-				return err
-			}
+			with = a.riders.of(p)
 		}
 		return show(s, with)
 	})

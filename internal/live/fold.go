@@ -90,15 +90,25 @@ func (f *fold) whole() bool {
 // trouble returns why a reader cannot answer although folding again may mend that, or nil. The
 // fold is read meanwhile. A reader that panics on the whole history would do so again.
 func (f *fold) trouble() error {
-	for _, r := range f.riders {
-		if r.failed != nil && !f.restored {
-			continue
-		}
-		if err := r.trouble(); err != nil {
-			return fmt.Errorf("%s: %w", r.of.called(), err)
+	var all []error
+	for _, name := range f.troubled() {
+		for _, r := range f.riders {
+			if r.of.called() == name {
+				all = append(all, fmt.Errorf("%s: %w", name, r.trouble()))
+			}
 		}
 	}
-	return nil
+	return errors.Join(all...)
+}
+
+// troubled returns the names of those readers.
+func (f *fold) troubled() (names []string) {
+	for _, r := range f.riders {
+		if r.trouble() != nil && (r.failed == nil || f.restored) {
+			names = append(names, r.of.called())
+		}
+	}
+	return names
 }
 
 // files returns the files of pieces.
@@ -167,7 +177,6 @@ func (p *Portfolio) follow(ctx context.Context, head uint64) {
 	}
 	run := p.start(ctx, first, head, why)
 	p.replace(first)
-	var refolded time.Time
 	for {
 		select {
 		case err := <-run.ended:
@@ -175,7 +184,7 @@ func (p *Portfolio) follow(ctx context.Context, head uint64) {
 			p.breaks(ctx, err)
 			return
 		case <-p.again:
-			run, refolded = p.refold(ctx, run, refolded)
+			run = p.refold(ctx, run)
 		}
 	}
 }

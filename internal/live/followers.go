@@ -178,6 +178,16 @@ func (f *Followers) Broken() string {
 	return ""
 }
 
+// Refused names a portfolio of which a reader cannot answer until the next start, or returns "".
+func (f *Followers) Refused() string {
+	for _, p := range f.list() {
+		if p.gaveUp.Load() {
+			return p.id
+		}
+	}
+	return ""
+}
+
 // Each shows the state of every portfolio that is followed and open, one after
 // another, sorted by name. A state must not be kept.
 func (f *Followers) Each(look func(*portfolio.State)) {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"pets/domain"
 	"pets/domain/portfolio"
@@ -26,7 +27,9 @@ type Portfolio struct {
 	// not folded again for it.
 	again  chan struct{}
 	gaveUp atomic.Bool
-	coming atomic.Pointer[coming] // the fold that was begun last
+	// refolded is when it was folded again for each reader. Only the follower uses it.
+	refolded map[string]time.Time
+	coming   atomic.Pointer[coming] // the fold that was begun last
 
 	mu  sync.RWMutex // held while now is read or replaced
 	now *fold

@@ -26,7 +26,7 @@ func (p *Portfolio) foldAgain() {
 
 // refused is what a reader is answered that cannot be asked.
 func (p *Portfolio) refused(name string, why error) error {
-	text := "cannot be followed for this portfolio; see the server's log"
+	text := "cannot be followed for this portfolio: start the server again, or ask with ?at= and the newest revision; see the server's log"
 	if p.now.trouble() != nil && !p.gaveUp.Load() {
 		text = "could not be read for this portfolio, and is folded again from the first record; ask again later"
 	}
@@ -34,22 +34,21 @@ func (p *Portfolio) refused(name string, why error) error {
 }
 
 // refold replaces a fold of which a reader cannot answer any more. The state and the other
-// readers are shown meanwhile. It returns the fold that follows from then on, and when it was
-// begun.
-func (p *Portfolio) refold(ctx context.Context, run *following, last time.Time) (*following, time.Time) {
-	why := p.troubleNow()
-	if why == nil { // it was replaced since
-		return run, last
+// readers are shown meanwhile. It returns the fold that follows from then on.
+func (p *Portfolio) refold(ctx context.Context, run *following) *following {
+	names, why := p.troubleNow()
+	if why == nil || ctx.Err() != nil { // it was replaced since, or the server ends
+		return run
 	}
-	if !last.IsZero() && time.Since(last) < refoldAgain {
+	if p.refoldedFor(names) {
 		p.gaveUp.Store(true)
 		p.log.Error("a reader cannot answer again, soon after its portfolio was folded from the first record; its reads are refused. Everything else goes on. Look at the disk, and start the server again",
 			"portfolio", p.id, "error", why.Error())
-		return run, last
+		return run
 	}
 	head, err := p.store.Head(ctx, p.stream)
 	if err != nil {
-		return run, last // the next read asks again
+		return run // the next read asks again
 	}
 	p.log.Error("a reader cannot answer any more; its portfolio is folded again from the first record, and its reads are refused meanwhile. State and commands go on",
 		"portfolio", p.id, "records", head+1, "error", why.Error())
@@ -64,14 +63,30 @@ func (p *Portfolio) refold(ctx context.Context, run *following, last time.Time) 
 			p.gaveUp.Store(true)
 			p.log.Error("a portfolio could not be folded again; the reads of a reader stay refused", "portfolio", p.id, "error", err.Error())
 		}
-		return run, time.Now()
+		return run
 	}
 	p.overtake(ctx, run, next)
-	return next, time.Now()
+	for _, name := range names {
+		p.refolded[name] = time.Now()
+	}
+	return next
 }
 
-// overtake lets a fold take the place of another, which is ended first: whoever has waited
-// for a revision finds it in the new one.
+// refoldedFor reports whether it was folded again a short time ago for one of some readers.
+func (p *Portfolio) refoldedFor(names []string) bool {
+	if p.refolded == nil {
+		p.refolded = map[string]time.Time{}
+	}
+	for _, name := range names {
+		if at, was := p.refolded[name]; was && time.Since(at) < refoldAgain {
+			return true
+		}
+	}
+	return false
+}
+
+// overtake lets a fold take the place of another, which is ended first: a caller that has
+// waited for a revision finds it in the new one.
 func (p *Portfolio) overtake(ctx context.Context, before, next *following) {
 	before.stop()
 	if at := before.at.next.Load(); at > 0 {
@@ -94,15 +109,15 @@ func (r *following) reaches(ctx context.Context, revision uint64) error {
 	case err := <-reached:
 		return err
 	case err := <-r.ended:
-		r.ended <- err // for whoever ends it
+		r.ended <- err // for the caller that ends it
 		return fmt.Errorf("it ended early: %w", err)
 	}
 }
 
-// troubleNow returns why a reader cannot answer, or nil.
-func (p *Portfolio) troubleNow() (err error) {
+// troubleNow returns which readers cannot answer, and why.
+func (p *Portfolio) troubleNow() (names []string, why error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	p.now.runner.Read(func(*portfolio.State) { err = p.now.trouble() })
-	return err
+	p.now.runner.Read(func(*portfolio.State) { names, why = p.now.troubled(), p.now.trouble() })
+	return names, why
 }

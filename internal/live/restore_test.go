@@ -289,6 +289,29 @@ func TestADamagedPieceIsFoldedAgain(t *testing.T) {
 	y.requireAll("a")
 }
 
+// Each reader is folded again once: that another one was damaged before is no reason to refuse it.
+func TestEachReaderIsFoldedAgain(t *testing.T) {
+	y := newYears(t, "a")
+	y.start()
+	for range 40 {
+		y.deposit("a", "1")
+	}
+	y.requireAll("a")
+	for _, name := range []string{"the curve", "the trades"} {
+		require.NoError(t, y.open("a").Read(func(*portfolio.State) error {
+			j, err := y.journals[name].Of(y.open("a"))
+			require.NoError(t, err)
+			j.mu.Lock()
+			defer j.mu.Unlock()
+			j.err = errors.New("a piece is damaged")
+			return nil
+		}))
+		y.requireAll("a")
+	}
+	require.Empty(t, y.live.Refused())
+	require.Equal(t, 2, bytes.Count(y.said.bytes(), []byte("all its reads are answered")))
+}
+
 // A reader that fails again is not folded for ever. Its reads are refused, and nothing else is.
 func TestAReaderThatFailsAgainIsRefused(t *testing.T) {
 	y := newYears(t, "a")
@@ -315,6 +338,7 @@ func TestAReaderThatFailsAgainIsRefused(t *testing.T) {
 	_, _, err := y.read("a", "the curve")
 	require.Equal(t, domain.CodeUnavailable, domain.CodeOf(err))
 	require.ErrorContains(t, err, "cannot be followed for this portfolio")
+	require.Equal(t, "a", y.live.Refused())
 	lines, _, err := y.read("a", "the trades")
 	require.NoError(t, err)
 	require.Equal(t, y.want("a"), lines)
