@@ -29,7 +29,7 @@ func (s *Server) health() httpapi.Health {
 		h.Free, h.Reserve = int64(free), s.app.Config.DiskReserve //nolint:gosec // sizes of disks
 	}
 	h.NoHistory = s.past.Reason()
-	if err := s.past.Unwritten(); err != nil {
+	if err := s.past.Unwritten(); err != nil && h.NoHistory == "" { // otherwise that says it
 		h.HistoryInMemory, h.HistoryRemedy = history.Cause(err)
 	}
 	if s.witness.Keeper != nil {

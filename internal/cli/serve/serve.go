@@ -188,6 +188,9 @@ func (s *Server) Run(ctx context.Context, ready func(context.Context) error) (er
 		return err
 	}
 	if err := s.open(ctx); err != nil {
+		if ctx.Err() != nil && errors.Is(err, ctx.Err()) { // told to end before it was ready, which is no failure
+			return <-served
+		}
 		return err
 	}
 	if ready != nil {
