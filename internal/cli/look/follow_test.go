@@ -130,7 +130,7 @@ func TestVerifyLooksAtViews(t *testing.T) {
 	s := petstest.Small(t)
 	dir := filepath.Join(s.Store(), open.ViewsDir)
 	require.NoError(t, os.Mkdir(dir, 0o700))
-	require.Contains(t, s.Ok("verify"), "views      0 files, 0 bytes: of this store; what is in them is checked when it is read")
+	require.Contains(t, s.Ok("verify"), "views      0 files, 0 bytes: of this store, checked when read")
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "61@62@0011223344556677"), []byte("pets views 1 of another store"), 0o600))
 	out := s.Ok("verify")
 	require.Contains(t, out, "views      1 files, 29 bytes; some cannot be used and are made again")

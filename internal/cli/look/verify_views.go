@@ -32,7 +32,7 @@ func (v *verifiedViews) print(p *cli.Printer) {
 		return
 	}
 	if len(v.Problems) == 0 {
-		p.Line("views      %d files, %d bytes: of this store; what is in them is checked when it is read", v.Files, v.Bytes)
+		p.Line("views      %d files, %d bytes: of this store, checked when read", v.Files, v.Bytes)
 		return
 	}
 	p.Line("views      %d files, %d bytes; some cannot be used and are made again", v.Files, v.Bytes)
