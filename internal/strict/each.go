@@ -21,7 +21,7 @@ const pieceBytes = 32 << 10
 var pieces = sync.Pool{New: func() any { return &[pieceBytes]byte{} }}
 
 // Each reads an object with one field, which is an array of objects, while it arrives, and
-// calls do with each element. Neither the array nor the body is ever held whole. An element,
+// calls do with each element, in order, up to the first that is wrong. Neither the array nor the body is ever held whole. An element,
 // and the raw values in it, are valid only during the call. count is the number of elements.
 //
 // Errors are those of reading, and those that [Decode] has for the whole body. (Of an element
@@ -226,11 +226,13 @@ func (p *parts) next(dec *decoder, path string) error {
 	if err := p.shape.walk(inside, fmt.Sprintf("%s[%d]", path, p.count)); err != nil {
 		return err
 	}
-	p.element.SetZero()
-	if err := json.Unmarshal(raw, p.element.Addr().Interface()); err == nil {
-		p.do(p.count)
-	} else if p.wrong == nil {
-		p.wrong = typeError(err, fmt.Sprintf("%s.%d", path, p.count))
+	if p.wrong == nil { // after a wrong element, only form is looked at
+		p.element.SetZero()
+		if err := json.Unmarshal(raw, p.element.Addr().Interface()); err == nil {
+			p.do(p.count)
+		} else {
+			p.wrong = typeError(err, fmt.Sprintf("%s.%d", path, p.count))
+		}
 	}
 	p.count++
 	return nil

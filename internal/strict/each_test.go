@@ -79,6 +79,7 @@ var partBodies = []string{
 	`{"parts":[{"name":"a","body":{}},{"name":"a"}]}`, `{"parts":[{"name":"a","body":{}},{"name":"a","body":null}]}`, `{"parts":[{"name":"a","body":{}},{"name":"a","nome":1,"body":{}}]}`,
 	`{"parts":[{"name":"a","body":{}},{"name":"a","name":"b","body":{}}]}`, `{"parts":[{"name":"a","body":{}},{"name":"a","body":{"x":1,"x":2}}]}`,
 	`{"parts":[{"name":"a","body":{}},{"name":5,"body":{}}]}`, `{"parts":[{"name":5,"body":{}},{"name":"a","n":"x","body":{}},{"name":"c"}]}`, `{"parts":[{"name":"a","n":1.5,"body":{}}]}`,
+	`{"parts":[{"name":5,"body":{}},{"name":"a","body":{}}]}`, `{"parts":[{"name":"a","body":{}},{"name":5,"body":{}},{"name":"b","body":{}}]}`,
 	`{"parts":[{"name":"a","body":{}},{"name":"a","body":tru}]}`, `{"parts":[{"name":"a","body":{}},{"name":"a","body":{"x":01}}]}`, "{\"parts\":[{\"name\":\"\xff\",\"body\":{}}]}",
 	`{"parts":[{"name":"a","body":{}},{"name":"` + strings.Repeat("x", 40<<10) + `","body":{}},{"name":"b","body":{},"x y":1}]}`,
 }
