@@ -237,7 +237,10 @@ func appendKeys(keys []HistoryKey, stream string, r *Request, id *identity) []Hi
 		}
 		keys = append(keys, keyOfFactIn(stream, id, market), keyOfFactIn(stream, id, ""))
 	}
-	if c, is := as[RecordFill](r.Command); is {
+	if c, is := as[AskPermit](r.Command); is {
+		keys = append(keys, keyOfMarket(stream, c.Market))
+	} else if c, is := as[RecordFill](r.Command); is {
+		keys = append(keys, keyOfMarket(stream, c.Market))
 		in(c.FillID, c.Market)
 		in(domain.FillID{Bot: c.Bot, TradeID: c.TradeID, Leg: domain.ReportedLeg}, c.Market)
 		if c.Venue != "" {

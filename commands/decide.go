@@ -310,7 +310,7 @@ func (w *Writer) record(g *group, s *step, hash requestDigest, now time.Time) er
 
 // circumstances collects what a decision needs besides the state and the command.
 func (w *Writer) circumstances(r *Request, now time.Time, jumped portfolio.Jump) (circumstances, error) {
-	c := circumstances{now: now, jumped: jumped}
+	c := circumstances{now: now, jumped: jumped, settledKept: w.options.SettledKept}
 	spec := r.Command.spec()
 	if w.options.Living == nil || spec.confirms == nil && !spec.approvers {
 		return c, nil

@@ -66,6 +66,8 @@ type circumstances struct {
 	// keyholders is set for a command that confirms another person's request, or that
 	// needs the approvers' keys.
 	keyholders Keyholders
+	// settledKept is [Options.SettledKept].
+	settledKept *int
 }
 
 // decision is what both kinds of decisions have in common.
@@ -153,11 +155,15 @@ func (f *portfolioFold) decide(at circumstances, r *Request) ([]domain.Event, bo
 		return nil, false, errWrongStream(r.Command)
 	}
 	d := f.s.Begin(at.now, r.Caller)
+	defer d.End()
 	if h := at.keyholders; h.Known {
 		d.Living(h.Living, h.Revoked, h.Since)
 	}
 	if h := at.keyholders; h.Approvers != nil {
 		d.Approvers(*h.Approvers)
+	}
+	if at.settledKept != nil {
+		d.ArchiveBeyond(*at.settledKept)
 	}
 	d.Room(at.room)
 	d.Behind(at.still)

@@ -54,6 +54,9 @@ const (
 	// kindFillOfBot: the venue and the leg. kindFillAt: the bot.
 	kindFillOfBot = "fill of bot"
 	kindFillAt    = "fill at"
+	// kindMarket and kindToken, of an archived market: the record.
+	kindMarket = "market"
+	kindToken  = "token"
 	// What a mark is the hash of.
 	markedPlace = "place"
 	markedBot   = "bot"
@@ -87,6 +90,12 @@ func keyOfFillAt(stream string, id domain.FillID, market string) HistoryKey {
 	var room [160]byte
 	return index.IDKey(kindFillAt, stream, string(appendText(appendFact(room[:0], id), market)))
 }
+
+// keyOfMarket finds the records that archive and restore a market.
+func keyOfMarket(stream, market string) HistoryKey { return index.IDKey(kindMarket, stream, market) }
+
+// keyOfToken finds the records that archive a market with a token.
+func keyOfToken(stream, token string) HistoryKey { return index.IDKey(kindToken, stream, token) }
 
 func appendFact(b []byte, id domain.FillID) []byte {
 	b = appendText(appendText(appendText(b, id.Bot), id.Venue), id.TradeID)
@@ -163,6 +172,11 @@ func (x *Identities) Of(ctx context.Context, rec *eventstore.Record) ([]HistoryE
 		if id.Venue != "" {
 			x.entries = append(x.entries, HistoryEntry{keyOfFillAt(rec.Stream, id, market), markOfBot(id.Bot)})
 		}
+	})
+	portfolio.EachMarket(e, func(market string) {
+		x.entries = append(x.entries, HistoryEntry{keyOfMarket(rec.Stream, market), [16]byte(rec.ID)})
+	}, func(token string) {
+		x.entries = append(x.entries, HistoryEntry{keyOfToken(rec.Stream, token), [16]byte(rec.ID)})
 	})
 	return x.entries, nil
 }

@@ -39,6 +39,7 @@ func (c ImportRow) MarshalJSON() ([]byte, error) { return json.Marshal(c.Portfol
 // are to be expected: a refusal before any event is emitted does not spoil the writer's
 // state.
 func (c ImportRow) Decide(d *portfolio.Decision) error {
+	d.Look(c.Market)
 	if err := c.registerMarket(d); err != nil {
 		return err
 	}

@@ -46,6 +46,9 @@ type Options struct {
 	// It may be nil.
 	Scarce func(Class) error
 
+	// SettledKept is how many settled markets stay in the state of a portfolio, at most; nil:
+	// [portfolio.SettledKept].
+	SettledKept *int
 	// Recent is how many commands and facts are held in memory before they are looked up, at
 	// the least; 0: 2,048.
 	Recent int

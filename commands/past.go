@@ -244,6 +244,50 @@ func (p *past) fill(hit HistoryHit, isOfKey func(id domain.FillID, market string
 	return id, nil
 }
 
+// Archive implements [portfolio.PastRecords].
+func (p *past) Archive(market string, before uint64) (last portfolio.Recorded, found bool, err error) {
+	all, err := p.find(before, keyOfMarket(p.stream, market))
+	if err != nil {
+		return last, false, err
+	}
+	hits := earlier(all[0], before)
+	if len(hits) == 0 {
+		return last, false, nil
+	}
+	r, err := p.archived(hits[len(hits)-1], func(of, _ string) bool { return of == market })
+	return portfolio.Recorded{At: r.at, Event: r.event}, err == nil, err
+}
+
+// Tokens implements [portfolio.PastRecords].
+func (p *past) Tokens(token string, before uint64) (markets []string, err error) {
+	all, err := p.find(before, keyOfToken(p.stream, token))
+	if err != nil {
+		return nil, err
+	}
+	for _, hit := range earlier(all[0], before) {
+		r, err := p.archived(hit, func(_, of string) bool { return of == token })
+		if err != nil {
+			return nil, err
+		}
+		portfolio.EachMarket(r.event, func(market string) { markets = append(markets, market) }, func(string) {})
+	}
+	return markets, nil
+}
+
+// archived reads the record that a hit names, which archives or restores a market.
+func (p *past) archived(hit HistoryHit, isOfKey func(market, token string) bool) (pastRecord, error) {
+	r, err := p.record(hit.Revision)
+	if err != nil {
+		return r, err
+	}
+	named := false
+	portfolio.EachMarket(r.event, func(market string) { named = named || isOfKey(market, "") }, func(token string) { named = named || isOfKey("", token) })
+	if hit.Mark != [16]byte(r.id) || !named {
+		return r, p.contradicted(hit.Revision, "that record archives another market")
+	}
+	return r, nil
+}
+
 // command finds an accepted command, of which the first record is before a revision. One that
 // is later and is not in memory was recorded by another server: the append will conflict.
 func (p *past) command(id uuid.UUID, before uint64) (c acceptedCommand, found bool, err error) {

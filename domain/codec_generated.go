@@ -330,6 +330,11 @@ var (
 		With  []ConfirmedMark
 	}(MarkConfirmed{})
 	_ = struct {
+		Market  string
+		Tokens  []string
+		Content json.RawMessage
+	}(MarketArchived{})
+	_ = struct {
 		Market          string
 		Payouts         map[string]Decimal
 		Void            bool
@@ -363,6 +368,11 @@ var (
 		Checked      *TokensCheck
 		CancelOrders []BotOrders
 	}(MarketRegistered{})
+	_ = struct {
+		Market   string
+		Archived uint64
+		Content  json.RawMessage
+	}(MarketRestored{})
 	_ = struct {
 		Instrument
 		Payout          Decimal
@@ -880,6 +890,10 @@ func readEvent(r *reader, into any) bool {
 		readMarketPaidOut(r, e)
 	case *MarketCorrected:
 		readMarketCorrected(r, e)
+	case *MarketArchived:
+		readMarketArchived(r, e)
+	case *MarketRestored:
+		readMarketRestored(r, e)
 	case *SetsChanged:
 		readSetsChanged(r, e)
 	case *FundingRecorded:
@@ -1136,6 +1150,16 @@ func writeEvent(w *writer, event any) bool {
 			return false
 		}
 		writeMarketCorrected(w, e)
+	case *MarketArchived:
+		if e == nil {
+			return false
+		}
+		writeMarketArchived(w, e)
+	case *MarketRestored:
+		if e == nil {
+			return false
+		}
+		writeMarketRestored(w, e)
 	case *SetsChanged:
 		if e == nil {
 			return false
@@ -3686,6 +3710,67 @@ func writeMarketCorrected(w *writer, e *MarketCorrected) {
 		w.key(`"override":`)
 		w.text(e.Override)
 	}
+	w.close()
+}
+
+func readMarketArchived(r *reader, e *MarketArchived) {
+	r.open()
+	if r.key(`"market":`) {
+		r.name(&e.Market)
+	}
+	if r.key(`"tokens":`) {
+		e.Tokens = []string{}
+		for i := 0; r.element(i); i++ {
+			e.Tokens = append(e.Tokens, "")
+			r.text(&e.Tokens[i])
+		}
+	}
+	if r.key(`"content":`) {
+		r.raw(&e.Content)
+	}
+	r.close()
+}
+
+func writeMarketArchived(w *writer, e *MarketArchived) {
+	w.open()
+	w.key(`"market":`)
+	w.text(e.Market)
+	if len(e.Tokens) > 0 {
+		w.key(`"tokens":`)
+		w.begin('[')
+		for i := range e.Tokens {
+			w.next(i)
+			w.text(e.Tokens[i])
+		}
+		w.end(']')
+	}
+	w.key(`"content":`)
+	w.raw(e.Content)
+	w.close()
+}
+
+func readMarketRestored(r *reader, e *MarketRestored) {
+	r.open()
+	if r.key(`"market":`) {
+		r.name(&e.Market)
+	}
+	if r.key(`"archived":`) {
+		r.count(&e.Archived)
+	}
+	if r.key(`"content":`) {
+		r.raw(&e.Content)
+	}
+	r.close()
+}
+
+func writeMarketRestored(w *writer, e *MarketRestored) {
+	w.open()
+	w.key(`"market":`)
+	w.text(e.Market)
+	w.key(`"archived":`)
+	w.count(e.Archived)
+	w.key(`"content":`)
+	w.raw(e.Content)
 	w.close()
 }
 

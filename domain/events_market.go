@@ -1,5 +1,7 @@
 package domain
 
+import "encoding/json"
+
 // MarketPaidOut records that a market settled: what each outcome paid, or that it
 // was void, so that every holder got his cost back. It is the settlement of a market
 // under the second edition of the rules; market.settled is that of one outcome.
@@ -59,6 +61,25 @@ type MarketCorrected struct {
 	User   string `json:"user"`
 	// Override is the confirmed request of two people, in a live portfolio.
 	Override string `json:"override,omitempty"`
+}
+
+// MarketArchived takes a market out of the state that is settled, in which no bot holds
+// anything, and of which nothing is open. Content is all of it that the state had, so that
+// whatever still names the market finds it again: a late fill, a correction.
+type MarketArchived struct {
+	Market string `json:"market"`
+	// Tokens are those of its outcomes, sorted: a token belongs to one market, also later.
+	Tokens  []string        `json:"tokens,omitempty"`
+	Content json.RawMessage `json:"content"`
+}
+
+// MarketRestored brings an archived market back into the state, because what is recorded
+// next needs it.
+type MarketRestored struct {
+	Market string `json:"market"`
+	// Archived is the revision of the market.archived, and Content its content.
+	Archived uint64          `json:"archived"`
+	Content  json.RawMessage `json:"content"`
 }
 
 // The changes of complete sets.
@@ -241,6 +262,8 @@ func rows[T any, P eventOf[T]](list []T) []Event {
 const (
 	MarketPaidOutType   = "market.paid_out.v1"
 	MarketCorrectedType = "market.corrected.v1"
+	MarketArchivedType  = "market.archived.v1"
+	MarketRestoredType  = "market.restored.v1"
 	SetsChangedType     = "sets.changed.v1"
 	FundingRecordedType = "funding.recorded.v1"
 	MarkConfirmedType   = "mark.confirmed.v1"
@@ -256,6 +279,12 @@ func (e *MarketPaidOut) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
 func (e *MarketCorrected) EventType() string { return typeOf(e) }
+
+// EventType implements Event.
+func (e *MarketArchived) EventType() string { return typeOf(e) }
+
+// EventType implements Event.
+func (e *MarketRestored) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
 func (e *SetsChanged) EventType() string { return typeOf(e) }

@@ -52,6 +52,8 @@ var registry = []row{
 	partly(MarketSettledType, ownSettlement),
 	partly(MarketPaidOutType, ownPayouts),
 	partly(MarketCorrectedType, ownCorrection),
+	hidden[MarketArchived](MarketArchivedType),
+	hidden[MarketRestored](MarketRestoredType),
 	ofBot(SetsChangedType, func(e *SetsChanged) string { return e.Bot }),
 	ofBot(FundingRecordedType, func(e *FundingRecorded) string { return e.Bot }),
 	ofBot(FillReinstatedType, func(e *FillReinstated) string { return e.Bot }),

@@ -18,6 +18,10 @@ func describeMarket(event domain.Event) string {
 		return fmt.Sprintf("%s %s for %s%s", e.Market, paid(e.Payouts, e.Void), outcomeHolders(e.Holders), list("; released ", e.PermitsReleased)+strayed(e.CancelOrders))
 	case *domain.MarketCorrected:
 		return fmt.Sprintf("%s corrected: %s: %s%s%s", e.Market, paid(e.Payouts, e.Void), e.Reason, rest(e.Holders), list("; released ", e.PermitsReleased))
+	case *domain.MarketArchived:
+		return fmt.Sprintf("%s is settled and closed: archived, %d bytes", e.Market, len(e.Content))
+	case *domain.MarketRestored:
+		return fmt.Sprintf("%s is restored from its archive at revision %d", e.Market, e.Archived)
 	case *domain.SetsChanged:
 		if e.Action == domain.MergeSets {
 			return fmt.Sprintf("%s merged %s sets of %s, fee %s", e.Bot, e.Quantity, e.Market, e.Fee) + list("; to cancel ", e.CancelOrders)

@@ -21,6 +21,7 @@ type markets struct {
 // checkMarket compares an event with the state before it.
 func (v *verifier) checkMarket(at time.Time, event domain.Event) {
 	v.markets.after = nil
+	v.checkArchive(event)
 	switch e := event.(type) {
 	case *domain.OverrideRecorded:
 		if e.Kind == domain.OverridePayouts || e.Kind == domain.OverrideSettlement {

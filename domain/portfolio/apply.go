@@ -95,6 +95,10 @@ func (s *State) applyMore(at domain.Stamp, event domain.Event) {
 		s.applyPaidOut(at, e)
 	case *domain.MarketCorrected:
 		s.applyCorrected(at, e)
+	case *domain.MarketArchived:
+		s.applyArchived(at, e)
+	case *domain.MarketRestored:
+		s.applyRestored(e)
 	case *domain.MarkConfirmed:
 		s.applyMarkConfirmed(at, e)
 	case *domain.SetsChanged:

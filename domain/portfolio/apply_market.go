@@ -22,6 +22,7 @@ func (s *State) applyPaidOut(at domain.Stamp, e *domain.MarketPaidOut) {
 		s.dropPermit(id)
 	}
 	s.effects.Performed = true
+	s.settled(e.Market)
 	for _, outcome := range s.outcomesPaid(e) {
 		s.revalue(s.instrument(domain.Instrument{Market: e.Market, Outcome: outcome}))
 	}

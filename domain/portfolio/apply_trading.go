@@ -298,6 +298,7 @@ func (s *State) applySettlement(at domain.Stamp, e *domain.MarketSettled) {
 		s.dropPermit(id)
 	}
 	s.effects.Performed = true
+	s.settled(e.Market)
 	s.revalue(in)
 	s.tidyArbitrages("")
 }

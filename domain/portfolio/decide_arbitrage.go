@@ -61,7 +61,7 @@ func (d *Decision) AskArbitrage(r ArbitrageRequest) error {
 	if err := d.checkArbitrageCount(a); err != nil {
 		return err
 	}
-	d.due()
+	d.catchUp()
 	d.checkArbitrage(a, r)
 	if len(a.reasons) > 0 {
 		d.denyArbitrage(a)
@@ -70,6 +70,7 @@ func (d *Decision) AskArbitrage(r ArbitrageRequest) error {
 	if err := d.RefusedByClock(); err != nil {
 		return err
 	}
+	d.restoreLooked()
 	name := domain.ArbitrageName(d.s.Next)
 	e := &domain.ArbitragePermitted{Arbitrage: name, Bot: a.bot, Cost: a.cost, SurePayout: a.sure, Deadline: a.deadline, Ahead: d.clockOffset(), Blocked: a.blocked}
 	for i := range a.legs {

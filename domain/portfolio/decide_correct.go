@@ -68,6 +68,7 @@ func (d *Decision) correctionOf(c Correction, agreed bool) (e *domain.MarketCorr
 	case len(c.Payouts) == 0 && !c.Void:
 		return nil, false, domain.Invalid("payouts", "or void must say what the market pays")
 	}
+	d.Look(c.Market)
 	if err := d.checkCorrected(c, agreed); err != nil {
 		return nil, false, err
 	}
@@ -203,6 +204,7 @@ func (d *Decision) overriddenPayouts(portfolio string, raw json.RawMessage, over
 	if err := domain.DecodeObject(raw, &c); err != nil || len(c.Payouts) == 0 {
 		return nil, &domain.Error{Code: domain.CodeInvalid, Field: "limits", Message: "must be {market, payouts} for an override of kind payouts"}
 	}
+	d.Look(c.Market)
 	r := &Settlement{Market: c.Market, Payouts: c.Payouts, Override: override}
 	m := d.s.Markets[c.Market]
 	switch {

@@ -196,7 +196,7 @@ func (d *Decision) RecordFunding(e *domain.FundingRecorded) error {
 	if e.Amount.IsZero() {
 		return domain.Invalid("amount", "must not be 0")
 	}
-	e.Instrument = d.s.Named(e.Instrument)
+	e.Instrument = d.named(e.Instrument)
 	if ref, ok := d.s.Past.Find(fundingID(e), e.Market); ok {
 		if ref.Content != contentOfFunding(e) {
 			return &domain.Error{Code: domain.CodeConflict, Field: "funding_id", Message: "is already recorded with different content"}

@@ -37,7 +37,7 @@ func (d *Decision) RecordFill(r FillReport) error {
 	if _, err := d.requireBot(r.Bot); err != nil {
 		return err
 	}
-	r.Instrument = d.s.Named(r.Instrument)
+	r.Instrument = d.named(r.Instrument)
 	if err := d.checkFill(&r); err != nil {
 		return err
 	}

@@ -23,6 +23,7 @@ func (d *Decision) Settle(e *domain.MarketSettled) error {
 	if e.Payout.Sign() < 0 || domain.One.Less(e.Payout) {
 		return domain.Invalid("payout", "must be between 0 and 1")
 	}
+	d.Look(e.Market)
 	if d.s.KindOf(e.Market) != domain.KindOutcome {
 		return domain.Invalid("market", "is not of kind outcome, so it does not settle")
 	}
@@ -90,6 +91,7 @@ func (d *Decision) Redeem(bot, market string, quantity, cash domain.Decimal) (fo
 	if quantity.Sign() < 0 || cash.Sign() < 0 {
 		return false, domain.Invalid("quantity", "and cash must not be negative")
 	}
+	d.Look(market)
 	open := d.s.openIn(bot, market)
 	if len(open) == 0 {
 		d.Note(domain.NotedIgnored, "redeem of a market in which nothing is held: ignored")

@@ -32,7 +32,7 @@ func (d *Decision) SettleMarket(r Settlement) error {
 	if err := d.requireOpen(); err != nil {
 		return err
 	}
-	r.Outcome = d.s.Named(domain.Instrument{Market: r.Market, Outcome: r.Outcome}).Outcome
+	r.Outcome = d.named(domain.Instrument{Market: r.Market, Outcome: r.Outcome}).Outcome
 	m := d.s.Markets[r.Market]
 	whole := len(r.Payouts) > 0 || r.Void
 	if !whole && (m == nil || !m.Exclusive || !m.has(r.Outcome)) {

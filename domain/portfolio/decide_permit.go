@@ -53,7 +53,7 @@ func (d *Decision) AskPermit(r PermitRequest) error {
 	if err := d.checkPermitCount(o.Bot, 1); err != nil {
 		return err
 	}
-	d.due() // Daily loss is measured on the day of the request.
+	d.catchUp() // Daily loss is measured on the day of the request.
 	c := d.examine(o, r.Kind)
 	if len(c.reasons) > 0 {
 		d.deny(o, c.reasons)
@@ -73,6 +73,7 @@ func (d *Decision) AskPermit(r PermitRequest) error {
 
 // grant records that an order may be placed, and returns the name of its permit.
 func (d *Decision) grant(c *orderCheck, expires time.Time, arbitrage string) string {
+	d.restoreLooked()
 	e := c.permit(domain.PermitName(d.s.Next), expires)
 	e.Arbitrage, e.Ahead = arbitrage, d.clockOffset()
 	e.WayOut = c.reducing() && d.leadsOut(e.Bot)
@@ -120,7 +121,7 @@ func liveIn(permits map[string]*risk.Permit, now time.Time) int {
 // checkOrder validates the order and fills in the defaults.
 func (d *Decision) checkOrder(r PermitRequest) (o domain.Order, ttl time.Duration, err error) {
 	o, ttl = r.Order, time.Duration(d.s.Policy.PermitTTL)
-	o.Instrument = d.s.Named(o.Instrument)
+	o.Instrument = d.named(o.Instrument)
 	if err := domain.CheckID("bot", o.Bot); err != nil {
 		return o, 0, err
 	}

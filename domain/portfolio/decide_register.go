@@ -19,6 +19,7 @@ func (d *Decision) RegisterMarket(e *domain.MarketRegistered) error {
 	if err := d.checkMarket(e); err != nil {
 		return err
 	}
+	d.Look(e.Market)
 	if err := d.tokensAreFree(e.Market, e.Tokens); err != nil && !d.registered(e) {
 		return err
 	}
@@ -134,6 +135,11 @@ func (d *Decision) tokensAreFree(market string, tokens map[string]string) error 
 			}
 		}
 	}
+	for _, token := range slices.Sorted(maps.Values(tokens)) {
+		if id := d.s.Past.TokenOf(token); taken == "" && id != market && !d.s.knows(id) {
+			taken = id
+		}
+	}
 	if taken == "" {
 		return nil
 	}
@@ -147,6 +153,7 @@ func (d *Decision) Exclusive(asked *bool, market string, kind domain.MarketKind,
 	if asked != nil {
 		return *asked
 	}
+	d.Look(market)
 	if m := d.s.Markets[market]; m != nil {
 		return m.Exclusive
 	}

@@ -83,6 +83,7 @@ func (d *Decision) tokensOf(portfolio string, raw json.RawMessage) (*domain.Mark
 	if err := domain.DecodeObject(raw, &t); err != nil {
 		return nil, &domain.Error{Code: domain.CodeInvalid, Field: "limits", Message: "must be {market, tokens}, and condition where it changes, for an override of kind market_tokens"}
 	}
+	d.Look(t.Market)
 	m := d.s.Markets[t.Market]
 	switch {
 	case portfolio != "":

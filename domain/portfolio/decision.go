@@ -52,6 +52,11 @@ type Decision struct {
 	unread map[int]error
 	// told: a trip of this decision that stops all bots has named the orders to cancel.
 	told bool
+	// looked are archived markets that the decision looks at, and unreadable says why it could
+	// not look at one. kept is how many settled markets stay in the state.
+	looked     []lookedAt
+	unreadable error
+	kept       int
 	// unbalanced is the type of an event whose postings did not sum to zero.
 	unbalanced string
 }
@@ -64,7 +69,7 @@ var ErrUnbalanced = errors.New("the postings do not sum to zero")
 // not be before the state's.
 func (s *State) Begin(now time.Time, caller domain.Caller) *Decision {
 	s.overflowed = false // Count only what this decision does.
-	return &Decision{s: s, now: now, caller: caller}
+	return &Decision{s: s, now: now, caller: caller, kept: SettledKept}
 }
 
 // Events returns what has been emitted, in order.
@@ -82,7 +87,10 @@ func (d *Decision) Finish() error {
 	if d.unbalanced != "" {
 		return &domain.Error{Code: domain.CodeInternal, Message: "a defect was found while deciding, in an event " + d.unbalanced + "; nothing was recorded", Cause: ErrUnbalanced}
 	}
-	if d.s.overflowed {
+	if d.unreadable != nil {
+		return d.unreadable
+	}
+	if d.archive(); d.s.overflowed {
 		return domain.Errorf(domain.CodeInvalid, "an amount would reach 10^15 with this; check its size")
 	}
 	if len(d.events) == 0 {
@@ -95,15 +103,27 @@ func (d *Decision) Finish() error {
 // its time come before the first one.
 func (d *Decision) emit(e domain.Event) {
 	if len(d.events) == 0 {
-		d.due()
+		d.catchUp()
+	}
+	switch e.(type) {
+	case *domain.CommandNoted, *domain.PermitDenied, *domain.ArbitrageDenied: // of no market anything changes
+	default:
+		d.restoreLooked()
 	}
 	d.add(e)
 }
 
-// due records what the passing of time has caused: a new calendar day, legs that
+// due records what comes before an event that is named after its revision: what is overdue,
+// and the markets that it needs.
+func (d *Decision) due() {
+	d.catchUp()
+	d.restoreLooked()
+}
+
+// catchUp records what the passing of time has caused: a new calendar day, legs that
 // were not filled in time, and transfers that were not approved or prepared in
 // time.
-func (d *Decision) due() {
+func (d *Decision) catchUp() {
 	d.openDay()
 	d.confirmMarks()
 	d.timeOutLegs()

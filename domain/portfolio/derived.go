@@ -42,6 +42,8 @@ type derived struct {
 	voidable   map[place]int
 	// exposed is kept while a limit asks for it, else nil.
 	exposed *exposures
+	// settled are the settled markets (archive.go).
+	settled settledMarkets
 	// applied counts the events and rows that were applied: see [State.moved].
 	applied uint64
 }
@@ -95,6 +97,7 @@ func (s *State) derive() {
 	}
 	s.indexPermits()
 	s.deriveExposures()
+	s.deriveSettled()
 }
 
 // --- bots

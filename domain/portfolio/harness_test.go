@@ -2,6 +2,7 @@ package portfolio
 
 import (
 	"cmp"
+	"flag"
 	"fmt"
 	"maps"
 	"slices"
@@ -44,6 +45,7 @@ type recorded struct {
 // test sets, and checks after every step that the books and the caches agree
 // and that the recorded events alone give the same state.
 type harness struct {
+	kept   *int // settled markets, instead of the flag
 	t      testingT
 	s      *State
 	now    time.Time
@@ -108,6 +110,25 @@ func (h *harness) operator() *harness { return h.as(domain.RoleOperator, "olga")
 
 // --- running decisions
 
+// kept is how many settled markets stay in the state: with 0, every test of this package also
+// archives and restores markets.
+var kept = flag.Int("portfolio.kept", SettledKept, "how many settled markets stay in the state")
+
+func (h *harness) begin() *Decision {
+	d := h.s.Begin(h.now, h.caller)
+	d.ArchiveBeyond(*kept)
+	if h.kept != nil {
+		d.ArchiveBeyond(*h.kept)
+	}
+	return d
+}
+
+// ofArchive reports that an event archives or restores a market.
+func ofArchive(e domain.Event) (is bool) {
+	EachMarket(e, func(string) { is = true }, func(string) {})
+	return is
+}
+
 // must runs a decision that has to succeed and returns its events.
 func (h *harness) must(f func(*Decision) error) []domain.Event {
 	h.t.Helper()
@@ -121,7 +142,7 @@ func (h *harness) must(f func(*Decision) error) []domain.Event {
 func (h *harness) refused(code domain.Code, f func(*Decision) error) error {
 	h.t.Helper()
 	before := h.hash()
-	d := h.s.Begin(h.now, h.caller)
+	d := h.begin()
 	err := f(d)
 	if err == nil {
 		err = d.Finish()
@@ -130,6 +151,7 @@ func (h *harness) refused(code domain.Code, f func(*Decision) error) error {
 	} else {
 		require.False(h.t, d.Dirty(), "refused after %v", typesOf(d.events))
 	}
+	d.End()
 	require.Equal(h.t, code, domain.CodeOf(err), "%v", err)
 	require.Equal(h.t, before, h.hash(), "a refusal changed the state")
 	return err
@@ -140,12 +162,12 @@ func (h *harness) try(f func(*Decision) error) ([]domain.Event, error) {
 	h.t.Helper()
 	first, twin := h.s.Next, h.s.Clone()
 	defer h.checkClone(twin, h.hash())
-	d := h.s.Begin(h.now, h.caller)
+	d := h.begin()
 	err := f(d)
 	if err == nil {
 		err = d.Finish()
 	}
-	if err != nil {
+	if d.End(); err != nil {
 		if d.Dirty() {
 			h.refold()
 		}
@@ -156,7 +178,7 @@ func (h *harness) try(f func(*Decision) error) ([]domain.Event, error) {
 		h.record(domain.Stamp{Revision: first + uint64(i), Time: h.now}, e)
 	}
 	h.past.indexed(h.s, h.s.Next-uint64(len(d.Events())/2))
-	h.step = slices.Clone(d.Events())
+	h.step = slices.DeleteFunc(slices.Clone(d.Events()), func(e domain.Event) bool { return h.kept == nil && *kept < SettledKept && ofArchive(e) })
 	h.check()
 	return h.step, nil
 }

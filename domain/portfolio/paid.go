@@ -99,6 +99,7 @@ func (s *State) applyCorrected(at domain.Stamp, e *domain.MarketCorrected) {
 		s.dropPermit(id)
 	}
 	s.effects.Performed = true
+	s.settled(e.Market)
 	for _, in := range s.paidBy(paid) {
 		s.revalue(in)
 	}

@@ -35,6 +35,10 @@ type Past interface {
 	// may be provisional or voided.
 	OfBot(bot, market, trade string) iter.Seq[domain.FillID]
 	OfOthers(id domain.FillID, market string) iter.Seq[domain.FillID]
+	// Archived returns the latest market.archived of a market, with its revision, unless the
+	// market was restored after it. TokenOf returns an archived market that has a token, or "".
+	Archived(market string) (e *domain.MarketArchived, revision uint64, archived bool)
+	TokenOf(token string) (market string)
 	// Err returns why a question since the last call of Err could not be answered, or nil.
 	// Such a question was answered with "not known". Nothing may be decided on that.
 	Err() error
@@ -43,6 +47,9 @@ type Past interface {
 	// record at a revision.
 	keep(revision uint64, id domain.FillID, ref FillRef)
 	name(revision uint64, id domain.FillID, market string)
+	// archive adds a market that left the state, restore one that is in it again.
+	archive(revision uint64, e *domain.MarketArchived)
+	restore(revision uint64, market string)
 	// ruled notes at which revisions the edition of the rules changed.
 	ruled(changes []uint64)
 	// indexed notes that what records before a revision say can be looked up. The next
@@ -59,6 +66,15 @@ type wholePast struct {
 	// several counts the facts in more by their id.
 	several map[domain.FillID]int
 	names   map[tradeKey][]domain.FillID
+	// archived are the markets that are not in the state, tokenOf those of their tokens.
+	archived map[string]archivedAt
+	tokenOf  map[string]string
+}
+
+// archivedAt is a market.archived with its revision. Without one the market was restored then.
+type archivedAt struct {
+	event    *domain.MarketArchived
+	revision uint64
 }
 
 // tradeKey is a trade id in a market, of any bot.
@@ -67,6 +83,7 @@ type tradeKey struct{ market, trade string }
 func newPast() *wholePast {
 	return &wholePast{
 		first: map[domain.FillID]FillRef{}, more: map[FillKey]FillRef{}, several: map[domain.FillID]int{}, names: map[tradeKey][]domain.FillID{},
+		archived: map[string]archivedAt{}, tokenOf: map[string]string{},
 	}
 }
 
@@ -120,12 +137,40 @@ func (p *wholePast) name(_ uint64, id domain.FillID, market string) {
 	p.names[key] = append(p.names[key][:len(p.names[key]):len(p.names[key])], id)
 }
 
+// Archived implements [Past].
+func (p *wholePast) Archived(market string) (*domain.MarketArchived, uint64, bool) {
+	a, ok := p.archived[market]
+	return a.event, a.revision, ok
+}
+
+// TokenOf implements [Past].
+func (p *wholePast) TokenOf(token string) string { return p.tokenOf[token] }
+
+func (p *wholePast) archive(revision uint64, e *domain.MarketArchived) {
+	p.archived[e.Market] = archivedAt{e, revision}
+	for _, token := range e.Tokens {
+		p.tokenOf[token] = e.Market
+	}
+}
+
+func (p *wholePast) restore(_ uint64, market string) {
+	if a, ok := p.archived[market]; ok {
+		for _, token := range a.event.Tokens {
+			delete(p.tokenOf, token)
+		}
+	}
+	delete(p.archived, market)
+}
+
 func (p *wholePast) ruled([]uint64) {}
 
 func (p *wholePast) indexed(uint64, uint64) {}
 
 func (p *wholePast) clone() Past {
-	return &wholePast{first: maps.Clone(p.first), more: maps.Clone(p.more), several: maps.Clone(p.several), names: maps.Clone(p.names)}
+	return &wholePast{
+		first: maps.Clone(p.first), more: maps.Clone(p.more), several: maps.Clone(p.several), names: maps.Clone(p.names),
+		archived: maps.Clone(p.archived), tokenOf: maps.Clone(p.tokenOf),
+	}
 }
 
 // reportedBy selects the ids of one bot.
@@ -248,6 +293,22 @@ func (p *forgotten) Err() error {
 func (p *forgotten) keep(uint64, domain.FillID, FillRef) {}
 
 func (p *forgotten) name(uint64, domain.FillID, string) {}
+
+// Archived implements [Past].
+func (p *forgotten) Archived(string) (*domain.MarketArchived, uint64, bool) {
+	p.asked = true
+	return nil, 0, false
+}
+
+// TokenOf implements [Past].
+func (p *forgotten) TokenOf(string) string {
+	p.asked = true
+	return ""
+}
+
+func (p *forgotten) archive(uint64, *domain.MarketArchived) {}
+
+func (p *forgotten) restore(uint64, string) {}
 
 func (p *forgotten) ruled([]uint64) {}
 

@@ -21,6 +21,10 @@ type PastRecords interface {
 	// OfBot and OfOthers yield what [Past] says. An error is the last element.
 	OfBot(bot, market, trade string, before uint64) iter.Seq2[domain.FillID, error]
 	OfOthers(id domain.FillID, market string, before uint64) iter.Seq2[domain.FillID, error]
+	// Archive returns the last record that archived or restored a market; false if there is
+	// none. Tokens returns the markets of the records that archived one with a token.
+	Archive(market string, before uint64) (last Recorded, found bool, err error)
+	Tokens(token string, before uint64) (markets []string, err error)
 }
 
 // Mention is a record that is about an id, without what it says.
@@ -111,17 +115,19 @@ type recent struct {
 	count int
 	facts map[domain.FillID][]FillRef // in order
 	names map[tradeKey][]domain.FillID
+	// markets are those that were archived, or restored, last.
+	markets map[string]archivedAt
 }
 
 // RecentFacts is how many facts are held before older ones are dropped.
 const RecentFacts = 2048
 
 func newRecent(from uint64) *recent {
-	return &recent{from: from, facts: map[domain.FillID][]FillRef{}, names: map[tradeKey][]domain.FillID{}}
+	return &recent{from: from, facts: map[domain.FillID][]FillRef{}, names: map[tradeKey][]domain.FillID{}, markets: map[string]archivedAt{}}
 }
 
 func (r *recent) clone() *recent {
-	return &recent{from: r.from, count: r.count, facts: maps.Clone(r.facts), names: maps.Clone(r.names)}
+	return &recent{from: r.from, count: r.count, facts: maps.Clone(r.facts), names: maps.Clone(r.names), markets: maps.Clone(r.markets)}
 }
 
 // known returns what is known of an id in a market, of which the market may not be known, or
@@ -333,6 +339,52 @@ func (p *lookedUp) name(_ uint64, id domain.FillID, market string) {
 	p.young.count++
 }
 
+// Archived implements [Past].
+func (p *lookedUp) Archived(market string) (*domain.MarketArchived, uint64, bool) {
+	for _, r := range []*recent{p.young, p.old} {
+		if a, known := r.markets[market]; known {
+			return a.event, a.revision, a.event != nil
+		}
+	}
+	last, found, err := p.evidence.Archive(market, p.old.from)
+	if err != nil {
+		p.err = err
+	}
+	e, archived := last.Event.(*domain.MarketArchived)
+	return e, last.At.Revision, err == nil && found && archived
+}
+
+// TokenOf implements [Past].
+func (p *lookedUp) TokenOf(token string) string {
+	markets, err := p.evidence.Tokens(token, p.old.from)
+	if err != nil {
+		p.err = err
+		return ""
+	}
+	for _, r := range []*recent{p.old, p.young} {
+		markets = append(markets, slices.Sorted(maps.Keys(r.markets))...)
+	}
+	for _, market := range markets { // it may have other tokens by now, or be in the state
+		if e, _, archived := p.Archived(market); archived && slices.Contains(e.Tokens, token) {
+			return market
+		}
+	}
+	return ""
+}
+
+// archiveFact is for how many bytes of an archived market another fact could be held.
+const archiveFact = 256
+
+func (p *lookedUp) archive(revision uint64, e *domain.MarketArchived) {
+	p.young.markets[e.Market] = archivedAt{e, revision}
+	p.young.count += 1 + len(e.Content)/archiveFact
+}
+
+func (p *lookedUp) restore(revision uint64, market string) {
+	p.young.markets[market] = archivedAt{nil, revision}
+	p.young.count++
+}
+
 func (p *lookedUp) ruled(changes []uint64) { p.changes = changes }
 
 func (p *lookedUp) indexed(revision, next uint64) {
@@ -345,11 +397,25 @@ func (p *lookedUp) clone() Past {
 	return &lookedUp{evidence: p.evidence, changes: p.changes, most: p.most, old: p.old.clone(), young: p.young.clone()}
 }
 
+// EachMarket calls market with the market that an event archives or restores, and token with
+// each token of one that it archives.
+func EachMarket(event domain.Event, market, token func(string)) {
+	switch e := event.(type) {
+	case *domain.MarketArchived:
+		market(e.Market)
+		for _, one := range e.Tokens {
+			token(one)
+		}
+	case *domain.MarketRestored:
+		market(e.Market)
+	}
+}
+
 // Remembers reports whether events of a type may have identities (see [EachIdentity]).
 func Remembers(eventType string) bool {
 	switch domain.CurrentType(eventType) {
 	case domain.FillRecordedType, domain.FillReinstatedType, domain.FillConfirmedType, domain.FillVoidedType, domain.FundingRecordedType,
-		domain.SetsChangedType, domain.TradeClosedType, domain.TradesClosedType:
+		domain.SetsChangedType, domain.TradeClosedType, domain.TradesClosedType, domain.MarketArchivedType, domain.MarketRestoredType:
 		return true
 	}
 	return false

@@ -149,6 +149,33 @@ func (l *pastLog) OfOthers(id domain.FillID, market string, before uint64) iter.
 	return l.named(tradeKey{market, id.TradeID}, reportedByOthers(id), before)
 }
 
+// Archive implements PastRecords.
+func (l *pastLog) Archive(market string, before uint64) (last Recorded, found bool, err error) {
+	for _, r := range l.all {
+		if r.at.Revision >= before {
+			break
+		}
+		EachMarket(r.event, func(of string) {
+			if of == market {
+				last, found = Recorded{r.at, r.event}, true
+			}
+		}, func(string) {})
+	}
+	return last, found, l.failed(before)
+}
+
+// Tokens implements PastRecords.
+func (l *pastLog) Tokens(token string, before uint64) (markets []string, err error) {
+	for _, r := range l.all {
+		EachMarket(r.event, func(string) {}, func(of string) {
+			if of == token && r.at.Revision < before {
+				markets = append(markets, r.event.(*domain.MarketArchived).Market)
+			}
+		})
+	}
+	return markets, l.failed(before)
+}
+
 // bothPasts asks a past in memory and one that is looked up, and compares their answers. The
 // harness decides on it, so every test of a decision compares what the decision asked.
 type bothPasts struct {
@@ -196,6 +223,25 @@ func (p *bothPasts) same(want, got iter.Seq[domain.FillID]) iter.Seq[domain.Fill
 	return slices.Values(ids)
 }
 
+func (p *bothPasts) Archived(market string) (*domain.MarketArchived, uint64, bool) {
+	want, at, archived := p.whole.Archived(market)
+	got, revision, found := p.looks.Archived(market)
+	require.Equal(p.t, archived, found, market)
+	if found {
+		require.Equal(p.t, at, revision, market)
+		require.Equal(p.t, want, got, market)
+	}
+	require.NoError(p.t, p.looks.Err())
+	return got, revision, found
+}
+
+func (p *bothPasts) TokenOf(token string) string {
+	got := p.looks.TokenOf(token)
+	require.Equal(p.t, p.whole.TokenOf(token), got, token)
+	require.NoError(p.t, p.looks.Err())
+	return got
+}
+
 func (p *bothPasts) Err() error { return errors.Join(p.whole.Err(), p.looks.Err()) }
 
 func (p *bothPasts) each(f func(Past)) {
@@ -209,6 +255,14 @@ func (p *bothPasts) keep(revision uint64, id domain.FillID, ref FillRef) {
 
 func (p *bothPasts) name(revision uint64, id domain.FillID, market string) {
 	p.each(func(one Past) { one.name(revision, id, market) })
+}
+
+func (p *bothPasts) archive(revision uint64, e *domain.MarketArchived) {
+	p.each(func(one Past) { one.archive(revision, e) })
+}
+
+func (p *bothPasts) restore(revision uint64, market string) {
+	p.each(func(one Past) { one.restore(revision, market) })
 }
 
 func (p *bothPasts) ruled(changes []uint64) { p.each(func(one Past) { one.ruled(changes) }) }

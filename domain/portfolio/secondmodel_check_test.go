@@ -57,6 +57,11 @@ func (w *twins) compare() {
 	w.Helper()
 	now, _ := w.s.ClockAt(w.wall)
 	checkDerived(w, w.s)
+	looks := w.s.Begin(w.s.Time, domain.Caller{}) // the model archives nothing
+	defer looks.End()
+	for _, thing := range twinThings {
+		looks.Look(instrumentOf(thing).Market)
+	}
 	checkDead(w, w.s, now, Standstill{})
 	w.m.At(w.wall)
 	if w.comparePortfolio(); w.over {

@@ -42,6 +42,7 @@ type twins struct {
 	events    []domain.Event
 	told      map[string]bool // the orders that records said are to be cancelled
 	corrected bool            // a deposit or withdrawal
+	kept      int             // settled markets stay in the state
 	over      bool            // a ratio is so near to a limit that rounding decides
 }
 
@@ -119,7 +120,7 @@ func newTwins(t *rapid.T) *twins {
 		T: t, s: New(), past: newPastLog(), wall: noon, permits: map[int]string{}, operated: map[string]bool{}, flows: map[int]uint64{}, profits: map[string]profit{}, told: map[string]bool{},
 	}
 	mode := one(w, domain.ModePaper, domain.ModePaper, domain.ModeLive)
-	w.live = mode == domain.ModeLive
+	w.live, w.kept = mode == domain.ModeLive, one(w, 0, 0, 1, SettledKept)
 	p := w.anyPolicy(mode)
 	w.s.Apply(domain.Stamp{Time: noon}, &domain.PortfolioOpened{
 		Portfolio: "main", Mode: mode, Clock: domain.ClockWall, BaseAsset: "USDC", BaseDecimals: 6, Policy: p,
@@ -156,6 +157,8 @@ func (w *twins) engine(by domain.Caller, gated bool, f func(*Decision) error) (c
 	now, behind := w.s.ClockAt(w.wall)
 	before := w.s.Clone()
 	d := w.s.Begin(now, by)
+	defer d.End()
+	d.ArchiveBeyond(w.kept)
 	d.Behind(Standstill{Behind: behind})
 	err := error(nil)
 	if gated {

@@ -17,6 +17,7 @@ func (d *Decision) ChangeSets(e *domain.SetsChanged) error {
 	if err != nil {
 		return err
 	}
+	d.Look(e.Market)
 	if err := d.checkSets(e); err != nil {
 		return err
 	}

@@ -78,6 +78,8 @@ func (w *world) try(by domain.Caller, f func(*Decision) error) error {
 	now, behind := w.s.ClockAt(w.wall)
 	before := w.s.Clone()
 	d := w.s.Begin(now, by)
+	defer d.End()
+	d.ArchiveBeyond(*kept)
 	d.Behind(Standstill{Behind: behind})
 	err := f(d)
 	if err == nil {
