@@ -18,6 +18,7 @@ import (
 
 	"pets/commands"
 	"pets/domain"
+	"pets/domain/portfolio"
 	"pets/domain/approval/approvaltest"
 	"pets/domain/system"
 	"pets/eventstore"
@@ -48,7 +49,7 @@ func TestRecordHistory(t *testing.T) {
 	if *recordHistory != "" {
 		build, dir = *recordHistory, filepath.Join(historiesDir, *recordHistory)
 	}
-	stores := map[string]eventstore.Store{"every-event": everyEvent(t), "keys": systemStream(t), "seldom": seldom(t), "second": second(t), "crowd": crowd(t)}
+	stores := map[string]eventstore.Store{"every-event": everyEvent(t), "keys": systemStream(t), "seldom": seldom(t), "second": second(t), "crowd": crowd(t), "archive": archive(t)}
 	files, err := filepath.Glob("testdata/*.txt")
 	require.NoError(t, err)
 	for _, file := range files {
@@ -249,6 +250,31 @@ func crowd(t *testing.T) eventstore.Store {
 	}
 	text.WriteString("correct bowl A 0.4 B 0.3 C 0.3 D 0 reason=wrong\n")
 	return scenarioStore(t, "crowd", text.String())
+}
+
+// archive has settled markets enough that some of them are archived, and come back for a late
+// fill, a permit and a correction.
+func archive(t *testing.T) eventstore.Store {
+	t.Helper()
+	var text strings.Builder
+	text.WriteString("quiet on\nopen capital=100000 rules=2 max_consecutive_losses=1000 max_bot_drawdown_pct=0.9\nbot alpha capital=10000\nbot beta capital=10000\n")
+	for n := range portfolio.SettledKept + 8 {
+		if n%2 == 0 {
+			fmt.Fprintf(&text, "market m%d kind=outcome outcomes=YES,NO category=even\n", n)
+		}
+		fmt.Fprintf(&text, "buy alpha m%d/YES 10 @ 0.4\nbuy beta m%d/NO 10 @ 0.6 fee=0.1\nsettle m%d/YES 1\n", n, n, n)
+		if n%2 == 1 {
+			fmt.Fprintf(&text, "settle m%d/NO 0\n", n)
+		}
+	}
+	text.WriteString(`permit alpha buy m0/YES 1 @ 0.5
+buy alpha m0/YES 5 @ 0.5
+settle m0/YES 1
+correct m2 YES 0 NO 1 reason=wrong
+permit beta buy m3/MAYBE 1 @ 0.5
+mark m1/YES 0.5 m71/MAYBE 0.5
+`)
+	return scenarioStore(t, "archive", text.String())
 }
 
 // everyEvent is the stream with every event type of portfolios that the domain keeps.
