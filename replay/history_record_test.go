@@ -18,8 +18,8 @@ import (
 
 	"pets/commands"
 	"pets/domain"
-	"pets/domain/portfolio"
 	"pets/domain/approval/approvaltest"
+	"pets/domain/portfolio"
 	"pets/domain/system"
 	"pets/eventstore"
 	"pets/eventstore/embedded"
