@@ -63,12 +63,41 @@ type countedPermit struct {
 	changed           bool // since it was counted
 }
 
+// sparePermits are entries of the sums that are used again. Most permits are granted, filled and
+// over, and new entries with their maps for each of them were a sixth of what a replay allocated.
+// What is spare is empty, and there are as many as permits of a busy portfolio at most.
+type sparePermits struct {
+	counted  []*countedPermit
+	markets  []*marketPermits
+	outcomes []*outcomePermits
+}
+
+// mostSpare is how many entries of each kind are kept.
+const mostSpare = 256
+
+// again returns a spare entry, or a new one.
+func again[T any](spare *[]*T) *T {
+	last := len(*spare) - 1
+	if last < 0 {
+		return new(T)
+	}
+	x := (*spare)[last]
+	*spare = (*spare)[:last]
+	return x
+}
+
+func leaveSpare[T any](spare *[]*T, x *T) {
+	if len(*spare) < mostSpare {
+		*spare = append(*spare, x)
+	}
+}
+
 // changedPermit notes that a permit has changed. It is counted again when the event has
 // been applied: nothing reads the sums before.
 func (s *State) changedPermit(p *risk.Permit) {
 	c := s.permits.counted[p.ID]
 	if c == nil {
-		c = &countedPermit{}
+		c = again(&s.permits.spare.counted)
 		s.permits.counted[p.ID] = c
 	}
 	if !c.changed {
@@ -146,6 +175,8 @@ func (s *State) countChanged() {
 			s.count(p, c)
 		} else {
 			delete(x.counted, id)
+			*c = countedPermit{}
+			leaveSpare(&x.spare.counted, c)
 		}
 		if old != nil {
 			x.tidy(old)
@@ -169,12 +200,14 @@ func (s *State) count(p *risk.Permit, c *countedPermit) {
 	b := x.of(p.Bot)
 	m := b.markets[p.Market]
 	if m == nil {
-		m = &marketPermits{outcomes: map[string]*outcomePermits{}}
+		if m = again(&x.spare.markets); m.outcomes == nil {
+			m.outcomes = map[string]*outcomePermits{}
+		}
 		b.markets[p.Market] = m
 	}
 	o := m.outcomes[p.Outcome]
 	if o == nil {
-		o = &outcomePermits{}
+		o = again(&x.spare.outcomes)
 		m.outcomes[p.Outcome] = o
 	}
 	together := s.together(p.Instrument) != nil
@@ -235,9 +268,13 @@ func (s *State) uncount(c *countedPermit) {
 	x.add(c, domain.Decimal.Sub)
 	if o.count--; o.count == 0 {
 		delete(m.outcomes, c.instrument.Outcome)
+		*o = outcomePermits{}
+		leaveSpare(&x.spare.outcomes, o)
 	}
 	if m.count--; m.count == 0 {
 		delete(b.markets, c.instrument.Market)
+		*m = marketPermits{claims: m.claims, outcomes: m.outcomes} // both are empty
+		leaveSpare(&x.spare.markets, m)
 	}
 	if c.sells {
 		x.outdate(b)
