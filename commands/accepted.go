@@ -7,7 +7,6 @@ import (
 	"github.com/google/uuid"
 
 	"pets/domain"
-	"pets/eventstore"
 )
 
 // accepted finds the commands that a stream has accepted. Without a History it holds all of
@@ -72,14 +71,6 @@ func (x *accepted) note(revision uint64, m domain.Metadata) error {
 		return x.old.note(revision, m)
 	}
 	return x.young.note(revision, m)
-}
-
-func (x *accepted) apply(d *domain.Decoder, rec eventstore.Record) error {
-	m, err := d.Metadata(rec.Metadata)
-	if err != nil {
-		return err
-	}
-	return x.note(rec.Revision, m)
 }
 
 // find finds a command.
