@@ -111,6 +111,7 @@ type recent struct {
 	count int
 	facts map[domain.FillID][]FillRef // in order
 	names map[tradeKey][]domain.FillID
+	ids   idPieces
 }
 
 // RecentFacts is how many facts are held before older ones are dropped.
@@ -328,8 +329,7 @@ func (p *lookedUp) keep(_ uint64, id domain.FillID, ref FillRef) {
 
 func (p *lookedUp) name(_ uint64, id domain.FillID, market string) {
 	key := tradeKey{market, id.TradeID}
-	known := p.young.names[key]
-	p.young.names[key] = append(known[:len(known):len(known)], id)
+	p.young.names[key] = p.young.ids.add(p.young.names[key], id)
 	p.young.count++
 }
 
