@@ -262,15 +262,19 @@ func (f *systemFold) forget() {}
 
 // decoded is what a fold needs of a stored record.
 type decoded struct {
-	at       domain.Stamp
-	event    domain.Event
-	metadata domain.Metadata
+	at    domain.Stamp
+	event domain.Event
+	cause cause
 }
 
 func decodeRecord(d *domain.Decoder, rec *eventstore.Record) (r decoded, err error) {
 	r.at = domain.Stamp{Revision: rec.Revision, Time: rec.Time}
-	if r.event, err = d.Decode(rec.Type, rec.Data); err == nil {
-		r.metadata, err = d.Metadata(rec.Metadata)
+	if r.event, err = d.Decode(rec.Type, rec.Data); err != nil {
+		return r, err
+	}
+	m, err := d.Metadata(rec.Metadata)
+	if err == nil {
+		r.cause, err = causeOf(&m)
 	}
 	return r, err
 }
@@ -278,7 +282,7 @@ func decodeRecord(d *domain.Decoder, rec *eventstore.Record) (r decoded, err err
 // fold applies the record to a fold, and notes its command.
 func (r *decoded) fold(f stateFold, x *accepted) error {
 	f.apply(r.at, r.event)
-	return x.note(r.at.Revision, r.metadata)
+	return x.note(r.at.Revision, &r.cause)
 }
 
 // foldRecord applies one stored record to a fold, and notes its command.

@@ -40,7 +40,7 @@ func (w *Writer) load() error {
 		err := rec.fold(state, commands)
 		if err == nil && w.options.StopsOnly && next%foldingStep == 0 { // it asks for none of them
 			commands = newAccepted(nil, next)
-			commands.before, err = uuid.Parse(rec.metadata.CommandID)
+			commands.before = rec.cause.command
 		}
 		return err
 	})
