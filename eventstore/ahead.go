@@ -31,7 +31,7 @@ func WalkAhead[T any](ctx context.Context, store Store, stream string, from uint
 	for b := range r.full {
 		for i := range b.made {
 			if err := apply(b.made[i]); err != nil {
-				return fmt.Errorf("stream %s, revision %d: %w", stream, b.first+uint64(i), err) //nolint:gosec // a place in a slice
+				return fmt.Errorf("stream %s, revision %d: %w", stream, b.first+uint64(i), err)
 			}
 		}
 		if b.panicked != nil {
