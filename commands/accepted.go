@@ -7,7 +7,6 @@ import (
 	"github.com/google/uuid"
 
 	"pets/domain"
-	"pets/eventstore"
 )
 
 // accepted finds the commands that a stream has accepted. Without a History it holds all of
@@ -35,21 +34,45 @@ type acceptedCommand struct {
 	hash  requestDigest
 }
 
-func (x acceptedMap) note(revision uint64, m domain.Metadata) error {
-	id, err := uuid.Parse(m.CommandID)
-	if err != nil {
-		return errors.New("metadata has no valid command_id")
+// cause is the command of a record. Its hash is needed of the first record of a command only, and
+// may be missing from others.
+type cause struct {
+	command uuid.UUID
+	hash    requestDigest
+	hashed  bool
+}
+
+func causeOf(m *domain.Metadata) (c cause, err error) {
+	if c.command, err = uuid.Parse(m.CommandID); err != nil {
+		return c, errors.New("metadata has no valid command_id")
 	}
-	e, ok := x[id]
+	if len(m.RequestHash) == 2*len(c.hash) {
+		_, err := hex.Decode(c.hash[:], []byte(m.RequestHash))
+		c.hashed = err == nil
+	}
+	return c, nil
+}
+
+func (x acceptedMap) note(revision uint64, c *cause) error {
+	e, ok := x[c.command]
 	if !ok {
-		e.first = revision
-		if n, err := hex.Decode(e.hash[:], []byte(m.RequestHash)); err != nil || n != len(e.hash) || len(m.RequestHash) != 2*n {
+		if !c.hashed {
 			return errors.New("metadata has no valid request_hash")
 		}
+		e.first, e.hash = revision, c.hash
 	}
 	e.count++
-	x[id] = e
+	x[c.command] = e
 	return nil
+}
+
+// noteRecord notes the record of some metadata.
+func (x acceptedMap) noteRecord(revision uint64, m *domain.Metadata) error {
+	c, err := causeOf(m)
+	if err != nil {
+		return err
+	}
+	return x.note(revision, &c)
 }
 
 func newAccepted(p *past, from uint64) *accepted {
@@ -57,29 +80,17 @@ func newAccepted(p *past, from uint64) *accepted {
 }
 
 // note notes one stored record.
-func (x *accepted) note(revision uint64, m domain.Metadata) error {
-	id, err := uuid.Parse(m.CommandID)
-	if err != nil {
-		return errors.New("metadata has no valid command_id")
-	}
+func (x *accepted) note(revision uint64, c *cause) error {
 	if x.before != uuid.Nil {
-		if id == x.before {
+		if c.command == x.before {
 			return nil
 		}
 		x.before = uuid.Nil
 	}
-	if _, known := x.old[id]; known {
-		return x.old.note(revision, m)
+	if _, known := x.old[c.command]; known {
+		return x.old.note(revision, c)
 	}
-	return x.young.note(revision, m)
-}
-
-func (x *accepted) apply(d *domain.Decoder, rec eventstore.Record) error {
-	m, err := d.Metadata(rec.Metadata)
-	if err != nil {
-		return err
-	}
-	return x.note(rec.Revision, m)
+	return x.young.note(revision, c)
 }
 
 // find finds a command.

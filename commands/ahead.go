@@ -197,7 +197,7 @@ func (r *aheadReader) take(rec *eventstore.Record) bool {
 		if first {
 			r.current, r.one = id, acceptedMap{}
 		}
-		if r.current != uuid.Nil && (m.CommandID != r.current.String() || r.one.note(rec.Revision, m) != nil) {
+		if r.current != uuid.Nil && (m.CommandID != r.current.String() || r.one.noteRecord(rec.Revision, &m) != nil) {
 			return false
 		}
 	}

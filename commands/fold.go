@@ -266,12 +266,36 @@ func (f *systemFold) indexed(uint64) {}
 
 func (f *systemFold) forget() {}
 
+// decoded is what a fold needs of a stored record.
+type decoded struct {
+	at    domain.Stamp
+	event domain.Event
+	cause cause
+}
+
+func decodeRecord(d *domain.Decoder, rec *eventstore.Record) (r decoded, err error) {
+	r.at = domain.Stamp{Revision: rec.Revision, Time: rec.Time}
+	if r.event, err = d.Decode(rec.Type, rec.Data); err != nil {
+		return r, err
+	}
+	m, err := d.Metadata(rec.Metadata)
+	if err == nil {
+		r.cause, err = causeOf(&m)
+	}
+	return r, err
+}
+
+// fold applies the record to a fold, and notes its command.
+func (r *decoded) fold(f stateFold, x *accepted) error {
+	f.apply(r.at, r.event)
+	return x.note(r.at.Revision, &r.cause)
+}
+
 // foldRecord applies one stored record to a fold, and notes its command.
 func foldRecord(d *domain.Decoder, f stateFold, x *accepted, rec eventstore.Record) error {
-	e, err := d.Decode(rec.Type, rec.Data)
+	r, err := decodeRecord(d, &rec)
 	if err != nil {
 		return err
 	}
-	f.apply(domain.Stamp{Revision: rec.Revision, Time: rec.Time}, e)
-	return x.apply(d, rec)
+	return r.fold(f, x)
 }

@@ -215,7 +215,7 @@ func (x *Identities) begin(ctx context.Context, rec *eventstore.Record) error {
 
 func (x *Identities) ofCommand(stream string, m domain.Metadata) error {
 	one := acceptedMap{}
-	if err := one.note(0, m); err != nil {
+	if err := one.noteRecord(0, &m); err != nil {
 		return err
 	}
 	for id, e := range one {

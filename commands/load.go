@@ -23,12 +23,13 @@ func (w *Writer) load() error {
 		return err
 	}
 	next, told := from, time.Now()
-	var decoder domain.Decoder
-	err = eventstore.Walk(w.ctx, w.store, w.stream, from, func(rec eventstore.Record) error {
-		if next = rec.Revision + 1; next%foldingStep == 0 {
+	var decoder domain.Decoder // of the goroutine that reads
+	decode := func(rec *eventstore.Record) (decoded, error) { return decodeRecord(&decoder, rec) }
+	err = eventstore.WalkAhead(w.ctx, w.store, w.stream, from, decode, func(rec decoded) error {
+		if next = rec.at.Revision + 1; next%foldingStep == 0 {
 			if w.past != nil {
 				known := w.options.History.Indexed(w.stream)
-				commands.indexed(known, rec.Revision)
+				commands.indexed(known, rec.at.Revision)
 				state.indexed(known)
 			}
 			if time.Since(told) >= foldingEvery {
@@ -36,10 +37,10 @@ func (w *Writer) load() error {
 				w.folding(next)
 			}
 		}
-		err := foldRecord(&decoder, state, commands, rec)
+		err := rec.fold(state, commands)
 		if err == nil && w.options.StopsOnly && next%foldingStep == 0 { // it asks for none of them
 			commands = newAccepted(nil, next)
-			commands.before, err = commandOf(&rec)
+			commands.before = rec.cause.command
 		}
 		return err
 	})

@@ -321,7 +321,7 @@ func (p *past) readCommand(id uuid.UUID, first uint64) (c acceptedCommand, err e
 		if other, err := uuid.Parse(m.CommandID); err != nil || other != id {
 			return errFolded
 		}
-		return one.note(rec.Revision, m)
+		return one.noteRecord(rec.Revision, &m)
 	})
 	c, found := one[id]
 	switch {

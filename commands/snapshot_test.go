@@ -125,7 +125,7 @@ func (r *rig) checkIndex() {
 	for _, rec := range r.records() {
 		m, err := domain.DecodeMetadata(rec.Metadata)
 		require.NoError(r.t, err)
-		require.NoError(r.t, full.note(rec.Revision, m))
+		require.NoError(r.t, full.noteRecord(rec.Revision, &m))
 	}
 	if r.w.past != nil {
 		r.w.past.ctx = context.Background() // that of the writer has ended

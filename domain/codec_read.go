@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"math/bits"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -22,6 +23,7 @@ type reader struct {
 	before byte
 	failed bool
 	names  *names
+	texts  *texts // nil to copy each text by itself
 }
 
 // fail makes all that follows fail: nothing is found behind the end.
@@ -149,7 +151,7 @@ func nextSpecial[T string | []byte](s T, i int) int {
 // text reads a string.
 func (r *reader) text(into *string) {
 	if span, ok := r.plain(); ok {
-		*into = string(span)
+		*into = r.texts.of(span)
 	} else if !r.failed {
 		*into = r.escaped()
 	}
@@ -294,6 +296,28 @@ func (r *reader) raw(into *json.RawMessage) {
 		}
 	}
 	r.fail()
+}
+
+// texts copies texts of one reader behind each other into pieces of memory, and allocates a tenth as
+// often. A text keeps its whole piece in memory, so it is for texts that are soon forgotten.
+type texts struct{ piece strings.Builder }
+
+const (
+	textPiece = 1024
+	longText  = textPiece / 8
+)
+
+func (t *texts) of(b []byte) string {
+	if t == nil || len(b) > longText {
+		return string(b)
+	}
+	if t.piece.Cap()-t.piece.Len() < len(b) {
+		t.piece = strings.Builder{}
+		t.piece.Grow(textPiece)
+	}
+	from := t.piece.Len()
+	t.piece.Write(b)
+	return t.piece.String()[from:]
 }
 
 // names holds texts that were read lately, so that a bot, a market or a role is not copied

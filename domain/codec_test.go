@@ -397,3 +397,26 @@ func TestNextSpecial(t *testing.T) {
 		}
 	}
 }
+
+// Texts of a decoder are its own, also those that share a piece of memory, and stay as they are.
+func TestTextsOfADecoder(t *testing.T) {
+	var d Decoder
+	var all []Metadata
+	want := func(n int) Metadata {
+		return Metadata{
+			Actor: "olga", Role: RoleOperator, Command: "c", CommandID: strings.Repeat(string(rune('a'+n%26)), n%(2*longText)),
+			RequestHash: strings.Repeat(string(rune('A'+n%26)), 64),
+		}
+	}
+	for n := range 1000 {
+		data, err := EncodeMetadata(want(n))
+		require.NoError(t, err)
+		m, err := d.Metadata(data)
+		require.NoError(t, err)
+		clear(data)
+		all = append(all, m)
+	}
+	for n, m := range all {
+		require.Equal(t, want(n), m)
+	}
+}

@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math/big"
@@ -25,8 +26,12 @@ const Scale = 18
 // Sums are exact; products and quotients are rounded half to even at 18
 // decimals, and a × b ÷ c ([MulDiv]) only once.
 type Decimal struct {
-	// d always has precision Scale, except zero, which udecimal keeps at 0.
-	d udecimal.Decimal
+	// hi and lo are the number × 10^18, in two's complement of 128 bits: sums and comparisons
+	// are what a fold does most. One that does not [fits] has 0 there, and is large: far outside
+	// the accepted range, and computed by udecimal.
+	hi    int64
+	lo    uint64
+	large *udecimal.Decimal
 }
 
 // Zero is 0, One is 1.
@@ -36,7 +41,7 @@ var (
 )
 
 // limit is 10^15: every amount stays below it. 15 digits before and 18 after the
-// point stay well inside the 128 bits that udecimal adds without allocating.
+// point stay well inside the 126 bits of a number that is not large.
 var (
 	limit = FromInt(1_000_000_000_000_000)
 	pow10 = powersOfTen()
@@ -119,8 +124,7 @@ func parsePlain(s []byte) (Decimal, bool) {
 	}
 	hi, lo := bits.Mul64(whole, unit)
 	lo, carry := bits.Add64(lo, decimals, 0)
-	u, err := udecimal.NewFromHiLo(neg, hi+carry, lo, Scale)
-	return Decimal{u}, err == nil
+	return fromMagnitude(neg, hi+carry, lo), true
 }
 
 // leadingDigits returns the number that a text begins with, and how many digits it has.
@@ -135,9 +139,9 @@ func leadingDigits(s []byte) (v uint64, n int) {
 
 // appendPlain appends the canonical text of d, in the range without the help of udecimal.
 func (d Decimal) appendPlain(b []byte) []byte {
-	neg, hi, lo, prec, ok := d.d.ToHiLo()
-	if !ok || prec != Scale || hi >= unit {
-		b, _ = d.d.AppendText(b) // it cannot fail
+	neg, hi, lo, ok := d.magnitude()
+	if !ok || hi >= unit {
+		b, _ = d.udecimal().AppendText(b) // it cannot fail
 		return b
 	}
 	whole, decimals := bits.Div64(hi, lo, unit)
@@ -206,6 +210,7 @@ func MustDecimal(s string) Decimal {
 	return d
 }
 
+// rescale returns a number of udecimal's, if its coefficient at [Scale] has at most 128 bits.
 func rescale(u udecimal.Decimal) (Decimal, bool) {
 	neg, hi, lo, prec, ok := u.ToHiLo()
 	if !ok || prec > Scale {
@@ -219,6 +224,58 @@ func rescale(u udecimal.Decimal) (Decimal, bool) {
 	return fromUint256(neg, &z), true
 }
 
+// fits reports that a number with this upper half is not large. A sum of two that fit has no
+// more than 128 bits, so what it is can be seen from the sum itself.
+func fits(hi uint64) bool { return int64(hi^hi<<1) >= 0 } //nolint:gosec // its highest bit: whether the two highest of hi differ
+
+// fromMagnitude returns ±(hi, lo) × 10^-18.
+func fromMagnitude(neg bool, hi, lo uint64) Decimal {
+	h, l := hi, lo
+	if neg {
+		h, l = negated(hi, lo)
+	}
+	if hi < 1<<63 && fits(h) {
+		return Decimal{hi: int64(h), lo: l} //nolint:gosec // two's complement
+	}
+	u, err := udecimal.NewFromHiLo(neg, hi, lo, Scale)
+	if err != nil { // only for a precision above udecimal's own limit; Scale is below it
+		return Zero
+	}
+	return Decimal{large: &u}
+}
+
+func negated(hi, lo uint64) (uint64, uint64) {
+	lo, borrow := bits.Sub64(0, lo, 0)
+	hi, _ = bits.Sub64(0, hi, borrow)
+	return hi, lo
+}
+
+// magnitude returns |d| × 10^18, and whether it has at most 128 bits.
+func (d Decimal) magnitude() (neg bool, hi, lo uint64, ok bool) {
+	if d.large != nil {
+		neg, hi, lo, prec, ok := d.large.ToHiLo()
+		return neg, hi, lo, ok && prec == Scale
+	}
+	hi, lo = uint64(d.hi), d.lo //nolint:gosec // two's complement, negated below
+	if neg = d.hi < 0; neg {
+		hi, lo = negated(hi, lo)
+	}
+	return neg, hi, lo, true
+}
+
+// udecimal returns d for what is computed by udecimal.
+func (d Decimal) udecimal() udecimal.Decimal {
+	if d.large != nil {
+		return *d.large
+	}
+	neg, hi, lo, _ := d.magnitude()
+	u, err := udecimal.NewFromHiLo(neg, hi, lo, Scale)
+	if err != nil {
+		return udecimal.Zero
+	}
+	return u
+}
+
 // fromUint256 returns z × 10^-18 as a Decimal. A coefficient above 128 bits, far
 // outside the accepted range, is converted through text, because folding must not
 // fail on it.
@@ -226,11 +283,7 @@ func fromUint256(neg bool, z *uint256.Int) Decimal {
 	if z[2]|z[3] != 0 {
 		return fromBig(neg, z.ToBig())
 	}
-	u, err := udecimal.NewFromHiLo(neg, z[1], z[0], Scale)
-	if err != nil { // only for a precision above udecimal's own limit; Scale is below it
-		return Zero
-	}
-	return Decimal{u}
+	return fromMagnitude(neg, z[1], z[0])
 }
 
 // maxBigDigits keeps a coefficient inside what udecimal can parse. Values that
@@ -253,20 +306,16 @@ func fromBig(neg bool, z *big.Int) Decimal {
 	if err != nil {
 		return Zero
 	}
-	return Decimal{u}
+	if d, ok := rescale(u); ok {
+		return d
+	}
+	return Decimal{large: &u}
 }
 
 // uint256 returns the magnitude of d × 10^18, and whether it fits 128 bits.
 func (d Decimal) uint256() (neg bool, z uint256.Int, ok bool) {
-	neg, hi, lo, prec, ok := d.d.ToHiLo()
-	if !ok {
-		return false, z, false
-	}
-	z = uint256.Int{lo, hi}
-	if prec < Scale {
-		z.Mul(&z, &pow10[Scale-prec])
-	}
-	return neg, z, true
+	neg, hi, lo, ok := d.magnitude()
+	return neg, uint256.Int{lo, hi}, ok
 }
 
 func (d Decimal) big() *big.Int {
@@ -277,7 +326,12 @@ func (d Decimal) big() *big.Int {
 		}
 		return b
 	}
-	b, _ := new(big.Int).SetString(digits(d.d.StringFixed(Scale)), 10)
+	return coefficient(*d.large)
+}
+
+// coefficient returns u × 10^18.
+func coefficient(u udecimal.Decimal) *big.Int {
+	b, _ := new(big.Int).SetString(digits(u.StringFixed(Scale)), 10)
 	return b
 }
 
@@ -292,36 +346,73 @@ func digits(s string) string {
 }
 
 // Add returns d + e, exactly.
-func (d Decimal) Add(e Decimal) Decimal { return canonical(d.d.Add(e.d)) }
+func (d Decimal) Add(e Decimal) Decimal {
+	lo, carry := bits.Add64(d.lo, e.lo, 0)
+	hi, _ := bits.Add64(uint64(d.hi), uint64(e.hi), carry) //nolint:gosec // two's complement
+	if d.large != nil || e.large != nil || !fits(hi) {
+		return canonical(d.udecimal().Add(e.udecimal()))
+	}
+	return Decimal{hi: int64(hi), lo: lo} //nolint:gosec // two's complement
+}
 
 // Sub returns d − e, exactly.
-func (d Decimal) Sub(e Decimal) Decimal { return canonical(d.d.Sub(e.d)) }
+func (d Decimal) Sub(e Decimal) Decimal {
+	lo, borrow := bits.Sub64(d.lo, e.lo, 0)
+	hi, _ := bits.Sub64(uint64(d.hi), uint64(e.hi), borrow) //nolint:gosec // two's complement
+	if d.large != nil || e.large != nil || !fits(hi) {
+		return canonical(d.udecimal().Sub(e.udecimal()))
+	}
+	return Decimal{hi: int64(hi), lo: lo} //nolint:gosec // two's complement
+}
 
 // canonical keeps == correct after a fold left the range and came back: udecimal
 // keeps the result of adding huge numbers in its large form, however small the
 // result is.
 func canonical(u udecimal.Decimal) Decimal {
-	if _, _, _, _, ok := u.ToHiLo(); ok {
-		return Decimal{u}
+	if d, ok := rescale(u); ok {
+		return d
 	}
-	z := Decimal{u}.big()
+	z := coefficient(u)
 	return fromBig(z.Sign() < 0, z.Abs(z))
 }
 
 // Neg returns −d.
-func (d Decimal) Neg() Decimal { return Decimal{d.d.Neg()} }
+func (d Decimal) Neg() Decimal { return Zero.Sub(d) }
 
 // Abs returns |d|.
-func (d Decimal) Abs() Decimal { return Decimal{d.d.Abs()} }
+func (d Decimal) Abs() Decimal {
+	if d.Sign() < 0 {
+		return d.Neg()
+	}
+	return d
+}
 
 // Sign returns −1, 0 or +1.
-func (d Decimal) Sign() int { return d.d.Sign() }
+func (d Decimal) Sign() int {
+	switch {
+	case d.large != nil:
+		return d.large.Sign()
+	case d.hi < 0:
+		return -1
+	case d.hi == 0 && d.lo == 0:
+		return 0
+	}
+	return 1
+}
 
 // IsZero reports whether d is 0.
-func (d Decimal) IsZero() bool { return d.d.IsZero() }
+func (d Decimal) IsZero() bool { return d == Decimal{} }
 
 // Cmp returns −1, 0 or +1 if d is below, equal to or above e.
-func (d Decimal) Cmp(e Decimal) int { return d.d.Cmp(e.d) }
+func (d Decimal) Cmp(e Decimal) int {
+	if d.large != nil || e.large != nil {
+		return d.udecimal().Cmp(e.udecimal())
+	}
+	if d.hi != e.hi {
+		return cmp.Compare(d.hi, e.hi)
+	}
+	return cmp.Compare(d.lo, e.lo)
+}
 
 // Less reports d < e.
 func (d Decimal) Less(e Decimal) bool { return d.Cmp(e) < 0 }
@@ -354,92 +445,18 @@ func (d Decimal) Mul(e Decimal) Decimal { return MulDiv(d, e, One) }
 // Div returns d ÷ e, rounded half to even at 18 decimals. See [MulDiv] for e = 0.
 func (d Decimal) Div(e Decimal) Decimal { return MulDiv(d, One, e) }
 
-// MulDiv returns a × b ÷ c, rounded once, half to even, at 18 decimals. The
-// caller makes sure that c is not 0. Division by 0 returns 0, so that folding
-// never panics, even on a damaged stream.
-func MulDiv(a, b, c Decimal) Decimal {
-	an, az, aok := a.uint256()
-	bn, bz, bok := b.uint256()
-	cn, cz, cok := c.uint256()
-	if c.IsZero() || a.IsZero() || b.IsZero() {
-		return Zero
-	}
-	neg := an != bn != cn
-	if !aok || !bok || !cok {
-		return mulDivBig(a, b, c)
-	}
-	var product, q, r uint256.Int
-	product.Mul(&az, &bz) // two 128-bit factors cannot overflow 256 bits
-	q.DivMod(&product, &cz, &r)
-	roundHalfEven(&q, &r, &cz)
-	return fromUint256(neg, &q)
-}
-
-// roundHalfEven adds one to q if the remainder r of a division by m requires it.
-func roundHalfEven(q, r, m *uint256.Int) {
-	var twice uint256.Int
-	twice.Lsh(r, 1) // r < m < 2^128
-	if c := twice.Cmp(m); c > 0 || (c == 0 && q[0]&1 == 1) {
-		q.AddUint64(q, 1)
-	}
-}
-
-func mulDivBig(a, b, c Decimal) Decimal {
-	x, y, z := a.big(), b.big(), c.big()
-	x.Mul(x, y)
-	neg := x.Sign() < 0 != (z.Sign() < 0)
-	x.Abs(x)
-	z.Abs(z)
-	q, r := new(big.Int).QuoRem(x, z, new(big.Int))
-	if c := r.Lsh(r, 1).Cmp(z); c > 0 || (c == 0 && q.Bit(0) == 1) {
-		q.Add(q, big.NewInt(1))
-	}
-	return fromBig(neg, q)
-}
-
-// Round rounds half to even at the given number of decimals (at most 18).
-func (d Decimal) Round(decimals int) Decimal {
-	q, r, m, neg, ok := d.split(decimals)
-	if !ok {
-		return d
-	}
-	roundHalfEven(&q, &r, &m)
-	q.Mul(&q, &m)
-	return fromUint256(neg, &q)
-}
-
-// Trunc cuts d off at the given number of decimals (at most 18), toward zero.
-func (d Decimal) Trunc(decimals int) Decimal {
-	q, _, m, neg, ok := d.split(decimals)
-	if !ok {
-		return d
-	}
-	q.Mul(&q, &m)
-	return fromUint256(neg, &q)
-}
-
-func (d Decimal) split(decimals int) (q, r, m uint256.Int, neg, ok bool) {
-	if decimals < 0 || decimals >= Scale {
-		return q, r, m, false, false
-	}
-	neg, z, ok := d.uint256()
-	if !ok {
-		return q, r, m, false, false
-	}
-	m = pow10[Scale-decimals]
-	q.DivMod(&z, &m, &r)
-	return q, r, m, neg, true
-}
-
 // Ratio returns d rounded half to even at 12 decimals, as responses show ratios.
 func (d Decimal) Ratio() Decimal { return d.Round(12) }
 
 // String returns the canonical text: no exponent, no trailing zeros, no sign on 0.
-func (d Decimal) String() string { return d.d.String() }
+func (d Decimal) String() string {
+	var text [64]byte
+	return string(d.appendPlain(text[:0]))
+}
 
 // Int returns the whole part of d, or 0 if it does not fit an int.
 func (d Decimal) Int() int {
-	n, err := d.d.Int64()
+	n, err := d.udecimal().Int64()
 	if err != nil {
 		return 0
 	}
@@ -448,14 +465,14 @@ func (d Decimal) Int() int {
 
 // Float returns the nearest float64, for charts and metrics only: internal/archtest
 // keeps it out of the packages that money and ratios go through.
-func (d Decimal) Float() float64 { return d.d.InexactFloat64() }
+func (d Decimal) Float() float64 { return d.udecimal().InexactFloat64() }
 
 // AppendText implements encoding.TextAppender with the canonical text.
-func (d Decimal) AppendText(b []byte) ([]byte, error) { return d.d.AppendText(b) }
+func (d Decimal) AppendText(b []byte) ([]byte, error) { return d.appendPlain(b), nil }
 
 // MarshalText implements encoding.TextMarshaler with the canonical text, so
 // that JSON holds decimals as strings.
-func (d Decimal) MarshalText() ([]byte, error) { return d.d.AppendText(nil) }
+func (d Decimal) MarshalText() ([]byte, error) { return d.appendPlain(nil), nil }
 
 // UnmarshalText implements encoding.TextUnmarshaler with [ParseDecimal].
 func (d *Decimal) UnmarshalText(text []byte) error {

@@ -22,8 +22,8 @@ func (d Decimal) AppendCompact(b []byte) []byte {
 	if d.IsZero() {
 		return append(b, compactZero)
 	}
-	neg, hi, lo, prec, ok := d.d.ToHiLo()
-	if !ok || prec != Scale || hi >= unit {
+	neg, hi, lo, ok := d.magnitude()
+	if !ok || hi >= unit {
 		text := d.String()
 		b = binary.AppendUvarint(append(b, compactText), uint64(len(text)))
 		return append(b, text...)
@@ -80,11 +80,10 @@ func ReadCompact(b []byte) (d Decimal, size int) {
 	}
 	hi, lo := bits.Mul64(whole, unit)
 	lo, carry := bits.Add64(lo, decimals, 0)
-	u, err := udecimal.NewFromHiLo(b[0]&compactNegative != 0, hi+carry, lo, Scale)
-	if err != nil || whole == 0 && decimals == 0 {
+	if whole == 0 && decimals == 0 {
 		return Zero, 0
 	}
-	return Decimal{u}, size
+	return fromMagnitude(b[0]&compactNegative != 0, hi+carry, lo), size
 }
 
 func readCompactText(b []byte) (d Decimal, size int) {
@@ -99,7 +98,7 @@ func readCompactText(b []byte) (d Decimal, size int) {
 	}
 	d, ok := rescale(u)
 	if !ok {
-		z := Decimal{u}.big()
+		z := coefficient(u)
 		d = fromBig(z.Sign() < 0, z.Abs(z))
 	}
 	return d, size

@@ -363,3 +363,40 @@ func FuzzParseDecimal(f *testing.F) {
 		require.NotContains(t, d.String(), "e")
 	})
 }
+
+// Around the coefficients at which a number becomes large, and at which udecimal leaves 128 bits,
+// all numbers are exact, and those that are not large have one representation.
+func TestDecimalsWhereLargeBegins(t *testing.T) {
+	var all []*big.Int
+	for _, bit := range []uint{0, 64, 125, 126, 127, 128, 129} {
+		for near := int64(-2); near <= 2; near++ {
+			z := new(big.Int).Lsh(big.NewInt(1), bit)
+			z.Add(z, big.NewInt(near))
+			all = append(all, z, new(big.Int).Neg(z))
+		}
+	}
+	of := func(z *big.Int) Decimal { return fromBig(z.Sign() < 0, new(big.Int).Abs(z)) }
+	same := func(want *big.Int, got Decimal, what string, a, b *big.Int) {
+		require.Equal(t, want.String(), got.big().String(), "%s of %s and %s", what, a, b)
+		require.Equal(t, of(want).String(), got.String())
+		small := want.BitLen() <= 126 || want.Sign() < 0 && want.TrailingZeroBits() == 126 && want.BitLen() == 127
+		require.Equal(t, small, got.large == nil, "%s of %s and %s is %s", what, a, b, want)
+		if small {
+			require.True(t, of(want) == got)
+		}
+	}
+	for _, a := range all {
+		x := of(a)
+		same(new(big.Int).Neg(a), x.Neg(), "negation", a, a)
+		same(new(big.Int).Abs(a), x.Abs(), "magnitude", a, a)
+		same(a, x.Mul(One), "product with 1", a, a)
+		require.Equal(t, a.Sign(), x.Sign())
+		require.Equal(t, a.Sign() == 0, x.IsZero())
+		for _, b := range all {
+			y := of(b)
+			same(new(big.Int).Add(a, b), x.Add(y), "sum", a, b)
+			same(new(big.Int).Sub(a, b), x.Sub(y), "difference", a, b)
+			require.Equal(t, a.Cmp(b), x.Cmp(y), "%s and %s", a, b)
+		}
+	}
+}

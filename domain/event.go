@@ -122,7 +122,10 @@ func (General) Metadata(b []byte) (Metadata, error) { return decodeMetadataGener
 // A Decoder is for one reader of many records. It remembers the names of bots, markets
 // and the like that it has read, so that they are not copied for each record. Its zero
 // value is ready. It must not be used by two goroutines at once.
-type Decoder struct{ names names }
+type Decoder struct {
+	names names
+	texts *texts // of metadata; made by the first use, so that a Decoder can be copied before it
+}
 
 // Decode is [Decode].
 func (d *Decoder) Decode(eventType string, data []byte) (Event, error) {
@@ -130,7 +133,12 @@ func (d *Decoder) Decode(eventType string, data []byte) (Event, error) {
 }
 
 // Metadata is [DecodeMetadata].
-func (d *Decoder) Metadata(b []byte) (Metadata, error) { return decodeMetadata(&d.names, b) }
+func (d *Decoder) Metadata(b []byte) (Metadata, error) {
+	if d.texts == nil {
+		d.texts = &texts{}
+	}
+	return decodeMetadata(&d.names, d.texts, b)
+}
 
 // RawEvent is an event as text: its type, and its data in that type's version.
 type RawEvent struct {

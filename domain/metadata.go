@@ -47,11 +47,11 @@ func encodeMetadataGeneral(m Metadata) ([]byte, error) {
 
 // DecodeMetadata reads the metadata of a record. Fields this build does not know
 // are ignored: they never carry money.
-func DecodeMetadata(b []byte) (Metadata, error) { return decodeMetadata(nil, b) }
+func DecodeMetadata(b []byte) (Metadata, error) { return decodeMetadata(nil, nil, b) }
 
-func decodeMetadata(known *names, b []byte) (Metadata, error) {
+func decodeMetadata(known *names, texts *texts, b []byte) (Metadata, error) {
 	var m Metadata
-	in := reader{data: b, names: known}
+	in := reader{data: b, names: known, texts: texts}
 	if readMetadata(&in, &m); in.whole() {
 		return m, nil
 	}

@@ -83,7 +83,7 @@ type Runner struct {
 	store  eventstore.Store
 	stream string
 	riders []Projection
-	// decoder is used by the one goroutine that applies.
+	// decoder is used by one goroutine at a time, for the one that applies.
 	decoder domain.Decoder
 
 	mu    sync.RWMutex
@@ -165,12 +165,14 @@ func (p Point) covers(s *portfolio.State) bool {
 func (r *Runner) CatchUp(ctx context.Context, to Point) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	err := eventstore.Walk(ctx, r.store, r.stream, r.state.Next, func(rec eventstore.Record) error {
-		if !to.Includes(rec) {
-			return errReached
+	read := func(rec *eventstore.Record) (arrived, error) {
+		if !to.Includes(*rec) {
+			return arrived{}, errReached
 		}
-		return r.apply(rec)
-	})
+		e, err := r.decoder.Decode(rec.Type, rec.Data)
+		return arrived{*rec, e}, err
+	}
+	err := eventstore.WalkAhead(ctx, r.store, r.stream, r.state.Next, read, func(a arrived) error { return r.applyEvent(a.rec, a.event) })
 	r.announce()
 	if err != nil && !errors.Is(err, errReached) {
 		return err
@@ -179,6 +181,12 @@ func (r *Runner) CatchUp(ctx context.Context, to Point) error {
 		return Beyond(*to.Revision, lastRevision(r.state))
 	}
 	return nil
+}
+
+// arrived is a record with its event.
+type arrived struct {
+	rec   eventstore.Record
+	event domain.Event
 }
 
 // Beyond reports that a history does not reach a revision yet.
@@ -295,6 +303,10 @@ func (r *Runner) apply(rec eventstore.Record) error {
 	if err != nil {
 		return err
 	}
+	return r.applyEvent(rec, e)
+}
+
+func (r *Runner) applyEvent(rec eventstore.Record, e domain.Event) error {
 	r.state.Apply(domain.Stamp{Revision: rec.Revision, Time: rec.Time}, e)
 	for _, p := range r.riders {
 		p.Apply(rec, e, r.state)

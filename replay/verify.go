@@ -57,12 +57,12 @@ func Verify(ctx context.Context, store eventstore.Store, stream string, progress
 		return v.report, err
 	}
 	v.approvers = approvers
-	err = eventstore.Walk(ctx, store, stream, 0, func(rec eventstore.Record) error {
-		if err := v.step(ctx, rec); err != nil {
+	err = eventstore.WalkAhead(ctx, store, stream, 0, v.read, func(r read) error {
+		if err := v.step(ctx, r); err != nil {
 			return err
 		}
-		if progress != nil && rec.Revision%4096 == 0 {
-			progress(rec.Revision)
+		if progress != nil && r.rec.Revision%4096 == 0 {
+			progress(r.rec.Revision)
 		}
 		return nil
 	})
@@ -80,7 +80,7 @@ func Verify(ctx context.Context, store eventstore.Store, stream string, progress
 type verifier struct {
 	stream  string
 	store   eventstore.Store
-	decoder domain.Decoder
+	decoder domain.Decoder // of the goroutine that reads
 	// approvers are the keys of today.
 	approvers approverKeys
 	state     *portfolio.State
@@ -103,15 +103,28 @@ func (v *verifier) problem(format string, args ...any) {
 	}
 }
 
-func (v *verifier) step(ctx context.Context, rec eventstore.Record) error {
-	v.rev = rec.Revision
-	e, err := v.decoder.Decode(rec.Type, rec.Data)
-	if err != nil {
-		return err
+// read is a record with what it says. That its metadata says nothing is a problem of the history,
+// and no reason to end.
+type read struct {
+	rec   eventstore.Record
+	event domain.Event
+	meta  domain.Metadata
+	wrong error
+}
+
+func (v *verifier) read(rec *eventstore.Record) (r read, err error) {
+	r.rec = *rec
+	if r.event, err = v.decoder.Decode(rec.Type, rec.Data); err == nil {
+		r.meta, r.wrong = v.decoder.Metadata(rec.Metadata)
 	}
-	meta, err := v.decoder.Metadata(rec.Metadata)
-	if err != nil {
-		v.problem("%v", err)
+	return r, err
+}
+
+func (v *verifier) step(ctx context.Context, r read) error {
+	rec, e, meta := r.rec, r.event, r.meta
+	v.rev = rec.Revision
+	if r.wrong != nil {
+		v.problem("%v", r.wrong)
 	}
 	if v.report.Events == 0 {
 		v.report.From = rec.Time

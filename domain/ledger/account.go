@@ -162,15 +162,16 @@ func Balanced(postings []Posting) bool {
 // Book holds the balance of every account that is not zero.
 type Book map[Account]domain.Decimal
 
-// Post adds one posting. An account whose balance reaches zero is removed, so the
-// size of the book depends on what is open, not on its history.
-func (b Book) Post(p Posting) {
+// Post adds one posting, and returns the balance after it. An account whose balance reaches
+// zero is removed, so the size of the book depends on what is open, not on its history.
+func (b Book) Post(p Posting) domain.Decimal {
 	balance := b[p.Account].Add(p.Amount)
 	if balance.IsZero() {
 		delete(b, p.Account)
-		return
+	} else {
+		b[p.Account] = balance
 	}
-	b[p.Account] = balance
+	return balance
 }
 
 // TrialBalance returns the nonzero sums over all accounts, per asset. It is empty

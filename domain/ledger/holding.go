@@ -94,7 +94,9 @@ func (h *Holding) Preview(f Fact) Effect {
 	if !ok {
 		return Effect{After: h.Position}
 	}
-	t.Opens = domain.TradePartName(f.Revision, f.Part)
+	if h.Position.mayOpen(t) {
+		t.Opens = domain.TradePartName(f.Revision, f.Part)
+	}
 	return h.Position.Apply(t)
 }
 

@@ -166,6 +166,12 @@ func (p Position) Apply(t Trade) Effect {
 	return e
 }
 
+// mayOpen reports that a trade needs a name for the episode that it may open: it finds the position
+// flat, or may turn it round, or leave no more than dust.
+func (p Position) mayOpen(t Trade) bool {
+	return p.IsFlat() || p.Quantity.Abs().Less(t.Quantity) || t.Dust.Sign() > 0
+}
+
 func (p Position) apply(t Trade) Effect {
 	if !t.Funding.IsZero() {
 		p.Episode.Funding = p.Episode.Funding.Add(t.Funding)

@@ -260,10 +260,9 @@ func (s *State) post(postings ...ledger.Posting) {
 		if p.Amount.IsZero() {
 			continue
 		}
-		s.Book.Post(p)
+		s.bound(s.Book.Post(p))
 		s.Custody.booked(p.Account)
 		s.effects.Postings = append(s.effects.Postings, p)
-		s.bound(s.Book[p.Account])
 		if !p.Account.IsAsset() {
 			continue
 		}
@@ -308,13 +307,24 @@ func (s *State) asset(name string) *Asset {
 	return a
 }
 
+// botAccounts are the accounts of a bot that every trade changes. They are named once.
+type botAccounts struct{ cash, income, fees ledger.Account }
+
+func (s *State) accountsOf(b *Bot) *botAccounts {
+	if b.accounts == nil || b.accounts.cash.Asset != s.BaseAsset {
+		b.accounts = &botAccounts{ledger.BotCash(s.BaseAsset, b.ID), ledger.TradingIncome(s.BaseAsset, b.ID), ledger.Fees(s.BaseAsset, b.ID)}
+	}
+	return b.accounts
+}
+
 // postBot changes a bot's money: the four accounts of a trade.
 func (s *State) postBot(b *Bot, position ledger.Account, m ledger.Money) {
+	of := s.accountsOf(b)
 	s.post(
-		ledger.Posting{Account: ledger.BotCash(s.BaseAsset, b.ID), Amount: m.Cash},
+		ledger.Posting{Account: of.cash, Amount: m.Cash},
 		ledger.Posting{Account: position, Amount: m.Cost},
-		ledger.Posting{Account: ledger.TradingIncome(s.BaseAsset, b.ID), Amount: m.Income.Neg()},
-		ledger.Posting{Account: ledger.Fees(s.BaseAsset, b.ID), Amount: m.Fee},
+		ledger.Posting{Account: of.income, Amount: m.Income.Neg()},
+		ledger.Posting{Account: of.fees, Amount: m.Fee},
 	)
 	b.Cash = b.Cash.Add(m.Cash)
 	b.Cost = b.Cost.Add(m.Cost)
@@ -459,14 +469,15 @@ func (s *State) correctFlow(before domain.Decimal, of uint64, units domain.Decim
 }
 
 // moved notes that performance changed a bot's equity or streak.
-func (s *State) moved(bot string) {
+func (s *State) moved(bot string) { s.movedBot(s.bot(bot)) }
+
+func (s *State) movedBot(b *Bot) {
 	s.effects.Performed = true
-	b := s.bot(bot)
 	if b.moved == s.derived.applied {
 		return
 	}
 	b.moved = s.derived.applied
-	s.effects.Moved = append(s.effects.Moved, bot)
+	s.effects.Moved = append(s.effects.Moved, b.ID)
 }
 
 // perform raises peaks and re-arms warnings after performance.

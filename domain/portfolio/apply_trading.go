@@ -29,28 +29,29 @@ func (s *State) applyFill(at domain.Stamp, e *domain.FillRecorded) {
 	h := s.hold(in, e.Bot)
 	fact := s.factOf(at, e)
 	effect := h.Record(fact)
-	s.postBot(b, ledger.PositionOf(s.BaseAsset, b.ID, e.Instrument), effect.Money)
+	s.postBot(b, s.accountOf(in, h), effect.Money)
 	s.payOtherFee(b, fact.FeeAsset, fact.FeeAmount, fact.FeeValue)
 	h.Oversold = h.Quantity.Sign() < 0 && (h.Oversold || slices.Contains(e.Flags, domain.FlagOversold))
 	s.closed(b, in, effect.Closed)
 	s.boundPosition(h.Position)
 	s.reclaim(at, e.Bot, in)
-	marked := false
+	marked, valued := false, false
 	if e.Mark != nil {
 		s.bound(*e.Mark)
 		m := MarkEntry{Price: *e.Mark, Revision: at.Revision, Time: at.Time, Source: MarkedByFill, Provisional: provisional}
 		if s.Policy.Second() {
 			m.Earns = s.Mode != domain.ModeLive && !slices.ContainsFunc(e.Flags, unpermitted)
-			s.markOwn(at, e, m)
+			valued = s.markOwn(at, e, m) == in
 		} else {
 			marked = m.Price != in.last() || len(in.Marks) == 0
 			in.Marks.push(m)
 		}
 	}
-	s.moved(e.Bot)
-	if marked { // under the first edition a fill prices every holding
+	s.movedBot(b)
+	switch {
+	case marked: // under the first edition a fill prices every holding
 		s.revalue(in)
-	} else {
+	case !valued:
 		s.revalueFor(in, e.Bot)
 	}
 	s.tidyArbitrages(e.Bot)
@@ -408,18 +409,26 @@ func digest(parts ...string) (c Content) {
 	return c
 }
 
-func contentOfFill(e *domain.FillRecorded) Content {
-	parts := []string{
-		e.Market, e.Outcome, string(e.Side), e.Quantity.String(), e.Price.String(),
-		e.Notional.String(), e.Fee.String(), e.Permit, e.Status,
+// contentOfFill is the [digest] of what a fill says, written into one piece of memory: there is
+// one for every fill.
+func contentOfFill(e *domain.FillRecorded) (c Content) {
+	var memory [512]byte
+	b := append(append(append(memory[:0], e.Market...), 0), e.Outcome...)
+	b = append(append(append(b, 0), e.Side...), 0)
+	for _, d := range [...]domain.Decimal{e.Quantity, e.Price, e.Notional, e.Fee} {
+		b, _ = d.AppendText(b) // it cannot fail
+		b = append(b, 0)
 	}
+	b = append(append(append(b, e.Permit...), 0), e.Status...)
 	if e.FeeAsset != "" {
-		parts = append(parts, "fee in "+e.FeeAsset)
+		b = append(append(b, "\x00fee in "...), e.FeeAsset...)
 	}
 	if e.EffectiveAt != nil {
-		parts = append(parts, e.EffectiveAt.UTC().String())
+		b = append(append(b, 0), e.EffectiveAt.UTC().String()...)
 	}
-	return digest(parts...)
+	sum := sha256.Sum256(b)
+	copy(c[:], sum[:])
+	return c
 }
 
 func contentOfTrade(e *domain.TradeClosed) Content {

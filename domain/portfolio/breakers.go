@@ -176,8 +176,11 @@ func (s *State) rearm() {
 		if b := s.Bots[id]; b != nil {
 			b.touched = false
 		}
+		if len(s.Breakers) == 0 {
+			continue
+		}
 		for r := range risk.Rules() {
-			if r.Scope == risk.OfBot && len(s.Breakers) > 0 {
+			if r.Scope == risk.OfBot {
 				s.rearmOne(risk.Key{Breaker: r.Name, Bot: id})
 			}
 		}

@@ -222,15 +222,19 @@ func (s *State) reclaim(at domain.Stamp, bot string, in *Instrument) {
 		s.reclaimTogether(at, bot, in.Market, m)
 		return
 	}
+	claimants := s.claimants(bot, in.Market, func(p *risk.Permit) bool {
+		return p.Instrument == in.Instrument && p.Live(at.Time)
+	})
+	if len(claimants) == 0 {
+		return
+	}
 	held := domain.Zero
 	if h := in.Holding(bot); h != nil {
 		held = h.Quantity
 	}
 	free := map[domain.Side]domain.Decimal{domain.Sell: held.Max(domain.Zero), domain.Buy: held.Neg().Max(domain.Zero)}
 	var live []payoff.Order
-	for _, id := range s.claimants(bot, in.Market, func(p *risk.Permit) bool {
-		return p.Instrument == in.Instrument && p.Live(at.Time)
-	}) {
+	for _, id := range claimants {
 		p := s.Permits[id]
 		left := free[p.Side].Sub(payoff.Taken(live, p.Joined(), func(o *payoff.Order) bool { return o.Side == p.Side }))
 		s.claimed(p, func() { p.Claim(left.Max(domain.Zero), s.KindOf(in.Market)) })

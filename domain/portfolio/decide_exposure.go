@@ -101,10 +101,10 @@ func (d *Decision) exposureIn(bot string, i domain.Instrument) domain.Decimal {
 			return domain.Zero
 		case markets:
 			return m.pending
-		case m.outcomes[i.Outcome] == nil:
+		case m.of(i.Outcome) == nil:
 			return domain.Zero
 		}
-		return m.outcomes[i.Outcome].pending
+		return m.of(i.Outcome).pending
 	}))
 }
 
@@ -242,7 +242,7 @@ func (x *botPermits) opensIn(i domain.Instrument) bool {
 	if m == nil || i.Outcome == "" {
 		return m != nil && m.opening > 0
 	}
-	o := m.outcomes[i.Outcome]
+	o := m.of(i.Outcome)
 	return o != nil && o.opening > 0
 }
 
@@ -368,8 +368,8 @@ func (d *Decision) inventory(o domain.Order) domain.Decimal {
 	if x := d.s.permits.byBot[o.Bot]; x != nil && !d.dead().of(o.Bot) {
 		permits = nil
 		if m := x.markets[o.Market]; m != nil {
-			for outcome, sum := range m.outcomes {
-				i := domain.Instrument{Market: o.Market, Outcome: outcome}
+			for _, sum := range m.outcomes {
+				i := domain.Instrument{Market: o.Market, Outcome: sum.outcome}
 				rest(i, domain.Buy, sum.buys)
 				rest(i, domain.Sell, sum.sells)
 			}

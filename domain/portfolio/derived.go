@@ -1,7 +1,6 @@
 package portfolio
 
 import (
-	"container/heap"
 	"iter"
 	"maps"
 	"slices"
@@ -270,11 +269,11 @@ func (s *State) noteArbitrage(a *risk.Arbitrage) {
 		s.derived.arbitrages[a.Bot] = of
 	}
 	of[a.ID] = a
-	for h := &s.derived.deadlines; h.Len() > 0 && !(*h)[0].runs(s.Arbitrages[(*h)[0].id]); {
-		heap.Pop(h)
+	for h := &s.derived.deadlines; len(*h) > 0 && !(*h)[0].runs(s.Arbitrages[(*h)[0].id]); {
+		h.pop()
 	}
 	if !a.TimedOut {
-		heap.Push(&s.derived.deadlines, expiring{a.Deadline, a.ID})
+		s.derived.deadlines.push(expiring{a.Deadline, a.ID})
 	}
 }
 

@@ -123,7 +123,8 @@ func (f figures) putPermits(s *State) {
 		for market, m := range b.markets {
 			put(slices.Sorted(maps.Keys(m.claims)), "claims of %s in %s", bot, market)
 			put([]any{m.count, m.opening, m.pending}, "permits of %s in %s", bot, market)
-			for outcome, o := range m.outcomes {
+			for _, o := range m.outcomes {
+				outcome := o.outcome
 				put([]any{o.count, o.opening, o.pending, o.buys, o.sells}, "permits of %s in %s/%s", bot, market, outcome)
 			}
 		}

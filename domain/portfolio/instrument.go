@@ -47,6 +47,8 @@ type Holding struct {
 	counted bool
 	// weight is what it counts in its bot's claims (claim.go).
 	weight domain.Decimal
+	// account is the owner of its account, or "" until that is asked for.
+	account string
 	ledger.Holding
 }
 
@@ -96,6 +98,14 @@ func (s *State) hold(in *Instrument, bot string) *Holding {
 		s.noteHolding(in, bot)
 	}
 	return in.Holdings[n]
+}
+
+// accountOf returns the account of a holding, at cost.
+func (s *State) accountOf(in *Instrument, h *Holding) ledger.Account {
+	if h.account == "" {
+		h.account = ledger.PositionOf(s.BaseAsset, h.Bot, in.Instrument).Owner
+	}
+	return ledger.Account{Asset: s.BaseAsset, Place: ledger.PlacePosition, Owner: h.account}
 }
 
 func (i *Instrument) drop(bot string) {

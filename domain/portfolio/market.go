@@ -342,7 +342,7 @@ func (s *State) revalued(b *Bot, delta domain.Decimal) {
 	}
 	b.Value = b.Value.Add(delta)
 	s.Value = s.Value.Add(delta)
-	s.moved(b.ID)
+	s.movedBot(b)
 }
 
 // MarketFigures are what one bot holds in one exclusive market. The positions alone

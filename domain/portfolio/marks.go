@@ -176,8 +176,9 @@ func (s *State) priced(i domain.Instrument, price domain.Decimal) (domain.Instru
 	return i, price
 }
 
-// markOwn applies the mark of a fill to the holdings of its bot.
-func (s *State) markOwn(at domain.Stamp, e *domain.FillRecorded, m MarkEntry) {
+// markOwn applies the mark of a fill to the holdings of its bot, and returns the instrument that it
+// marked, and revalued.
+func (s *State) markOwn(at domain.Stamp, e *domain.FillRecorded, m MarkEntry) *Instrument {
 	m.Time = effective(e.EffectiveAt, at.Time)
 	i, price := s.priced(e.Instrument, m.Price)
 	m.Price = price
@@ -187,6 +188,7 @@ func (s *State) markOwn(at domain.Stamp, e *domain.FillRecorded, m MarkEntry) {
 	}
 	in.markFor(e.Bot, m)
 	s.revalueFor(in, e.Bot)
+	return in
 }
 
 // effective is the earlier of a fact's own time and the time of its record.

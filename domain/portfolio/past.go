@@ -69,12 +69,29 @@ type wholePast struct {
 	// archived are the markets that are not in the state, tokenOf those of their tokens.
 	archived map[string]archivedAt
 	tokenOf  map[string]string
+	ids      idPieces
 }
 
 // archivedAt is a market.archived with its revision. Without one the market was restored then.
 type archivedAt struct {
 	event    *domain.MarketArchived
 	revision uint64
+}
+
+// idPieces is memory for the first id of a list: nearly all lists have one.
+type idPieces struct{ free []domain.FillID }
+
+// add appends an id to a list. A copy of the state may share the list, but never the pieces.
+func (p *idPieces) add(list []domain.FillID, id domain.FillID) []domain.FillID {
+	if len(list) > 0 {
+		return append(list[:len(list):len(list)], id)
+	}
+	if len(p.free) == 0 {
+		p.free = make([]domain.FillID, 32)
+	}
+	list, p.free = p.free[:1:1], p.free[1:]
+	list[0] = id
+	return list
 }
 
 // tradeKey is a trade id in a market, of any bot.
@@ -134,7 +151,7 @@ func (p *wholePast) keep(_ uint64, id domain.FillID, ref FillRef) {
 
 func (p *wholePast) name(_ uint64, id domain.FillID, market string) {
 	key := tradeKey{market, id.TradeID}
-	p.names[key] = append(p.names[key][:len(p.names[key]):len(p.names[key])], id)
+	p.names[key] = p.ids.add(p.names[key], id)
 }
 
 // Archived implements [Past].

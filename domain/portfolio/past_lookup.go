@@ -117,6 +117,7 @@ type recent struct {
 	names map[tradeKey][]domain.FillID
 	// markets are those that were archived, or restored, last.
 	markets map[string]archivedAt
+	ids     idPieces
 }
 
 // RecentFacts is how many facts are held before older ones are dropped.
@@ -334,8 +335,7 @@ func (p *lookedUp) keep(_ uint64, id domain.FillID, ref FillRef) {
 
 func (p *lookedUp) name(_ uint64, id domain.FillID, market string) {
 	key := tradeKey{market, id.TradeID}
-	known := p.young.names[key]
-	p.young.names[key] = append(known[:len(known):len(known)], id)
+	p.young.names[key] = p.young.ids.add(p.young.names[key], id)
 	p.young.count++
 }
 

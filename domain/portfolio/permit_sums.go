@@ -1,6 +1,8 @@
 package portfolio
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"pets/domain"
@@ -37,11 +39,12 @@ type marketPermits struct {
 	// claims are the permits that close something, or sell what may be held. The others
 	// neither take part in what there is to close, nor are changed by it.
 	claims   map[string]*risk.Permit
-	outcomes map[string]*outcomePermits
+	outcomes []*outcomePermits // sorted by outcome: nearly always there is one
 }
 
 // outcomePermits are those of one bot in one outcome.
 type outcomePermits struct {
+	outcome        string
 	count, opening int
 	pending        domain.Decimal
 	buys, sells    domain.Decimal // what is left of them
@@ -60,7 +63,49 @@ type countedPermit struct {
 	buys, opens       bool
 	claims, uncovered bool
 	relieved, sells   bool
+	unplaced, resting bool
 	changed           bool // since it was counted
+}
+
+func (m *marketPermits) search(outcome string) (int, bool) {
+	return slices.BinarySearchFunc(m.outcomes, outcome, func(o *outcomePermits, of string) int { return strings.Compare(o.outcome, of) })
+}
+
+// of returns the permits in one outcome, or nil.
+func (m *marketPermits) of(outcome string) *outcomePermits {
+	if n, ok := m.search(outcome); ok {
+		return m.outcomes[n]
+	}
+	return nil
+}
+
+// sparePermits are entries of the sums that are used again. Most permits are granted, filled and
+// over, and new entries with their maps for each of them were a sixth of what a replay allocated.
+// What is spare is empty, and there are as many as permits of a busy portfolio at most.
+type sparePermits struct {
+	counted  []*countedPermit
+	markets  []*marketPermits
+	outcomes []*outcomePermits
+}
+
+// mostSpare is how many entries of each kind are kept.
+const mostSpare = 256
+
+// again returns a spare entry, or a new one.
+func again[T any](spare *[]*T) *T {
+	last := len(*spare) - 1
+	if last < 0 {
+		return new(T)
+	}
+	x := (*spare)[last]
+	*spare = (*spare)[:last]
+	return x
+}
+
+func leaveSpare[T any](spare *[]*T, x *T) {
+	if len(*spare) < mostSpare {
+		*spare = append(*spare, x)
+	}
 }
 
 // changedPermit notes that a permit has changed. It is counted again when the event has
@@ -68,7 +113,7 @@ type countedPermit struct {
 func (s *State) changedPermit(p *risk.Permit) {
 	c := s.permits.counted[p.ID]
 	if c == nil {
-		c = &countedPermit{}
+		c = again(&s.permits.spare.counted)
 		s.permits.counted[p.ID] = c
 	}
 	if !c.changed {
@@ -146,6 +191,8 @@ func (s *State) countChanged() {
 			s.count(p, c)
 		} else {
 			delete(x.counted, id)
+			*c = countedPermit{}
+			leaveSpare(&x.spare.counted, c)
 		}
 		if old != nil {
 			x.tidy(old)
@@ -169,22 +216,25 @@ func (s *State) count(p *risk.Permit, c *countedPermit) {
 	b := x.of(p.Bot)
 	m := b.markets[p.Market]
 	if m == nil {
-		m = &marketPermits{outcomes: map[string]*outcomePermits{}}
+		m = again(&x.spare.markets)
 		b.markets[p.Market] = m
 	}
-	o := m.outcomes[p.Outcome]
-	if o == nil {
-		o = &outcomePermits{}
-		m.outcomes[p.Outcome] = o
+	at, known := m.search(p.Outcome)
+	if !known {
+		o := again(&x.spare.outcomes)
+		o.outcome = p.Outcome
+		m.outcomes = slices.Insert(m.outcomes, at, o)
 	}
+	o := m.outcomes[at]
 	together := s.together(p.Instrument) != nil
 	sale := p.Side == domain.Sell
 	*c = countedPermit{
 		permit: p, bot: b, market: m, outcome: o, instrument: p.Instrument, category: s.categoryOf(p.Market),
 		reserved: p.Reserved, pending: s.pending(p), left: p.Left, buys: !sale, opens: p.ReducingLeft.Less(p.Left),
 		claims: sale || claims(p), uncovered: sale && together && p.Covered.Less(p.Left), relieved: !sale && p.ReducingLeft.Sign() > 0,
-		sells: sale && together,
+		sells: sale && together, unplaced: !p.Working,
 	}
+	c.resting = p.Working && c.opens
 	if c.uncovered {
 		c.reserved = domain.Zero
 		keep(&b.uncovered, p)
@@ -195,9 +245,10 @@ func (s *State) count(p *risk.Permit, c *countedPermit) {
 	if c.claims {
 		keep(&m.claims, p)
 	}
-	if !p.Working {
+	if c.unplaced {
 		x.unplaced[p.ID] = p
-	} else if c.opens {
+	}
+	if c.resting {
 		x.resting[p.ID] = p
 	}
 	m.count, o.count = m.count+1, o.count+1
@@ -219,11 +270,21 @@ func (s *State) count(p *risk.Permit, c *countedPermit) {
 func (s *State) uncount(c *countedPermit) {
 	x, id := &s.permits, c.permit.ID
 	b, m, o := c.bot, c.market, c.outcome
-	delete(b.uncovered, id)
-	delete(b.relieved, id)
-	delete(m.claims, id)
-	delete(x.unplaced, id)
-	delete(x.resting, id)
+	if c.uncovered {
+		delete(b.uncovered, id)
+	}
+	if c.relieved {
+		delete(b.relieved, id)
+	}
+	if c.claims {
+		delete(m.claims, id)
+	}
+	if c.unplaced {
+		delete(x.unplaced, id)
+	}
+	if c.resting {
+		delete(x.resting, id)
+	}
 	if c.opens {
 		if m.opening--; m.opening == 0 {
 			b.openMarkets--
@@ -234,10 +295,16 @@ func (s *State) uncount(c *countedPermit) {
 	}
 	x.add(c, domain.Decimal.Sub)
 	if o.count--; o.count == 0 {
-		delete(m.outcomes, c.instrument.Outcome)
+		if at, known := m.search(o.outcome); known {
+			m.outcomes = slices.Delete(m.outcomes, at, at+1)
+		}
+		*o = outcomePermits{}
+		leaveSpare(&x.spare.outcomes, o)
 	}
 	if m.count--; m.count == 0 {
 		delete(b.markets, c.instrument.Market)
+		*m = marketPermits{claims: m.claims, outcomes: m.outcomes} // both are empty
+		leaveSpare(&x.spare.markets, m)
 	}
 	if c.sells {
 		x.outdate(b)

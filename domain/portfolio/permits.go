@@ -1,7 +1,6 @@
 package portfolio
 
 import (
-	"container/heap"
 	"time"
 
 	"pets/domain"
@@ -28,6 +27,7 @@ type permitIndex struct {
 	counted  map[string]*countedPermit
 	changed  []string
 	outdated []*botPermits
+	spare    sparePermits
 }
 
 func newPermitIndex() permitIndex {
@@ -57,23 +57,40 @@ type expiring struct {
 // expiryHeap orders permits by expiry, the earliest first.
 type expiryHeap []expiring
 
-func (h expiryHeap) Len() int           { return len(h) }
-func (h expiryHeap) Less(i, j int) bool { return h[i].at.Before(h[j].at) }
-func (h expiryHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-
-// Push implements heap.Interface.
-func (h *expiryHeap) Push(x any) {
-	if e, ok := x.(expiring); ok {
-		*h = append(*h, e)
+// push adds an entry. Package heap would allocate each entry once more.
+func (h *expiryHeap) push(e expiring) {
+	*h = append(*h, e)
+	all, n := *h, len(*h)-1
+	for n > 0 {
+		above := (n - 1) / 2
+		if !e.at.Before(all[above].at) {
+			break
+		}
+		all[n], n = all[above], above
 	}
+	all[n] = e
 }
 
-// Pop implements heap.Interface.
-func (h *expiryHeap) Pop() any {
-	old := *h
-	last := old[len(old)-1]
-	*h = old[:len(old)-1]
-	return last
+// pop takes out the first entry, of a heap that has one.
+func (h *expiryHeap) pop() expiring {
+	all, last := *h, len(*h)-1
+	first, e := all[0], all[last]
+	all[last] = expiring{}
+	if *h = all[:last]; last == 0 {
+		return first
+	}
+	n := 0
+	for below := 1; below < last; below = 2*n + 1 {
+		if other := below + 1; other < last && all[other].at.Before(all[below].at) {
+			below = other
+		}
+		if !all[below].at.Before(e.at) {
+			break
+		}
+		all[n], n = all[below], below
+	}
+	all[n] = e
+	return first
 }
 
 func (s *State) addPermit(p *risk.Permit) {
@@ -106,7 +123,7 @@ func (x *permitIndex) dropPaper(p *risk.Permit) {
 // expires notes when a permit expires, each time that changes.
 func (s *State) expires(p *risk.Permit) {
 	if !p.ExpiresAt.IsZero() {
-		heap.Push(&s.permits.expiry, expiring{p.ExpiresAt, p.ID})
+		s.permits.expiry.push(expiring{p.ExpiresAt, p.ID})
 	}
 }
 
@@ -133,11 +150,8 @@ func (s *State) forgetPermit(p *risk.Permit) {
 
 // purgePermits forgets the permits that have expired.
 func (s *State) purgePermits(now time.Time) {
-	for h := &s.permits.expiry; h.Len() > 0 && !now.Before((*h)[0].at); {
-		e, ok := heap.Pop(h).(expiring)
-		if !ok {
-			return
-		}
+	for h := &s.permits.expiry; len(*h) > 0 && !now.Before((*h)[0].at); {
+		e := h.pop()
 		if p := s.Permits[e.id]; p != nil && p.ExpiresAt.Equal(e.at) {
 			s.dropPermit(e.id)
 		}

@@ -198,6 +198,8 @@ type Bot struct {
 	// touched and moved say that it is in the lists of derived and of the effects.
 	touched bool
 	moved   uint64
+	// accounts are never changed, so that copies of the bot share them.
+	accounts *botAccounts
 	// unbearable is what its other assets would be worth beyond what counts (reach.go).
 	unbearable domain.Decimal
 }
