@@ -9,6 +9,6 @@ import (
 
 // TestMain lets every property draw a part of its cases; a long run draws all.
 func TestMain(m *testing.M) {
-	testenv.Checks(100, 40, 100)
+	testenv.Checks(100, 25, 100)
 	os.Exit(testenv.Patient(m))
 }

@@ -26,11 +26,11 @@ type world struct {
 	fills  []FillReport
 }
 
-// property runs one some fifty times, and two thousand times in a long run; with -rapid.checks as
+// property runs one some thirty times, and two thousand times in a long run; with -rapid.checks as
 // often as that says.
 func property(t *testing.T, usual int, check func(*rapid.T)) {
 	t.Helper()
-	defer testenv.Checks(usual/4, usual/8, 5*usual)()
+	defer testenv.Checks(usual/4, usual/12, 5*usual)()
 	rapid.Check(t, check)
 }
 
