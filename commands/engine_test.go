@@ -258,7 +258,7 @@ func TestDoEach(t *testing.T) {
 // "64 bots at one cash limit, 10,000 rounds, 0 overruns": 64 at a time ask for a
 // twentieth of the cash.
 func Test64AtOneCashLimit(t *testing.T) {
-	rounds := testenv.Rounds(100, 500, 10_000)
+	rounds := testenv.Rounds(100, 200, 10_000)
 	const each = 500 // rounds on one store, so that memory stays small
 	granted := 0
 	for n := 0; n < rounds; n += each {

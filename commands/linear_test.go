@@ -205,7 +205,7 @@ func (c *linearClient) do(in input, key string, command Command) (input, output)
 // "Linearisability of permits, fills and resets (porcupine, 1,000 histories with
 // faults)."
 func TestLinearisable(t *testing.T) {
-	histories := testenv.Rounds(50, 300, 1_000)
+	histories := testenv.Rounds(50, 150, 1_000)
 	for seed := range histories {
 		ops := history(t, uint64(seed))
 		require.Equal(t, porcupine.Ok, porcupine.CheckOperationsTimeout(linearModel, ops, 20*time.Second), "history %d: %+v", seed, ops)

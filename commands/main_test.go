@@ -7,4 +7,8 @@ import (
 	"pets/internal/testenv"
 )
 
-func TestMain(m *testing.M) { os.Exit(testenv.Patient(m)) }
+// TestMain lets every property draw a part of its cases; a long run draws all.
+func TestMain(m *testing.M) {
+	testenv.Checks(100, 25, 100)
+	os.Exit(testenv.Patient(m))
+}

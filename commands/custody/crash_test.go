@@ -154,7 +154,7 @@ func TestATransferKilledAtEveryStep(t *testing.T) {
 				t.Parallel()
 				w := plainWorld(t)
 				j := w.journeys()[i]
-				deaths, names, step := 0, map[string]bool{}, testenv.Rounds(3, 1, 1)
+				deaths, names, step := 0, map[string]bool{}, testenv.Rounds(3, 3, 1)
 				for at, done := 1, false; !done; at += step {
 					for _, before := range []bool{true, false} {
 						died, met := w.die(j, open(t), []int{at}, func() bool { return before })
@@ -164,7 +164,7 @@ func TestATransferKilledAtEveryStep(t *testing.T) {
 					}
 				}
 				t.Logf("killed %d times", deaths)
-				require.GreaterOrEqual(t, deaths, testenv.Rounds(6, 18, 18))
+				require.GreaterOrEqual(t, deaths, testenv.Rounds(6, 6, 18))
 				if step > 1 {
 					return // some of the steps
 				}

@@ -11,6 +11,7 @@ import (
 	"pets/commands"
 	"pets/domain"
 	"pets/domain/treasury"
+	"pets/internal/testenv"
 )
 
 // "Reorganisations deeper than the confirmations, repricing, raising, cancelling …:
@@ -18,7 +19,7 @@ import (
 // transfer ends, with nothing but what people can ask for, and the books agree.
 func TestAStormOfReorganisationsAndWaysOut(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(3) {
+	for seed := range uint64(testenv.Rounds(1, 1, 3)) { //nolint:gosec // positive
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
 			s := newWorld(t).inMemory()

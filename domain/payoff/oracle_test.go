@@ -228,7 +228,7 @@ func (c cases) order(h Holding, most int64) Order {
 }
 
 // times is how many random cases a rule is tried on.
-func times() int { return testenv.Rounds(2_000, 40_000, 400_000) }
+func times() int { return testenv.Rounds(2_000, 8_000, 400_000) }
 
 // “P(j) = Σ q(i)·[i = j] + Σ q(!i)·[i ≠ j]; shorts are negative”, “where L is the lower
 // median of the P(j)”, “held within [min P, max P]”, “An outcome without a mark has

@@ -1,7 +1,6 @@
 package portfolio
 
 import (
-	"flag"
 	"slices"
 	"strconv"
 	"testing"
@@ -27,17 +26,11 @@ type world struct {
 	fills  []FillReport
 }
 
-// property runs one a few hundred times; with -rapid.checks as often as that says.
+// property runs one some thirty times, and two thousand times in a long run; with -rapid.checks as
+// often as that says.
 func property(t *testing.T, usual int, check func(*rapid.T)) {
 	t.Helper()
-	const name = "rapid.checks"
-	said := false
-	flag.Visit(func(f *flag.Flag) { said = said || f.Name == name })
-	if !said {
-		was := flag.Lookup(name).Value.String()
-		require.NoError(t, flag.Set(name, strconv.Itoa(testenv.Rounds(max(usual/5, 1), usual, 20*usual))))
-		defer func() { require.NoError(t, flag.Set(name, was)) }()
-	}
+	defer testenv.Checks(usual/4, usual/12, 5*usual)()
 	rapid.Check(t, check)
 }
 

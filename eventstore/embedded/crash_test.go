@@ -19,7 +19,7 @@ const crashSegment = 2000
 // nothing acknowledged lost, clean restart." The fault FS fails the test if
 // anything is written after the error.
 func TestErrorAtEveryOperation(t *testing.T) {
-	for i, step := 1, testenv.Rounds(7, 1, 1); ; i += step {
+	for i, step := 1, testenv.Rounds(7, 3, 1); ; i += step {
 		f := newFaultFS(t, uint64(i))
 		f.failAt = i
 		acked := map[string]int{}
@@ -50,7 +50,7 @@ func TestErrorAtEveryOperation(t *testing.T) {
 // TestCrashAtEveryOperation: the program is killed, or the power fails, in the
 // middle of every operation.
 func TestCrashAtEveryOperation(t *testing.T) {
-	for i, step := 1, testenv.Rounds(7, 1, 1); ; i += step {
+	for i, step := 1, testenv.Rounds(7, 3, 1); ; i += step {
 		f := newFaultFS(t, uint64(i))
 		f.killAt = i
 		acked := map[string]int{}
@@ -100,7 +100,7 @@ var crashSeeds = flag.Uint64("crash.seeds", 0, "how many seeds TestCrashSeeds tr
 
 // TestCrashSeeds: crashes at random operations of a longer load.
 func TestCrashSeeds(t *testing.T) {
-	seeds := uint64(testenv.Rounds(20, 50, 150))
+	seeds := uint64(testenv.Rounds(20, 20, 150))
 	if *crashSeeds > 0 {
 		seeds = *crashSeeds
 	}

@@ -27,7 +27,7 @@ func TestBitFlips(t *testing.T) {
 			used = len(strings.TrimRight(content, "\x00"))
 		}
 		for at := range used {
-			if at%testenv.Rounds(11, 3, 1) != 0 {
+			if at%testenv.Rounds(11, 11, 1) != 0 {
 				continue
 			}
 			_, err := f.with(name, flip(content, at)).open(0)
@@ -233,7 +233,7 @@ func TestReadErrorIsNotDamage(t *testing.T) {
 func TestFlipBehindMark(t *testing.T) {
 	l := newTail(t)
 	for at := l.from; at < len(l.whole); at++ {
-		if at%testenv.Rounds(11, 3, 1) == 0 {
+		if at%testenv.Rounds(11, 11, 1) == 0 {
 			requireRefused(t, l.with(l.name, flip(l.whole, at)), label("byte %d", at))
 		}
 	}

@@ -230,7 +230,7 @@ func TestSalvageFlips(t *testing.T) {
 		content := f.contents()[name]
 		_, end := bounds(f, i)
 		base, _ := bounds(f, i)
-		for at := 64; at < int(end-base); at += testenv.Rounds(33, 15, 3) {
+		for at := 64; at < int(end-base); at += testenv.Rounds(33, 33, 3) {
 			when := label("byte %d of %s", at, name)
 			report := mustSalvage(t, f.with(name, flip(content, at)), all, when)
 			require.Len(t, report.Places, 1, when)

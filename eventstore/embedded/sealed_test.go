@@ -126,7 +126,7 @@ func TestIndexIsDisposable(t *testing.T) {
 	check(f.with(names[1], shifted(good[names[1]])), "revisions that do not follow, and good checksums")
 	content := good[names[1]]
 	for at := range len(content) {
-		if at < 64 || at%testenv.Rounds(7, 3, 1) == 0 {
+		if at < 64 || at%testenv.Rounds(7, 7, 1) == 0 {
 			check(f.with(names[1], flip(content, at)), label("byte %d", at))
 			check(f.with(names[1], content[:at]), label("cut at %d", at))
 		}

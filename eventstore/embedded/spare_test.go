@@ -248,7 +248,7 @@ func TestAdoptFails(t *testing.T) {
 func TestTornTailInZeros(t *testing.T) {
 	l := newTail(t)
 	fill := strings.Repeat("\x00", 4*sector)
-	step := testenv.Rounds(13, 5, 1)
+	step := testenv.Rounds(13, 13, 1)
 	for at := l.from; at < len(l.whole); at += step {
 		zeros := strings.Repeat("\x00", len(l.whole)-at)
 		same := strings.Trim(l.whole[at:], "\x00") == ""

@@ -68,7 +68,7 @@ func (l tail) sectorLost(from, to int) bool {
 // damage, and the store refuses to open."
 func TestTornTail(t *testing.T) {
 	l := newTail(t)
-	step := testenv.Rounds(13, 5, 1)
+	step := testenv.Rounds(13, 13, 1)
 	for at := l.from; at < len(l.whole); at += step {
 		zeros := strings.Repeat("\x00", len(l.whole)-at)
 		same := strings.Trim(l.whole[at:], "\x00") == ""

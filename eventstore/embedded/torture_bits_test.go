@@ -93,7 +93,7 @@ func TestTortureEveryBit(t *testing.T) {
 	p := newPristine(t, 700)
 	names := p.segmentNames()
 	require.Greater(t, len(names), 2)
-	step := testenv.Rounds(13, 5, 1)
+	step := testenv.Rounds(13, 13, 1)
 	flips := 0
 	for _, name := range []string{names[1], names[len(names)-1]} {
 		content := p.contents()[name]
@@ -109,7 +109,7 @@ func TestTortureEveryBit(t *testing.T) {
 // nothing, where a torn tail would be believed.
 func TestTortureEveryBitOfTail(t *testing.T) {
 	l := newTail(t)
-	step := testenv.Rounds(13, 5, 1)
+	step := testenv.Rounds(13, 13, 1)
 	for bit := 8 * l.from; bit < 8*len(l.whole); bit += step {
 		requireRefused(t, l.with(l.name, flipBit(l.whole, bit)), label("bit %d", bit))
 	}
@@ -124,7 +124,7 @@ func TestTortureEveryBitOfFill(t *testing.T) {
 	names := p.segmentNames()
 	const fill = 3 * sector
 	sealed, live := names[1], names[len(names)-1]
-	step := testenv.Rounds(97, 29, 7)
+	step := testenv.Rounds(97, 97, 7)
 	for _, name := range []string{sealed, live} {
 		content := p.contents()[name][:p.used[name]] + strings.Repeat("\x00", fill)
 		for bit := 8 * p.used[name]; bit < 8*len(content); bit += step {

@@ -26,7 +26,7 @@ var tortureSeeds = flag.Uint64("torture.seeds", 0, "how many seeds TestTortureCr
 // tail to it, lies behind everything that was acknowledged, and one cut there
 // makes the store whole.
 func TestTortureCrash(t *testing.T) {
-	seeds := uint64(testenv.Rounds(100, 250, 1000))
+	seeds := uint64(testenv.Rounds(100, 100, 1000))
 	if *tortureSeeds > 0 {
 		seeds = *tortureSeeds
 	}

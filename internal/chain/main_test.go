@@ -7,4 +7,7 @@ import (
 	"pets/internal/testenv"
 )
 
-func TestMain(m *testing.M) { os.Exit(testenv.Patient(m)) }
+func TestMain(m *testing.M) {
+	testenv.Roomy()
+	os.Exit(testenv.Patient(m))
+}

@@ -1,10 +1,13 @@
 package history
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"os"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -189,4 +192,42 @@ func TestWithoutRoom(t *testing.T) {
 	require.Eventually(t, func() bool { return p.k.Unwritten() == nil }, 30*time.Second, time.Millisecond)
 	require.Zero(t, p.k.InMemory())
 	p.repeats(20)
+}
+
+// A folder that is removed under a running server is made again by the next writing, with what was
+// in it: nothing is made from the log again, and nothing gathers in memory.
+func TestAFolderThatIsRemovedMeanwhile(t *testing.T) {
+	p := newPlace(t)
+	p.stop()
+	var said bytes.Buffer
+	p.k = New(p.store, Options{Dir: p.indexDir(), Idle: time.Millisecond, Least: 1, Retry: time.Millisecond, Log: slog.New(slog.NewTextHandler(&said, nil))})
+	p.w = commands.NewWriter(p.store, "main", commands.Options{History: p.k})
+	onDisk := func() bool {
+		head, err := p.store.Head(t.Context(), commands.Stream("main"))
+		require.NoError(t, err)
+		require.NoError(t, p.k.Await(t.Context(), commands.Stream("main"), head+1))
+		s, ok := p.k.Stats()
+		return ok && s.Flushed == s.Position
+	}
+	fills := 0
+	for range 3 {
+		p.fills(fills, fills+5)
+		fills += 5
+		require.Eventually(t, onDisk, 30*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return os.RemoveAll(p.indexDir()) == nil }, 30*time.Second, time.Millisecond, "a file may be made meanwhile")
+	}
+	p.fills(fills, fills+5)
+	fills += 5
+	require.Eventually(t, onDisk, 30*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return p.k.Unwritten() == nil }, 30*time.Second, time.Millisecond)
+	require.Zero(t, p.k.Rebuilt())
+	p.repeats(fills)
+	p.stop()
+	require.Equal(t, 3, strings.Count(said.String(), "it was made again"), said.String())
+	p.start()
+	p.repeats(fills)
+	require.Zero(t, p.k.Rebuilt())
+	s, ok := p.k.Stats()
+	require.True(t, ok)
+	require.Positive(t, s.Flushed, "the next start goes on from what was written")
 }

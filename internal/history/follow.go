@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"pets/commands"
@@ -228,6 +229,9 @@ func (f *follower) makeRoom(ctx context.Context) error {
 func (f *follower) flush(ctx context.Context) error {
 	n := f.pending.Load()
 	err := f.x.Flush(ctx)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = f.resettle(ctx, err)
+	}
 	switch {
 	case err == nil:
 		f.pending.Add(-n)
@@ -237,6 +241,20 @@ func (f *follower) flush(ctx context.Context) error {
 		f.unwritten(err, f.attempts.fail())
 	}
 	return err
+}
+
+// resettle makes the folder of the index again if it was removed, and flushes once more. why is
+// the error of the flush that found nothing there.
+func (f *follower) resettle(ctx context.Context, why error) error {
+	done, err := f.x.Resettle(ctx)
+	if err != nil {
+		return err
+	}
+	if !done {
+		return why
+	}
+	f.options.Log.Warn("the folder of the index of the history was removed; it was made again, with all that was in it. Find out who removes files of a running server", "folder", f.options.Dir)
+	return f.x.Flush(ctx)
 }
 
 // heads returns how many records each stream has.

@@ -30,6 +30,7 @@ type Index struct {
 	lookup
 	settings
 	dir   folder
+	path  string // of dir, for Resettle
 	store uuid.UUID
 	root  RootFunc
 
@@ -76,6 +77,7 @@ func Open(dir string, store uuid.UUID, root RootFunc) (*Index, error) {
 	if err != nil {
 		return nil, errors.Join(err, d.close())
 	}
+	x.path = dir
 	return x, nil
 }
 

@@ -19,7 +19,7 @@ var ctx = context.Background()
 // A map as the oracle: whatever is added, flushed, merged and opened again, in any
 // order, every key and range has the answer of the map.
 func TestAnyOperationsAgainstAMap(t *testing.T) {
-	for seed := range uint64(testenv.Rounds(2, 12, 200)) {
+	for seed := range uint64(testenv.Rounds(2, 6, 200)) {
 		h := newHistory(seed, 400)
 		d := newMemFolder()
 		x := openMem(t, d)

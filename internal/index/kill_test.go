@@ -43,7 +43,7 @@ func TestWritingProcess(t *testing.T) {
 func TestKilledProcess(t *testing.T) {
 	h := killed()
 	dir := filepath.Join(t.TempDir(), "index")
-	for round := range testenv.Rounds(3, 12, 300) {
+	for round := range testenv.Rounds(3, 6, 300) {
 		before := Position(0)
 		if round > 0 {
 			x, err := Open(dir, testStore, rootAt)

@@ -11,7 +11,11 @@ import (
 // that [Open] returns. Each [Index.Flush] tries to open the folder, and removes what an
 // earlier index left in it; until that works, everything stays in memory.
 func InMemory(dir string, store uuid.UUID, root RootFunc) (*Index, error) {
-	return open(&lateFolder{dir: dir}, store, root, defaults)
+	x, err := open(&lateFolder{dir: dir}, store, root, defaults)
+	if err == nil {
+		x.path = dir
+	}
+	return x, err
 }
 
 // lateFolder is a folder that is opened when the first file is made in it.

@@ -67,3 +67,53 @@ func TestSeveralValuesOfAKey(t *testing.T) {
 		require.Equal(t, len(want), tails.len())
 	}
 }
+
+// A folder that is removed under an open index is made again with everything that was in it, and
+// the next opening finds all of it. One that is there, or whose parent is gone, is left alone.
+func TestAFolderThatWasRemovedIsMadeAgain(t *testing.T) {
+	h := newHistory(62, 200)
+	home := filepath.Join(t.TempDir(), "home")
+	dir := filepath.Join(home, "index")
+	x, err := Open(dir, testStore, rootAt)
+	require.NoError(t, err)
+	add(t, x, h.log[:100])
+	require.NoError(t, x.Flush(ctx))
+	add(t, x, h.log[100:150])
+	done, err := x.Resettle(ctx)
+	require.NoError(t, err)
+	require.False(t, done, "the folder is there")
+
+	require.NoError(t, os.RemoveAll(home))
+	require.ErrorIs(t, x.Flush(ctx), os.ErrNotExist)
+	_, err = x.Resettle(ctx)
+	require.ErrorIs(t, err, os.ErrNotExist, "the parent is not made")
+	require.NoDirExists(t, home)
+	require.Zero(t, check(t, x, h))
+
+	require.NoError(t, os.Mkdir(home, 0o700))
+	for range 2 {
+		x.Room(func(uint64) error { return errInjected })
+		_, err = x.Resettle(ctx)
+		require.ErrorIs(t, err, errInjected)
+		require.Zero(t, check(t, x, h))
+		x.Room(func(uint64) error { return nil })
+		done, err = x.Resettle(ctx)
+		require.NoError(t, err)
+		require.True(t, done)
+		require.NoError(t, x.Flush(ctx))
+		require.Zero(t, check(t, x, h))
+		require.NoError(t, os.RemoveAll(dir)) // and once more
+	}
+	add(t, x, h.log[150:])
+	require.ErrorIs(t, x.Flush(ctx), os.ErrNotExist)
+	_, err = x.Resettle(ctx)
+	require.NoError(t, err)
+	require.NoError(t, x.Flush(ctx))
+	require.NoError(t, x.Close())
+	x, err = Open(dir, testStore, rootAt)
+	require.NoError(t, err)
+	require.Empty(t, x.Dropped())
+	require.Equal(t, h.end(), x.Position())
+	require.Zero(t, check(t, x, h))
+	require.NoError(t, x.Close())
+}

@@ -41,7 +41,7 @@ func story(d *memFolder, h *history) error {
 
 // stride is how many steps lie between two that are stopped: 1 in a long test. The
 // race detector is ten times slower, and has little to find in what one goroutine does.
-func stride() int { return testenv.Rounds(11, 3, 1) }
+func stride() int { return testenv.Rounds(11, 7, 1) }
 
 // Killed at any write, rename, removal or read, also half-way: what is there after
 // the next start is right, and it goes on to the end.

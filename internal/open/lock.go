@@ -74,11 +74,11 @@ func (e *otherStoreError) Error() string {
 // taken first.
 func LockDir(dir, store string, id uuid.UUID) (*Lock, error) {
 	if err := owner.MkdirAll(dir); err != nil {
-		return nil, fmt.Errorf("make PETS_DIR: %w", err)
+		return nil, unusable("make", dir, err)
 	}
 	f, err := openLock(dir)
 	if err != nil {
-		return nil, fmt.Errorf("lock PETS_DIR: %w", err)
+		return nil, unusable("lock", dir, err)
 	}
 	if err := flockAlone(f); err != nil {
 		by, stranger := readHolder(f), distrusted(dir, f)
@@ -89,7 +89,7 @@ func LockDir(dir, store string, id uuid.UUID) (*Lock, error) {
 		if errors.Is(err, unix.EWOULDBLOCK) {
 			return nil, &dirLockedError{dir, by}
 		}
-		return nil, fmt.Errorf("lock PETS_DIR: %w", err)
+		return nil, unusable("lock", dir, err)
 	}
 	last := readHolder(f)
 	if err := belongs(dir, last, store, id); err != nil {
@@ -104,13 +104,32 @@ func LockDir(dir, store string, id uuid.UUID) (*Lock, error) {
 	}
 	folder, err := owner.OpenRoot(dir)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("lock PETS_DIR: %w", err), f.Close())
+		return nil, errors.Join(unusable("lock", dir, err), f.Close())
 	}
 	l := &Lock{dir: dir, folder: folder, f: f, By: Holder{PID: os.Getpid(), Store: absolute, ID: id, Proof: proof.New()}}
 	if err := errors.Join(l.write(), owner.Keep(f)); err != nil { // first remove what the former holder wrote, then give the file its owner
-		return nil, errors.Join(fmt.Errorf("lock PETS_DIR: %w", err), l.Close())
+		return nil, errors.Join(unusable("lock", dir, err), l.Close())
 	}
 	return l, nil
+}
+
+// unusable says why PETS_DIR cannot be made or locked, and what to do.
+func unusable(what, dir string, err error) error {
+	const other = "or set PETS_DIR to a folder that the user of pets can write to"
+	do := ""
+	switch {
+	case errors.Is(err, fs.ErrPermission): // also of a folder that is marked immutable
+		do = "give the folder to the user of pets, " + other
+	case errors.Is(err, unix.EROFS):
+		do = "mount its disk for writing, " + other
+	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
+		do = "free some space on its disk, " + other
+	case errors.As(err, new(*owner.NotPlainError)), errors.As(err, new(*owner.UntrustedError)):
+		return fmt.Errorf("%s PETS_DIR: %w", what, err) // they say what to do
+	default:
+		do = "see to it that the folder can be written to, " + other
+	}
+	return fmt.Errorf("%s PETS_DIR (%s): %w; %s", what, dir, err, do)
 }
 
 // belongs refuses a PETS_DIR that was used for another store which still exists: the stops

@@ -17,7 +17,9 @@ func (a *Place) viewsDir() string { return filepath.Join(a.Config.ServerDir(), V
 // something is written, or nil if others can have written to it.
 func (a *Place) views(store *Store, log *slog.Logger) *views.Folder {
 	dir := a.viewsDir()
-	if _, err := os.Lstat(dir); err == nil {
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		a.Caution(dir + " is not a folder. Move it away: until then nothing of read models is kept for the next start. It is tried again by itself")
+	} else if _, err := os.Lstat(dir); err == nil {
 		a.closes(dir)
 		if err := a.trusts(dir); err != nil {
 			a.Caution(err.Error() + ". Read models stay in memory, and are folded from the first record at every start")

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -222,4 +223,51 @@ func copyFolder(t *testing.T, from, to string) {
 		require.NoError(t, err)
 		return os.WriteFile(filepath.Join(to, below), b, 0o600)
 	}))
+}
+
+// A file in the place of the folder is said, with what to do, and costs this start what is kept
+// there. Once it is moved away, the running server writes there, and the next start goes on.
+func TestAFileInThePlaceOfTheViews(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "pets")
+	v := visits(t, dir)
+	v.append(opened)
+	v.read()
+	v.leave()
+	views := filepath.Join(dir, ViewsDir)
+	require.NoError(t, os.RemoveAll(views))
+	require.NoError(t, os.WriteFile(views, nil, 0o600))
+
+	v = visits(t, dir)
+	require.Contains(t, v.warns.String(), views+" is not a folder. Move it away")
+	v.append(deposit, deposit)
+	known, seen := v.read()
+	require.Equal(t, [2]int{3, 3}, [2]int{known, seen})
+	require.NoError(t, os.Remove(views))
+	v.leave()
+
+	v = visits(t, dir)
+	require.Empty(t, v.warns.String())
+	v.append(deposit)
+	known, seen = v.read()
+	require.Equal(t, [2]int{4, 1}, [2]int{known, seen})
+	v.leave()
+}
+
+// What keeps PETS_DIR from being used is said with its name, the reason, and what to do.
+func TestAPetsDirThatCannotBeUsed(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	_, err := LockDir(filepath.Join(file, "new"), t.TempDir(), uuid.New())
+	require.EqualError(t, err, "make PETS_DIR: "+file+" is not a folder, but a file, so it is not used; find out who put it there, and move it away")
+	for cause, says := range map[error]string{
+		syscall.EACCES: "give the folder to the user of pets, or set PETS_DIR to",
+		syscall.EPERM:  "give the folder to the user of pets, or set PETS_DIR to",
+		syscall.EROFS:  "mount its disk for writing, or set PETS_DIR to",
+		syscall.ENOSPC: "free some space on its disk, or set PETS_DIR to",
+		syscall.ELOOP:  "see to it that the folder can be written to, or set PETS_DIR to",
+	} {
+		err := unusable("make", "/a/new", &fs.PathError{Op: "mkdirat", Path: "new", Err: cause})
+		require.ErrorIs(t, err, cause)
+		require.ErrorContains(t, err, "make PETS_DIR (/a/new): mkdirat new: "+cause.Error()+"; "+says)
+	}
 }

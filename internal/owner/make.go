@@ -2,10 +2,10 @@ package owner
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // Keep is [Adopt] for the folder that the file lies in.
@@ -24,8 +24,8 @@ func MkdirLike(dir, other string) error {
 	case err == nil && info.IsDir():
 		return nil
 	case err == nil:
-		return fmt.Errorf("%s is not a folder", dir)
-	case !errors.Is(err, fs.ErrNotExist):
+		return notFolder(dir, info)
+	case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR): // a file above it is named below
 		return err
 	}
 	if above := filepath.Dir(dir); above != dir {

@@ -1,7 +1,6 @@
 package owner
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,8 +9,8 @@ import (
 	"syscall"
 )
 
-// NotPlainError reports that a file name belongs to something other than a plain
-// file, which was put there on purpose or by mistake. It is neither followed nor
+// NotPlainError reports that a name belongs to something other than a plain file, or
+// than a folder where one is needed, which was put there on purpose or by mistake. It is neither followed nor
 // waited for.
 type NotPlainError struct {
 	Path string
@@ -138,7 +137,7 @@ func mkdir(root *os.Root, name string, like *os.Root) (*os.Root, error) {
 		return nil, made
 	}
 	if info, err := root.Lstat(name); err == nil && !info.IsDir() { // opening a pipe would wait for a reader
-		return nil, notPlain(root, name, info)
+		return nil, notFolder(filepath.Join(root.Name(), name), info)
 	}
 	sub, err := root.OpenRoot(name)
 	if err != nil {
@@ -161,7 +160,7 @@ func itself(root *os.Root, name string, sub *os.Root) error {
 		return err
 	}
 	if !os.SameFile(named, opened) {
-		return notPlain(root, name, named)
+		return notFolder(filepath.Join(root.Name(), name), named)
 	}
 	return nil
 }
@@ -240,6 +239,24 @@ func checked(root *os.Root, name string, f *os.File, writing bool) error {
 }
 
 func notPlain(root *os.Root, name string, info fs.FileInfo) error {
-	kinds := map[fs.FileMode]string{fs.ModeSymlink: "a link to another file", fs.ModeDir: "a folder", fs.ModeNamedPipe: "a pipe"}
-	return &NotPlainError{filepath.Join(root.Name(), name), "not a regular file, but " + cmp.Or(kinds[info.Mode().Type()], "a device or a socket")}
+	return &NotPlainError{filepath.Join(root.Name(), name), "not a regular file, but " + kind(info)}
+}
+
+// notFolder is for what stands in the place of a folder.
+func notFolder(path string, info fs.FileInfo) error {
+	return &NotPlainError{path, "not a folder, but " + kind(info)}
+}
+
+func kind(info fs.FileInfo) string {
+	switch mode := info.Mode(); {
+	case mode.IsRegular():
+		return "a file"
+	case mode.IsDir():
+		return "a folder"
+	case mode.Type() == fs.ModeSymlink:
+		return "a link to another file"
+	case mode.Type() == fs.ModeNamedPipe:
+		return "a pipe"
+	}
+	return "a device or a socket"
 }

@@ -185,8 +185,11 @@ func TestMarkedWallet(t *testing.T) {
 				s := wallet(t, rules, capital)
 				p := newByHand(t, capital, capital)
 				p.common = rules == "1"
-				every := capital == "250"
-				follow(t, s, p, s.Events(), walletRows(t), func(i int) bool { return every || i%40 == 0 })
+				every := 40
+				if capital == "250" { // after every row in a long run
+					every = testenv.Rounds(20, 20, 1)
+				}
+				follow(t, s, p, s.Events(), walletRows(t), func(i int) bool { return i%every == 0 })
 				require.Len(t, p.trips, trips)
 			})
 		})

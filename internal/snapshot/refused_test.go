@@ -138,3 +138,18 @@ func TestTheBytesOfACheckpointAreOneSum(t *testing.T) {
 	}
 	require.Equal(t, written, n)
 }
+
+// A file in the place of the folder is said as what it is, with what to do, and checkpoints are
+// written again once it is moved away.
+func TestAFileInThePlaceOfTheFolder(t *testing.T) {
+	f := folder(t)
+	require.NoError(t, os.WriteFile(f.dir, nil, 0o600))
+	var log bytes.Buffer
+	f.log = slog.New(slog.NewTextHandler(&log, nil))
+	f.save(State, stream, 3, data(3))
+	require.Contains(t, log.String(), f.dir+" is not a folder, but a file, so it is not used; find out who put it there, and move it away")
+	requireNone(t, f, State, stream, newest)
+	require.NoError(t, os.Remove(f.dir))
+	f.save(State, stream, 4, data(4))
+	requireLoad(t, f, newest, 4)
+}

@@ -34,7 +34,7 @@ func TestSoak(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a soak is not short")
 	}
-	events := testenv.Rounds(10_000, 100_000, 100_000)
+	events := testenv.Rounds(10_000, 15_000, 100_000)
 	if *soakEvents > 0 {
 		events = *soakEvents
 	}

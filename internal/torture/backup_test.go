@@ -16,7 +16,7 @@ import (
 // acknowledged before it began, and is a store.
 func TestBackup(t *testing.T) {
 	parent, copied := t.TempDir(), 0
-	copies := rounds(0, 60, 20, 3)
+	copies := rounds(0, 60, 8, 3)
 	var w *worker
 	var folder string
 	var acked *ledger

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -73,11 +74,31 @@ func TestFullDisk(t *testing.T) {
 	lookAgain("with room again")
 }
 
-// petsOn builds the product once and returns a way to run it on a folder.
+// built is the product; every test uses the same one.
+var built struct {
+	sync.Once
+	path string
+}
+
+// product returns the path of the product, which is built for the first test that needs it.
+func product(t *testing.T) string {
+	t.Helper()
+	built.Do(func() {
+		dir, err := os.MkdirTemp("", "pets-torture-")
+		require.NoError(t, err)
+		afterAll = func() { _ = os.RemoveAll(dir) }
+		path := filepath.Join(dir, "pets")
+		require.NoError(t, run("go", "build", "-ldflags=-s -w", "-o", path, "pets/cmd/pets"))
+		built.path = path
+	})
+	require.NotEmpty(t, built.path, "the product was not built")
+	return built.path
+}
+
+// petsOn returns a way to run the product on a folder.
 func petsOn(t *testing.T, folder string) func(args ...string) string {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), "pets")
-	require.NoError(t, run("go", "build", "-o", binary, "pets/cmd/pets"))
+	binary := product(t)
 	return func(args ...string) string {
 		t.Helper()
 		c := exec.Command(binary, append(args, "--store", "embedded:"+folder, "-p", "demo")...)

@@ -31,8 +31,7 @@ func TestStopOnAFullDisk(t *testing.T) {
 			}
 			d := newDisk(t, kind, size)
 			testenv.Need(t, "go")
-			binary := filepath.Join(t.TempDir(), "pets")
-			require.NoError(t, run("go", "build", "-o", binary, "pets/cmd/pets"))
+			binary := product(t)
 			folder := filepath.Join(d.point, "store")
 			s := startServer(t, binary, folder)
 			require.Less(t, s.post("/v1/portfolios", `{"id":"main","mode":"paper"}`, nil), 300)

@@ -20,7 +20,7 @@ const loopsPerFolder = 10
 // state = replay". Half of the workers are killed at any moment of their lives,
 // start included, the others while they append.
 func TestKill(t *testing.T) {
-	loops := rounds(*killLoops, 200, 20, 3)
+	loops := rounds(*killLoops, 200, 8, 3)
 	random := rand.New(rand.NewPCG(1, uint64(loops)))
 	parent, begun := t.TempDir(), time.Now()
 	promised := 0
@@ -55,7 +55,7 @@ func TestKill(t *testing.T) {
 // keeps the lock, a reader beside it keeps reading, and nothing is lost when it
 // wakes up.
 func TestStop(t *testing.T) {
-	pause := time.Duration(rounds(int64(*stopFor), int64(10*time.Second), int64(2*time.Second), int64(300*time.Millisecond)))
+	pause := time.Duration(rounds(int64(*stopFor), int64(10*time.Second), int64(time.Second), int64(300*time.Millisecond)))
 	folder, acked := t.TempDir(), newLedger()
 	w := start(t, folder, acked)
 	w.waitUntil(200)

@@ -25,8 +25,13 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	afterAll()
+	os.Exit(code)
 }
+
+// afterAll removes what was prepared for all tests.
+var afterAll = func() {}
 
 // rounds is how often a test repeats itself: what its flag says, or what fits
 // the occasion.

@@ -50,7 +50,7 @@ func TestSoak(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a soak is not short")
 	}
-	events := rounds(*soakEvents, 100_000, 100_000, 10_000)
+	events := rounds(*soakEvents, 100_000, 20_000, 10_000)
 	c := exec.Command(os.Args[0])
 	c.Env = append(os.Environ(), roleEnv+"=soak", folderEnv+"="+t.TempDir(), soakEnv+"="+strconv.Itoa(events))
 	c.Stderr = os.Stderr

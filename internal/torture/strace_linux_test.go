@@ -41,7 +41,7 @@ func (w *worker) waitStopped() {
 func TestSystemCallErrors(t *testing.T) {
 	testenv.Need(t, "strace")
 	calls := []int{1, 2, 3, 4, 6, 10, 20, 30}
-	step := rounds(0, 1, 3, 7)
+	step := rounds(0, 1, 7, 7)
 	outcomes := map[string]int{}
 	for _, call := range []string{"fdatasync", "fsync", "pwrite64", "renameat"} {
 		for _, errno := range []string{"EIO", "ENOSPC"} {

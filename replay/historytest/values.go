@@ -197,22 +197,29 @@ const (
 
 // differences compares got with the recorded values, by the rule of the package.
 func (v Values) differences(got Values, most int) []string {
-	var found []string
-	for _, path := range slices.Sorted(maps.Keys(v)) {
-		value, has := got[path]
-		switch {
-		case listed(Mended, path):
-		case !has && listed(Removed, path):
-		case !has:
-			found = append(found, fmt.Sprintf("%s was %s and is missing", path, v[path]))
-		case value != v[path]:
-			found = append(found, fmt.Sprintf("%s was %s and is %s", path, v[path], value))
+	var differ, more []string
+	for path, value := range v {
+		if now, has := got[path]; (!has || now != value) && !listed(Mended, path) && (has || !listed(Removed, path)) {
+			differ = append(differ, path)
 		}
 	}
-	for _, path := range slices.Sorted(maps.Keys(got)) {
-		if _, had := v[path]; !had && !empty[got[path]] && !listed(Added, path) {
-			found = append(found, fmt.Sprintf("%s was not there and is %s", path, got[path]))
+	for path, now := range got {
+		if _, had := v[path]; !had && !empty[now] && !listed(Added, path) {
+			more = append(more, path)
 		}
+	}
+	slices.Sort(differ)
+	slices.Sort(more)
+	var found []string
+	for _, path := range differ {
+		if now, has := got[path]; has {
+			found = append(found, fmt.Sprintf("%s was %s and is %s", path, v[path], now))
+		} else {
+			found = append(found, fmt.Sprintf("%s was %s and is missing", path, v[path]))
+		}
+	}
+	for _, path := range more {
+		found = append(found, fmt.Sprintf("%s was not there and is %s", path, got[path]))
 	}
 	return found[:min(len(found), most)]
 }

@@ -28,7 +28,7 @@ import (
 func TestReadersBesideAWriter(t *testing.T) {
 	t.Parallel()
 	s := petstest.New(t)
-	writer := s.Process("import", "--capital", "1000", s.ManyFills(testenv.Rounds(2_000, 20_000, 20_000)))
+	writer := s.Process("import", "--capital", "1000", s.ManyFills(testenv.Rounds(2_000, 5_000, 20_000)))
 	var errs strings.Builder
 	writer.Stderr = &errs
 	require.NoError(t, writer.Start())

@@ -47,6 +47,9 @@ func TestWhatToDoNextLeadsOut(t *testing.T) {
 			{"2000", "-5400", ""},               // the portfolio has a debt
 		} {
 			n++
+			if n%testenv.Rounds(3, 3, 1) != 0 {
+				continue // every rule has one or two of these, and all of them in a long run
+			}
 			id := "p" + strconv.Itoa(n)
 			about := []any{"%s after a loss of %s of 1000, with a deposit of %s", r.Name, c.pnl, c.deposit}
 			open := map[string]any{"id": id, "mode": "paper", "limits": map[string]any{r.Key: value}}

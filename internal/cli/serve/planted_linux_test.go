@@ -24,6 +24,7 @@ import (
 	"pets/internal/httpapi"
 	"pets/internal/open"
 	"pets/internal/pets/petstest"
+	"pets/internal/testenv"
 )
 
 // serviceUser owns the folder of a service that root stops.
@@ -114,8 +115,11 @@ var plantedNames = []string{
 // not kept waiting; the stop holds, or says what is in its way.
 func TestWhatIsPlantedInAFolder(t *testing.T) {
 	t.Parallel()
-	for _, name := range plantedNames {
-		for _, p := range plants {
+	for i, name := range plantedNames {
+		for j, p := range plants {
+			if (i+j)%testenv.Rounds(3, 3, 1) != 0 {
+				continue // every name has two of these, and all of them in a long run
+			}
 			t.Run(name+" is a "+p.name, func(t *testing.T) {
 				folder, v := ofService(t), newVictim(t)
 				at := filepath.Join(filepath.Dir(folder), name)
