@@ -135,6 +135,9 @@ func leadingDigits(s []byte) (v uint64, n int) {
 
 // appendPlain appends the canonical text of d, in the range without the help of udecimal.
 func (d Decimal) appendPlain(b []byte) []byte {
+	if d.IsZero() {
+		return append(b, '0')
+	}
 	neg, hi, lo, prec, ok := d.d.ToHiLo()
 	if !ok || prec != Scale || hi >= unit {
 		b, _ = d.d.AppendText(b) // it cannot fail
@@ -435,7 +438,10 @@ func (d Decimal) split(decimals int) (q, r, m uint256.Int, neg, ok bool) {
 func (d Decimal) Ratio() Decimal { return d.Round(12) }
 
 // String returns the canonical text: no exponent, no trailing zeros, no sign on 0.
-func (d Decimal) String() string { return d.d.String() }
+func (d Decimal) String() string {
+	var room [40]byte
+	return string(d.appendPlain(room[:0]))
+}
 
 // Int returns the whole part of d, or 0 if it does not fit an int.
 func (d Decimal) Int() int {
@@ -451,11 +457,11 @@ func (d Decimal) Int() int {
 func (d Decimal) Float() float64 { return d.d.InexactFloat64() }
 
 // AppendText implements encoding.TextAppender with the canonical text.
-func (d Decimal) AppendText(b []byte) ([]byte, error) { return d.d.AppendText(b) }
+func (d Decimal) AppendText(b []byte) ([]byte, error) { return d.appendPlain(b), nil }
 
 // MarshalText implements encoding.TextMarshaler with the canonical text, so
 // that JSON holds decimals as strings.
-func (d Decimal) MarshalText() ([]byte, error) { return d.d.AppendText(nil) }
+func (d Decimal) MarshalText() ([]byte, error) { return d.appendPlain(make([]byte, 0, 24)), nil }
 
 // UnmarshalText implements encoding.TextUnmarshaler with [ParseDecimal].
 func (d *Decimal) UnmarshalText(text []byte) error {

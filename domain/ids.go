@@ -149,7 +149,7 @@ func ArbitrageName(revision uint64) string { return recordName("a", revision) }
 
 // recordName joins the letter of a kind with the revision of the record that
 // created the thing.
-func recordName(kind string, revision uint64) string { return fmt.Sprintf("%s%d", kind, revision) }
+func recordName(kind string, revision uint64) string { return kind + strconv.FormatUint(revision, 10) }
 
 // CheckUser checks the user names of API keys: 1–64 of A–Z a–z 0–9 . _ - @ :.
 func CheckUser(field, user string) error {

@@ -401,24 +401,32 @@ func (c *Content) UnmarshalText(b []byte) error {
 	return err
 }
 
-func digest(parts ...string) (c Content) {
-	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
+func digest(parts ...string) Content { return contentOf([]byte(strings.Join(parts, "\x00"))) }
+
+func contentOf(b []byte) (c Content) {
+	sum := sha256.Sum256(b)
 	copy(c[:], sum[:])
 	return c
 }
 
 func contentOfFill(e *domain.FillRecorded) Content {
-	parts := []string{
-		e.Market, e.Outcome, string(e.Side), e.Quantity.String(), e.Price.String(),
-		e.Notional.String(), e.Fee.String(), e.Permit, e.Status,
+	var room [512]byte
+	b := room[:0]
+	for _, text := range [...]string{e.Market, e.Outcome, string(e.Side)} {
+		b = append(append(b, text...), 0)
 	}
+	for _, d := range [...]domain.Decimal{e.Quantity, e.Price, e.Notional, e.Fee} {
+		b, _ = d.AppendText(b) // it cannot fail
+		b = append(b, 0)
+	}
+	b = append(append(append(b, e.Permit...), 0), e.Status...)
 	if e.FeeAsset != "" {
-		parts = append(parts, "fee in "+e.FeeAsset)
+		b = append(append(b, "\x00fee in "...), e.FeeAsset...)
 	}
 	if e.EffectiveAt != nil {
-		parts = append(parts, e.EffectiveAt.UTC().String())
+		b = append(append(b, 0), e.EffectiveAt.UTC().String()...)
 	}
-	return digest(parts...)
+	return contentOf(b)
 }
 
 func contentOfTrade(e *domain.TradeClosed) Content {

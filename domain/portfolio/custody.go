@@ -300,6 +300,9 @@ func (c *Custody) measured(key string, difference domain.Decimal) {
 
 // booked notes a posting to an account whose difference is open.
 func (c *Custody) booked(a ledger.Account) {
+	if len(c.Differences) == 0 { // for every posting
+		return
+	}
 	key := differenceKey(a.Place, a.Asset)
 	if _, open := c.Differences[key]; !open {
 		return
