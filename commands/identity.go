@@ -153,6 +153,9 @@ type identity struct {
 	hash        requestDigest
 	former, all []uuid.UUID
 	room        [2]uuid.UUID // of a bot, which has one former scope
+	// metadata is what is stored beside the events, unless they are imported or the clock is
+	// behind. It is nil if it could not be encoded.
+	metadata []byte
 	// err: the request has no canonical form.
 	err error
 	// ahead is what was looked up before it was queued, or nil.
@@ -187,6 +190,9 @@ func identifyInto(all []identity, portfolio string, known *knownSpaces, requests
 			id.all = append(id.all, sha1ID(space, r.Key))
 		}
 		id.former = id.all[1:]
+		if r.Import == nil {
+			id.metadata, _ = domain.EncodeMetadata(metadataOf(r, id)) // the writer says why, if that fails
+		}
 	}
 }
 

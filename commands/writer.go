@@ -73,6 +73,7 @@ type Writer struct {
 	poisoned error   // set if the store accepts no append until it is opened again
 	carried  []*step // of groups that were overtaken, to be decided again
 	steps    []*step // the room for those of the next group
+	recorded int     // records of the group before: the next has as many, mostly
 	// spare is a second state (load.go), spareUsed the revision at which it was last needed.
 	// wantSpare: make one before the next decision.
 	spare     stateFold
@@ -372,7 +373,7 @@ func (w *Writer) take(g *group) *step {
 func (w *Writer) decideGroup() *group {
 	now := w.options.elapsed()
 	w.queue.begin(now)
-	g := &group{steps: w.steps, again: len(w.carried) > 0, began: now}
+	g := &group{steps: w.steps, proposed: make([]eventstore.Proposed, 0, w.recorded), again: len(w.carried) > 0, began: now}
 	for s := w.take(g); s != nil; s = w.take(g) {
 		g.steps = append(g.steps, s)
 		w.decide(g, s)
@@ -415,7 +416,7 @@ func (w *Writer) process(g *group) {
 	}
 	tell(g.steps)
 	clear(g.steps)
-	w.steps = g.steps[:0]
+	w.steps, w.recorded = g.steps[:0], min(len(g.proposed), fullRecords)
 }
 
 // again lets the steps of a group that was overtaken be decided once more, except
