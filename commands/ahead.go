@@ -50,7 +50,7 @@ func (a *ahead) of(key HistoryKey) (hits []HistoryHit, known bool) {
 	if a == nil {
 		return nil, false
 	}
-	at, known := -1, false
+	var at int
 	if a.places != nil {
 		at, known = a.places[key]
 	} else {
