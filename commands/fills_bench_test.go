@@ -11,12 +11,10 @@ import (
 	"pets/domain"
 	"pets/eventstore"
 	"pets/eventstore/embedded"
-	"pets/internal/bench"
 )
 
-// BenchmarkBots: 64 bots of one portfolio that all wait for their next command. The processor
-// time and the allocations of a command tell more than its duration on a machine that is busy
-// with other things.
+// BenchmarkBots: 64 bots of one portfolio that all wait for their next command. The allocations
+// of a command tell more than its duration on a machine that is busy with other things.
 func BenchmarkBots(b *testing.B) {
 	b.Run("fills", func(b *testing.B) {
 		benchBots(b, func(bot string, n int64) Command {
@@ -79,7 +77,7 @@ func benchBots(b *testing.B, command func(bot string, n int64) Command) {
 	b.SetParallelism(32) // × 2 cores
 	b.ReportAllocs()
 	b.ResetTimer()
-	before, worked := store.appends.Load(), bench.Worked()
+	before := store.appends.Load()
 	b.RunParallel(func(pb *testing.PB) {
 		bot := fmt.Sprint("bot", caller.Add(1)%bots)
 		for pb.Next() {
@@ -90,6 +88,5 @@ func benchBots(b *testing.B, command func(bot string, n int64) Command) {
 		}
 	})
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "commands/s")
-	b.ReportMetric((bench.Worked()-worked).Seconds()*1e6/float64(b.N), "cpu-µs/op")
 	b.ReportMetric(float64(b.N)/float64(store.appends.Load()-before), "commands/append")
 }
