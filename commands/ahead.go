@@ -17,7 +17,9 @@ type ahead struct {
 	// What was found counts as long as the writer has all later records in memory, and the
 	// History has not been doubted since.
 	epoch, asOf uint64
-	found       map[HistoryKey][]HistoryHit
+	keys        []HistoryKey
+	found       [][]HistoryHit     // of the keys
+	places      map[HistoryKey]int // of the keys; it is nil if they are few
 	// What was read stays true: a record of the log never changes.
 	records  map[uint64]pastRecord
 	commands map[uuid.UUID]acceptedCommand
@@ -26,12 +28,15 @@ type ahead struct {
 // Limits of what is looked up ahead. The writer looks up the rest.
 const (
 	aheadKeys    = 512     // asked for at once
+	aheadFew     = 16      // keys that are found without a map
 	aheadHits    = 32      // of one key
 	aheadRecords = 8192    // of one call
 	aheadBytes   = 4 << 20 // of those records
 	// nearby is how many records are skipped before a record is read by itself. A frame of the
 	// store has some hundreds, and is read whole.
 	nearby = 256
+	// keysOfOne is how many keys most requests have at most.
+	keysOfOne = 8
 )
 
 // usable reports that what was found counts: every record before a revision was known, and
@@ -45,8 +50,17 @@ func (a *ahead) of(key HistoryKey) (hits []HistoryHit, known bool) {
 	if a == nil {
 		return nil, false
 	}
-	hits, known = a.found[key]
-	return hits, known
+	var at int
+	if a.places != nil {
+		at, known = a.places[key]
+	} else {
+		at = slices.Index(a.keys, key)
+		known = at >= 0
+	}
+	if !known || len(a.found[at]) > aheadHits {
+		return nil, false
+	}
+	return a.found[at], true
 }
 
 func (a *ahead) record(revision uint64) (r pastRecord, known bool) {
@@ -71,7 +85,7 @@ func (p *past) lookAhead(ctx context.Context, requests []Request, ids []identity
 	if p == nil {
 		return
 	}
-	var keys []HistoryKey
+	keys := make([]HistoryKey, 0, keysOfOne*len(requests))
 	for i := range requests {
 		keys = appendKeys(keys, p.stream, &requests[i], &ids[i])
 	}
@@ -81,7 +95,13 @@ func (p *past) lookAhead(ctx context.Context, requests []Request, ids []identity
 	if len(requests) > 1 { // those of one request differ
 		keys = distinct(keys)
 	}
-	a := &ahead{epoch: p.history.Epoch(), asOf: ^uint64(0), found: make(map[HistoryKey][]HistoryHit, len(keys))}
+	a := &ahead{epoch: p.history.Epoch(), asOf: ^uint64(0), keys: keys}
+	if len(keys) > aheadFew {
+		a.places = make(map[HistoryKey]int, len(keys))
+		for i, key := range keys {
+			a.places[key] = i
+		}
+	}
 	for some := range slices.Chunk(keys, aheadKeys) {
 		if !a.find(p, some) {
 			return
@@ -100,10 +120,10 @@ func (a *ahead) find(p *past, keys []HistoryKey) bool {
 		return false
 	}
 	a.asOf = min(a.asOf, asOf)
-	for i, key := range keys {
-		if len(found[i]) <= aheadHits {
-			a.found[key] = found[i]
-		}
+	if a.found == nil {
+		a.found = found
+	} else {
+		a.found = append(a.found, found...)
 	}
 	return true
 }
@@ -120,16 +140,23 @@ func distinct(keys []HistoryKey) []HistoryKey {
 // read reads the records that were found, and are not in the memory of the writer, in the order
 // of the log.
 func (a *ahead) read(ctx context.Context, p *past, requests []Request, ids []identity) {
+	if !slices.ContainsFunc(a.found, func(hits []HistoryHit) bool { return len(hits) > 0 }) {
+		return
+	}
 	memory := p.memory.Load()
 	r := &aheadReader{ahead: a, commands: map[uint64]uuid.UUID{}}
 	for i := range requests {
-		for _, id := range ids[i].all() {
-			for _, hit := range earlier(a.found[keyOfCommand(p.stream, id)], memory) {
+		for _, id := range ids[i].all {
+			hits, _ := a.of(keyOfCommand(p.stream, id))
+			for _, hit := range earlier(hits, memory) {
 				r.commands[hit.Revision] = id
 			}
 		}
 	}
 	for _, hits := range a.found {
+		if len(hits) > aheadHits {
+			continue
+		}
 		for _, hit := range earlier(hits, memory) {
 			r.wanted = append(r.wanted, hit.Revision)
 		}
@@ -144,14 +171,6 @@ func (a *ahead) read(ctx context.Context, p *past, requests []Request, ids []ide
 	for len(r.wanted) > 0 && r.from(ctx, p) {
 		continue
 	}
-}
-
-// all returns the ids under which a request may have been accepted.
-func (id *identity) all() []uuid.UUID {
-	if id.body == nil {
-		return nil
-	}
-	return append([]uuid.UUID{id.command}, id.former...)
 }
 
 // aheadReader reads records in the order of the log.
@@ -227,7 +246,7 @@ func appendKeys(keys []HistoryKey, stream string, r *Request, id *identity) []Hi
 	if r.Command == nil || id.body == nil {
 		return keys
 	}
-	for _, command := range id.all() {
+	for _, command := range id.all {
 		keys = append(keys, keyOfCommand(stream, command))
 	}
 	in := func(id domain.FillID, market string) {

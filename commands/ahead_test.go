@@ -18,7 +18,7 @@ import (
 func TestWhatWasLookedUpAheadMayBeOld(t *testing.T) {
 	key := keyOfCommand("s", uuid.New())
 	h := newLogHistory(nil)
-	a := &ahead{asOf: 7, found: map[HistoryKey][]HistoryHit{key: nil}}
+	a := &ahead{asOf: 7, keys: []HistoryKey{key}, found: make([][]HistoryHit, 1)}
 	require.True(t, a.usable(h, 7))
 	require.False(t, a.usable(h, 8), "a record at 7 may be of it")
 	_, known := a.of(key)

@@ -135,9 +135,10 @@ func (k *standstill) endsAt(permit string, at time.Duration) {
 }
 
 // standing returns what the decision has to know about the clocks. As with a jump, a few
-// seconds make no difference to a permit.
+// seconds make no difference to a permit. What an accepted command of the group was told, the
+// state has by now.
 func (k *standstill) standing() portfolio.Standstill {
-	return portfolio.Standstill{Behind: k.behind, Entered: k.behind > portfolio.JumpTolerance && !k.entered && !k.inGroup, Overdue: k.due}
+	return portfolio.Standstill{Behind: k.behind, Entered: k.behind > portfolio.JumpTolerance && !k.entered && !k.inGroup, Overdue: k.due[k.handed:]}
 }
 
 // recorded notes that a command was accepted. What it was told about the clocks is

@@ -99,10 +99,12 @@ func (w *Writer) decide(g *group, s *step) {
 	if s.job.failed > s.i { // by an attempt that was overtaken
 		s.job.failed = 0
 	}
+	records, bytes := len(g.proposed), g.bytes
 	defer func() {
 		if p := recover(); p != nil {
 			s.err = &Defect{Value: p, Stack: debug.Stack()}
 			g.spoiled = true
+			g.proposed, g.bytes = g.proposed[:records], bytes // nothing of it is recorded
 		}
 		if g.spoiled {
 			w.undo(g)
@@ -168,7 +170,8 @@ func (w *Writer) answerOne(g *group, s *step) error {
 		return err
 	}
 	if found {
-		s.command, s.known = command, &known
+		accepted := known
+		s.command, s.known = command, &accepted
 		w.recallJump(s.command, known)
 		return nil
 	}
@@ -278,7 +281,7 @@ func (w *Writer) record(g *group, s *step, hash requestDigest, now time.Time) er
 		return err
 	}
 	at.still = w.still.standing()
-	if at.room, err = w.room(s, hash); err != nil {
+	if at.room, err = w.room(s); err != nil {
 		return err
 	}
 	late := by.By != 0 || w.state.clocksEnd(at) || w.state.strained()
@@ -286,11 +289,9 @@ func (w *Writer) record(g *group, s *step, hash requestDigest, now time.Time) er
 		w.arm(g)
 	}
 	events, dirty, err := w.state.decide(at, s.request())
-	var records []eventstore.Proposed
-	size := 0
 	if err == nil {
 		dirty = true
-		records, size, err = w.encode(s, events, hash, now)
+		err = w.encode(g, s, events, now)
 	}
 	if err != nil {
 		g.spoiled = dirty
@@ -299,9 +300,7 @@ func (w *Writer) record(g *group, s *step, hash requestDigest, now time.Time) er
 		}
 		return err
 	}
-	g.proposed = append(g.proposed, records...)
-	g.bytes += size
-	w.accepted.young[s.command] = acceptedCommand{first: first, count: uint32(len(records)), hash: hash} //nolint:gosec // bounded by encode
+	w.accepted.young[s.command] = acceptedCommand{first: first, count: uint32(len(events)), hash: hash} //nolint:gosec // bounded by encode
 	s.events, s.sent = events, true
 	w.jump.recorded(by, s.command)
 	w.still.recorded(events, now)
@@ -326,11 +325,11 @@ func (w *Writer) circumstances(r *Request, now time.Time, jumped portfolio.Jump)
 
 // room returns the limit on what a void may record, so that the domain can refuse it
 // before any event is emitted.
-func (w *Writer) room(s *step, hash requestDigest) (portfolio.Room, error) {
+func (w *Writer) room(s *step) (portfolio.Room, error) {
 	if s.request().Command.spec() != voidFill {
 		return portfolio.Room{}, nil
 	}
-	meta, err := domain.EncodeMetadata(w.metadata(s, hash))
+	meta, err := w.metadata(s)
 	if err != nil {
 		return portfolio.Room{}, err
 	}
@@ -340,44 +339,58 @@ func (w *Writer) room(s *step, hash requestDigest) (portfolio.Room, error) {
 	return most, nil
 }
 
-// encode makes the records of one command. They must fit one append.
-func (w *Writer) encode(s *step, events []domain.Event, hash requestDigest, now time.Time) ([]eventstore.Proposed, int, error) {
-	meta, err := domain.EncodeMetadata(w.metadata(s, hash))
+// encode adds the records of one command to the group. They must fit one append.
+func (w *Writer) encode(g *group, s *step, events []domain.Event, now time.Time) error {
+	meta, err := w.metadata(s)
 	if err != nil {
-		return nil, 0, err
+		return err
 	}
-	records, size := make([]eventstore.Proposed, len(events)), 0
+	before, size := len(g.proposed), 0
 	for i, e := range events {
 		data, err := domain.Encode(e)
 		if err != nil {
-			return nil, 0, err
+			g.proposed = g.proposed[:before]
+			return err
 		}
-		records[i] = eventstore.Proposed{
+		g.proposed = append(g.proposed, eventstore.Proposed{
 			ID: recordID(w.subject, s.command, w.options.Instance, i), Type: e.EventType(), Time: now, Metadata: meta, Data: data,
-		}
-		size += records[i].Size()
+		})
+		size += g.proposed[before+i].Size()
 	}
+	if err := w.fits(g.proposed[before:], size); err != nil {
+		g.proposed = g.proposed[:before]
+		return err
+	}
+	g.bytes += size
+	return nil
+}
+
+// fits refuses the records of a command that are too many or too large, or that the store never
+// accepts: they would make the other commands of the group fail.
+func (w *Writer) fits(records []eventstore.Proposed, size int) error {
 	if size > w.options.most.Bytes || len(records) > w.options.most.Records {
-		return nil, 0, domain.Errorf(domain.CodeTooLarge, "the command would record %d events of %d bytes, and one command may record %d events of %d bytes in all; split it, or send less at once. Nothing was recorded", len(records), size, w.options.most.Records, w.options.most.Bytes)
+		return domain.Errorf(domain.CodeTooLarge, "the command would record %d events of %d bytes, and one command may record %d events of %d bytes in all; split it, or send less at once. Nothing was recorded", len(records), size, w.options.most.Records, w.options.most.Bytes)
 	}
-	// Records that the store never accepts would make the other commands of the group fail.
 	if err := eventstore.Check(w.stream, eventstore.NoStream, records); err != nil {
 		var invalid *eventstore.Invalid
 		if errors.As(err, &invalid) {
-			return nil, 0, &domain.Error{Code: domain.CodeInvalid, Message: "the store cannot hold this", Cause: err}
+			return &domain.Error{Code: domain.CodeInvalid, Message: "the store cannot hold this", Cause: err}
 		}
-		return nil, 0, fmt.Errorf("commands: %w", err)
+		return fmt.Errorf("commands: %w", err)
 	}
-	return records, size, nil
+	return nil
 }
 
-func (w *Writer) metadata(s *step, hash requestDigest) domain.Metadata {
-	r := s.request()
-	m := domain.Metadata{
-		Actor: r.Caller.User, Role: r.Caller.Role, Bot: r.Caller.Bot,
-		Command: r.Command.spec().Name, CommandID: s.command.String(), RequestHash: hex.EncodeToString(hash[:]),
+// metadata returns what is stored beside the events of a command. Its caller has encoded it,
+// except what depends on the clock and on the state.
+func (w *Writer) metadata(s *step) ([]byte, error) {
+	r, id := s.request(), &s.job.ids[s.i]
+	imported := r.Import != nil || w.state.imported()
+	if !imported && s.behind == 0 && id.metadata != nil {
+		return id.metadata, nil
 	}
-	if r.Import != nil || w.state.imported() {
+	m := metadataOf(r, id)
+	if imported {
 		at := w.options.Now().UTC().Truncate(time.Second)
 		m.ImportedAt = &at
 	}
@@ -385,5 +398,13 @@ func (w *Writer) metadata(s *step, hash requestDigest) domain.Metadata {
 		m.Source = r.Import.Source
 	}
 	m.ClockBehind = domain.Duration(s.behind)
-	return m
+	return domain.EncodeMetadata(m)
+}
+
+// metadataOf returns what a request says beside its events.
+func metadataOf(r *Request, id *identity) domain.Metadata {
+	return domain.Metadata{
+		Actor: r.Caller.User, Role: r.Caller.Role, Bot: r.Caller.Bot,
+		Command: r.Command.spec().Name, CommandID: id.command.String(), RequestHash: hex.EncodeToString(id.hash[:]),
+	}
 }

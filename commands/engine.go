@@ -261,24 +261,27 @@ func (e *Engine) Do(ctx context.Context, portfolio string, r Request) (Answer, e
 	if answer, handled, err := e.doStop(ctx, portfolio, r); handled {
 		return answer, err
 	}
-	requests := e.arrive(portfolio, []Request{r})
-	r = requests[0]
-	_, opens := as[OpenPortfolio](r.Command)
+	one := newSingle(ctx, r)
+	requests := e.arrive(portfolio, one.requests[:])
+	one.requests[0] = requests[0]
+	_, opens := as[OpenPortfolio](requests[0].Command)
 	w, err := e.writer(ctx, portfolio, opens)
 	if err != nil {
 		return Answer{}, err
 	}
 	e.stops.ahead(ctx, portfolio)
-	answer, err := w.Do(ctx, r)
+	_, err = w.send(&one.job)
+	if err == nil {
+		err = one.results[0].Err
+	}
 	if err != nil && opens {
 		e.dropUnopened(portfolio, w)
 	}
 	if err != nil {
-		return answer, err
+		return Answer{}, err
 	}
-	results := []Result{{Answer: answer}}
-	e.asOfNow(ctx, portfolio, requests, results)
-	return results[0].Answer, results[0].Err
+	e.asOfNow(ctx, portfolio, one.requests[:], one.results[:])
+	return one.results[0].Answer, one.results[0].Err
 }
 
 // DoEach sends several commands, each decided on its own; see [Writer.DoEach]. Stops of

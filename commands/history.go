@@ -63,32 +63,32 @@ const (
 )
 
 func keyOfCommand(stream string, id uuid.UUID) HistoryKey {
-	return index.IDKey(kindCommand, stream, string(id[:]))
+	return index.IDKey(kindCommand, stream, id[:])
 }
 
 // keyOfFact is the key of all records about an id, keyOfFactIn of those that name a market, or
 // none.
 func keyOfFact(stream string, id domain.FillID) HistoryKey {
 	var room [160]byte
-	return index.IDKey(kindFact, stream, string(appendFact(room[:0], id)))
+	return index.IDKey(kindFact, stream, appendFact(room[:0], id))
 }
 
 func keyOfFactIn(stream string, id domain.FillID, market string) HistoryKey {
 	var room [160]byte
-	return index.IDKey(kindFactIn, stream, string(appendText(appendFact(room[:0], id), market)))
+	return index.IDKey(kindFactIn, stream, appendText(appendFact(room[:0], id), market))
 }
 
 // keyOfFillOfBot is the key of the fills that a bot reported under a trade id in a market.
 func keyOfFillOfBot(stream, bot, market, trade string) HistoryKey {
 	var room [160]byte
-	return index.IDKey(kindFillOfBot, stream, string(appendText(appendText(appendText(room[:0], bot), market), trade)))
+	return index.IDKey(kindFillOfBot, stream, appendText(appendText(appendText(room[:0], bot), market), trade))
 }
 
 // keyOfFillAt is the key of one leg of a trade at a named venue, of any bot.
 func keyOfFillAt(stream string, id domain.FillID, market string) HistoryKey {
 	id.Bot = ""
 	var room [160]byte
-	return index.IDKey(kindFillAt, stream, string(appendText(appendFact(room[:0], id), market)))
+	return index.IDKey(kindFillAt, stream, appendText(appendFact(room[:0], id), market))
 }
 
 // keyOfMarket finds the records that archive and restore a market.

@@ -503,7 +503,7 @@ func TestCommandsOfEarlierBuildsAreFound(t *testing.T) {
 	requireCode(t, domain.CodeIdempotencyMismatch, err)
 	require.Len(t, r.records(), all)
 	sent := Request{Caller: botCaller("a"), Key: "k", Command: trade}
-	_, found, _, _ := r.w.accepted.recorded("main", &sent, &identify("main", []Request{sent})[0])
+	_, found, _, _ := r.w.accepted.recorded("main", &sent, &identify("main", newKnownSpaces(), []Request{sent})[0])
 	require.NotZero(t, found.count)
 	a, err := r.do(admin, "k", deposit("7"))
 	require.NoError(t, err)

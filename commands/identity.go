@@ -4,10 +4,11 @@ import (
 	"crypto/sha1" //nolint:gosec // UUIDv5
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
+	"hash/maphash"
 	"runtime"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/google/uuid"
 
@@ -25,6 +26,11 @@ func sha1ID(space uuid.UUID, parts ...string) (id uuid.UUID) {
 	for _, part := range parts {
 		b = append(b, part...)
 	}
+	return sha1Of(b)
+}
+
+// sha1Of is UUIDv5 of the bytes of a space and a name.
+func sha1Of(b []byte) (id uuid.UUID) {
 	sum := sha1.Sum(b) //nolint:gosec // what UUIDv5 is made of; nothing rests on its strength
 	copy(id[:], sum[:])
 	id[6] = id[6]&0x0f | 5<<4
@@ -45,11 +51,11 @@ func commandID(scope, key string) uuid.UUID {
 // same writer is idempotent in the store. The attempt of another server conflicts; that
 // server catches up, and finds the command.
 func recordID(portfolio string, command, instance uuid.UUID, index int) uuid.UUID {
-	var room [2*36 + 16]byte
-	ids := appendID(append(room[:0], 0), command)
-	ids = appendID(append(ids, 0), instance)
-	ids = strconv.AppendInt(append(ids, 0), int64(index), 10)
-	return sha1ID(namespace, portfolio, string(ids))
+	var room [256]byte
+	b := append(append(room[:0], namespace[:]...), portfolio...)
+	b = appendID(append(b, 0), command)
+	b = appendID(append(b, 0), instance)
+	return sha1Of(strconv.AppendInt(append(b, 0), int64(index), 10))
 }
 
 // appendID appends the text of a UUID.
@@ -124,28 +130,17 @@ func (r *Request) formerScopes() []string {
 	return scopes
 }
 
-// canonical returns the canonical body of a request.
-func canonical(r *Request) ([]byte, error) {
-	body, err := json.Marshal(r.Command)
-	if err != nil {
-		return nil, &domain.Error{Code: domain.CodeInvalid, Message: "the command has no canonical form", Cause: err}
-	}
-	return body, nil
-}
-
 // requestHash is the SHA-256 of scope, portfolio, command and canonical body.
 func requestHash(scope, portfolio string, r *Request, body []byte) (hash requestDigest) {
-	h := sha256.New()
-	for _, part := range []string{scope, portfolio, r.Command.spec().Name} {
-		h.Write([]byte(part))
-		h.Write([]byte{0})
-	}
-	h.Write(body)
+	var room [512]byte
+	b := append(append(room[:0], scope...), 0)
+	b = append(append(b, portfolio...), 0)
+	b = append(append(b, r.Command.spec().Name...), 0)
+	b = append(b, body...)
 	if r.Import != nil {
-		h.Write([]byte(r.Import.At.UTC().Format("\x00import 2006-01-02T15:04:05.000000000Z")))
+		b = r.Import.At.UTC().AppendFormat(b, "\x00import 2006-01-02T15:04:05.000000000Z")
 	}
-	h.Sum(hash[:0])
-	return hash
+	return sha256.Sum256(b)
 }
 
 // identity is what a request is known by. It depends on nothing but the request, and is
@@ -153,10 +148,14 @@ func requestHash(scope, portfolio string, r *Request, body []byte) (hash request
 type identity struct {
 	body []byte
 	// command and hash are those under the request's own scope, former its ids under the
-	// scopes of an earlier build.
-	command uuid.UUID
-	hash    requestDigest
-	former  []uuid.UUID
+	// scopes of an earlier build. all are all ids.
+	command     uuid.UUID
+	hash        requestDigest
+	former, all []uuid.UUID
+	room        [2]uuid.UUID // of a bot, which has one former scope
+	// metadata is what is stored beside the events, unless they are imported or the clock is
+	// behind. It is nil if it could not be encoded.
+	metadata []byte
 	// err: the request has no canonical form.
 	err error
 	// ahead is what was looked up before it was queued, or nil.
@@ -165,9 +164,14 @@ type identity struct {
 
 // identify works out the identities of requests. Those without a command have none, and are
 // refused before it is asked for.
-func identify(portfolio string, requests []Request) []identity {
+func identify(portfolio string, known *knownSpaces, requests []Request) []identity {
 	all := make([]identity, len(requests))
-	var of spaces // of the caller of the request before: those of one call mostly have one
+	identifyInto(all, portfolio, known, requests)
+	return all
+}
+
+// identifyInto is identify into the room for the identities.
+func identifyInto(all []identity, portfolio string, known *knownSpaces, requests []Request) {
 	for i := range requests {
 		if i%fairShare == fairShare-1 {
 			runtime.Gosched() // a thousand commands must not keep a stop from a processor
@@ -179,30 +183,30 @@ func identify(portfolio string, requests []Request) []identity {
 		if id.body, id.err = canonical(r); id.err != nil {
 			continue
 		}
-		if !of.are(r) {
-			of = spacesOf(r)
-		}
+		of := known.of(r)
 		id.command, id.hash = sha1ID(of.own, r.Key), requestHash(of.scope, portfolio, r, id.body)
-		id.former = make([]uuid.UUID, len(of.former))
-		for i, space := range of.former {
-			id.former[i] = sha1ID(space, r.Key)
+		id.all = append(id.room[:0], id.command)
+		for _, space := range of.former {
+			id.all = append(id.all, sha1ID(space, r.Key))
+		}
+		id.former = id.all[1:]
+		if r.Import == nil {
+			id.metadata, _ = domain.EncodeMetadata(metadataOf(r, id)) // the writer says why, if that fails
 		}
 	}
-	return all
 }
 
 // spaces are where the ids of a caller's commands are made: of its scope, and of those of
 // earlier builds.
 type spaces struct {
 	caller domain.Caller
-	shared bool // the scope is not the caller's own
 	scope  string
 	own    uuid.UUID
 	former []uuid.UUID
 }
 
-func spacesOf(r *Request) spaces {
-	s := spaces{caller: r.Caller, shared: r.sharesScope(), scope: r.scope()}
+func spacesOf(r *Request) *spaces {
+	s := &spaces{caller: r.Caller, scope: r.scope()}
 	s.own = sha1ID(namespace, s.scope)
 	if r.Import != nil {
 		return s // no earlier build made others
@@ -213,9 +217,27 @@ func spacesOf(r *Request) spaces {
 	return s
 }
 
-// are reports whether the spaces are those of a request.
-func (s *spaces) are(r *Request) bool {
-	return s.scope != "" && !s.shared && s.caller == r.Caller && !r.sharesScope()
+// knownSpaces remembers the spaces of some callers: most send many commands. A caller whose place
+// is taken takes it over.
+type knownSpaces struct {
+	seed   maphash.Seed
+	places [256]atomic.Pointer[spaces]
+}
+
+func newKnownSpaces() *knownSpaces { return &knownSpaces{seed: maphash.MakeSeed()} }
+
+// of returns the spaces of a request.
+func (k *knownSpaces) of(r *Request) *spaces {
+	if r.sharesScope() {
+		return spacesOf(r)
+	}
+	place := &k.places[maphash.Comparable(k.seed, r.Caller)%uint64(len(k.places))]
+	if s := place.Load(); s != nil && s.caller == r.Caller {
+		return s
+	}
+	s := spacesOf(r)
+	place.Store(s)
+	return s
 }
 
 // sharesScope reports whether the scope of the request's key is another than its caller's.

@@ -136,9 +136,9 @@ func TestIdentitiesOfManyAreThoseOfEach(t *testing.T) {
 			Request{Caller: alice, Key: suggested, Command: deposit("3")},
 		)
 	}
-	together := identify("main", requests)
+	together := identify("main", newKnownSpaces(), requests)
 	for i := range requests {
-		require.Equal(t, identify("main", requests[i:i+1])[0], together[i], "%d", i)
+		require.Equal(t, identify("main", newKnownSpaces(), requests[i:i+1])[0], together[i], "%d", i)
 		r := &requests[i]
 		if r.Command == nil {
 			continue

@@ -53,9 +53,7 @@ func (p *past) begin(ahead *ahead) {
 // find looks up keys. Every record before a revision has to be known. It may find later ones,
 // which are in memory, too.
 func (p *past) find(before uint64, keys ...HistoryKey) ([][]HistoryHit, error) {
-	if p.memory.Load() < before { // only the writer stores it
-		p.memory.Store(before)
-	}
+	p.inMemory(before)
 	found := make([][]HistoryHit, len(keys))
 	var missing []HistoryKey
 	var places []int
@@ -81,6 +79,26 @@ func (p *past) find(before uint64, keys ...HistoryKey) ([][]HistoryHit, error) {
 		}
 	}
 	return found, nil
+}
+
+// findOne is find of one key, which most often was looked up ahead.
+func (p *past) findOne(before uint64, key HistoryKey) ([]HistoryHit, error) {
+	if hits, known := p.ahead.of(key); known && p.ahead.usable(p.history, before) {
+		p.inMemory(before)
+		return hits, nil
+	}
+	found, err := p.find(before, key)
+	if err != nil {
+		return nil, err
+	}
+	return found[0], nil
+}
+
+// inMemory notes that the writer has the records from a revision on.
+func (p *past) inMemory(before uint64) {
+	if p.memory.Load() < before { // only the writer stores it
+		p.memory.Store(before)
+	}
 }
 
 // earlier returns the hits before a revision.
@@ -149,11 +167,11 @@ func (p *past) MentionsIn(id domain.FillID, market string, before uint64) ([]por
 }
 
 func (p *past) mentions(before uint64, keys ...HistoryKey) (out []portfolio.Mention, err error) {
-	found, err := p.find(before, keys...)
-	if err != nil {
-		return nil, err
-	}
-	for _, hits := range found {
+	for _, key := range keys {
+		hits, err := p.findOne(before, key)
+		if err != nil {
+			return nil, err
+		}
 		for _, hit := range earlier(hits, before) {
 			out = append(out, portfolio.Mention{Revision: hit.Revision, Market: portfolio.MarketMark(hit.Mark[:8]), Check: [8]byte(hit.Mark[8:])})
 		}
@@ -203,7 +221,7 @@ func (p *past) OfOthers(id domain.FillID, market string, before uint64) iter.Seq
 // a fill that a record reports is one of the key.
 func (p *past) fills(before uint64, key HistoryKey, exceptBot string, isOfKey func(id domain.FillID, market string) bool) iter.Seq2[domain.FillID, error] {
 	return func(yield func(domain.FillID, error) bool) {
-		found, err := p.find(before, key)
+		found, err := p.findOne(before, key)
 		if err != nil {
 			yield(domain.FillID{}, err)
 			return
@@ -212,7 +230,7 @@ func (p *past) fills(before uint64, key HistoryKey, exceptBot string, isOfKey fu
 		if exceptBot != "" {
 			seen[markOfBot(exceptBot)] = true
 		}
-		for _, hit := range slices.Backward(earlier(found[0], before)) {
+		for _, hit := range slices.Backward(earlier(found, before)) {
 			if seen[hit.Mark] {
 				continue
 			}
@@ -291,11 +309,11 @@ func (p *past) archived(hit HistoryHit, isOfKey func(market, token string) bool)
 // command finds an accepted command, of which the first record is before a revision. One that
 // is later and is not in memory was recorded by another server: the append will conflict.
 func (p *past) command(id uuid.UUID, before uint64) (c acceptedCommand, found bool, err error) {
-	all, err := p.find(before, keyOfCommand(p.stream, id))
-	if err != nil || len(all[0]) == 0 {
+	all, err := p.findOne(before, keyOfCommand(p.stream, id))
+	if err != nil || len(all) == 0 {
 		return c, false, err
 	}
-	hit := all[0][0]
+	hit := all[0]
 	c, found = p.ahead.command(id)
 	if !found || c.first != hit.Revision {
 		if c, err = p.readCommand(id, hit.Revision); err != nil {

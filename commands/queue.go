@@ -93,7 +93,9 @@ func (q *queue) put(ctx, closed context.Context, j *job) error {
 		return nil
 	}
 	j.lane, j.key = laneOf(j), turnOf(j.requests[0].Caller)
-	j.steps = make([]step, len(j.requests)) // here, and not on the loop that all callers wait for
+	if j.steps == nil { // here, and not on the loop that all callers wait for
+		j.steps = make([]step, len(j.requests))
+	}
 	q.mu.Lock()
 	t := q.lanes[j.lane].turn(j.key)
 	if j.lane == otherLane && len(t.jobs)+t.kept >= maxQueued {

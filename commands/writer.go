@@ -52,6 +52,7 @@ type Writer struct {
 	stream  string
 	blank   func() stateFold
 	options Options
+	spaces  *knownSpaces
 	queue   *queue
 	ctx     context.Context //nolint:containedctx // ends with Close
 	stop    context.CancelFunc
@@ -72,6 +73,7 @@ type Writer struct {
 	poisoned error   // set if the store accepts no append until it is opened again
 	carried  []*step // of groups that were overtaken, to be decided again
 	steps    []*step // the room for those of the next group
+	recorded int     // records of the group before: the next has as many, mostly
 	// spare is a second state (load.go), spareUsed the revision at which it was last needed.
 	// wantSpare: make one before the next decision.
 	spare     stateFold
@@ -110,6 +112,21 @@ type job struct {
 	lane int
 	key  turnKey
 	next int // the next request to be taken
+}
+
+// single is a call of one request, with the room for all that it needs.
+type single struct {
+	job      job
+	requests [1]Request
+	ids      [1]identity
+	steps    [1]step
+	results  [1]Result
+}
+
+func newSingle(ctx context.Context, r Request) *single {
+	one := &single{requests: [1]Request{r}}
+	one.job = job{ctx: ctx, requests: one.requests[:], ids: one.ids[:], steps: one.steps[:], results: one.results[:]}
+	return one
 }
 
 func (j *job) isLook() bool { return j.load || j.look != nil }
@@ -161,7 +178,7 @@ func newWriter(store eventstore.Store, subject, stream string, o Options, blank 
 	}
 	w := &Writer{
 		store: store, subject: subject, stream: stream, blank: blank, options: o,
-		queue: newQueue(), done: make(chan struct{}),
+		spaces: newKnownSpaces(), queue: newQueue(), done: make(chan struct{}),
 	}
 	w.jump.monotonic, w.still.monotonic = o.Monotonic, o.Monotonic
 	w.jump.onNotice = func(by time.Duration) {
@@ -181,11 +198,11 @@ func newWriter(store eventstore.Store, subject, stream string, o Options, blank 
 // ends first the command may still be executed; sending it again with the same
 // key returns the outcome.
 func (w *Writer) Do(ctx context.Context, r Request) (Answer, error) {
-	results, err := w.send(&job{ctx: ctx, requests: []Request{r}})
-	if err != nil {
+	one := newSingle(ctx, r)
+	if _, err := w.send(&one.job); err != nil {
 		return Answer{}, err
 	}
-	return results[0].Answer, results[0].Err
+	return one.results[0].Answer, one.results[0].Err
 }
 
 // DoAll sends at most [MaxRequests] commands in order, stopping at the first
@@ -235,8 +252,11 @@ func (w *Writer) send(j *job) ([]Result, error) {
 
 // enqueue prepares a call, on the goroutine of its caller, and queues it.
 func (w *Writer) enqueue(j *job) error {
-	j.results, j.done = make([]Result, len(j.requests)), make(chan struct{})
-	j.ids = identify(w.subject, j.requests)
+	j.done = make(chan struct{})
+	if n := len(j.requests); j.results == nil {
+		j.results, j.ids, j.steps = make([]Result, n), make([]identity, n), make([]step, n)
+	}
+	identifyInto(j.ids, w.subject, w.spaces, j.requests)
 	if w.ctx.Err() != nil {
 		return errStopped
 	}
@@ -353,7 +373,7 @@ func (w *Writer) take(g *group) *step {
 func (w *Writer) decideGroup() *group {
 	now := w.options.elapsed()
 	w.queue.begin(now)
-	g := &group{steps: w.steps, again: len(w.carried) > 0, began: now}
+	g := &group{steps: w.steps, proposed: make([]eventstore.Proposed, 0, w.recorded), again: len(w.carried) > 0, began: now}
 	for s := w.take(g); s != nil; s = w.take(g) {
 		g.steps = append(g.steps, s)
 		w.decide(g, s)
@@ -396,7 +416,7 @@ func (w *Writer) process(g *group) {
 	}
 	tell(g.steps)
 	clear(g.steps)
-	w.steps = g.steps[:0]
+	w.steps, w.recorded = g.steps[:0], min(len(g.proposed), fullRecords)
 }
 
 // again lets the steps of a group that was overtaken be decided once more, except

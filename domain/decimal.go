@@ -472,7 +472,7 @@ func (d Decimal) AppendText(b []byte) ([]byte, error) { return d.appendPlain(b),
 
 // MarshalText implements encoding.TextMarshaler with the canonical text, so
 // that JSON holds decimals as strings.
-func (d Decimal) MarshalText() ([]byte, error) { return d.appendPlain(nil), nil }
+func (d Decimal) MarshalText() ([]byte, error) { return d.appendPlain(make([]byte, 0, 24)), nil }
 
 // UnmarshalText implements encoding.TextUnmarshaler with [ParseDecimal].
 func (d *Decimal) UnmarshalText(text []byte) error {

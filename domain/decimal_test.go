@@ -3,6 +3,7 @@ package domain
 import (
 	"encoding/json"
 	"math/big"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -399,4 +400,28 @@ func TestDecimalsWhereLargeBegins(t *testing.T) {
 			require.Equal(t, a.Cmp(b), x.Cmp(y), "%s and %s", a, b)
 		}
 	}
+}
+
+// The text of a decimal is that of udecimal, whichever writes it.
+func TestDecimalTextIsThatOfUdecimal(t *testing.T) {
+	check := func(d Decimal) {
+		t.Helper()
+		want := d.udecimal().String()
+		require.Equal(t, want, d.String())
+		appended, err := d.AppendText([]byte("x"))
+		require.NoError(t, err)
+		require.Equal(t, "x"+want, string(appended))
+		text, err := d.MarshalText()
+		require.NoError(t, err)
+		require.Equal(t, want, string(text))
+	}
+	rng := rand.New(rand.NewPCG(1, 2))
+	for range 20_000 {
+		d := FromInt(rng.Int64N(1<<rng.IntN(50)+1) - 1<<rng.IntN(40)).Div(FromInt(rng.Int64N(1<<rng.IntN(50)+1) + 1))
+		check(d)
+		check(d.Mul(d).Mul(d).Mul(d)) // out of the range, too
+		check(d.Sub(d))
+		check(d.Neg())
+	}
+	check(Decimal{})
 }

@@ -149,10 +149,7 @@ func ArbitrageName(revision uint64) string { return recordName("a", revision) }
 
 // recordName joins the letter of a kind with the revision of the record that
 // created the thing.
-func recordName(kind string, revision uint64) string {
-	var name [24]byte
-	return string(strconv.AppendUint(append(name[:0], kind...), revision, 10))
-}
+func recordName(kind string, revision uint64) string { return kind + strconv.FormatUint(revision, 10) }
 
 // CheckUser checks the user names of API keys: 1–64 of A–Z a–z 0–9 . _ - @ :.
 func CheckUser(field, user string) error {

@@ -503,10 +503,18 @@ func (s *State) halt(bots, permits []string) {
 	}
 }
 
-// newDay returns the day of a time, and whether it is later than the open one.
+// newDay returns the day of a time if it is later than the open one.
 func (s *State) newDay(t time.Time) (day string, isNew bool) {
-	day, err := s.dayOf(t)
-	return day, err == nil && day > s.Day && !t.Before(s.DayHold)
+	zone, err := s.dayZone()
+	if err != nil {
+		return "", false
+	}
+	var room [32]byte
+	text := t.In(zone).AppendFormat(room[:0], time.DateOnly)
+	if string(text) <= s.Day || t.Before(s.DayHold) { // as before almost every command
+		return "", false
+	}
+	return string(text), true
 }
 
 // holdDay keeps the current day open until its original midnight when the zone of
@@ -522,15 +530,24 @@ func (s *State) holdDay(at domain.Stamp, zone string) {
 	}
 }
 
-// dayOf returns the calendar day of a time in the policy's zone. The zone is
-// cached between events, because loading it costs more than folding a fill.
+// dayOf returns the calendar day of a time in the policy's zone.
 func (s *State) dayOf(t time.Time) (string, error) {
+	zone, err := s.dayZone()
+	if err != nil {
+		return "", err
+	}
+	return t.In(zone).Format(time.DateOnly), nil
+}
+
+// dayZone returns the policy's zone. It is cached between events, because loading it costs
+// more than folding a fill.
+func (s *State) dayZone() (*time.Location, error) {
 	if s.zone == nil || s.zoneName != s.Policy.DailyLossTZ {
 		zone, err := s.Policy.Location()
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		s.zone, s.zoneName = zone, s.Policy.DailyLossTZ
 	}
-	return t.In(s.zone).Format(time.DateOnly), nil
+	return s.zone, nil
 }

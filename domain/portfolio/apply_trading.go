@@ -403,18 +403,20 @@ func (c *Content) UnmarshalText(b []byte) error {
 	return err
 }
 
-func digest(parts ...string) (c Content) {
-	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
+func digest(parts ...string) Content { return contentOf([]byte(strings.Join(parts, "\x00"))) }
+
+func contentOf(b []byte) (c Content) {
+	sum := sha256.Sum256(b)
 	copy(c[:], sum[:])
 	return c
 }
 
-// contentOfFill is the [digest] of what a fill says, written into one piece of memory: there is
-// one for every fill.
-func contentOfFill(e *domain.FillRecorded) (c Content) {
-	var memory [512]byte
-	b := append(append(append(memory[:0], e.Market...), 0), e.Outcome...)
-	b = append(append(append(b, 0), e.Side...), 0)
+func contentOfFill(e *domain.FillRecorded) Content {
+	var room [512]byte
+	b := room[:0]
+	for _, text := range [...]string{e.Market, e.Outcome, string(e.Side)} {
+		b = append(append(b, text...), 0)
+	}
 	for _, d := range [...]domain.Decimal{e.Quantity, e.Price, e.Notional, e.Fee} {
 		b, _ = d.AppendText(b) // it cannot fail
 		b = append(b, 0)
@@ -426,9 +428,7 @@ func contentOfFill(e *domain.FillRecorded) (c Content) {
 	if e.EffectiveAt != nil {
 		b = append(append(b, 0), e.EffectiveAt.UTC().String()...)
 	}
-	sum := sha256.Sum256(b)
-	copy(c[:], sum[:])
-	return c
+	return contentOf(b)
 }
 
 func contentOfTrade(e *domain.TradeClosed) Content {

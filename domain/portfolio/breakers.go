@@ -73,6 +73,16 @@ func (s *State) BreakerKeys() []risk.Key {
 	return keys
 }
 
+// scopesOf lists what a rule applies to: each bot, or "", the portfolio.
+func scopesOf(r *risk.Rule, bots []string) []string {
+	if r.Scope != risk.OfBot {
+		return wholePortfolio
+	}
+	return bots
+}
+
+var wholePortfolio = []string{""}
+
 // keysOf lists the breakers of one rule: one for each bot, or the portfolio's.
 func keysOf(r *risk.Rule, bots []string) []risk.Key {
 	if r.Scope != risk.OfBot {

@@ -161,13 +161,8 @@ func (d *Decision) checkFilled(e *domain.FillRecorded) error {
 	if !d.s.Policy.Second() {
 		return nil
 	}
-	b, h := d.s.bot(e.Bot), &ledger.Holding{}
-	if in := d.s.Instruments[e.Instrument]; in != nil {
-		if held := in.Holding(e.Bot); held != nil {
-			h = &held.Holding
-		}
-	}
-	effect := h.Preview(d.s.factOf(domain.Stamp{Revision: d.s.Next, Time: d.now}, e))
+	b := d.s.bot(e.Bot)
+	effect := d.s.Instruments[e.Instrument].held(e.Bot).Preview(d.s.factOf(domain.Stamp{Revision: d.s.Next, Time: d.now}, e))
 	if err := d.checkBooked("quantity", b, effect.Money.Income, effect.Money.Fee); err != nil {
 		return err
 	}

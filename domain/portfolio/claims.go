@@ -56,6 +56,11 @@ func (d *Decision) reducing(o domain.Order, part func(*Holding) domain.Decimal) 
 		}
 		return risk.Split(o, held, d.pendingReduction(o)).Reducing
 	}
+	return d.reducingTogether(m, o, part)
+}
+
+// reducingTogether is reducing in an exclusive market.
+func (d *Decision) reducingTogether(m *Market, o domain.Order, part func(*Holding) domain.Decimal) domain.Decimal {
 	h := d.s.heldPart(m, o.Market, o.Bot, part)
 	wanted := payoff.Order{Outcome: o.Outcome, Side: o.Side, Quantity: o.Quantity, Group: o.Group}
 	var live []payoff.Order
@@ -98,6 +103,14 @@ func (d *Decision) rivals(bot, market string) iter.Seq[*risk.Permit] {
 // pendingReduction returns what live permits will already close of the same
 // holding.
 func (d *Decision) pendingReduction(o domain.Order) domain.Decimal {
+	if len(d.legs) == 0 && len(d.s.claimsIn(o.Bot, o.Market)) == 0 { // as for most orders, which open
+		return domain.Zero
+	}
+	return d.takenByRivals(o)
+}
+
+// takenByRivals sums what the rivals of an order close of the same instrument.
+func (d *Decision) takenByRivals(o domain.Order) domain.Decimal {
 	var live []payoff.Order
 	for p := range d.rivals(o.Bot, o.Market) {
 		if p.Instrument == o.Instrument && p.Side == o.Side {

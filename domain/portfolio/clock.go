@@ -132,7 +132,12 @@ func (d *Decision) TimeStands() {
 	}
 	// One event for all permits: a stop with one event for each would not fit an
 	// append.
-	over := slices.DeleteFunc(slices.Clone(d.still.Overdue), func(id string) bool { return !d.overdue(id) })
+	var over []string
+	for _, id := range d.still.Overdue {
+		if d.overdue(id) {
+			over = append(over, id)
+		}
+	}
 	if slices.SortFunc(over, comparePermits); len(over) > 0 {
 		d.emit(&domain.ClockJumped{By: domain.Duration(-d.still.Behind), PermitsExpired: over})
 	}

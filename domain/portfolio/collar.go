@@ -305,6 +305,9 @@ const confirmedAtOnce = 1000
 // have waited longest, and a market as a whole. One that would bring an amount out of range
 // is not among them: it goes on waiting, and blocks no decision.
 func (s *State) waited(now time.Time) []*domain.MarkConfirmed {
+	if s.waiting == 0 { // before every command
+		return nil
+	}
 	type due struct {
 		since time.Time
 		*domain.MarkConfirmed

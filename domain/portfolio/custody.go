@@ -300,7 +300,7 @@ func (c *Custody) measured(key string, difference domain.Decimal) {
 
 // booked notes a posting to an account whose difference is open.
 func (c *Custody) booked(a ledger.Account) {
-	if len(c.Differences) == 0 {
+	if len(c.Differences) == 0 { // for every posting
 		return
 	}
 	key := differenceKey(a.Place, a.Asset)

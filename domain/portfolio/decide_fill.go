@@ -282,13 +282,20 @@ func (d *Decision) unit() domain.Decimal {
 
 // preview returns the position that a fact would leave.
 func (i *Instrument) preview(bot string, f ledger.Fact) ledger.Position {
-	h := &ledger.Holding{}
+	return i.held(bot).Preview(f).After
+}
+
+// nothing is what a bot holds that holds nothing. It is only read.
+var nothing ledger.Holding
+
+// held returns what a bot holds of an instrument, which may be nil. It is only to be read.
+func (i *Instrument) held(bot string) *ledger.Holding {
 	if i != nil {
-		if held := i.Holding(bot); held != nil {
-			h = &held.Holding
+		if h := i.Holding(bot); h != nil {
+			return &h.Holding
 		}
 	}
-	return h.Preview(f).After
+	return &nothing
 }
 
 // markByFill decides whether and at what price the fill marks its instrument: under the

@@ -313,13 +313,16 @@ func (d *Decision) checkLimits(c *orderCheck, b *Bot) {
 	if b == nil {
 		return
 	}
+	// Measured on the day of the request, because a preview opens no day.
+	_, newDay := d.s.newDay(d.now)
 	for r := range risk.Rules() {
-		for _, key := range keysOf(r, []string{b.ID}) {
-			// Measured on the day of the request, because a preview opens no day.
-			at := d.s.readBreakerAt(key, d.now)
-			if at.Rule.Reached(&d.s.Policy, at.Value) && at.Status != risk.Tripped {
-				c.fail(domain.ReasonLimitReached, at.Value.Ratio().String(), at.Limit.String(), "%s is at its limit", key)
-			}
+		key := risk.Key{Breaker: r.Name}
+		if r.Scope == risk.OfBot {
+			key.Bot = b.ID
+		}
+		at := d.s.readBreaker(key, d.now, newDay)
+		if at.Rule.Reached(&d.s.Policy, at.Value) && at.Status != risk.Tripped {
+			c.fail(domain.ReasonLimitReached, at.Value.Ratio().String(), at.Limit.String(), "%s is at its limit", key)
 		}
 	}
 }

@@ -12,26 +12,28 @@ import (
 // Breakers of bots are checked only for bots whose values changed. It runs in the
 // decision that emitted the cause, so a trip stands in the same append.
 func (d *Decision) evaluate(bots []string) {
-	bots = slices.Sorted(slices.Values(bots))
+	bots = slices.Clone(bots)
+	slices.Sort(bots)
 	for r := range risk.Rules() {
 		if !r.IsOn(&d.s.Policy) {
 			continue
 		}
-		keys := keysOf(r, bots)
-		if len(keys) > domain.SinglesPerCommand && d.s.Policy.Second() {
+		of := scopesOf(r, bots)
+		if len(of) > domain.SinglesPerCommand && d.s.Policy.Second() {
 			// Warnings first, so that each kind fills its records of many.
-			d.compare(r, keys, risk.Warns)
-			d.compare(r, keys, risk.Trips)
+			d.compare(r, of, risk.Warns)
+			d.compare(r, of, risk.Trips)
 			continue
 		}
-		d.compare(r, keys, risk.Warns, risk.Trips)
+		d.compare(r, of, risk.Warns, risk.Trips)
 	}
 }
 
 // compare records the verdicts of these kinds about the breakers of one rule.
-func (d *Decision) compare(r *risk.Rule, keys []risk.Key, kinds ...risk.Verdict) {
+func (d *Decision) compare(r *risk.Rule, scopes []string, kinds ...risk.Verdict) {
 	s := d.s
-	for _, key := range keys {
+	for _, scope := range scopes {
+		key := risk.Key{Breaker: r.Name, Bot: scope}
 		subject, ok := s.subject(r, key.Bot)
 		if !ok || !evaluated(r, subject) {
 			continue

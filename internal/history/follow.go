@@ -312,9 +312,11 @@ func additionOf(ctx context.Context, ids *commands.Identities, rec *eventstore.R
 	if err != nil {
 		return nil, err
 	}
+	room := make([]byte, 0, len(entries)*index.IDs.ValueLen()) // for all values
 	for _, e := range entries {
-		value := binary.BigEndian.AppendUint64(make([]byte, 0, index.IDs.ValueLen()), rec.Revision)
-		out = append(out, index.Entry{Table: index.IDs, Key: e.Key, Value: append(value, e.Mark[:]...)})
+		from := len(room)
+		room = append(binary.BigEndian.AppendUint64(room, rec.Revision), e.Mark[:]...)
+		out = append(out, index.Entry{Table: index.IDs, Key: e.Key, Value: room[from:len(room):len(room)]})
 	}
 	return out, nil
 }

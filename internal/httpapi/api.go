@@ -400,11 +400,12 @@ type recorder struct {
 	within time.Duration // for a piece of the answer
 	// most limits the whole answer, 0 for an event stream. It starts with the
 	// first byte, because the reader is not responsible for the time before.
-	most   time.Duration
-	until  time.Time
-	status int
-	wrote  bool
-	bytes  int64 // of the body
+	most    time.Duration
+	until   time.Time
+	hurried time.Time // when the deadline was last extended
+	status  int
+	wrote   bool
+	bytes   int64 // of the body
 }
 
 // WriteHeader implements http.ResponseWriter.
@@ -440,9 +441,17 @@ func (r *recorder) begin(status int) {
 	}
 }
 
+// hurryEvery is for how long a deadline is left as it is: an answer is mostly written at once.
+const hurryEvery = time.Millisecond
+
 // hurry extends the deadline for the next piece.
 func (r *recorder) hurry() {
-	at := time.Now().Add(r.within)
+	now := time.Now()
+	if now.Sub(r.hurried) < hurryEvery && r.within > 100*hurryEvery {
+		return
+	}
+	r.hurried = now
+	at := now.Add(r.within)
 	if !r.until.IsZero() && r.until.Before(at) {
 		at = r.until
 	}

@@ -198,6 +198,9 @@ func bodyError(err error, most int64) error {
 
 // checkContentType accepts only JSON in UTF-8.
 func checkContentType(r *http.Request) error {
+	if r.Header.Get("Content-Type") == "application/json" && r.Header.Get("Content-Encoding") == "" { // as almost all send it
+		return nil
+	}
 	media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	switch charset := params["charset"]; {
 	case err != nil || media != "application/json":
@@ -239,6 +242,10 @@ func asDomain(err error, e **domain.Error) bool { return errors.As(err, e) }
 // query reads the parameters of a GET. It refuses unknown, repeated and empty ones: ?at=$AT with
 // AT not set would otherwise be answered as of now.
 func (q *request) query() (url.Values, error) {
+	var none url.Values
+	if q.r.URL.RawQuery == "" {
+		return none, nil
+	}
 	values, err := url.ParseQuery(q.r.URL.RawQuery)
 	if err != nil {
 		return nil, domain.Invalid("query", "cannot be read")

@@ -29,12 +29,12 @@ type room struct {
 	mu    sync.Mutex
 	used  int64
 	byKey map[string]int64
-	freed chan struct{} // closed when something was released, and then replaced
+	freed chan struct{} // closed when something is released; nil while nobody waits for that
 	// most is the maximum of used; for tests.
 	most int64
 }
 
-func newRoom() *room { return &room{byKey: map[string]int64{}, freed: make(chan struct{})} }
+func newRoom() *room { return &room{byKey: map[string]int64{}} }
 
 // lease is what a request holds of a room. A nil lease is none.
 type lease struct {
@@ -45,19 +45,21 @@ type lease struct {
 
 // take waits until so many bytes are free.
 func (r *room) take(ctx context.Context, k key, class commands.Class, bytes int64) (*lease, error) {
+	l, freed := r.try(k, class, bytes)
+	if l != nil {
+		return l, nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, roomWithin)
 	defer cancel()
-	for {
-		l, freed := r.try(k, class, bytes)
-		if l != nil {
-			return l, nil
-		}
+	for l == nil {
 		select {
 		case <-freed:
+			l, freed = r.try(k, class, bytes)
 		case <-ctx.Done():
 			return nil, domain.Errorf(domain.CodeUnavailable, "too many large requests are under way; send it again in a moment, with a smaller limit where the route has one")
 		}
 	}
+	return l, nil
 }
 
 func (r *room) try(k key, class commands.Class, bytes int64) (*lease, <-chan struct{}) {
@@ -72,6 +74,9 @@ func (r *room) try(k key, class commands.Class, bytes int64) (*lease, <-chan str
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.used+bytes > most || r.byKey[k.id]+bytes > mostOfKey {
+		if r.freed == nil {
+			r.freed = make(chan struct{})
+		}
 		return nil, r.freed
 	}
 	r.used += bytes
@@ -93,8 +98,10 @@ func (l *lease) keep(bytes int64) {
 		delete(r.byKey, l.key)
 	}
 	l.bytes = bytes
-	close(r.freed)
-	r.freed = make(chan struct{})
+	if r.freed != nil {
+		close(r.freed)
+		r.freed = nil
+	}
 }
 
 // person reports whether a key belongs to a person who may have to act: to stop,

@@ -102,8 +102,9 @@ type Addition struct {
 }
 
 // IDKey is the key of an identity in [IDs]: the first half of a SHA-256.
-func IDKey(kind, stream, id string) Key {
-	sum := hash(kind, stream, id)
+func IDKey[T string | []byte](kind, stream string, id T) Key {
+	var room [256]byte
+	sum := sha256.Sum256(appendField(appendField(appendField(room[:0], kind), stream), id))
 	return Key(sum[:keyLen])
 }
 
@@ -134,8 +135,11 @@ func (k *Key) N() uint64 { return binary.BigEndian.Uint64(k[8:]) }
 func hash(fields ...string) [sha256.Size]byte {
 	b := make([]byte, 0, 256)
 	for _, f := range fields {
-		b = binary.BigEndian.AppendUint64(b, uint64(len(f)))
-		b = append(b, f...)
+		b = appendField(b, f)
 	}
 	return sha256.Sum256(b)
+}
+
+func appendField[T string | []byte](b []byte, field T) []byte {
+	return append(binary.BigEndian.AppendUint64(b, uint64(len(field))), field...)
 }
