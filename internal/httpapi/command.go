@@ -152,6 +152,7 @@ func (q *request) takeParts(read func(body io.Reader) error) error {
 			return err
 		}
 		body.in = http.MaxBytesReader(q.w, q.r.Body, q.row.maxBody)
+		body.until = func(at time.Time) { _ = http.NewResponseController(q.w).SetReadDeadline(at) } // without support for deadlines there is none
 	}
 	wrong := body.read(read)
 	if body.failed != nil {

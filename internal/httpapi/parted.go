@@ -3,6 +3,7 @@ package httpapi
 import (
 	"errors"
 	"io"
+	"time"
 
 	"pets/internal/work"
 )
@@ -11,7 +12,9 @@ import (
 type parted struct {
 	in     io.Reader
 	work   *work.Places
-	place  *work.Place // in hand while it is read
+	until  func(time.Time) // sets the deadline of what is read; may be nil
+	spent  time.Duration   // reading
+	place  *work.Place     // in hand while it is read
 	bytes  int
 	failed error // but for the end
 }
@@ -32,14 +35,27 @@ func (p *parted) inPlace(f func(io.Reader) error) error {
 	return f(p)
 }
 
-func (p *parted) enter() { p.place = p.work.Take(work.Requests) }
+// waitedLong is the wait for a place from which on the sender gets the time back.
+const waitedLong = 50 * time.Millisecond
+
+// enter waits for a place. That time is not the sender's, who has as long as for any other body.
+func (p *parted) enter() {
+	began := time.Now()
+	p.place = p.work.Take(work.Requests)
+	if now := time.Now(); p.until != nil && now.Sub(began) >= waitedLong {
+		p.until(now.Add(ofServer.request - p.spent))
+	}
+}
+
 func (p *parted) leave() { p.place.Leave() }
 
 // Read implements io.Reader.
 func (p *parted) Read(b []byte) (int, error) {
 	p.leave()
 	defer p.enter()
+	began := time.Now()
 	n, err := p.in.Read(b)
+	p.spent += time.Since(began)
 	p.bytes += n
 	if err != nil && !errors.Is(err, io.EOF) {
 		p.failed = err

@@ -1,8 +1,11 @@
 package httpapi
 
 import (
+	"io"
 	"net/http"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -32,4 +35,41 @@ func TestWhatIsShortWaitsForNoPlace(t *testing.T) {
 		require.Equal(t, http.StatusOK, a.status, a.body)
 	}
 	r.work.Take(work.Past).Leave() // all are back
+}
+
+// late is a body of which each piece takes a while.
+type late time.Duration
+
+func (l late) Read(b []byte) (int, error) {
+	time.Sleep(time.Duration(l))
+	b[0] = ' '
+	return 1, nil
+}
+
+// The time in which a batch waits for a place is not its sender's: the rest of its body may arrive
+// as late as that of any other.
+func TestWaitingForAPlaceIsNotTheSendersTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		places := work.New(1)
+		busy := func(after, during time.Duration) {
+			time.Sleep(after)
+			places.Do(work.Past, func() { time.Sleep(during) })
+		}
+		go busy(0, time.Minute)
+		synctest.Wait()
+		var until time.Time
+		body := &parted{in: late(time.Second), work: places, until: func(at time.Time) { until = at }}
+		require.NoError(t, body.read(func(in io.Reader) error {
+			require.Equal(t, time.Now().Add(ofServer.request), until)
+			go busy(time.Second/2, 10*time.Second) // in the place that is free while it is read
+			_, err := in.Read(make([]byte, 1))
+			require.Equal(t, time.Now().Add(ofServer.request-time.Second), until, "what was read took a second")
+			before := until
+			if err == nil {
+				_, err = in.Read(make([]byte, 1))
+			}
+			require.Equal(t, before, until, "it waited for nobody")
+			return err
+		}))
+	})
 }
