@@ -54,6 +54,7 @@ type rigged struct {
 	perDay int64 // bytes of a key
 	latch  string
 	noKeys bool
+	places int // 1 by default: whatever asks for a second one hangs
 }
 
 func newRig(t testing.TB, o rigged) *rig {
@@ -64,7 +65,7 @@ func newRig(t testing.TB, o rigged) *rig {
 	if o.latch == "" {
 		o.latch = filepath.Join(t.TempDir(), "latch.json")
 	}
-	r := &rig{t: t, store: o.store, keys: o.keys, latch: o.latch, work: work.New(1)} // whatever asks for a second place hangs
+	r := &rig{t: t, store: o.store, keys: o.keys, latch: o.latch, work: work.New(max(o.places, 1))}
 	ctx, stop := context.WithCancel(context.Background())
 	r.stop = stop
 	r.engine = commands.NewEngine(o.store, commands.EngineOptions{

@@ -7,8 +7,8 @@
 // therefore takes a place here first; what is short takes none. The scheduler gets more
 // processors than there are places ([SpareProcessors]), and the kernel shares out the cores.
 //
-// Nothing may be waited for with a place in hand, except the processor: no network, no flush, no
-// other place.
+// Nothing may be waited for with a place in hand, except the processor and a read of the local
+// disk: no network, no flush, no other place.
 package work
 
 import (
