@@ -14,6 +14,7 @@ import (
 	"pets/domain"
 	"pets/eventstore/memory"
 	"pets/internal/testenv"
+	"pets/internal/work"
 )
 
 // engined is an engine on a store that can fail.
@@ -33,7 +34,7 @@ func newEngined(t *testing.T) *engined {
 
 func (e *engined) start() {
 	e.t.Helper()
-	e.engine = NewEngine(e.store, EngineOptions{Options: Options{Now: newClock().Now}, Latch: NewLatchFile(e.latch)})
+	e.engine = NewEngine(e.store, EngineOptions{Options: Options{Now: newClock().Now, Work: work.New(1)}, Latch: NewLatchFile(e.latch)})
 	require.NoError(e.t, e.engine.Load(e.t.Context(), nil))
 	e.t.Cleanup(e.engine.Close)
 }

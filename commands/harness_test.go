@@ -15,6 +15,7 @@ import (
 	"pets/domain/portfolio"
 	"pets/eventstore"
 	"pets/eventstore/memory"
+	"pets/internal/work"
 )
 
 // patience limits every wait; a test that reaches it hangs.
@@ -222,6 +223,9 @@ func (r *rig) writer(o ...Options) *Writer {
 		options = o[0]
 	}
 	options.Now = r.clock.Now
+	if options.Work == nil {
+		options.Work = work.New(1) // whatever asks for a second place hangs
+	}
 	options = withHistory(r.store.Store, options)
 	w := NewWriter(r.store, "main", options)
 	r.t.Cleanup(w.Close)

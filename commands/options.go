@@ -6,6 +6,7 @@ import (
 	"github.com/google/uuid"
 
 	"pets/domain/portfolio"
+	"pets/internal/work"
 )
 
 // Options of a Writer.
@@ -49,6 +50,10 @@ type Options struct {
 	// SettledKept is how many settled markets stay in the state of a portfolio, at most; nil:
 	// [portfolio.SettledKept].
 	SettledKept *int
+	// Work has the places in which commands are decided that stop nothing, and in which many
+	// are prepared and answered. It may be nil: there is no limit then.
+	Work *work.Places
+
 	// Recent is how many commands and facts are held in memory before they are looked up, at
 	// the least; 0: 2,048.
 	Recent int

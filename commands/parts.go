@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"pets/domain"
+	"pets/internal/work"
 )
 
 // parts tells the caller of a long call how far it is answered. The writer only counts, and
@@ -55,7 +56,7 @@ func (w *Writer) tellParts(j *job, told func(from int, results []Result)) error 
 		if to == from {
 			return
 		}
-		p.complete(j, from, to)
+		w.options.Work.Do(work.Requests, func() { p.complete(j, from, to) })
 		told(from, j.results[from:to])
 		clear(j.results[from:to]) // the caller has them
 		from = to

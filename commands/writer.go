@@ -14,6 +14,7 @@ import (
 	"pets/domain/portfolio"
 	"pets/domain/system"
 	"pets/eventstore"
+	"pets/internal/work"
 )
 
 // Limits of the writer's loop.
@@ -23,6 +24,7 @@ const (
 
 	maxLooks    = 16     // calls that only read the state, served between two groups
 	maxAttempts = 20     // appends tried for one group before it fails
+	several     = 16     // commands of one call, which are worth a place of their own (internal/work)
 	maxYields   = 8      // times the writer yields before it decides
 	spareFor    = 50_000 // events after which a spare that was not needed is dropped
 )
@@ -256,11 +258,18 @@ func (w *Writer) enqueue(j *job) error {
 	if n := len(j.requests); j.results == nil {
 		j.results, j.ids, j.steps = make([]Result, n), make([]identity, n), make([]step, n)
 	}
-	identifyInto(j.ids, w.subject, w.spaces, j.requests)
+	prepare := func() {
+		identifyInto(j.ids, w.subject, w.spaces, j.requests)
+		w.past.lookAhead(j.ctx, j.requests, j.ids)
+	}
 	if w.ctx.Err() != nil {
 		return errStopped
 	}
-	w.past.lookAhead(j.ctx, j.requests, j.ids)
+	if len(j.requests) < several {
+		prepare()
+	} else {
+		w.options.Work.Do(work.Requests, prepare)
+	}
 	return w.queue.put(j.ctx, w.ctx, j)
 }
 
@@ -374,6 +383,8 @@ func (w *Writer) decideGroup() *group {
 	now := w.options.elapsed()
 	w.queue.begin(now)
 	g := &group{steps: w.steps, proposed: make([]eventstore.Proposed, 0, w.recorded), again: len(w.carried) > 0, began: now}
+	place := w.place()
+	defer func() { place.Leave() }()
 	for s := w.take(g); s != nil; s = w.take(g) {
 		g.steps = append(g.steps, s)
 		w.decide(g, s)
@@ -381,8 +392,32 @@ func (w *Writer) decideGroup() *group {
 			g.heavy = true
 			w.queue.putOff(s.job, w.options.elapsed()+s.took)
 		}
+		if place.Over() {
+			place.Leave()
+			place = w.place()
+		}
 	}
 	return g
+}
+
+// place returns a place to decide in. It returns none if a stop waits, which needs none: a group
+// that has one is short.
+func (w *Writer) place() *work.Place {
+	if w.options.Work == nil || w.queue.stopWaits() {
+		return nil
+	}
+	place := w.options.Work.Ask(work.Decisions)
+	for {
+		select {
+		case <-place.Given():
+			return place
+		case <-w.queue.wake:
+			if w.queue.stopWaits() {
+				place.Leave()
+				return nil
+			}
+		}
+	}
 }
 
 // process gives every step of a group its result. A group that was overtaken is

@@ -51,7 +51,7 @@ var table = []allowance{
 	{pkg: "eventstore/storetest", may: []string{"eventstore"}},
 
 	// A decision never waits for, or trusts, a read model. Of the index it has the keys.
-	{pkg: "commands", may: []string{"domain", "domain/...", "eventstore", "internal/index", "internal/owner"}},
+	{pkg: "commands", may: []string{"domain", "domain/...", "eventstore", "internal/index", "internal/owner", "internal/work"}},
 	// Custody acts outside the store. Keys and chain are behind its interfaces; its tests
 	// put a real keystore and a real chain there.
 	{pkg: "commands/custody", may: []string{"domain", "domain/...", "commands", "internal/notice"}, tests: []string{"internal/evm", "internal/vault", "internal/chain", "internal/chain/chaintest", "internal/typeddata"}},
@@ -88,7 +88,7 @@ var table = []allowance{
 	{pkg: "internal/loopback"},
 	{pkg: "internal/config", may: []string{"domain", "internal/loopback", "internal/owner", "internal/spelling"}},
 	{pkg: "internal/strict", may: []string{"domain", "internal/spelling"}, tests: []string{"commands"}},
-	{pkg: "internal/httpapi", may: []string{"domain", "domain/...", "eventstore", "commands", "commands/custody", "projections", "internal/live", "internal/loopback", "internal/notice", "internal/proof", "internal/strict", "internal/owner"}, tests: []string{"commands/client", "internal/legs"}},
+	{pkg: "internal/httpapi", may: []string{"domain", "domain/...", "eventstore", "commands", "commands/custody", "projections", "internal/live", "internal/loopback", "internal/notice", "internal/proof", "internal/strict", "internal/owner", "internal/work"}, tests: []string{"commands/client", "internal/legs"}},
 	{pkg: "internal/metrics", may: []string{"domain", "domain/..."}, tests: []string{"commands", "projections"}},
 	{pkg: "internal/snapshot", may: []string{"eventstore", "internal/owner"}},
 	// Bytes only, like an engine: which events are urgent is handed in.
@@ -100,6 +100,8 @@ var table = []allowance{
 	{pkg: "internal/tradefile", may: []string{"domain"}},
 	{pkg: "internal/importer", may: []string{"domain", "domain/...", "commands", "internal/tradefile"}},
 	{pkg: "internal/owner"},
+	// How many goroutines compute at a time: for those who decide, and those who answer.
+	{pkg: "internal/work"},
 	// What a person should know: whoever finds it, and whoever shows it.
 	{pkg: "internal/notice", may: []string{"domain"}},
 	{pkg: "internal/legs", may: []string{"domain", "domain/portfolio", "commands", "internal/live"}},
@@ -143,7 +145,7 @@ var table = []allowance{
 	), tests: wholeLine},
 	{pkg: "internal/cli/serve", may: room(
 		"commands/custody", "eventstore", "internal/config", "internal/evm", "internal/httpapi", "internal/history", "internal/index", "internal/legs", "internal/live", "internal/metrics",
-		"internal/notice", "internal/owner", "internal/witness", "projections", "replay",
+		"internal/notice", "internal/owner", "internal/witness", "internal/work", "projections", "replay",
 	), tests: wholeLine},
 	// These two start a server.
 	{pkg: "internal/cli/demo", may: room("internal/cli/chart", "internal/cli/serve", "internal/cli/show", "internal/config", "internal/httpapi", "projections", "replay"), tests: append([]string{"replay/historytest"}, wholeLine...)},

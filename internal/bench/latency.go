@@ -31,6 +31,8 @@ type Latency struct {
 	Short string `json:"short,omitempty"`
 	// First is the first failure.
 	First string `json:"first_failure,omitempty"`
+	// Floors are requests that do nothing, sent beside these.
+	Floors []Latency `json:"floors,omitempty"`
 	// Load describes the load during the measurement, in lines.
 	Load []string `json:"load,omitempty"`
 }
@@ -139,8 +141,20 @@ func (l Latency) Lines() []string {
 	if l.First != "" {
 		lines = append(lines, "         first failure: "+l.First)
 	}
+	for _, f := range l.Floors {
+		lines = append(lines, "         beside it: "+f.floor())
+	}
 	for _, line := range l.Load {
 		lines = append(lines, "         beside it: "+line)
 	}
 	return lines
+}
+
+// floor is a latency in one line.
+func (l Latency) floor() string {
+	text := fmt.Sprintf("%s: p99.9 %.1f ms, p50 %.1f, %d sent", l.What, l.P999, l.P50, l.Count)
+	if l.Failed > 0 {
+		text += fmt.Sprintf(", %d failed: %s", l.Failed, l.First)
+	}
+	return text
 }

@@ -15,6 +15,7 @@ import (
 	"pets/internal/live"
 	"pets/internal/notice"
 	"pets/internal/proof"
+	"pets/internal/work"
 	"pets/projections"
 )
 
@@ -106,6 +107,9 @@ type Config struct {
 	// Limited is called for every refusal by a limit, with the role of the
 	// caller; may be nil.
 	Limited func(bound, role string)
+	// Work has the places in which batches and looks at the past are worked on; nil means no
+	// limit.
+	Work *work.Places
 	// Files shares out the file descriptors of the listeners; nil means no limit.
 	Files *Files
 	// Now is the wall clock; time.Now by default.
@@ -131,7 +135,6 @@ type API struct {
 	budgets *budgets
 	bodies  *room // memory for bodies, and for answers under way
 	answers *room
-	reading slots // of bodies of batches
 	pasts   *pastLooks
 	// inFlight are the requests under way, streams the event streams.
 	inFlight *places
@@ -171,7 +174,7 @@ func New(c Config) *API {
 		config: c, engine: c.Engine, keys: c.Keys, log: c.Log, now: c.Now, mux: http.NewServeMux(), local: http.NewServeMux(),
 		limits:     newLimiters(c.Rate, c.Burst),
 		sendWithin: sendWithin,
-		budgets:    newBudgets(c.BytesPerDay), bodies: newRoom(), answers: newRoom(), reading: newSlots(), pasts: newPastLooks(),
+		budgets:    newBudgets(c.BytesPerDay), bodies: newRoom(), answers: newRoom(), pasts: newPastLooks(),
 		guarded: map[string]bool{}, documents: make(chan struct{}, maxDocuments),
 	}
 	a.inFlight, a.streams = c.Files.places()

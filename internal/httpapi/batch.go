@@ -12,6 +12,7 @@ import (
 	"pets/commands"
 	"pets/domain"
 	"pets/internal/strict"
+	"pets/internal/work"
 )
 
 // maxBatch is how many commands one batch may hold.
@@ -167,12 +168,14 @@ func (q *request) answerBatch(b *batch, requests []commands.Request) error {
 		defer cancel()
 		next := 0
 		err := q.api.engine.DoInParts(ctx, q.portfolio(), requests, func(from int, results []commands.Result) {
-			for i := range results {
-				r, of := &results[i], &requests[from+i]
-				q.decided(commands.ClassOf(of.Command), &r.Answer, r.Err)
-				q.taken(of, r.Err)
-				out.decided(r)
-			}
+			q.api.config.Work.Do(work.Requests, func() {
+				for i := range results {
+					r, of := &results[i], &requests[from+i]
+					q.decided(commands.ClassOf(of.Command), &r.Answer, r.Err)
+					q.taken(of, r.Err)
+					out.decided(r)
+				}
+			})
 			next = from + len(results)
 			out.flush()
 		})

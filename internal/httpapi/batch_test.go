@@ -227,10 +227,10 @@ func TestABatchThatIsAnsweredInHalf(t *testing.T) {
 	require.Equal(t, http.StatusOK, v.Results[4].Status)
 }
 
-// Bodies of batches are read in slots, and a body that waits for bytes keeps none.
-func TestSlowBodiesKeepNoSlot(t *testing.T) {
+// Bodies of batches are read in places, and a body that waits for bytes keeps none.
+func TestSlowBodiesKeepNoPlace(t *testing.T) {
 	r, address := served(t)
-	for range 3 * cap(r.api.reading) {
+	for range 3 { // there is one place
 		c, err := net.Dial("tcp", address)
 		require.NoError(t, err)
 		defer c.Close()

@@ -143,7 +143,7 @@ func readAll(body io.Reader, length, most int64) ([]byte, error) {
 // body is then read and dropped, so that a body that is too long, or does not come to its end,
 // is refused for that, whatever else is wrong with it.
 func (q *request) takeParts(read func(body io.Reader) error) error {
-	body := &parted{in: strings.NewReader("{}"), slots: q.api.reading}
+	body := &parted{in: strings.NewReader("{}"), work: q.api.config.Work}
 	if q.r.ContentLength != 0 {
 		if err := checkContentType(q.r); err != nil {
 			return err
@@ -152,6 +152,7 @@ func (q *request) takeParts(read func(body io.Reader) error) error {
 			return err
 		}
 		body.in = http.MaxBytesReader(q.w, q.r.Body, q.row.maxBody)
+		body.until = func(at time.Time) { _ = http.NewResponseController(q.w).SetReadDeadline(at) } // without support for deadlines there is none
 	}
 	wrong := body.read(read)
 	if body.failed != nil {

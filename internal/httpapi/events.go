@@ -14,6 +14,7 @@ import (
 	"pets/commands"
 	"pets/domain"
 	"pets/eventstore"
+	"pets/internal/work"
 	"pets/projections"
 )
 
@@ -150,7 +151,10 @@ func (p *eventPage) open(portfolio string) error {
 
 // fill reads until the page is full, or the history ends.
 func (p *eventPage) fill(ctx context.Context, f *filter, at projections.Point, from uint64) error {
+	place := f.work.Take(work.Past)
+	defer func() { place.Leave() }()
 	for rec, err := range f.store.ReadStream(ctx, f.stream, from) {
+		place = place.Share()
 		switch {
 		case err != nil:
 			return unavailable(err)
@@ -170,7 +174,11 @@ func (p *eventPage) fill(ctx context.Context, f *filter, at projections.Point, f
 		if fitted && p.shown == shown {
 			p.passed++
 			p.passedBytes += int64(len(rec.Data) + len(rec.Metadata))
-			p.pace.step(ctx)
+			if p.pace.due() {
+				place.Leave()
+				p.pace.rest(ctx)
+				place = f.work.Take(work.Past)
+			}
 		}
 		if !fitted {
 			p.endBefore(rec.Revision)
@@ -264,6 +272,7 @@ func unavailable(err error) error {
 // filter decides what a caller sees of a history.
 type filter struct {
 	store  eventstore.Store
+	work   *work.Places
 	stream string
 	types  []string
 	bot    string // "" for all of it
@@ -271,7 +280,7 @@ type filter struct {
 }
 
 func (q *request) filter(types string) *filter {
-	f := &filter{store: q.api.config.Store, stream: commands.Stream(q.portfolio()), owners: map[string]string{}}
+	f := &filter{store: q.api.config.Store, work: q.api.config.Work, stream: commands.Stream(q.portfolio()), owners: map[string]string{}}
 	if q.key.caller.Role == domain.RoleBot {
 		f.bot = q.key.caller.Bot
 	}

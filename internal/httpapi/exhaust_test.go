@@ -182,8 +182,8 @@ func (h *held) ReadStream(ctx context.Context, stream string, from uint64) iter.
 func heldRig(t *testing.T) (*rig, *held) {
 	t.Helper()
 	store := &held{Store: memory.New(), gate: make(chan struct{})}
-	r := newRig(t, rigged{store: store}).opened()
-	for _, name := range []string{"rita1", "rita2", "rita3"} { // beside the bots: nobody who may have to act
+	r := newRig(t, rigged{store: store, places: maxPasts + pastsPeople + 1}).opened() // who is held keeps a place
+	for _, name := range []string{"rita1", "rita2", "rita3"} {                        // beside the bots: nobody who may have to act
 		var v issueAnswer
 		r.post("admin", "/v1/api-keys", fmt.Sprintf(`{"user":%q,"role":"auditor"}`, name)).into(t, &v)
 		r.keys[name] = v.Secret

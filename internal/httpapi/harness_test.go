@@ -22,6 +22,7 @@ import (
 	"pets/eventstore"
 	"pets/eventstore/memory"
 	"pets/internal/live"
+	"pets/internal/work"
 	"pets/projections"
 )
 
@@ -38,6 +39,7 @@ type rig struct {
 	keys   map[string]string // tokens by name: admin, operator, bot alpha, …
 	stop   context.CancelFunc
 	latch  string
+	work   *work.Places
 	// unsigned: what the approver sends gets no signature by itself.
 	unsigned bool
 }
@@ -52,6 +54,7 @@ type rigged struct {
 	perDay int64 // bytes of a key
 	latch  string
 	noKeys bool
+	places int // 1 by default: whatever asks for a second one hangs
 }
 
 func newRig(t testing.TB, o rigged) *rig {
@@ -62,18 +65,18 @@ func newRig(t testing.TB, o rigged) *rig {
 	if o.latch == "" {
 		o.latch = filepath.Join(t.TempDir(), "latch.json")
 	}
-	r := &rig{t: t, store: o.store, keys: o.keys, latch: o.latch}
+	r := &rig{t: t, store: o.store, keys: o.keys, latch: o.latch, work: work.New(max(o.places, 1))}
 	ctx, stop := context.WithCancel(context.Background())
 	r.stop = stop
 	r.engine = commands.NewEngine(o.store, commands.EngineOptions{
-		Options: commands.Options{Now: o.now}, Latch: commands.NewLatchFile(o.latch),
+		Options: commands.Options{Now: o.now, Work: r.work}, Latch: commands.NewLatchFile(o.latch),
 	})
 	r.ring = projections.NewKeyring(o.store)
 	go func() { _ = r.ring.Run(ctx) }()
 	r.live = live.New(o.store, live.Options{Prefix: commands.Stream("")})
 	r.api = New(Config{
 		Engine: &watched{Engine: r.engine, t: t}, Store: o.store, Live: r.live, Keys: r.ring, Rate: o.rate, Burst: max(o.burst, 10), BytesPerDay: o.perDay, Now: o.now,
-		Defaults: newPolicy,
+		Defaults: newPolicy, Work: r.work,
 	})
 	require.NoError(t, r.engine.Load(ctx, nil))
 	if r.keys == nil && !o.noKeys {

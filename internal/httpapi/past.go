@@ -2,13 +2,16 @@ package httpapi
 
 import (
 	"context"
+	"iter"
 	"sync"
 	"time"
 
 	"pets/commands"
 	"pets/domain"
 	"pets/domain/portfolio"
+	"pets/eventstore"
 	"pets/internal/live"
+	"pets/internal/work"
 	"pets/projections"
 )
 
@@ -64,6 +67,25 @@ func (p *pastLooks) take(ctx context.Context, k key) (leave func(), err error) {
 			p.waits(k, -1)
 			delete(p.byKey, k.id)
 			return nil, domain.Errorf(domain.CodeUnavailable, "too many views of the past (?at=) are being read (%d at a time); ask again in a moment", maxPasts)
+		}
+	}
+}
+
+// steady is a store whose histories are read in a place among those who compute.
+type steady struct {
+	eventstore.Store
+	work *work.Places
+}
+
+// ReadStream implements eventstore.Store.
+func (s steady) ReadStream(ctx context.Context, stream string, from uint64) iter.Seq2[eventstore.Record, error] {
+	return func(yield func(eventstore.Record, error) bool) {
+		place := s.work.Take(work.Past)
+		defer func() { place.Leave() }()
+		for rec, err := range s.Store.ReadStream(ctx, stream, from) {
+			if place = place.Share(); !yield(rec, err) {
+				return
+			}
 		}
 	}
 }
@@ -136,7 +158,7 @@ func (a *API) lookBack(ctx context.Context, id string, m moment, show func(*port
 		with = riders{func() (*projections.StatsFold, error) { return stats, nil }, func() (*projections.Equity, error) { return equity, nil }}
 		list = []projections.Projection{stats, equity}
 	}
-	r := projections.NewRunner(a.config.Store, commands.Stream(id), list...)
+	r := projections.NewRunner(steady{a.config.Store, a.config.Work}, commands.Stream(id), list...)
 	r.UseCheckpoint(a.config.Checkpoints, m.at)
 	if err := r.CatchUp(ctx, m.at); err != nil {
 		return err

@@ -31,12 +31,23 @@ type pace struct {
 
 // step counts a record, and rests after each replayStep of them.
 func (p *pace) step(ctx context.Context) (rested bool) {
+	if !p.due() {
+		return false
+	}
+	p.rest(ctx)
+	return true
+}
+
+// due counts a record, and reports whether to rest after it.
+func (p *pace) due() bool {
 	if p.since.IsZero() {
 		p.since = time.Now()
 	}
-	if p.read++; p.read%replayStep != 0 {
-		return false
-	}
+	p.read++
+	return p.read%replayStep == 0
+}
+
+func (p *pace) rest(ctx context.Context) {
 	rest := time.NewTimer(min(time.Since(p.since), longestRest))
 	defer rest.Stop()
 	select {
@@ -44,7 +55,6 @@ func (p *pace) step(ctx context.Context) (rested bool) {
 	case <-ctx.Done():
 	}
 	p.since = time.Now()
-	return true
 }
 
 // passedOver subtracts from its key's bytes what was read for a request and not

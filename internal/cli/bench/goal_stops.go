@@ -35,6 +35,9 @@ func stopResult(w stopWay, l bench.Latency) bench.Measured {
 	if l.Ratio > 0 {
 		m.Note += ", " + bench.Figure(l.Ratio) + " × an idle server"
 	}
+	for _, f := range l.Floors {
+		m.Note += fmt.Sprintf("; beside it, %s: p50 %s ms, p99.9 %s ms", f.What, bench.Figure(f.P50), bench.Figure(f.P999))
+	}
 	if l.Short != "" {
 		m.Note += "; " + l.Short
 	}

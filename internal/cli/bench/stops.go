@@ -43,7 +43,8 @@ func (a *app) benchStopsCommand() *cobra.Command {
 			"batches of fills and read the past, from another process; beside those and silent connections and\n" +
 			"half bodies; and in the very portfolios, and of the very bots, that send the batches. With a key\n" +
 			"over TCP, and over the stop socket where the server has one. A stop that fails counts with the time\n" +
-			"after which it failed.",
+			"after which it failed. Beside stops it asks for /livez in the same way, and a server that\n" +
+			"does nothing, to tell what the machine takes.",
 		RunE: func(c *cobra.Command, _ []string) error { return a.benchStops(c.Context(), o) },
 	}
 	f := c.Flags()
@@ -51,6 +52,7 @@ func (a *app) benchStopsCommand() *cobra.Command {
 	f.IntVar(&o.stops, "stops", 2000, "how many stops of each kind are sent")
 	f.IntVar(&o.own, "own", 200, "how many stops go to portfolios and bots that send batches themselves")
 	f.IntVar(&o.callers, "callers", 4, "how many send stops at once")
+	f.StringSliceVar(&o.kinds, "kinds", stopKinds, "what is stopped")
 	f.StringSliceVar(&o.stages, "stages", stages, "which circumstances are measured")
 	f.IntVar(&o.seconds, "seconds", 30, "how long stops of a kind are sent at the most")
 	f.IntVar(&o.warmUp, "warm-up", 5, "how many seconds a load runs before anything is stopped")
@@ -73,6 +75,11 @@ func (o *stopOptions) check() error {
 	}
 	if o.strangers < 0 || o.halfBodies < 0 || o.warmUp < 0 || o.size > 1000 {
 		return cli.Usage(errors.New("--strangers, --half-bodies and --warm-up must not be negative, --batch-size not above 1000"))
+	}
+	for _, name := range o.kinds {
+		if !slices.Contains(stopKinds, name) {
+			return cli.Usage(fmt.Errorf("--kinds has %q; there are %s", name, strings.Join(stopKinds, ", ")))
+		}
 	}
 	for _, name := range o.stages {
 		if !slices.Contains(stages, name) {
@@ -332,10 +339,18 @@ func (b *stopBench) row(ctx context.Context, kind string, w stopWay, n int, l *c
 			return err
 		}
 	}
-	m, err := bench.Sample(ctx, what, n, b.o.callers, time.Duration(b.o.seconds)*time.Second, send)
+	beside, closeFloors, err := newFloors(w)
 	if err != nil {
 		return err
 	}
+	defer func() { _ = closeFloors() }() // a close error changes nothing
+	end := beside.ask(ctx)
+	m, err := bench.Sample(ctx, what, n, b.o.callers, time.Duration(b.o.seconds)*time.Second, send)
+	end()
+	if err != nil {
+		return err
+	}
+	m.Floors = beside.latencies()
 	if l != nil {
 		if after, err = l.report(); err != nil {
 			return err

@@ -88,6 +88,7 @@ func TestBenchStops(t *testing.T) {
 		Count, Failed int
 		FirstFailure  string `json:"first_failure"`
 		Load          []string
+		Floors        []struct{ Count, Failed int }
 	}
 	measured(t, &rows, "stops", "--stops", "4", "--own", "3", "--callers", "2", "--seconds", "20", "--permits", "2", "--batches", "2", "--batch-size", "10",
 		"--readers", "1", "--history", "1000", "--strangers", "3", "--half-bodies", "2", "--warm-up", "0")
@@ -101,6 +102,8 @@ func TestBenchStops(t *testing.T) {
 			want = 3
 		}
 		require.Equal(t, want, r.Count, r.What)
+		require.Len(t, r.Floors, 2)
+		require.Zero(t, r.Floors[0].Failed+r.Floors[1].Failed, "%s: %+v", r.What, r.Floors)
 		if !strings.Contains(r.What, "idle") {
 			require.Contains(t, r.Load[0], "permits/s", r.What)
 		}
@@ -108,6 +111,7 @@ func TestBenchStops(t *testing.T) {
 	require.Equal(t, kinds["emergency stop"], kinds["bot stop"])
 	require.Contains(t, []int{4, 8}, kinds["bot stop"], "over TCP, and over the stop socket where there is one")
 	mistaken(t, []string{"at least 1"}, "bench", "stops", "--stops", "0")
+	mistaken(t, []string{"busy", "bot stop"}, "bench", "stops", "--kinds", "busy")
 	mistaken(t, []string{"busy", "crowded"}, "bench", "stops", "--stages", "busy")
 }
 

@@ -16,6 +16,7 @@ import (
 	"pets/internal/metrics"
 	"pets/internal/notice"
 	"pets/internal/open"
+	"pets/internal/work"
 	"pets/projections"
 )
 
@@ -80,10 +81,11 @@ func (s *Server) openEngine() error {
 		ahead = nil
 	}
 	s.keys = projections.NewKeyring(s.Store)
+	s.places = work.New(work.Cores())
 	s.past = s.app.OpenHistory(s.Store, s.Log, true)
 	s.live = live.New(s.Store, live.Options{Prefix: commands.Stream(""), Since: s.Store.End(), Log: s.Log, Checkpoints: s.witness, Views: s.witness.Views()})
 	s.Engine = s.app.Engine(s.Store, s.witness, commands.EngineOptions{
-		Options: commands.Options{Now: s.now, Monotonic: monotonic, History: s.past, Jumped: s.jumped, Folding: s.folding, Ahead: ahead, Scarce: s.scarce}, LatchRoom: true,
+		Options: commands.Options{Now: s.now, Monotonic: monotonic, History: s.past, Jumped: s.jumped, Folding: s.folding, Ahead: ahead, Scarce: s.scarce, Work: s.places}, LatchRoom: true,
 		Failed: func(what string, err error) {
 			s.Log.Error("the engine has a problem", "what", what, "error", err.Error())
 		},
@@ -102,7 +104,7 @@ func (s *Server) openAPI() error {
 		Engine: s.Engine, Store: s.Store, Live: s.live, Proof: s.lock.By.Proof, Keys: s.keys, Defaults: c.Policy, Treasury: &treasury, Checkpoints: s.witness.Checkpoints(),
 		Files: s.files, Custody: s.custody, Nudge: s.custody.Nudge, LiveReady: s.liveReady, Problems: s.board.Of, Payable: s.app.Payable,
 		Rate: float64(c.RateLimit), Burst: c.RateBurst, BytesPerDay: c.BytesPerDay, Limited: s.meter.Limited,
-		Now: s.now, Log: s.Log, Observe: s.meter.Request,
+		Work: s.places, Now: s.now, Log: s.Log, Observe: s.meter.Request,
 		Health: s.health, Version: s.app.VersionText(), Started: s.started,
 	})
 	s.meter.Watch(s.live, s.api.IsReady, s.healthForMetrics)

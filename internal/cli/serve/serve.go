@@ -31,6 +31,7 @@ import (
 	"pets/internal/notice"
 	"pets/internal/open"
 	"pets/internal/owner"
+	"pets/internal/work"
 	"pets/projections"
 )
 
@@ -107,6 +108,7 @@ func (a *app) serve(ctx context.Context, f serveFlags, play func(context.Context
 	if f.demo {
 		return play(ctx, a.App)
 	}
+	work.SpareProcessors()
 	a.AcceptRollback = f.acceptRollback
 	s, err := New(ctx, a.App, a.Clock())
 	if err != nil {
@@ -126,6 +128,7 @@ type Server struct {
 	past   *history.Keeper // finds what is already recorded
 	keys   *projections.Keyring
 	live   *live.Followers // of every portfolio
+	places *work.Places    // in which what takes long is computed
 	api    *httpapi.API
 	meter  *metrics.Metrics
 	// custody has keys and chain, as far as they are configured; vault is the keystore.
