@@ -93,81 +93,85 @@ func TestWhatIsOpenIsNotArchived(t *testing.T) {
 	require.False(t, h.s.knows("p"), "the permit ended with it")
 }
 
+// namesArchived are the ways in which a command names an archived market.
+var namesArchived = map[string]func(h *harness, d *Decision) error{
+	"a correction": func(_ *harness, d *Decision) error { return d.CorrectSettlement(threeCorrected, "wrong") },
+	"a correction that is none": func(_ *harness, d *Decision) error {
+		return d.CorrectSettlement(Correction{Market: "three", Payouts: map[string]domain.Decimal{"A": dec("0"), "B": dec("1"), "C": dec("0")}}, "wrong")
+	},
+	"a correction to void": func(_ *harness, d *Decision) error {
+		return d.CorrectSettlement(Correction{Market: "three", Void: true}, "wrong")
+	},
+	"a correction of another": func(_ *harness, d *Decision) error {
+		return d.CorrectSettlement(Correction{Market: "none", Void: true}, "wrong")
+	},
+	"a late fill": func(h *harness, d *Decision) error {
+		return d.RecordFill(h.report("a", "three", "B", buy, "3", "0.6"))
+	},
+	"a late fill of the complement": func(h *harness, d *Decision) error {
+		return d.RecordFill(h.report("a", "three", "!B", sell, "3", "0.6"))
+	},
+	"a fill that is known": func(h *harness, d *Decision) error {
+		r := h.report("b", "plain", "YES", buy, "8", "0.5")
+		r.FillID = domain.FillID{Bot: "b", TradeID: "f4"}
+		return d.RecordFill(r)
+	},
+	"a permit": func(_ *harness, d *Decision) error {
+		return d.AskPermit(PermitRequest{Order: order("a", "three", "C", buy, "1", "0.5")})
+	},
+	"a permit in another outcome": func(_ *harness, d *Decision) error {
+		return d.AskPermit(PermitRequest{Order: order("a", "plain", "NO", buy, "1", "0.5")})
+	},
+	"the same settlement": func(_ *harness, d *Decision) error {
+		return d.SettleMarket(Settlement{Market: "three", Outcome: "B", Payout: dec("1")})
+	},
+	"another settlement": func(_ *harness, d *Decision) error {
+		return d.SettleMarket(Settlement{Market: "three", Outcome: "B", Payout: dec("0.5")})
+	},
+	"a settlement of what is not registered": func(_ *harness, d *Decision) error {
+		return d.Settle(&domain.MarketSettled{Instrument: domain.Instrument{Market: "plain", Outcome: "YES"}, Payout: dec("0")})
+	},
+	"marks": func(_ *harness, d *Decision) error {
+		return d.MarkPrices([]domain.Mark{{Market: "three", Outcome: "A", Price: dec("0.3")}, {Market: "plain", Outcome: "NO", Price: dec("0.3")}})
+	},
+	"marks of settled ones": func(_ *harness, d *Decision) error {
+		return d.MarkPrices([]domain.Mark{{Market: "three", Outcome: "A", Price: dec("0.3")}})
+	},
+	"a registration": func(_ *harness, d *Decision) error {
+		return d.RegisterMarket(&domain.MarketRegistered{Market: "three", Kind: domain.KindOutcome, Outcomes: []string{"A", "B"}, Exclusive: true})
+	},
+	"a late registration": func(_ *harness, d *Decision) error {
+		return d.RegisterMarket(&domain.MarketRegistered{Market: "plain", Kind: domain.KindOutcome, Outcomes: []string{"YES", "NO"}})
+	},
+	"a token of another market": func(_ *harness, d *Decision) error {
+		return d.RegisterMarket(&domain.MarketRegistered{Market: "new", Kind: domain.KindOutcome, Outcomes: []string{"YES", "NO"}, Exclusive: true, Tokens: map[string]string{"YES": "12", "NO": "99"}})
+	},
+	"sets": func(_ *harness, d *Decision) error {
+		return d.ChangeSets(&domain.SetsChanged{Bot: "a", Market: "three", Action: domain.SplitSets, Quantity: dec("1"), SetID: "s"})
+	},
+	"funding": func(_ *harness, d *Decision) error {
+		return d.RecordFunding(&domain.FundingRecorded{Bot: "a", Instrument: domain.Instrument{Market: "three", Outcome: "A"}, Amount: dec("1"), FundingID: "x"})
+	},
+	"a redemption": func(_ *harness, d *Decision) error {
+		_, err := d.Redeem("a", "three", dec("1"), dec("1"))
+		return err
+	},
+	"an arbitrage": func(_ *harness, d *Decision) error {
+		return d.AskArbitrage(ArbitrageRequest{Bot: "a", Legs: []PermitRequest{{Order: order("a", "three", "A", buy, "1", "0.3")}, {Order: order("a", "three", "B", buy, "1", "0.3")}}})
+	},
+	"payouts by two people": func(_ *harness, d *Decision) error {
+		return d.RequestOverride(domain.OverridePayouts, "", json.RawMessage(`{"market":"three","payouts":{"A":"1","B":"1","C":"1"}}`), "odd")
+	},
+	"tokens by two people": func(_ *harness, d *Decision) error {
+		return d.RequestOverride(domain.OverrideTokens, "", json.RawMessage(`{"market":"three","tokens":{"A":"21","B":"22","C":"23"}}`), "odd")
+	},
+}
+
+var threeCorrected = Correction{Market: "three", Payouts: map[string]domain.Decimal{"A": dec("1"), "B": dec("0"), "C": dec("0")}}
+
 // What names an archived market has the same effect as if it had stayed.
 func TestWhatNamesAnArchivedMarket(t *testing.T) {
-	correction := Correction{Market: "three", Payouts: map[string]domain.Decimal{"A": dec("1"), "B": dec("0"), "C": dec("0")}}
-	for name, f := range map[string]func(h *harness, d *Decision) error{
-		"a correction": func(_ *harness, d *Decision) error { return d.CorrectSettlement(correction, "wrong") },
-		"a correction that is none": func(_ *harness, d *Decision) error {
-			return d.CorrectSettlement(Correction{Market: "three", Payouts: map[string]domain.Decimal{"A": dec("0"), "B": dec("1"), "C": dec("0")}}, "wrong")
-		},
-		"a correction to void": func(_ *harness, d *Decision) error {
-			return d.CorrectSettlement(Correction{Market: "three", Void: true}, "wrong")
-		},
-		"a correction of another": func(_ *harness, d *Decision) error {
-			return d.CorrectSettlement(Correction{Market: "none", Void: true}, "wrong")
-		},
-		"a late fill": func(h *harness, d *Decision) error {
-			return d.RecordFill(h.report("a", "three", "B", buy, "3", "0.6"))
-		},
-		"a late fill of the complement": func(h *harness, d *Decision) error {
-			return d.RecordFill(h.report("a", "three", "!B", sell, "3", "0.6"))
-		},
-		"a fill that is known": func(h *harness, d *Decision) error {
-			r := h.report("b", "plain", "YES", buy, "8", "0.5")
-			r.FillID = domain.FillID{Bot: "b", TradeID: "f4"}
-			return d.RecordFill(r)
-		},
-		"a permit": func(_ *harness, d *Decision) error {
-			return d.AskPermit(PermitRequest{Order: order("a", "three", "C", buy, "1", "0.5")})
-		},
-		"a permit in another outcome": func(_ *harness, d *Decision) error {
-			return d.AskPermit(PermitRequest{Order: order("a", "plain", "NO", buy, "1", "0.5")})
-		},
-		"the same settlement": func(_ *harness, d *Decision) error {
-			return d.SettleMarket(Settlement{Market: "three", Outcome: "B", Payout: dec("1")})
-		},
-		"another settlement": func(_ *harness, d *Decision) error {
-			return d.SettleMarket(Settlement{Market: "three", Outcome: "B", Payout: dec("0.5")})
-		},
-		"a settlement of what is not registered": func(_ *harness, d *Decision) error {
-			return d.Settle(&domain.MarketSettled{Instrument: domain.Instrument{Market: "plain", Outcome: "YES"}, Payout: dec("0")})
-		},
-		"marks": func(_ *harness, d *Decision) error {
-			return d.MarkPrices([]domain.Mark{{Market: "three", Outcome: "A", Price: dec("0.3")}, {Market: "plain", Outcome: "NO", Price: dec("0.3")}})
-		},
-		"marks of settled ones": func(_ *harness, d *Decision) error {
-			return d.MarkPrices([]domain.Mark{{Market: "three", Outcome: "A", Price: dec("0.3")}})
-		},
-		"a registration": func(_ *harness, d *Decision) error {
-			return d.RegisterMarket(&domain.MarketRegistered{Market: "three", Kind: domain.KindOutcome, Outcomes: []string{"A", "B"}, Exclusive: true})
-		},
-		"a late registration": func(_ *harness, d *Decision) error {
-			return d.RegisterMarket(&domain.MarketRegistered{Market: "plain", Kind: domain.KindOutcome, Outcomes: []string{"YES", "NO"}})
-		},
-		"a token of another market": func(_ *harness, d *Decision) error {
-			return d.RegisterMarket(&domain.MarketRegistered{Market: "new", Kind: domain.KindOutcome, Outcomes: []string{"YES", "NO"}, Exclusive: true, Tokens: map[string]string{"YES": "12", "NO": "99"}})
-		},
-		"sets": func(_ *harness, d *Decision) error {
-			return d.ChangeSets(&domain.SetsChanged{Bot: "a", Market: "three", Action: domain.SplitSets, Quantity: dec("1"), SetID: "s"})
-		},
-		"funding": func(_ *harness, d *Decision) error {
-			return d.RecordFunding(&domain.FundingRecorded{Bot: "a", Instrument: domain.Instrument{Market: "three", Outcome: "A"}, Amount: dec("1"), FundingID: "x"})
-		},
-		"a redemption": func(_ *harness, d *Decision) error {
-			_, err := d.Redeem("a", "three", dec("1"), dec("1"))
-			return err
-		},
-		"an arbitrage": func(_ *harness, d *Decision) error {
-			return d.AskArbitrage(ArbitrageRequest{Bot: "a", Legs: []PermitRequest{{Order: order("a", "three", "A", buy, "1", "0.3")}, {Order: order("a", "three", "B", buy, "1", "0.3")}}})
-		},
-		"payouts by two people": func(_ *harness, d *Decision) error {
-			return d.RequestOverride(domain.OverridePayouts, "", json.RawMessage(`{"market":"three","payouts":{"A":"1","B":"1","C":"1"}}`), "odd")
-		},
-		"tokens by two people": func(_ *harness, d *Decision) error {
-			return d.RequestOverride(domain.OverrideTokens, "", json.RawMessage(`{"market":"three","tokens":{"A":"21","B":"22","C":"23"}}`), "odd")
-		},
-	} {
+	for name, f := range namesArchived {
 		t.Run(name, func(t *testing.T) {
 			var said [2]string
 			var states [2]*State

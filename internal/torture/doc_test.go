@@ -15,7 +15,7 @@ func TestReliabilityNamesTests(t *testing.T) {
 	page, err := os.ReadFile("../../docs/reliability.md")
 	require.NoError(t, err)
 	there := map[string]bool{}
-	for _, folder := range []string{".", "../../eventstore", "../../eventstore/embedded", "../httpapi", "../owner", "../cli/bench", "../cli/serve", "../../domain/portfolio"} {
+	for _, folder := range []string{".", "../../eventstore", "../../eventstore/embedded", "../httpapi", "../owner", "../cli/bench", "../cli/serve", "../../domain/portfolio", "../../commands"} {
 		files, err := filepath.Glob(filepath.Join(folder, "*_test.go"))
 		require.NoError(t, err)
 		for _, path := range files {
