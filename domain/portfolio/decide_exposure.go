@@ -296,8 +296,8 @@ func (s *State) isDustIn(bot, market string) bool {
 // ordersWithin counts the permits that a bot was granted in the minute before a
 // time.
 func (s *State) ordersWithin(b *Bot, now time.Time) int {
-	first, _ := slices.BinarySearchFunc(b.Granted, now.Add(-rateWindow), func(t, from time.Time) int {
-		if t.After(from) {
+	first, _ := slices.BinarySearchFunc(b.Granted, momentOf(now.Add(-rateWindow)), func(t, from int64) int {
+		if t > from {
 			return 1
 		}
 		return -1
@@ -320,7 +320,7 @@ func (s *State) countOrder(now time.Time, bot string) {
 	if drop := max(n-s.ordersWithin(b, now), n-maxGranted); drop > n/2 || drop >= maxGranted {
 		b.Granted = slices.Delete(b.Granted, 0, drop)
 	}
-	b.Granted = append(b.Granted, now)
+	b.Granted = append(b.Granted, momentOf(now))
 }
 
 // makesMarkets reports that a bot is registered as a market maker, whose cap

@@ -17,7 +17,7 @@ import (
 // Version changes whenever the fold derives another state from the same events,
 // or the snapshot gets another shape. Snapshots of other versions are discarded.
 // A test fails if the state hash of the golden history changes without it.
-const Version = 16
+const Version = 17
 
 // snapshot is the state as stored: maps with struct keys become sorted lists.
 type snapshot struct {

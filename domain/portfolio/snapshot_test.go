@@ -41,8 +41,8 @@ func goldenHistory(t *testing.T) []recorded {
 // hash here.
 func TestGoldenHistory(t *testing.T) {
 	const (
-		version = 16
-		hash    = "36d31835981f83afda091ba4588c9b01add2a217e3c7efad1740cc182c72d16c"
+		version = 17
+		hash    = "af3c54606868c6d0b070e109335707633f83e61ce8a26cc4dc7bdaa732dae6d3"
 	)
 	s := New()
 	for _, r := range goldenHistory(t) {

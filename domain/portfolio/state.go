@@ -188,7 +188,7 @@ type Bot struct {
 	Denied []Denial `json:"denied,omitempty"`
 	// Granted holds the times of the permits of the last minute, oldest first,
 	// and possibly some older ones.
-	Granted []time.Time `json:"granted,omitempty"`
+	Granted Moments `json:"granted,omitempty"`
 	// Today counts the permits of the open calendar day under the second edition.
 	Today int `json:"today,omitempty"`
 	// Lost are the bot's latest losing results, by market, under the second edition.

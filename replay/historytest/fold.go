@@ -116,6 +116,10 @@ func lastLosses(state json.RawMessage) (json.RawMessage, error) {
 		if err := json.Unmarshal(raw, &bot); err != nil {
 			return nil, err
 		}
+		if err := timesGranted(bot); err != nil {
+			return nil, err
+		}
+		bots[id] = encoded(bot)
 		if bot["lost"] == nil {
 			continue
 		}
@@ -131,6 +135,17 @@ func lastLosses(state json.RawMessage) (json.RawMessage, error) {
 	}
 	tree["bots"] = encoded(bots)
 	return json.Marshal(tree)
+}
+
+// timesGranted renders the shape of earlier builds, in which the times of permits were a list.
+func timesGranted(bot map[string]json.RawMessage) error {
+	var granted portfolio.Moments
+	if bot["granted"] == nil {
+		return nil
+	}
+	err := json.Unmarshal(bot["granted"], &granted)
+	bot["granted"] = encoded(granted.Times())
+	return err
 }
 
 // encoded is the JSON of what was read from JSON, which cannot fail.
