@@ -19,7 +19,7 @@ import (
 // transfer ends, with nothing but what people can ask for, and the books agree.
 func TestAStormOfReorganisationsAndWaysOut(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(testenv.Rounds(1, 1, 3)) { //nolint:gosec // positive
+	for seed := range uint64(testenv.Rounds(1, 1, 3)) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
 			s := newWorld(t).inMemory()

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"pgregory.net/rapid"
 
 	"pets/domain"
 )
@@ -346,31 +345,4 @@ func TestWhatWasArchivedStaysReadable(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, string(e.Content), string(content), "never change what this says, only add what may be left out")
 	}
-}
-
-// A storm in which nearly every settlement archives, and in which what is late restores.
-func TestArchivesInStorms(t *testing.T) {
-	archived, restored := 0, 0
-	property(t, 60, func(r *rapid.T) {
-		w := newTwins(r)
-		w.kept = 0
-		for range 40 {
-			if w.step(); w.over {
-				return
-			}
-			for _, e := range w.events {
-				switch e.(type) {
-				case *domain.MarketArchived:
-					archived++
-				case *domain.MarketRestored:
-					restored++
-				}
-			}
-			if w.compare(); w.over {
-				return
-			}
-		}
-	})
-	require.NotZero(t, archived)
-	require.NotZero(t, restored)
 }

@@ -2,7 +2,6 @@ package portfolio
 
 import (
 	"cmp"
-	"flag"
 	"fmt"
 	"maps"
 	"slices"
@@ -110,13 +109,8 @@ func (h *harness) operator() *harness { return h.as(domain.RoleOperator, "olga")
 
 // --- running decisions
 
-// kept is how many settled markets stay in the state: with 0, every test of this package also
-// archives and restores markets.
-var kept = flag.Int("portfolio.kept", SettledKept, "how many settled markets stay in the state")
-
 func (h *harness) begin() *Decision {
 	d := h.s.Begin(h.now, h.caller)
-	d.ArchiveBeyond(*kept)
 	if h.kept != nil {
 		d.ArchiveBeyond(*h.kept)
 	}
@@ -178,7 +172,7 @@ func (h *harness) try(f func(*Decision) error) ([]domain.Event, error) {
 		h.record(domain.Stamp{Revision: first + uint64(i), Time: h.now}, e)
 	}
 	h.past.indexed(h.s, h.s.Next-uint64(len(d.Events())/2))
-	h.step = slices.DeleteFunc(slices.Clone(d.Events()), func(e domain.Event) bool { return h.kept == nil && *kept < SettledKept && ofArchive(e) })
+	h.step = slices.Clone(d.Events())
 	h.check()
 	return h.step, nil
 }

@@ -91,7 +91,7 @@ func TestValueLiesWithinWhatTheMarketPays(t *testing.T) {
 			f.step()
 			for market := range f.markets {
 				m := f.s.exclusive(market)
-				if f.s.decided(market) { // “worth quantity × payout”: there is one outcome
+				if m == nil || f.s.decided(market) { // it is archived, or “worth quantity × payout”: there is one outcome
 					continue
 				}
 				for _, held := range m.Held {

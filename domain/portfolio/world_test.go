@@ -72,7 +72,7 @@ func (w *world) try(by domain.Caller, f func(*Decision) error) error {
 	before := w.s.Clone()
 	d := w.s.Begin(now, by)
 	defer d.End()
-	d.ArchiveBeyond(*kept)
+	d.ArchiveBeyond(0) // whatever is settled, is archived
 	d.Behind(Standstill{Behind: behind})
 	err := f(d)
 	if err == nil {

@@ -26,7 +26,7 @@ const stormEpisodes = 4
 // documented command (the test finds that command from the state's own “next:” line)."
 func TestATransferStorm(t *testing.T) {
 	t.Parallel()
-	first, n := uint64(1), uint64(testenv.Rounds(1, 1, 2))      //nolint:gosec // positive
+	first, n := uint64(1), uint64(testenv.Rounds(1, 1, 2))
 	if worlds := os.Getenv("PETS_STORM_WORLDS"); worlds != "" { // hundreds take half an hour
 		var err error
 		n, err = strconv.ParseUint(worlds, 10, 64)
