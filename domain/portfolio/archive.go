@@ -66,8 +66,8 @@ func (s *State) refersTo(market string) bool {
 			}
 		}
 	}
-	for _, b := range s.Bots {
-		if b.waiting(market) != "" {
+	for bot := range s.Bots {
+		if len(s.derived.deferred[place{market, bot}]) > 0 {
 			return true
 		}
 	}

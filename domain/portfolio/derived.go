@@ -41,6 +41,8 @@ type derived struct {
 	voidable   map[place]int
 	// exposed is kept while a limit asks for it, else nil.
 	exposed *exposures
+	// deferred are the results that wait for the bot's next one in the market.
+	deferred map[place]map[string]struct{}
 	// settled are the settled markets (archive.go).
 	settled settledMarkets
 	// applied counts the events and rows that were applied: see [State.moved].
@@ -56,6 +58,7 @@ func newDerived() derived {
 		stopping: map[risk.Key]struct{}{}, warned: map[risk.Key]struct{}{}, tripped: map[string]map[risk.Key]struct{}{},
 		owing: map[string]map[string]struct{}{}, owed: map[string]domain.Decimal{}, waiting: map[*Instrument]struct{}{},
 		arbitrages: map[string]map[string]*risk.Arbitrage{}, voidable: map[place]int{},
+		deferred: map[place]map[string]struct{}{},
 	}
 }
 
@@ -72,6 +75,9 @@ func (s *State) derive() {
 		}
 		for asset, amount := range b.Other {
 			s.owes(b, asset, amount)
+		}
+		for id := range b.Results {
+			s.noteResult(b, id)
 		}
 	}
 	s.touchAll(touched)

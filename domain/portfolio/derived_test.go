@@ -71,6 +71,9 @@ func (f figures) putState(s *State) {
 	for asset, sum := range d.owed {
 		put(sum, "owed %s", asset)
 	}
+	for at, results := range d.deferred {
+		put(slices.Sorted(maps.Keys(results)), "deferred %s", at)
+	}
 	for in := range d.waiting {
 		put(in == s.Instruments[in.Instrument], "waiting %s", in.Instrument)
 	}

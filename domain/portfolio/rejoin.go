@@ -174,7 +174,7 @@ func (d *Decision) waitingFor(bot string, in *Instrument, refold ledger.Refold) 
 	if held.Empty() || d.s.decided(in.Market) {
 		return nil
 	}
-	return &companions{result: d.s.Bots[bot].waiting(in.Market), waits: true}
+	return &companions{result: d.s.deferred(bot, in.Market), waits: true}
 }
 
 // rejoin moves a closed trade, with its new figures, to the result that it is part of now.
@@ -190,6 +190,7 @@ func (s *State) rejoin(b *Bot, e *domain.TradeRevised) {
 		if old.add(e.Before, -1); old.Counted {
 			s.recount(b, old, before)
 		}
+		s.noteResult(b, e.ResultID)
 	}
 	h, closing := s.closingOf(e)
 	r := b.Results[e.Joins]
@@ -203,6 +204,7 @@ func (s *State) rejoin(b *Bot, e *domain.TradeRevised) {
 	before := r.Of()
 	r.add(*e.After, 1)
 	r.Refunded = r.Refunded || e.Refunded
+	s.noteResult(b, e.Joins)
 	if closing.Number, closing.Result = r.Number, e.Joins; h != nil {
 		h.Closings[e.Trade] = closing
 	}

@@ -1,6 +1,8 @@
 package portfolio
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 
 	"pets/domain"
@@ -58,14 +60,35 @@ func resultName(revision uint64, row int) string {
 	return name
 }
 
-// waiting returns the result of a bot in a market that waits for its next trade, or "".
-func (b *Bot) waiting(market string) string {
-	for id, r := range b.Results {
-		if r.Market == market && !r.Counted && r.Trades > 0 {
-			return id
-		}
+// deferred returns the result of a bot in a market that waits for its next trade, or "".
+func (s *State) deferred(bot, market string) string {
+	all := s.derived.deferred[place{market, bot}]
+	if len(all) == 0 {
+		return ""
 	}
-	return ""
+	return slices.Min(slices.Collect(maps.Keys(all))) // no build leaves more than one
+}
+
+// noteResult keeps the results that wait in step with one of them. A bot has as many results as
+// it ever had, so they are not searched.
+func (s *State) noteResult(b *Bot, id string) {
+	r := b.Results[id]
+	if r == nil {
+		return
+	}
+	at := place{r.Market, b.ID}
+	all := s.derived.deferred[at]
+	if !r.Counted && r.Trades > 0 {
+		if all == nil {
+			all = map[string]struct{}{}
+			s.derived.deferred[at] = all
+		}
+		all[id] = struct{}{}
+		return
+	}
+	if delete(all, id); len(all) == 0 {
+		delete(s.derived.deferred, at)
+	}
 }
 
 // countTrade counts a closed trade as a result, or as a part of one. It returns the
@@ -94,6 +117,7 @@ func (s *State) countTrade(b *Bot, e *domain.TradeClosed) int {
 	case !e.Deferred:
 		s.countSum(b, r)
 	}
+	s.noteResult(b, e.ResultID)
 	return r.Number
 }
 
@@ -117,11 +141,13 @@ func (s *State) countWaitingResult(b *Bot, market string) {
 	if m == nil || len(b.Results) == 0 {
 		return
 	}
-	r := b.Results[b.waiting(market)]
+	id := s.deferred(b.ID, market)
+	r := b.Results[id]
 	if held := s.held(m, market, b.ID); r == nil || !held.Empty() {
 		return
 	}
 	s.countSum(b, r)
+	s.noteResult(b, id)
 }
 
 // countSum counts a result of several trades as the next one of a bot.
@@ -175,6 +201,7 @@ func (s *State) reviseTrade(b *Bot, e *domain.TradeRevised) {
 	if r.Refunded = e.Refunded || r.Refunded && !e.Repaid; r.Counted {
 		s.recount(b, r, before)
 	}
+	s.noteResult(b, e.ResultID)
 }
 
 // closing is one trade that a command closed, as it is to be recorded.
@@ -207,7 +234,7 @@ func (d *Decision) recordClosed(trades []closing) {
 		if n := together[k]; n > 0 && d.s.together(c.Instrument) != nil {
 			id, known := named[k]
 			if !known {
-				if id = d.s.Bots[c.Bot].waiting(c.Market); id == "" && (n > 1 || d.defers(c)) {
+				if id = d.s.deferred(c.Bot, c.Market); id == "" && (n > 1 || d.defers(c)) {
 					id = resultName(d.nextRow(domain.TradeClosedType))
 				}
 				named[k] = id
