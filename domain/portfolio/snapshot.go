@@ -59,7 +59,7 @@ func (s *State) Snapshot() ([]byte, error) {
 }
 
 func compareFills(a, b fillEntry) int {
-	return cmp.Or(compareIDs(a.ID, b.ID), strings.Compare(a.Market, b.Market), cmp.Compare(a.Revision, b.Revision))
+	return cmp.Or(compareIDs(a.ID, b.ID), cmp.Compare(a.Revision, b.Revision), strings.Compare(a.Market, b.Market))
 }
 
 // Size counts the parts of the state that grow with what is open.

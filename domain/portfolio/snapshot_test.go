@@ -116,3 +116,30 @@ func TestRestoreRefuses(t *testing.T) {
 		require.Error(t, err, name)
 	}
 }
+
+// A restored state goes on as the state that was copied: also where a record of an earlier build,
+// or of another program, ends one of several provisional fills and names no market.
+func TestProvisionalFillsKeepTheirOrder(t *testing.T) {
+	s := New()
+	apply := func(s *State, e domain.Event) { s.Apply(domain.Stamp{Revision: s.Next, Time: noon}, e) }
+	apply(s, &domain.PortfolioOpened{Portfolio: "main", Mode: domain.ModePaper, Clock: domain.ClockWall, BaseAsset: "USDC", Policy: domain.DefaultPolicy(domain.ModePaper)})
+	id := domain.FillID{Bot: "a", TradeID: "1"}
+	for _, market := range []string{"n", "m"} {
+		apply(s, &domain.FillRecorded{
+			FillID: id, Instrument: domain.Instrument{Market: market, Outcome: "YES"}, Side: domain.Buy,
+			Quantity: dec("1"), Price: dec("0.5"), Notional: dec("0.5"), Status: domain.FillProvisionalStatus,
+		})
+	}
+	b, err := s.Snapshot()
+	require.NoError(t, err)
+	restored, err := Restore(b)
+	require.NoError(t, err)
+	for _, one := range []*State{s, restored} {
+		apply(one, &domain.FillVoided{FillID: id})
+	}
+	want, err := s.Hash()
+	require.NoError(t, err)
+	got, err := restored.Hash()
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+}

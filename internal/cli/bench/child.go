@@ -49,6 +49,9 @@ type childServer struct {
 	url   string
 	// took is the time from the start of the process to its ready line.
 	took time.Duration
+	// audited is closed when it has compared the history with what it decides on, and made the
+	// checkpoints that its folder lacked.
+	audited chan struct{}
 	// dir is its PETS_DIR: the store's folder.
 	dir string
 }
@@ -71,10 +74,10 @@ func (a *app) startServer(ctx context.Context, dir, store string, flags ...strin
 	if err := c.Start(); err != nil {
 		return nil, err
 	}
-	s := &childServer{cmd: c, ended: make(chan error, 1), dir: store}
+	s := &childServer{cmd: c, ended: make(chan error, 1), audited: make(chan struct{}), dir: store}
 	ready, last := make(chan string, 1), make(chan string, 1)
 	go func() {
-		last <- readyLine(errs, ready)
+		last <- readyLine(errs, ready, s.audited)
 		s.ended <- c.Wait()
 	}()
 	select {
@@ -90,16 +93,20 @@ func (a *app) startServer(ctx context.Context, dir, store string, flags ...strin
 	}
 }
 
-// readyLine reads the log of a server to its end, sends the address at which it is ready, and
-// returns the last lines.
-func readyLine(log io.Reader, ready chan<- string) string {
+// readyLine reads the log of a server to its end, sends the address at which it is ready, tells
+// when it has audited the history, and returns the last lines.
+func readyLine(log io.Reader, ready chan<- string, audited chan<- struct{}) string {
 	var tail []string
+	var first sync.Once
 	lines := bufio.NewScanner(log)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		var l struct{ Msg, Address string }
 		if json.Unmarshal(lines.Bytes(), &l) == nil && l.Msg == "ready" {
 			ready <- l.Address
+		}
+		if strings.HasPrefix(l.Msg, "the history was compared") {
+			first.Do(func() { close(audited) })
 		}
 		if tail = append(tail, lines.Text()); len(tail) > 5 {
 			tail = slices.Clone(tail[1:])

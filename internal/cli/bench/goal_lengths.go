@@ -156,6 +156,12 @@ func foldStream(ctx context.Context, store eventstore.Store, stream string) erro
 // beside measures a running server: its memory, its answers about the past, and then some load, so
 // that there is something to fold after its end.
 func (l *lengthBench) beside(ctx context.Context, server *childServer, n int, f *lengthFigures) error {
+	select { // this history was made without a server, which would have made the checkpoints
+	case <-server.audited:
+	case <-time.After(benchPatience):
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	f.resident = settled(ctx, server.cmd.Process.Pid, time.Duration(l.sizes.seconds)*4*time.Second)
 	d := door{keeping(1), server.url + "/v1/portfolios/" + pastID, l.admin}
 	for _, at := range moments(n, l.sizes.moments) {
