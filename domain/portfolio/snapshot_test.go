@@ -122,7 +122,9 @@ func TestRestoreRefuses(t *testing.T) {
 func TestProvisionalFillsKeepTheirOrder(t *testing.T) {
 	s := New()
 	apply := func(s *State, e domain.Event) { s.Apply(domain.Stamp{Revision: s.Next, Time: noon}, e) }
-	apply(s, &domain.PortfolioOpened{Portfolio: "main", Mode: domain.ModePaper, Clock: domain.ClockWall, BaseAsset: "USDC", Policy: domain.DefaultPolicy(domain.ModePaper)})
+	first, second := domain.DefaultPolicy(domain.ModePaper), domain.DefaultPolicy(domain.ModePaper)
+	first.Rules, second.Rules = 0, domain.SecondRules
+	apply(s, &domain.PortfolioOpened{Portfolio: "main", Mode: domain.ModePaper, Clock: domain.ClockWall, BaseAsset: "USDC", Policy: second})
 	id := domain.FillID{Bot: "a", TradeID: "1"}
 	for _, market := range []string{"n", "m"} {
 		apply(s, &domain.FillRecorded{
@@ -130,6 +132,7 @@ func TestProvisionalFillsKeepTheirOrder(t *testing.T) {
 			Quantity: dec("1"), Price: dec("0.5"), Notional: dec("0.5"), Status: domain.FillProvisionalStatus,
 		})
 	}
+	apply(s, &domain.LimitsChanged{Policy: first})
 	b, err := s.Snapshot()
 	require.NoError(t, err)
 	restored, err := Restore(b)
