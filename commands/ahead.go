@@ -258,6 +258,12 @@ func appendKeys(keys []HistoryKey, stream string, r *Request, id *identity) []Hi
 	}
 	if c, is := as[AskPermit](r.Command); is {
 		keys = append(keys, keyOfMarket(stream, c.Market))
+	} else if c, is := as[MarkPrices](r.Command); is {
+		for _, m := range c.Marks {
+			if m.Market != "" {
+				keys = append(keys, keyOfMarket(stream, m.Market))
+			}
+		}
 	} else if c, is := as[RecordFill](r.Command); is {
 		keys = append(keys, keyOfMarket(stream, c.Market))
 		in(c.FillID, c.Market)

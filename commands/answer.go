@@ -51,8 +51,9 @@ type Answer struct {
 	// of the answer.
 	Kept bool `json:"-"`
 
-	events []domain.Event
-	stored int
+	events   []domain.Event
+	stored   int
+	restored int // bytes of archived markets that it brought back
 }
 
 // EventRef points to a stored record.
@@ -165,6 +166,15 @@ func (a *Answer) Stored() int {
 	return a.stored
 }
 
+// Restored returns how many bytes of archived markets the command brought back: 0 if it had
+// been accepted before.
+func (a *Answer) Restored() int {
+	if a.Replayed {
+		return 0
+	}
+	return a.restored
+}
+
 // NewImportAnswer is the answer to an imported row, as received from the server that
 // recorded it.
 func NewImportAnswer(revision uint64, replayed bool, events []domain.Event) Answer {
@@ -220,6 +230,8 @@ func (a *Answer) add(event domain.Event) {
 		a.addFlags(e)
 	case *domain.MarketSettled:
 		a.Flags = e.Flags
+	case *domain.MarketRestored:
+		a.restored += len(e.Content)
 	case *domain.PriceMarked:
 		a.Refused = e.Refused
 	case *domain.BreakerReset:

@@ -57,6 +57,33 @@ func TestARefusalSharesTheFateOfWhatItRestsOn(t *testing.T) {
 	r.check()
 }
 
+// A command that was recorded before has its first answer, also in a group whose append fails.
+func TestARepeatDoesNotShareTheFateOfItsGroup(t *testing.T) {
+	r := newRig(t).opened()
+	recorded, err := r.do(olga, "before", deposit("2"))
+	require.NoError(t, err)
+	gate := make(chan struct{})
+	r.store.plan(fault{gate: gate}, fault{err: errDown})
+	first := r.start(r.ctx(), olga, "hold", deposit("1"))
+	soon(t, r.store.blocked) // these form one batch
+	lost := r.start(r.ctx(), olga, "lost", deposit("3"))
+	r.waitQueued(1)
+	again := r.start(r.ctx(), olga, "before", deposit("2"))
+	r.waitQueued(2)
+	held := r.start(r.ctx(), olga, "lost", deposit("3"))
+	r.waitQueued(3)
+	close(gate)
+
+	require.NoError(t, soon(t, first).err)
+	requireCode(t, domain.CodeUnavailable, soon(t, lost).err)
+	repeat := soon(t, again)
+	require.NoError(t, repeat.err)
+	require.True(t, repeat.answer.Replayed)
+	require.Equal(t, recorded.Revision, repeat.answer.Revision)
+	requireCode(t, domain.CodeUnavailable, soon(t, held).err) // of what was not recorded
+	r.check()
+}
+
 // "After a failed append the state is thrown away and folded again": nothing of it is
 // acknowledged, and the next command is decided against the durable state.
 func TestAfterAFailedAppendTheDurableStateCounts(t *testing.T) {

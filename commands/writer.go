@@ -400,26 +400,6 @@ func (w *Writer) decideGroup() *group {
 	return g
 }
 
-// place returns a place to decide in. It returns none if a stop waits, which needs none: a group
-// that has one is short.
-func (w *Writer) place() *work.Place {
-	if w.options.Work == nil || w.queue.stopWaits() {
-		return nil
-	}
-	place := w.options.Work.Ask(work.Decisions)
-	for {
-		select {
-		case <-place.Given():
-			return place
-		case <-w.queue.wake:
-			if w.queue.stopWaits() {
-				place.Leave()
-				return nil
-			}
-		}
-	}
-}
-
 // process gives every step of a group its result. A group that was overtaken is
 // decided again, against the current stream. After any other failure nothing of
 // it is acknowledged.
@@ -557,12 +537,23 @@ func (w *Writer) fail(steps []*step, err error) {
 	}
 	failed := asUnavailable(err)
 	for _, s := range steps {
+		if s.repeats(w.durable) {
+			s.later = true
+			s.finish(Result{})
+			continue
+		}
 		if s.judged {
 			s.err = failed
 			s.job.failAt(s.i)
 		}
 		s.finish(Result{Err: s.err})
 	}
+}
+
+// repeats reports a command that was accepted by records before a revision: its answer is
+// theirs, whatever becomes of the group that it came in.
+func (s *step) repeats(durable uint64) bool {
+	return s.err == nil && s.known != nil && s.known.first+uint64(s.known.count) <= durable
 }
 
 // finish gives a step its result, and answers its call with the last one.

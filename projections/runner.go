@@ -85,6 +85,7 @@ type Runner struct {
 	riders []Projection
 	// decoder is used by one goroutine at a time, for the one that applies.
 	decoder domain.Decoder
+	alone   bool // see [Runner.Alone]
 
 	mu    sync.RWMutex
 	state *portfolio.State
@@ -160,6 +161,10 @@ func (p Point) covers(s *portfolio.State) bool {
 	return true
 }
 
+// Alone has CatchUp read and fold in one goroutine: where the number of those that compute is
+// limited, by a store that is read in a place.
+func (r *Runner) Alone() { r.alone = true }
+
 // CatchUp folds what is in the store up to a point. A point beyond the end is an
 // error, because the future is not known.
 func (r *Runner) CatchUp(ctx context.Context, to Point) error {
@@ -172,7 +177,19 @@ func (r *Runner) CatchUp(ctx context.Context, to Point) error {
 		e, err := r.decoder.Decode(rec.Type, rec.Data)
 		return arrived{*rec, e}, err
 	}
-	err := eventstore.WalkAhead(ctx, r.store, r.stream, r.state.Next, read, func(a arrived) error { return r.applyEvent(a.rec, a.event) })
+	apply := func(a arrived) error { return r.applyEvent(a.rec, a.event) }
+	var err error
+	if r.alone {
+		err = eventstore.Walk(ctx, r.store, r.stream, r.state.Next, func(rec eventstore.Record) error {
+			a, err := read(&rec)
+			if err != nil {
+				return err
+			}
+			return apply(a)
+		})
+	} else {
+		err = eventstore.WalkAhead(ctx, r.store, r.stream, r.state.Next, read, apply)
+	}
 	r.announce()
 	if err != nil && !errors.Is(err, errReached) {
 		return err

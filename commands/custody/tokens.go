@@ -20,7 +20,7 @@ func (c *Custodian) RegisterMarket(ctx context.Context, id string, r commands.Re
 	}
 	cmd.Reading, err = c.readTokens(ctx, id, func(s *portfolio.State) (*domain.MarketRegistered, bool) {
 		e := &domain.MarketRegistered{Kind: cmd.Kind, Outcomes: cmd.Outcomes, Tokens: cmd.Tokens, Condition: strings.ToLower(cmd.Condition)}
-		m := s.Markets[cmd.Market]
+		m := s.Registered(cmd.Market)
 		if m != nil && e.Condition == "" {
 			e.Condition = m.Condition
 		}

@@ -152,8 +152,8 @@ func (s *State) insert(market string, content json.RawMessage) error {
 	return nil
 }
 
-// settledMarkets are the settled markets in the state. queue has those that were settled
-// first before the others, and some that are not in the set any more.
+// settledMarkets are the settled markets in the state: those that were settled first before the
+// others in queue, and all in set.
 type settledMarkets struct {
 	queue []string
 	set   map[string]struct{}
@@ -177,26 +177,22 @@ func (s *State) settled(market string) {
 
 // drop takes a market out.
 func (q *settledMarkets) drop(market string) {
-	delete(q.set, market)
-	if len(q.queue) > 2*len(q.set)+SettledKept {
-		q.queue = slices.DeleteFunc(q.queue, func(m string) bool {
-			_, in := q.set[m]
-			return !in
-		})
+	if _, in := q.set[market]; in {
+		delete(q.set, market)
+		n := slices.Index(q.queue, market) // mostly the first
+		q.queue = slices.Delete(q.queue, n, n+1)
 	}
 }
 
 // next takes the market out of the queue that is due, if there are more than some to keep.
 func (q *settledMarkets) next(keep int) (market string, ok bool) {
-	for len(q.set) > keep && q.due > 0 {
-		market, q.queue = q.queue[0], q.queue[1:]
-		if _, in := q.set[market]; in {
-			delete(q.set, market)
-			q.due--
-			return market, true
-		}
+	if len(q.set) <= keep || q.due <= 0 {
+		return "", false
 	}
-	return "", false
+	market, q.queue = q.queue[0], q.queue[1:]
+	delete(q.set, market)
+	q.due--
+	return market, true
 }
 
 // deriveSettled lists the settled markets of a state that was restored or copied.
@@ -259,15 +255,32 @@ func (d *Decision) named(i domain.Instrument) domain.Instrument {
 	return d.s.Named(i)
 }
 
-// lookOnlyAt takes the markets out again of which a decision records nothing.
-func (d *Decision) lookOnlyAt(concerned func(market string) bool) {
-	d.looked = slices.DeleteFunc(d.looked, func(l lookedAt) bool {
-		if concerned(l.event.Market) {
-			return false
-		}
-		d.s.remove(l.event.Market)
-		return true
-	})
+// Knows reports whether the state has something of a market. Of one that it does not know only
+// a state that decides can say whether it is archived.
+func (s *State) Knows(market string) bool { return s.knows(market) }
+
+// archived reports that a market is archived. A mark of it is ignored, so its content is not
+// asked for: a feed may go on with a thousand of them in each command.
+func (s *State) archived(market string) bool {
+	if market == "" || s.knows(market) {
+		return false
+	}
+	_, _, archived := s.Past.Archived(market)
+	return archived
+}
+
+// Registered returns a market as it is registered, also an archived one, or nil. It asks the
+// past, so the state has to be one that decides.
+func (s *State) Registered(market string) *Market {
+	if m := s.Markets[market]; m != nil || s.knows(market) {
+		return m
+	}
+	e, _, archived := s.Past.Archived(market)
+	var a archivedMarket
+	if s.Past.Err() != nil || !archived || domain.DecodeObject(e.Content, &a) != nil {
+		return nil
+	}
+	return a.Market
 }
 
 // restoreLooked records that the markets are in the state again that the decision looks at.
@@ -280,7 +293,12 @@ func (d *Decision) restoreLooked() {
 }
 
 // End ends a decision, recorded or refused: what it only looked at is out of the state again.
-func (d *Decision) End() { d.lookOnlyAt(func(string) bool { return false }) }
+func (d *Decision) End() {
+	for _, l := range d.looked {
+		d.s.remove(l.event.Market)
+	}
+	d.looked = nil
+}
 
 // ArchiveBeyond sets how many settled markets stay in the state, instead of [SettledKept].
 func (d *Decision) ArchiveBeyond(kept int) { d.kept = kept }

@@ -130,9 +130,6 @@ var namesArchived = map[string]func(h *harness, d *Decision) error{
 	"a settlement of what is not registered": func(_ *harness, d *Decision) error {
 		return d.Settle(&domain.MarketSettled{Instrument: domain.Instrument{Market: "plain", Outcome: "YES"}, Payout: dec("0")})
 	},
-	"marks": func(_ *harness, d *Decision) error {
-		return d.MarkPrices([]domain.Mark{{Market: "three", Outcome: "A", Price: dec("0.3")}, {Market: "plain", Outcome: "NO", Price: dec("0.3")}})
-	},
 	"marks of settled ones": func(_ *harness, d *Decision) error {
 		return d.MarkPrices([]domain.Mark{{Market: "three", Outcome: "A", Price: dec("0.3")}})
 	},
@@ -252,6 +249,10 @@ func TestWhatOnlyAsksRestoresNothing(t *testing.T) {
 		return d.AskPermit(PermitRequest{Order: order("a", "three", "C", buy, "1", "0.5")})
 	})
 	require.Equal(t, []string{"permit.denied"}, h.types())
+	preview, err := h.s.PreviewPermit(h.now, h.caller, PermitRequest{Order: order("a", "three", "C", buy, "1", "0.5")})
+	require.NoError(t, err)
+	require.Equal(t, domain.ReasonMarketSettled, preview.Reasons[0].Code)
+	require.False(t, h.s.knows("three"))
 	h.must(func(d *Decision) error {
 		return d.SettleMarket(Settlement{Market: "three", Outcome: "B", Payout: dec("1")})
 	})
@@ -260,6 +261,17 @@ func TestWhatOnlyAsksRestoresNothing(t *testing.T) {
 		return d.MarkPrices([]domain.Mark{{Market: "three", Outcome: "A", Price: dec("0.3")}, {Market: "plain", Outcome: "YES", Price: dec("0.5")}})
 	})
 	require.Equal(t, []string{"price.marked"}, h.types())
+	require.Equal(t, []domain.Mark{{Market: "plain", Outcome: "YES", Price: dec("0.5")}}, h.events()[0].(*domain.PriceMarked).Marks)
+	require.False(t, h.s.knows("three"))
+	h.settle("plain", "YES", "1")
+	require.False(t, h.s.knows("plain"))
+	h.mark("plain", "NO", "0.3") // nobody holds it
+	require.Equal(t, []string{"command.noted"}, h.types())
+	m := h.s.Registered("three")
+	require.Equal(t, []string{"A", "B", "C"}, m.Outcomes, "its tokens can be compared with a chain")
+	_, is := h.s.MarketOf(json.RawMessage(`{"market":"three","tokens":{"A":"21","B":"22","C":"23"}}`))
+	require.True(t, is)
+	require.Nil(t, h.s.Registered("plain"))
 	require.False(t, h.s.knows("three"))
 }
 
@@ -292,6 +304,24 @@ func TestTheNewestSettledMarketsStay(t *testing.T) {
 	}
 	require.Len(t, h.s.Instruments, 3)
 	require.True(t, h.s.knows("m9") && h.s.knows("m8") && h.s.knows("m7"))
+}
+
+// A market that is restored is the newest of those that are settled, also in a state that was
+// folded from the log.
+func TestARestoredMarketStays(t *testing.T) {
+	h := second(t, "100000", quietPolicy).archiving(3)
+	for n := range 6 {
+		h.fill("a", fmt.Sprint("m", n), "YES", buy, "1", "0.5")
+		h.settle(fmt.Sprint("m", n), "YES", "1")
+	}
+	h.refold()
+	require.False(t, h.s.knows("m0"))
+	h.must(func(d *Decision) error {
+		return d.AskPermit(PermitRequest{Order: order("a", "m0", "NO", buy, "1", "0.5")})
+	})
+	require.Equal(t, []string{"market.restored", "permit.granted", "market.archived"}, h.types())
+	require.Equal(t, "m3", h.archive().Market)
+	require.True(t, h.s.knows("m0"))
 }
 
 // The markets of a history that was recorded by an earlier build leave step by step, and those

@@ -59,7 +59,6 @@ func (d *Decision) markSecondEdition(marks []domain.Mark) error {
 	if d.caller.Role != domain.RoleBot && slices.ContainsFunc(e.Marks, func(m domain.Mark) bool { return m.Asset != "" }) {
 		e.User = d.caller.User
 	}
-	d.lookOnlyAt(marked(e.Marks))
 	d.due() // a mark that has waited long enough is in force before these are compared
 	for n := range e.Marks {
 		e.Marks[n].Waits = d.waits(e.Marks[n])
@@ -96,8 +95,11 @@ func refusedMark(n int, err error) domain.RefusedMark {
 // judgeMark returns a mark as it is to be taken, or nil for one of a settled outcome.
 func (d *Decision) judgeMark(m domain.Mark) (*domain.Mark, error) {
 	m.Waits = false
+	if d.s.archived(m.Market) {
+		return nil, nil //nolint:nilnil // it is settled, and nobody holds anything in it
+	}
 	if m.Asset == "" {
-		i := d.named(domain.Instrument{Market: m.Market, Outcome: m.Outcome})
+		i := d.s.Named(domain.Instrument{Market: m.Market, Outcome: m.Outcome})
 		m.Market, m.Outcome = i.Market, i.Outcome
 	}
 	if err := d.checkMark(m); err != nil {
@@ -125,13 +127,6 @@ func (d *Decision) judgeMark(m domain.Mark) (*domain.Mark, error) {
 		return nil, nil //nolint:nilnil // the payout is the last mark: there is nothing to take, and nothing wrong
 	}
 	return &m, nil
-}
-
-// marked selects the markets that marks are of.
-func marked(marks []domain.Mark) func(market string) bool {
-	return func(market string) bool {
-		return slices.ContainsFunc(marks, func(m domain.Mark) bool { return m.Market == market })
-	}
 }
 
 // lastOfEach drops the marks of a thing that the same command marks again: only its last

@@ -209,7 +209,9 @@ func (d *Decision) MarkPrices(marks []domain.Mark) error {
 		if err := d.unread[n]; err != nil {
 			return err
 		}
-		d.Look(m.Market)
+		if d.s.archived(m.Market) {
+			continue
+		}
 		if err := d.checkMark(m); err != nil {
 			return err
 		}
@@ -226,7 +228,6 @@ func (d *Decision) MarkPrices(marks []domain.Mark) error {
 		d.Note(domain.NotedIgnored, "every market named is settled")
 		return nil
 	}
-	d.lookOnlyAt(marked(kept))
 	e := &domain.PriceMarked{Source: d.caller.Role, Marks: kept}
 	if d.caller.Role == domain.RoleFeed && slices.ContainsFunc(kept, func(m domain.Mark) bool { return m.Asset != "" }) {
 		e.User = d.caller.User

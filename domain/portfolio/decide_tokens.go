@@ -54,14 +54,17 @@ func (d *Decision) TokensRead(r *TokenReading) { d.reading = r }
 // registered, without a check of anything; false if there is none.
 func (s *State) MarketOf(raw json.RawMessage) (*domain.MarketRegistered, bool) {
 	var t MarketTokens
-	if domain.DecodeObject(raw, &t) != nil || s.Markets[t.Market] == nil {
+	if domain.DecodeObject(raw, &t) != nil {
 		return nil, false
 	}
-	return s.mended(t), true
+	m := s.Registered(t.Market)
+	if m == nil {
+		return nil, false
+	}
+	return m.mended(t), true
 }
 
-func (s *State) mended(t MarketTokens) *domain.MarketRegistered {
-	m := s.Markets[t.Market]
+func (m *Market) mended(t MarketTokens) *domain.MarketRegistered {
 	e := &domain.MarketRegistered{
 		Market: t.Market, Kind: m.Kind, Outcomes: m.Outcomes, Category: m.Category, Tokens: t.Tokens, Condition: m.Condition, Exclusive: m.Exclusive,
 	}
@@ -91,7 +94,7 @@ func (d *Decision) tokensOf(portfolio string, raw json.RawMessage) (*domain.Mark
 	case m == nil:
 		return nil, &domain.Error{Code: domain.CodeNotFound, Field: "limits.market", Message: "is not registered in this portfolio"}
 	}
-	e := d.s.mended(t)
+	e := m.mended(t)
 	if maps.Equal(m.Tokens, e.Tokens) && m.Condition == e.Condition {
 		return nil, domain.Errorf(domain.CodeConflict, "the market has these tokens already")
 	}

@@ -351,7 +351,10 @@ func (p *lookedUp) Archived(market string) (*domain.MarketArchived, uint64, bool
 		p.err = err
 	}
 	e, archived := last.Event.(*domain.MarketArchived)
-	return e, last.At.Revision, err == nil && found && archived
+	if archived = archived && err == nil && found; archived { // it is asked for again, by a feed
+		p.young.archived(last.At.Revision, e)
+	}
+	return e, last.At.Revision, archived
 }
 
 // TokenOf implements [Past].
@@ -375,9 +378,11 @@ func (p *lookedUp) TokenOf(token string) string {
 // archiveFact is for how many bytes of an archived market another fact could be held.
 const archiveFact = 256
 
-func (p *lookedUp) archive(revision uint64, e *domain.MarketArchived) {
-	p.young.markets[e.Market] = archivedAt{e, revision}
-	p.young.count += 1 + len(e.Content)/archiveFact
+func (p *lookedUp) archive(revision uint64, e *domain.MarketArchived) { p.young.archived(revision, e) }
+
+func (r *recent) archived(revision uint64, e *domain.MarketArchived) {
+	r.markets[e.Market] = archivedAt{e, revision}
+	r.count += 1 + len(e.Content)/archiveFact
 }
 
 func (p *lookedUp) restore(revision uint64, market string) {

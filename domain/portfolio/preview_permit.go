@@ -17,10 +17,11 @@ type PermitPreview struct {
 }
 
 // PreviewPermit runs every check of a permit and records nothing. It does not
-// change the state, so concurrent previews may share one. wall is what the wall
-// clock shows.
+// change the state of a reader, so concurrent previews may share one. That of what decides
+// sees archived markets, too, and is not shared. wall is what the wall clock shows.
 func (s *State) PreviewPermit(wall time.Time, caller domain.Caller, r PermitRequest) (PermitPreview, error) {
 	d := s.lookAt(wall, caller)
+	defer d.End()
 	if err := d.PermitRefusedByClock(r); err != nil {
 		return PermitPreview{}, err
 	}
@@ -38,6 +39,7 @@ func (s *State) PreviewPermit(wall time.Time, caller domain.Caller, r PermitRequ
 // PreviewArbitrage is PreviewPermit for legs that are requested together.
 func (s *State) PreviewArbitrage(wall time.Time, caller domain.Caller, r ArbitrageRequest) (PermitPreview, error) {
 	d := s.lookAt(wall, caller)
+	defer d.End()
 	if err := d.RefusedByClock(); err != nil {
 		return PermitPreview{}, err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"pets/commands"
 	"pets/domain"
+	"pets/domain/portfolio"
 	"pets/eventstore"
 	"pets/internal/live"
 	"pets/internal/notice"
@@ -64,6 +65,9 @@ type Engine interface {
 	Takes(class commands.Class) error
 	// Portfolios lists what exists, sorted.
 	Portfolios(ctx context.Context) ([]string, error)
+	// Preview checks a permit on the state that the next command will be decided on, which
+	// also knows archived markets.
+	Preview(ctx context.Context, portfolio string, r commands.Request, now time.Time) (p portfolio.PermitPreview, revision uint64, err error)
 }
 
 // Config of an API.

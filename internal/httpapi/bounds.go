@@ -117,8 +117,12 @@ func (q *request) decided(class commands.Class, a *commands.Answer, err error) {
 	if class == commands.ClassOther {
 		q.api.budgets.spend(q.key.id, int64(a.Stored()), q.api.now())
 	}
-	if class == commands.ClassFact && a.Stored() > factLarge {
+	switch restored := a.Restored(); {
+	case class != commands.ClassFact:
+	case a.Stored() > factLarge:
 		q.api.limits.spendBytes(q.key.id, a.Stored(), q.api.now())
+	case restored > 0: // its market is archived again later
+		q.api.limits.spendBytes(q.key.id, 2*restored, q.api.now())
 	}
 	q.unknown(class, err)
 }
@@ -440,7 +444,8 @@ const (
 	// factOverhead is the size of a fact beside its body: names, times, sender.
 	factOverhead = 768
 	// factLarge is more than any fact adds to the history, except a void that
-	// corrects many trades. Those bytes are counted once they are known.
+	// corrects many trades. Those bytes are counted once they are known, and so are those of
+	// an archived market that a fact brings back.
 	factLarge = 64 << 10
 )
 

@@ -159,6 +159,7 @@ func (a *API) lookBack(ctx context.Context, id string, m moment, show func(*port
 		list = []projections.Projection{stats, equity}
 	}
 	r := projections.NewRunner(steady{a.config.Store, a.config.Work}, commands.Stream(id), list...)
+	r.Alone() // what is read in a place is folded in it, too
 	r.UseCheckpoint(a.config.Checkpoints, m.at)
 	if err := r.CatchUp(ctx, m.at); err != nil {
 		return err

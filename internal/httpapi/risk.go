@@ -129,13 +129,20 @@ func (q *request) preview(c commands.AskPermit) error {
 	}
 	v := permitAnswered{Preview: true, Events: []commands.EventRef{}, Directives: []commands.Directive{}}
 	pending := q.api.engine.Pending(q.portfolio())
-	err := q.api.showState(q.r.Context(), q.portfolio(), moment{}, func(s *portfolio.State, _ riders) error {
-		p, err := c.Preview(s, q.api.now().UTC(), q.key.caller)
+	known := true
+	var p portfolio.PermitPreview
+	err := q.api.showState(q.r.Context(), q.portfolio(), moment{}, func(s *portfolio.State, _ riders) (err error) {
 		v.Revision = s.Next - 1
-		v.PermitAnswer = commands.PermitAnswer{Allowed: p.Allowed, Reserved: p.Reserved, Reasons: p.Reasons, Cost: p.Cost, SurePayout: p.SurePayout}
-		v.hold(pending, c.Bot)
+		if known = c.Knows(s); known {
+			p, err = c.Preview(s, q.api.now().UTC(), q.key.caller)
+		}
 		return err
 	})
+	if err == nil && !known { // the market may be archived, which only what decides can say
+		p, v.Revision, err = q.api.engine.Preview(q.r.Context(), q.portfolio(), commands.Request{Caller: q.key.caller, Command: c}, q.api.now().UTC())
+	}
+	v.PermitAnswer = commands.PermitAnswer{Allowed: p.Allowed, Reserved: p.Reserved, Reasons: p.Reasons, Cost: p.Cost, SurePayout: p.SurePayout}
+	v.hold(pending, c.Bot)
 	if err == nil {
 		err = q.entitled()
 	}
