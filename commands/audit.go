@@ -33,7 +33,7 @@ type AuditOptions struct {
 	// the stream was found to be the one of which Want gives the head, the audit folds it
 	// again and calls Keep with the state at each: its bytes, the head of the hash tree, and
 	// the time of the last record. Without Want, or if either is nil, none are made.
-	Missing func(stream string) []uint64
+	Missing func(stream string, records uint64) []uint64
 	Keep    func(stream string, head eventstore.TreeHead, at time.Time, state []byte)
 	// Found is called for each stream that differs, before its portfolio is stopped. It may
 	// be nil.
@@ -224,7 +224,7 @@ func (a *audit) stream(ctx context.Context, w *Writer) (string, error) {
 		p.s.Forget() // it decides nothing
 	}
 	if root != nil && a.options.Missing != nil && a.options.Keep != nil {
-		r.missing = a.options.Missing(w.stream)
+		r.missing = a.options.Missing(w.stream, live.size)
 	}
 	if err := a.fold(ctx, w, r, live); err != nil {
 		return "", err

@@ -388,7 +388,8 @@ func TestAnAuditMakesWhatIsMissing(t *testing.T) {
 	made := map[uint64]bool{}
 	_, err := a.engine.Audit(t.Context(), AuditOptions{
 		Want: a.want,
-		Missing: func(stream string) []uint64 {
+		Missing: func(stream string, records uint64) []uint64 {
+			require.NotZero(t, records)
 			if stream != Stream("main") {
 				return nil
 			}
@@ -431,7 +432,7 @@ func TestAnAuditMakesNoneOfAForgedHistory(t *testing.T) {
 			a := newAudited(t)
 			_, _ = a.engine.Audit(t.Context(), AuditOptions{
 				Want:    want,
-				Missing: func(string) []uint64 { return []uint64{2, 5} },
+				Missing: func(string, uint64) []uint64 { return []uint64{2, 5} },
 				Keep: func(stream string, head eventstore.TreeHead, _ time.Time, _ []byte) {
 					t.Errorf("%s got a checkpoint of %d records", stream, head.Size)
 				},

@@ -77,11 +77,11 @@ func (w *Watch) Keep(ctx context.Context, stream string, folded eventstore.TreeH
 }
 
 // Missing returns how many records the checkpoints cover that a stream lacks.
-func (w *Watch) Missing(stream string) []uint64 {
+func (w *Watch) Missing(stream string, records uint64) []uint64 {
 	if w.saver == nil {
 		return nil
 	}
-	return w.saver.Missing(stream)
+	return w.saver.Missing(stream, records)
 }
 
 // KeepAt makes a checkpoint of an earlier state. head is that of a history that was compared with

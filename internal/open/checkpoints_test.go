@@ -17,7 +17,7 @@ func TestNoCheckpointsWithoutAWitness(t *testing.T) {
 	size, bytes := w.Newest("portfolio-main")
 	require.Zero(t, size)
 	require.Zero(t, bytes)
-	require.Empty(t, w.Missing("portfolio-main"))
+	require.Empty(t, w.Missing("portfolio-main", 100_000))
 	said := false
 	_, err := w.Keep(t.Context(), "portfolio-main", eventstore.TreeHead{Size: 1}, time.Time{}, nil, func(err error) { said = err == nil })
 	require.NoError(t, err)

@@ -1,10 +1,9 @@
 package snapshot
 
-// Missing returns how many records the checkpoints would cover that a stream lacks: where two
-// neighbours are too far apart, as after an import, after an upgrade, without the folder, or where
-// a file is lost or damaged. Those
-// after the newest one are not meant; it is for the follower of the stream to make them.
-func (f *Folder) Missing(stream string) []uint64 {
+// Missing returns how many records the checkpoints would cover that a stream of so many records
+// lacks: where two neighbours are too far apart, or the newest is too far from the end, as after
+// an import, after an upgrade, without the folder, or where a file is lost or damaged.
+func (f *Folder) Missing(stream string, records uint64) []uint64 {
 	items, _ := f.list(stream)
 	items = f.usable(stream, items)
 	var states []item
@@ -13,16 +12,22 @@ func (f *Folder) Missing(stream string) []uint64 {
 			states = append(states, c)
 		}
 	}
-	return missing(states, maxKept)
+	return missing(states, records, maxKept)
 }
 
 // missing does not name more than there is room for, with states that grow with the history.
 // Otherwise they would be made and thinned again and again.
-func missing(states []item, most int64) (sizes []uint64) {
+func missing(states []item, records uint64, most int64) (sizes []uint64) {
 	if len(states) == 0 {
 		return nil
 	}
 	newest := states[len(states)-1]
+	room := most - bytesOf(states)
+	if records > newest.size+Near { // up to the end, which has none
+		newest.bytes = bytesAt([]uint64{records}, newest)
+		newest.size = records
+		states = append(states[:len(states):len(states)], newest)
+	}
 	before := uint64(0)
 	for _, c := range states {
 		for c.size-before > gapLimit(newest.size, c.size) {
@@ -33,7 +38,6 @@ func missing(states []item, most int64) (sizes []uint64) {
 		}
 		before = c.size
 	}
-	room := most - bytesOf(states)
 	for len(sizes) > 0 && bytesAt(sizes, newest) > room {
 		sizes = everySecond(sizes)
 	}

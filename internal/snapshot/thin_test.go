@@ -119,7 +119,7 @@ func TestWhatIsMissing(t *testing.T) {
 			states = append(states, item{kind: State, size: size, at: at, bytes: 1})
 		}
 		head := size
-		for _, size := range missing(states, math.MaxInt64) {
+		for _, size := range missing(states, 0, math.MaxInt64) {
 			when := noon
 			for _, c := range states {
 				if c.size < size {
@@ -136,11 +136,15 @@ func TestWhatIsMissing(t *testing.T) {
 			}
 			before = c.size
 		}
-		require.Empty(t, missing(states, math.MaxInt64))
+		require.Empty(t, missing(states, 0, math.MaxInt64))
 	})
-	require.Empty(t, missing(nil, 1))
+	require.Empty(t, missing(nil, 0, 1))
 	large := []item{{kind: State, size: 200_000, bytes: 100}}
-	require.Len(t, missing(large, 10_000), 9)
-	require.Equal(t, []uint64{80_000, 160_000}, missing(large, 250), "as many as there is room for")
-	require.Empty(t, missing(large, 100))
+	require.Len(t, missing(large, 0, 10_000), 9)
+	require.Equal(t, []uint64{80_000, 160_000}, missing(large, 0, 250), "as many as there is room for")
+	require.Empty(t, missing(large, 0, 100))
+	one := []item{{kind: State, size: 20_000, bytes: 1}}
+	require.Empty(t, missing(one, 40_000, math.MaxInt64), "the follower makes the next one")
+	require.Equal(t, []uint64{40_000, 60_000, 80_000}, missing(one, 100_000, math.MaxInt64), "a stream that grew without a server")
+	require.Equal(t, []uint64{120_000, 140_000}, missing(one, 1_150_000, math.MaxInt64)[:2])
 }
