@@ -35,6 +35,7 @@ func (a *audit) fill(ctx context.Context, w *Writer, gaps []gap) (what string, e
 	if !ok || len(gaps) == 0 {
 		return "", nil
 	}
+	p.s.Forget() // it decides nothing, and the past is long
 	err = eventstore.Walk(ctx, w.store, w.stream, 0, func(rec eventstore.Record) error {
 		if err := r.apply(rec); err != nil {
 			return err
