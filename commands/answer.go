@@ -51,9 +51,10 @@ type Answer struct {
 	// of the answer.
 	Kept bool `json:"-"`
 
-	events   []domain.Event
-	stored   int
-	restored int // bytes of archived markets that it brought back
+	events []domain.Event
+	stored int
+	// Bytes of the contents of markets that it brought back, and that it archived.
+	restored, archived int
 }
 
 // EventRef points to a stored record.
@@ -157,23 +158,18 @@ func signatureRefused(e *domain.SignatureRefused) *SignatureAnswer {
 // Decoded returns the events of the answer.
 func (a *Answer) Decoded() []domain.Event { return a.events }
 
-// Stored returns how many bytes the command added to the history: 0 if it had been
-// accepted before.
-func (a *Answer) Stored() int {
+// Charged returns how many of the stored bytes its sender is answerable for. A market that the
+// command archived was settled by others, and its turn came. One that it brought back counts
+// twice, because it will be archived again.
+func (a *Answer) Charged() int {
 	if a.Replayed {
 		return 0
 	}
-	return a.stored
+	return a.stored - a.archived + a.restored
 }
 
-// Restored returns how many bytes of archived markets the command brought back: 0 if it had
-// been accepted before.
-func (a *Answer) Restored() int {
-	if a.Replayed {
-		return 0
-	}
-	return a.restored
-}
+// Restored reports whether the command brought an archived market back.
+func (a *Answer) Restored() bool { return !a.Replayed && a.restored > 0 }
 
 // NewImportAnswer is the answer to an imported row, as received from the server that
 // recorded it.
@@ -232,6 +228,8 @@ func (a *Answer) add(event domain.Event) {
 		a.Flags = e.Flags
 	case *domain.MarketRestored:
 		a.restored += len(e.Content)
+	case *domain.MarketArchived:
+		a.archived += len(e.Content)
 	case *domain.PriceMarked:
 		a.Refused = e.Refused
 	case *domain.BreakerReset:

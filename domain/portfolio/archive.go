@@ -3,6 +3,7 @@ package portfolio
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -96,10 +97,11 @@ func (s *State) Archived(market string) (json.RawMessage, error) {
 	return s.archiveOf(market)
 }
 
-// applyArchived takes a market out of the state. One that is not over stays: a record of
-// another program must not lose what somebody holds.
+// applyArchived takes a market out of the state. One that is not over stays, because no record
+// may lose what a bot holds. Of one that the state does not know there is nothing to lose: it
+// counts as archived, as an index of the log says, too. Only another program writes either.
 func (s *State) applyArchived(at domain.Stamp, e *domain.MarketArchived) {
-	if !s.over(e.Market) {
+	if s.knows(e.Market) && !s.over(e.Market) {
 		return
 	}
 	s.remove(e.Market)
@@ -132,10 +134,8 @@ func (s *State) insert(market string, content json.RawMessage) error {
 	if err := domain.DecodeObject(content, &a); err != nil {
 		return fmt.Errorf("portfolio: what was archived of a market does not decode: %w", err)
 	}
-	for _, in := range a.Instruments {
-		if in == nil || in.Market != market || len(in.Holdings) > 0 || slices.Contains(in.Paid, nil) {
-			return fmt.Errorf("portfolio: what was archived of a market is not all of it")
-		}
+	if !a.sound(market) {
+		return errors.New("portfolio: what was archived of a market is not that of a market which is over")
 	}
 	if a.Market != nil {
 		s.Markets[market] = a.Market
@@ -150,6 +150,25 @@ func (s *State) insert(market string, content json.RawMessage) error {
 		s.byMarket[market] = a.Instruments
 	}
 	return nil
+}
+
+// sound reports that the content is that of a market in which nothing is open, with all that the
+// state relies on.
+func (a *archivedMarket) sound(market string) bool {
+	if a.Market != nil && len(a.Market.Held) > 0 {
+		return false
+	}
+	outcomes := map[string]bool{}
+	for _, in := range a.Instruments {
+		switch {
+		case in == nil || in.Market != market || outcomes[in.Outcome],
+			len(in.Holdings) > 0 || in.Waiting != nil || slices.Contains(in.Paid, nil),
+			in.Payout != nil && in.Mark() == nil: // the payout is a mark
+			return false
+		}
+		outcomes[in.Outcome] = true
+	}
+	return true
 }
 
 // settledMarkets are the settled markets in the state: those that were settled first before the

@@ -265,7 +265,7 @@ func TestWhatOnlyAsksRestoresNothing(t *testing.T) {
 	require.False(t, h.s.knows("three"))
 	h.settle("plain", "YES", "1")
 	require.False(t, h.s.knows("plain"))
-	h.mark("plain", "NO", "0.3") // nobody holds it
+	h.mark("plain", "NO", "0.3") // no bot holds it
 	require.Equal(t, []string{"command.noted"}, h.types())
 	m := h.s.Registered("three")
 	require.Equal(t, []string{"A", "B", "C"}, m.Outcomes, "its tokens can be compared with a chain")
@@ -346,15 +346,28 @@ func TestFormerMarketsLeaveStepByStep(t *testing.T) {
 	require.Zero(t, h.count(domain.MarketArchivedType))
 }
 
-// Archives that another program wrote lose nothing that somebody holds, and end nothing.
+// Records of another program take no position away, and do not break the fold: an archive of a
+// market that is open, or that the state does not know, and contents that no build writes.
 func TestArchivesOfAnotherProgram(t *testing.T) {
 	h := traded(t, SettledKept)
 	held := h.position("a", "three", "B")
 	h.apply(&domain.MarketArchived{Market: "three", Content: json.RawMessage(`{}`)})
 	require.Equal(t, held, h.position("a", "three", "B"))
-	for _, content := range []string{`null`, `[]`, `{"instruments":[null]}`, `{"instruments":[{"market":"x","outcome":"A"}]}`, `{"unknown":1}`} {
+	for _, content := range []string{
+		`null`, `[]`, `{"instruments":[null]}`, `{"instruments":[{"market":"x","outcome":"A"}]}`, `{"unknown":1}`,
+		`{"instruments":[{"market":"gone","outcome":"A","payout":"1"}]}`,
+		`{"instruments":[{"market":"gone","outcome":"A"},{"market":"gone","outcome":"A"}]}`,
+		`{"instruments":[{"market":"gone","outcome":"A","holdings":[{"bot":"a","quantity":"1","cost":"1","value":"1"}]}]}`,
+		`{"instruments":[{"market":"gone","outcome":"A","paid":[null]}]}`,
+		`{"registered":{"kind":"outcome","outcomes":["A","B"],"exclusive":true,"held":[{"bot":"a","value":"7"}]}}`,
+	} {
+		h.apply(&domain.MarketArchived{Market: "gone", Content: json.RawMessage(content)})
+		h.refused(domain.CodeInternal, func(d *Decision) error { return d.RecordFill(h.report("a", "gone", "A", buy, "1", "0.5")) })
+		_, err := h.s.PreviewPermit(h.now, h.caller, PermitRequest{Order: order("a", "gone", "A", buy, "1", "0.5")})
+		require.Equal(t, domain.CodeInternal, domain.CodeOf(err), content)
 		h.apply(&domain.MarketRestored{Market: "gone", Archived: 7, Content: json.RawMessage(content)})
 		require.False(t, h.s.knows("gone"), content)
+		h.s = h.s.Clone() // which derives everything anew
 	}
 }
 

@@ -96,7 +96,7 @@ func refusedMark(n int, err error) domain.RefusedMark {
 func (d *Decision) judgeMark(m domain.Mark) (*domain.Mark, error) {
 	m.Waits = false
 	if d.s.archived(m.Market) {
-		return nil, nil //nolint:nilnil // it is settled, and nobody holds anything in it
+		return nil, nil //nolint:nilnil // it is settled, and no bot holds anything in it
 	}
 	if m.Asset == "" {
 		i := d.s.Named(domain.Instrument{Market: m.Market, Outcome: m.Outcome})

@@ -33,6 +33,9 @@ func (s *State) PreviewPermit(wall time.Time, caller domain.Caller, r PermitRequ
 		return PermitPreview{}, err
 	}
 	c := d.examine(o, r.Kind)
+	if d.unreadable != nil {
+		return PermitPreview{}, d.unreadable
+	}
 	return previewOf(c.reasons, c.reserve), nil
 }
 
@@ -50,7 +53,9 @@ func (s *State) PreviewArbitrage(wall time.Time, caller domain.Caller, r Arbitra
 	if err := d.checkArbitrageCount(a); err != nil {
 		return PermitPreview{}, err
 	}
-	d.checkArbitrage(a, r)
+	if d.checkArbitrage(a, r); d.unreadable != nil {
+		return PermitPreview{}, d.unreadable
+	}
 	p := previewOf(a.reasons, a.reserve)
 	p.Cost, p.SurePayout = &a.cost, &a.sure
 	return p, nil

@@ -114,15 +114,11 @@ func (q *request) limited(bound string, after time.Duration, format string, args
 
 // decided subtracts what a command added to the history from its key's bytes.
 func (q *request) decided(class commands.Class, a *commands.Answer, err error) {
-	if class == commands.ClassOther {
-		q.api.budgets.spend(q.key.id, int64(a.Stored()), q.api.now())
-	}
-	switch restored := a.Restored(); {
-	case class != commands.ClassFact:
-	case a.Stored() > factLarge:
-		q.api.limits.spendBytes(q.key.id, a.Stored(), q.api.now())
-	case restored > 0: // its market is archived again later
-		q.api.limits.spendBytes(q.key.id, 2*restored, q.api.now())
+	switch charged := a.Charged(); {
+	case class == commands.ClassOther:
+		q.api.budgets.spend(q.key.id, int64(charged), q.api.now())
+	case class == commands.ClassFact && (charged > factLarge || a.Restored()):
+		q.api.limits.spendBytes(q.key.id, charged, q.api.now())
 	}
 	q.unknown(class, err)
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 	"pets/commands"
 	"pets/domain"
+	"pets/domain/portfolio"
 )
 
 // marksOf marks n outcomes, each once.
@@ -126,6 +128,52 @@ func TestWhatAVoidAddsIsCounted(t *testing.T) {
 	next := r.post("alpha", main+"/fills", fillBodyOf("alpha", "next", "10", "0.5"))
 	require.Equal(t, domain.CodeRateLimited, next.code(t))
 	r.must("beta", main+"/fills", fillBodyOf("beta", "b", "1", "0.5"))
+}
+
+// A fact that brings an archived market back counts with its content, twice, and one that only
+// archives others does not: these were settled by others, and it was their turn.
+func TestWhatAFactBringsBackIsCounted(t *testing.T) {
+	clock := newHands()
+	r := newRig(t, rigged{now: clock.now, rate: 1_000_000, burst: 1_000_000}).opened()
+	fill := func(market, outcome, side, id string) string {
+		return fmt.Sprintf(`{"bot":"alpha","market":%q,"outcome":%q,"side":%q,"quantity":"1","price":"0.5","trade_id":%q}`, market, outcome, side, id)
+	}
+	send := func(who, command string, bodies ...string) {
+		for some := range slices.Chunk(bodies, 500) {
+			items := make([]string, len(some))
+			for i, body := range some {
+				items[i] = fmt.Sprintf(`{"idempotency_key":%q,"command":%q,"body":%s}`, uuid.NewString(), command, body)
+			}
+			r.must(who, main+"/batch", `{"commands":[`+strings.Join(items, ",")+`]}`)
+		}
+	}
+	const outcomes = 500 // whose content is above factLarge
+	var fills []string
+	for i := range outcomes {
+		for _, side := range []string{"buy", "sell"} {
+			fills = append(fills, fill("large", fmt.Sprint("o", i), side, fmt.Sprint(side, i)))
+		}
+	}
+	send("alpha", "record_fill", fills...)
+	settlements := []string{`{"market":"large","outcome":"o0","payout":"1"}`}
+	for i := range portfolio.SettledKept - 1 {
+		settlements = append(settlements, fmt.Sprintf(`{"market":"m%d","outcome":"YES","payout":"1"}`, i))
+	}
+	send("operator", "settle_market", settlements...)
+	spent := func(who string, do func()) int {
+		bytes := r.api.limits.of(r.api.keyID(t, r.keys[who])).bytes
+		before := bytes.TokensAt(clock.now())
+		do()
+		return int(before - bytes.TokensAt(clock.now()))
+	}
+	last := `{"market":"last","outcome":"YES","payout":"1"}`
+	require.Equal(t, len(last)+factOverhead, spent("operator", func() {
+		require.Contains(t, r.post("operator", main+"/settlements", last).body, "market.archived")
+	}))
+	late := fill("large", "o1", "buy", "late")
+	require.Greater(t, spent("alpha", func() {
+		require.Contains(t, r.post("alpha", main+"/fills", late).body, "market.restored")
+	}), 2*factLarge)
 }
 
 // keyID is the id of a key.
