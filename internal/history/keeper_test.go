@@ -29,6 +29,7 @@ type place struct {
 	k     *Keeper
 	w     *commands.Writer
 	n     int
+	kept  *int // settled markets that stay in the state
 }
 
 func newPlace(t *testing.T) *place {
@@ -53,7 +54,12 @@ func (p *place) open() {
 
 func (p *place) start() {
 	p.k = New(p.store, Options{Dir: p.indexDir(), Idle: 20 * time.Millisecond, Least: 1, FlushEvery: 7})
-	p.w = commands.NewWriter(p.store, "main", commands.Options{History: p.k, Checkpoints: p.checkpoint(), Recent: 1})
+	p.w = p.writer()
+}
+
+// writer begins with nothing of the past in memory.
+func (p *place) writer() *commands.Writer {
+	return commands.NewWriter(p.store, "main", commands.Options{History: p.k, Checkpoints: p.checkpoint(), Recent: 1, SettledKept: p.kept})
 }
 
 // checkpoint is one of the state as it is now, so that a writer that starts from it has nothing

@@ -76,11 +76,33 @@ func (p *place) flipBit(random *rand.Rand) {
 	require.NoError(p.t, err)
 }
 
+// alternates requires that the market was archived, and restored before it was needed, in turn.
+func (p *place) alternates() {
+	p.t.Helper()
+	archived, times := false, 0
+	for rec, err := range p.store.ReadStream(p.t.Context(), commands.Stream("main"), 0) {
+		require.NoError(p.t, err)
+		switch rec.Type {
+		case domain.MarketArchivedType:
+			require.False(p.t, archived, "revision %d", rec.Revision)
+			archived, times = true, times+1
+		case domain.MarketRestoredType:
+			require.True(p.t, archived, "revision %d", rec.Revision)
+			archived = false
+		case domain.FillRecordedType, domain.MarketSettledType:
+			require.False(p.t, archived, "revision %d is in an archived market", rec.Revision)
+		}
+	}
+	require.Positive(p.t, times)
+}
+
 // Whatever happens to the index between two commands: a command is answered rightly, or refused
-// as unavailable, and no fill is booked twice.
+// as unavailable, and no fill is booked twice. Its market is settled now and then, and archived,
+// and every fill that comes later finds it.
 func TestAStormOnTheIndex(t *testing.T) {
 	for seed := range uint64(4) {
 		p := newPlace(t)
+		p.kept = new(int)
 		random := rand.New(rand.NewPCG(seed, 7))
 		trades := 0
 		for step := range 60 {
@@ -92,19 +114,24 @@ func TestAStormOnTheIndex(t *testing.T) {
 			if key = fmt.Sprint("fill", n); random.IntN(2) == 0 {
 				key = fmt.Sprint("seed", seed, "step", step)
 			}
+			command := commands.Command(fillOf(n))
+			if settles := trades > n+1 && random.IntN(2) == 0; settles { // in place of a repeat
+				key, command = fmt.Sprint("seed", seed, "settles", step), commands.SettleMarket{Instrument: fillOf(0).Instrument, Payout: domain.One}
+			}
 			require.Eventually(t, func() bool {
-				_, err := p.do(key, fillOf(n))
+				_, err := p.do(key, command)
 				if code := domain.CodeOf(err); err != nil && code != domain.CodeUnavailable {
 					require.NoError(t, err, "seed %d, step %d, %s", seed, step, what)
 				}
 				if err != nil && errors.Is(err, index.ErrClosed) { // the writer has the old keeper
 					p.w.Close()
-					p.w = commands.NewWriter(p.store, "main", commands.Options{History: p.k, Checkpoints: p.checkpoint(), Recent: 1})
+					p.w = p.writer()
 				}
 				return err == nil
 			}, time.Minute, time.Millisecond, "seed %d, step %d, %s", seed, step, what)
 			require.Equal(t, trades, p.booked(), "seed %d, step %d, %s", seed, step, what)
 		}
+		p.alternates()
 		p.shut()
 		p.start() // so that what closes the place can write it
 		p.close()
