@@ -72,7 +72,7 @@ func (r *aheadReader[T]) run(ctx context.Context, store Store, stream string, fr
 			r.now.panicked = p
 		}
 		r.now.last = true
-		_ = r.pass(ctx) // it fails if nobody waits any more
+		_ = r.pass(ctx) // it fails if the walk has ended
 	}()
 	r.now.first, r.size = from, firstBatch
 	r.now.err = Walk(ctx, store, stream, from, func(rec Record) error {

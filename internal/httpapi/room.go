@@ -29,7 +29,7 @@ type room struct {
 	mu    sync.Mutex
 	used  int64
 	byKey map[string]int64
-	freed chan struct{} // closed when something is released; nil while nobody waits for that
+	freed chan struct{} // closed when something is released; nil while no request waits for that
 	// most is the maximum of used; for tests.
 	most int64
 }
