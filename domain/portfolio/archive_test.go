@@ -115,6 +115,15 @@ var namesArchived = map[string]func(h *harness, d *Decision) error{
 		r.FillID = domain.FillID{Bot: "b", TradeID: "f4"}
 		return d.RecordFill(r)
 	},
+	"a mark": func(_ *harness, d *Decision) error {
+		return d.MarkPrices([]domain.Mark{{Market: "three", Outcome: "!B", Price: dec("0.3")}})
+	},
+	"a mark above 1": func(_ *harness, d *Decision) error {
+		return d.MarkPrices([]domain.Mark{{Market: "three", Outcome: "B", Price: dec("1.1")}})
+	},
+	"a mark of no outcome": func(_ *harness, d *Decision) error {
+		return d.MarkPrices([]domain.Mark{{Market: "plain", Price: dec("0.5")}, {Asset: "ETH", Price: dec("2")}})
+	},
 	"a permit": func(_ *harness, d *Decision) error {
 		return d.AskPermit(PermitRequest{Order: order("a", "three", "C", buy, "1", "0.5")})
 	},

@@ -95,15 +95,15 @@ func refusedMark(n int, err error) domain.RefusedMark {
 // judgeMark returns a mark as it is to be taken, or nil for one of a settled outcome.
 func (d *Decision) judgeMark(m domain.Mark) (*domain.Mark, error) {
 	m.Waits = false
-	if d.s.archived(m.Market) {
-		return nil, nil //nolint:nilnil // it is settled, and no bot holds anything in it
-	}
 	if m.Asset == "" {
 		i := d.s.Named(domain.Instrument{Market: m.Market, Outcome: m.Outcome})
 		m.Market, m.Outcome = i.Market, i.Outcome
 	}
 	if err := d.checkMark(m); err != nil {
 		return nil, err
+	}
+	if d.s.archived(m.Market) {
+		return nil, nil //nolint:nilnil // it is settled, and no bot holds anything in it
 	}
 	if err := d.checkNewMark(m); err != nil {
 		return nil, err

@@ -209,11 +209,11 @@ func (d *Decision) MarkPrices(marks []domain.Mark) error {
 		if err := d.unread[n]; err != nil {
 			return err
 		}
-		if d.s.archived(m.Market) {
-			continue
-		}
 		if err := d.checkMark(m); err != nil {
 			return err
+		}
+		if d.s.archived(m.Market) {
+			continue
 		}
 		if err := d.checkNewMark(m); err != nil {
 			return err

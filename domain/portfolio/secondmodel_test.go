@@ -622,6 +622,9 @@ func (w *twins) marks(bot string, i domain.Instrument) {
 	speaker.User = by.User
 	marks, said := []domain.Mark{}, []modeltest.Said{}
 	add := func(m domain.Mark) {
+		if (m.Outcome == "MAYBE" || m.Market == "n") && w.s.archived(m.Market) {
+			m.Market, m.Outcome = "m", "NO" // a mark of an archived market is ignored, also of an outcome that is not settled
+		}
 		marks = append(marks, m)
 		said = append(said, modeltest.Said{Thing: modeltest.Thing{Market: m.Market, Outcome: m.Outcome}, Asset: m.Asset, Price: numOf(m.Price)})
 	}
