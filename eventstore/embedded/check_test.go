@@ -17,7 +17,7 @@ import (
 
 // waitForCheck returns the health of a store when the check that follows opening
 // has ended.
-func waitForCheck(t testing.TB, s *embedded.Store) embedded.Health {
+func waitForCheck(t testing.TB, s *embedded.Store) eventstore.Health {
 	t.Helper()
 	waitFor(t, func() bool { h := s.Health(); return h.Checked || h.Damaged != nil })
 	return s.Health()

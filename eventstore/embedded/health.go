@@ -3,26 +3,14 @@ package embedded
 import (
 	"sync"
 	"time"
-)
 
-// Health is the state of an open store.
-type Health struct {
-	// Poisoned is why nothing can be appended until the store is opened again, or
-	// nil.
-	Poisoned error
-	// Damaged is the damage, or the failed read, that the background check or a
-	// reader found, or nil. Damage poisons the store; a disk that does not answer
-	// does not.
-	Damaged error
-	// Checked reports that the check has read everything that was there when the
-	// store was opened, and that it agrees with the indexes.
-	Checked bool
-}
+	"pets/eventstore"
+)
 
 // Health reports whether the store can be written to, and what is known of its
 // disk.
-func (s *Store) Health() Health {
-	var h Health
+func (s *Store) Health() eventstore.Health {
+	var h eventstore.Health
 	if p := s.poisoned.Load(); p != nil {
 		h.Poisoned = p
 	}

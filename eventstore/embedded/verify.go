@@ -3,23 +3,18 @@ package embedded
 import (
 	"context"
 	"fmt"
-)
 
-// Report is what [Store.Verify] found. All of it is intact.
-type Report struct {
-	Segments, Frames, Records, Streams uint64
-	Bytes                              uint64 // of the log, headers included
-	TornBytes                          uint64 // found behind it when the store was opened
-}
+	"pets/eventstore"
+)
 
 // Verify reads every frame that is durable when it begins from disk again and
 // checks it: checksums, the chain of segments and of revisions, that each record
 // can be decoded, and that the indexes list it. It blocks no other reader or
 // writer. Progress, if not nil, is called with bytes after about each megabyte.
 // The first problem is returned as an Unavailable that wraps a *[DamageError].
-func (s *Store) Verify(ctx context.Context, progress func(done, total int64)) (Report, error) {
+func (s *Store) Verify(ctx context.Context, progress func(done, total int64)) (eventstore.Report, error) {
 	if err := s.refreshed(ctx); err != nil {
-		return Report{}, err
+		return eventstore.Report{}, err
 	}
 	segs, end := s.index.view()
 	v := verification{
@@ -27,7 +22,7 @@ func (s *Store) Verify(ctx context.Context, progress func(done, total int64)) (R
 		cursor: cursor{segs: segs},
 		end:    end,
 		next:   map[string]uint64{},
-		report: Report{Bytes: end, TornBytes: s.torn.Bytes},
+		report: eventstore.Report{Bytes: end, TornBytes: s.torn.Bytes},
 		tell:   progress,
 	}
 	if v.tell == nil {
@@ -35,7 +30,7 @@ func (s *Store) Verify(ctx context.Context, progress func(done, total int64)) (R
 	}
 	for i := range segs {
 		if err := v.segment(ctx, i); err != nil {
-			return Report{}, err
+			return eventstore.Report{}, err
 		}
 	}
 	v.report.Streams = uint64(len(v.next))
@@ -48,7 +43,7 @@ type verification struct {
 	cursor cursor
 	end    uint64
 	next   map[string]uint64 // by stream, the revision that comes next
-	report Report
+	report eventstore.Report
 	told   uint64
 	tell   func(done, total int64)
 }

@@ -76,7 +76,7 @@ func (a *App) Look(ctx context.Context, atFlag string, riders []projections.Proj
 }
 
 // LookIn is Look on an open store.
-func (a *App) LookIn(ctx context.Context, store *open.Store, to projections.Point, riders []projections.Projection, show func(*portfolio.State) error) error {
+func (a *App) LookIn(ctx context.Context, store open.Store, to projections.Point, riders []projections.Projection, show func(*portfolio.State) error) error {
 	if err := a.Exists(ctx, store); err != nil {
 		return err
 	}

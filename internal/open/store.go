@@ -69,21 +69,35 @@ type Place struct {
 	warned    bool  // that the store was rolled back
 }
 
+// Store is a store that is open: of an engine in a folder, or of another one.
+type Store interface {
+	history.Store // with its identity, and where it ends
+	// Health says whether it can be written to, and what is known of its disk.
+	Health() eventstore.Health
+	// Free is how many bytes can still be written, or an error where that is not known.
+	Free() (uint64, error)
+	// Verify reads every record again and checks what the engine keeps of it.
+	Verify(ctx context.Context, progress func(done, total int64)) (eventstore.Report, error)
+}
+
 // The engine's types that this package returns, so that no other package imports the engine.
 type (
-	Store         = embedded.Store
 	LockedError   = embedded.LockedError
 	SalvageReport = embedded.SalvageReport
 )
 
 // ReadFolder opens the store in a folder for reading, beside a running writer.
-func ReadFolder(dir string) (*Store, error) {
-	return embedded.OpenReadOnly(dir, embedded.Options{})
+func ReadFolder(dir string) (Store, error) {
+	store, err := embedded.OpenReadOnly(dir, embedded.Options{})
+	if err != nil {
+		return nil, err // not a nil store in an interface
+	}
+	return store, nil
 }
 
 // FreshEngine returns an engine on a store for a measurement, without locks or witness. The
 // caller closes both, the engine first.
-func FreshEngine(dir string) (*Store, *commands.Engine, error) {
+func FreshEngine(dir string) (Store, *commands.Engine, error) {
 	store, err := embedded.Open(dir, embedded.Options{})
 	if err != nil {
 		return nil, nil, err
@@ -97,7 +111,7 @@ func Salvage(ctx context.Context, dir, target string, progress func(done, total 
 }
 
 // OpenReader opens the store's folder for reading, beside a running writer.
-func (a *Place) OpenReader() (*Store, error) {
+func (a *Place) OpenReader() (Store, error) {
 	dir, err := a.Config.StoreDir()
 	if err != nil {
 		return nil, err
@@ -110,7 +124,7 @@ func (a *Place) OpenReader() (*Store, error) {
 
 // OpenLooker is OpenReader for commands that show the store: it warns if the witness has seen
 // more than the store has. It does not for a folder named by a flag, which may be an old copy.
-func (a *Place) OpenLooker(ctx context.Context) (*Store, error) {
+func (a *Place) OpenLooker(ctx context.Context) (Store, error) {
 	seen := witness.See(a.Config.WitnessDir()) // first, because the store's writer may still append
 	store, err := a.OpenReader()
 	if err == nil && a.StoreFlag == "" {
@@ -124,7 +138,7 @@ func (a *Place) OpenLooker(ctx context.Context) (*Store, error) {
 
 // writing is a store that is open for writing, together with the lock of its PETS_DIR.
 type writing struct {
-	*embedded.Store
+	Store
 	Lock *Lock // nil if a stop runs without it
 }
 
@@ -380,7 +394,7 @@ func (a *Place) Work(ctx context.Context, store *writing, stopping bool, direct 
 // OpenHistory follows a store that is open for writing, and keeps the index of its history in
 // PETS_DIR. An index that others can have written is made again. It waits for an index that
 // cannot be used, as a server does, or gives up. Close it after the engine and before the store.
-func (a *Place) OpenHistory(store *Store, log *slog.Logger, patient bool) *history.Keeper {
+func (a *Place) OpenHistory(store Store, log *slog.Logger, patient bool) *history.Keeper {
 	dir := a.indexDir()
 	strange := false
 	if _, err := os.Lstat(dir); err == nil {
@@ -460,7 +474,7 @@ type Index struct {
 
 // VerifyHistory compares the index of the history with the store, entry by entry, also beside a
 // server.
-func (a *Place) VerifyHistory(ctx context.Context, store *Store) (Index, error) {
+func (a *Place) VerifyHistory(ctx context.Context, store Store) (Index, error) {
 	s, there, err := history.VerifyFolder(ctx, a.indexDir(), store, store.UUID())
 	all := s.Total()
 	x := Index{Dir: a.indexDir(), There: there, Entries: all.Entries, Bytes: all.Bytes, Amplification: all.Amplification()}

@@ -15,7 +15,7 @@ func (a *Place) viewsDir() string { return filepath.Join(a.Config.ServerDir(), V
 
 // views returns the folder of what the readers of a store have written, which is made when
 // something is written, or nil if others can have written to it.
-func (a *Place) views(store *Store, log *slog.Logger) *views.Folder {
+func (a *Place) views(store Store, log *slog.Logger) *views.Folder {
 	dir := a.viewsDir()
 	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
 		a.Caution(dir + " is not a folder. Move it away: until then nothing of read models is kept for the next start. It is tried again by itself")
@@ -41,7 +41,7 @@ type Views struct {
 }
 
 // LookAtViews looks at that folder, beside a running server.
-func (a *Place) LookAtViews(store *Store) Views {
+func (a *Place) LookAtViews(store Store) Views {
 	v := Views{Dir: a.viewsDir()}
 	found, err := views.Look(v.Dir, store.UUID().String())
 	if errors.Is(err, fs.ErrNotExist) {

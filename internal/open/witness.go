@@ -54,7 +54,7 @@ type Watching struct {
 // OpenWatch compares the store with its witness before anything is decided. It refuses a store
 // that was rolled back, except for a stop: that goes on without a witness, and the rollback
 // still shows at the next ordinary start.
-func (a *Place) OpenWatch(ctx context.Context, store *Store, o Watching) (*Watch, error) {
+func (a *Place) OpenWatch(ctx context.Context, store Store, o Watching) (*Watch, error) {
 	dir, trust := a.Config.WitnessDir(), a.Trust()
 	options := witness.Options{
 		Dir: dir, Enter: func(dir string) (*os.Root, error) { return trust.OpenRoot(dir, LatchName) }, Owner: a.Config.ServerDir(), Store: store, ID: store.UUID(), Urgent: commands.WitnessedAtOnce, Hashed: o.Hashed,
@@ -105,7 +105,7 @@ func (a *Place) openTrusted(ctx context.Context, o witness.Options, accept bool)
 }
 
 // WatchFor watches a store while one command writes to it.
-func (a *Place) WatchFor(ctx context.Context, store *Store, stopping bool) (*Watch, error) {
+func (a *Place) WatchFor(ctx context.Context, store Store, stopping bool) (*Watch, error) {
 	w, err := a.OpenWatch(ctx, store, Watching{stopping: stopping, Warn: a.Caution})
 	if err == nil {
 		w.Start()
@@ -161,7 +161,7 @@ func (w *Watch) Close() {
 func (a *Place) checkpointDir() string { return filepath.Join(a.Config.ServerDir(), CheckpointDir) }
 
 // Checkpoints returns the checkpoints of a store that is open for reading only.
-func (a *Place) Checkpoints(store *Store) *snapshot.Folder {
+func (a *Place) Checkpoints(store Store) *snapshot.Folder {
 	dir := a.Config.WitnessDir()
 	if untrusted := (*owner.UntrustedError)(nil); errors.As(a.trusts(dir), &untrusted) {
 		a.Caution(untrusted.Error() + ". Histories are folded from their beginning")

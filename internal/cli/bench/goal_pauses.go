@@ -16,7 +16,7 @@ import (
 
 // timedStore notes how long a writer takes from the end of one append to the start of the next.
 type timedStore struct {
-	*open.Store
+	open.Store
 	stream string
 
 	mu      sync.Mutex
@@ -61,7 +61,7 @@ func (l *lengthBench) pauses(ctx context.Context) error {
 	l.Tell("%d events: pauses of the writer", n)
 	var timed *timedStore
 	wrap := func(s eventstore.Store) eventstore.Store {
-		store, ok := s.(*open.Store)
+		store, ok := s.(open.Store)
 		if !ok {
 			return s
 		}

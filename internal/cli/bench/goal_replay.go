@@ -68,7 +68,7 @@ func (b *suite) foldGoal(ctx context.Context, records []eventstore.Record) error
 }
 
 func (b *suite) readGoal(ctx context.Context, folder string, records []eventstore.Record) error {
-	opened := func(work func(*open.Store, *commands.Engine) error) func(int) error {
+	opened := func(work func(open.Store, *commands.Engine) error) func(int) error {
 		return func(int) error {
 			store, engine, err := open.FreshEngine(folder)
 			if err != nil {
@@ -80,8 +80,8 @@ func (b *suite) readGoal(ctx context.Context, folder string, records []eventstor
 		}
 	}
 	series, err := b.turns(ctx, []bench.Contender{
-		{Name: "start", Writers: 1, Work: opened(func(_ *open.Store, e *commands.Engine) error { return e.Load(ctx, nil) })},
-		{Name: "read", Writers: 1, Work: opened(func(s *open.Store, _ *commands.Engine) error {
+		{Name: "start", Writers: 1, Work: opened(func(_ open.Store, e *commands.Engine) error { return e.Load(ctx, nil) })},
+		{Name: "read", Writers: 1, Work: opened(func(s open.Store, _ *commands.Engine) error {
 			for _, err := range s.ReadAll(ctx, eventstore.Position{}) {
 				if err != nil {
 					return err

@@ -132,7 +132,7 @@ func list[T fmt.Stringer](p *cli.Printer, label string, items []T) {
 	}
 }
 
-func (a *app) verify(ctx context.Context, store *open.Store) error {
+func (a *app) verify(ctx context.Context, store open.Store) error {
 	bar := a.Progress("checking the log", 0)
 	report, err := store.Verify(ctx, func(done, total int64) { bar.To(done, total) })
 	bar.Finish()
@@ -227,7 +227,7 @@ func (a *app) printVerified(v verifyAnswer) error {
 
 // verifyWitness compares the store of the settings with its witness. It skips a store named by
 // --store, which may be a copy and then rightly is older than the witness.
-func (a *app) verifyWitness(ctx context.Context, store *open.Store) (*verifiedWitness, error) {
+func (a *app) verifyWitness(ctx context.Context, store open.Store) (*verifiedWitness, error) {
 	if a.StoreFlag != "" {
 		return nil, nil //nolint:nilnil // it is not compared
 	}

@@ -23,7 +23,7 @@ type verifiedIndex struct {
 
 // verifyIndex compares the index with the log, entry by entry; nil if there is none. Like the
 // witness, it is not looked for beside a store that --store names.
-func (a *app) verifyIndex(ctx context.Context, store *open.Store) (*verifiedIndex, error) {
+func (a *app) verifyIndex(ctx context.Context, store open.Store) (*verifiedIndex, error) {
 	if a.StoreFlag != "" {
 		return nil, nil //nolint:nilnil // it is not compared
 	}

@@ -16,7 +16,7 @@ type verifiedViews struct {
 
 // verifyViews looks at the files; nil if there are none. Like the witness, they are not looked
 // for beside a store that --store names.
-func (a *app) verifyViews(store *open.Store) *verifiedViews {
+func (a *app) verifyViews(store open.Store) *verifiedViews {
 	if a.StoreFlag != "" {
 		return nil
 	}

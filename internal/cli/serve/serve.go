@@ -121,7 +121,7 @@ func (a *app) serve(ctx context.Context, f serveFlags, play func(context.Context
 type Server struct {
 	app    *app
 	Log    *slog.Logger
-	Store  *open.Store
+	Store  open.Store
 	lock   *open.Lock // of PETS_DIR
 	mark   *open.Lock // in the folder of the store, if that is not PETS_DIR
 	Engine *commands.Engine

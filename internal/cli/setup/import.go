@@ -172,7 +172,7 @@ func (a *app) bookPlan(ctx context.Context, plan *tradefile.Plan, o importer.Opt
 
 // checkpoint keeps the state that an import has left, so that the next command does not fold
 // the whole history. It is only a copy, so the import has succeeded without it, too.
-func (a *app) checkpoint(ctx context.Context, store *open.Store, watch *open.Watch) {
+func (a *app) checkpoint(ctx context.Context, store open.Store, watch *open.Watch) {
 	failed := func(err error) {
 		if err != nil {
 			a.Caution("no checkpoint was made, so the next command folds the whole history: " + err.Error())
@@ -326,7 +326,7 @@ func (a *app) sayHowFar(s importer.Summary, err error) {
 // existing folds the portfolio as it is now; nil if there is none.
 func (a *app) existing(ctx context.Context, store eventstore.Store) (*portfolio.State, error) {
 	r := projections.NewRunner(store, a.Stream())
-	if onDisk, ok := store.(*open.Store); ok {
+	if onDisk, ok := store.(open.Store); ok {
 		r.UseCheckpoint(a.Checkpoints(onDisk), projections.Point{})
 	}
 	if err := r.CatchUp(ctx, projections.Point{}); err != nil {
