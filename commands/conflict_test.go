@@ -229,3 +229,29 @@ func TestAnotherServersAttemptIsAConflict(t *testing.T) {
 	require.Equal(t, "10003", fold(t, r.store).NetDeposits().String())
 	r.check()
 }
+
+// A server that was overtaken once folds only what the others have appended from then on, and
+// not the whole stream again.
+func TestServersThatMeetOftenFoldOnlyWhatIsNew(t *testing.T) {
+	r := newRig(t).opened()
+	other := r.writer()
+	meet := func(n int) {
+		r.store.plan(fault{before: func() {
+			_, err := other.Do(r.ctx(), Request{Caller: olga, Key: fmt.Sprint("other", n), Command: deposit("1")})
+			require.NoError(t, err)
+		}})
+		r.must(olga, deposit("1"))
+		_, err := r.do(olga, fmt.Sprint("refused", n), RegisterBot{ID: "x", Capital: dec("1000000")})
+		require.Error(t, err) // it is decided with what the other has appended, too
+	}
+	meet(0)
+	meet(1)
+	before := r.store.reads
+	for n := range 50 {
+		meet(n + 2)
+	}
+	require.Equal(t, before, r.store.reads, "the stream was folded from its beginning")
+	require.Equal(t, "10104", fold(t, r.store).NetDeposits().String())
+	require.Equal(t, hashOf(t, fold(t, r.store)), hashOf(t, stateOf(r.w)))
+	r.check()
+}

@@ -190,8 +190,9 @@ const maxCheckpoints = 4
 // have to wait, stops included: a caller that sends such commands repeatedly could prevent
 // a portfolio from being stopped. So a writer that has seen one, or may see one, keeps a
 // spare: a second state to which only accepted events are applied. The spoiled state is
-// replaced by a copy of the spare, without reading the stream. The spare takes as much
-// memory as the state, and is dropped when it was not needed for a long time.
+// replaced by a copy of the spare, without reading the stream. So is one whose group another
+// server has overtaken. The spare takes as much memory as the state, and is dropped when it was
+// not needed for a long time.
 
 // arm makes the spare before a command that may be refused late is decided.
 func (w *Writer) arm(g *group) {
@@ -231,6 +232,37 @@ func (w *Writer) learn(g *group) error {
 		w.spare.apply(domain.Stamp{Revision: at, Time: p.Time}, e)
 	}
 	return nil
+}
+
+// armBefore makes the spare before a group is decided, once one was needed.
+func (w *Writer) armBefore() {
+	if w.wantSpare && w.spare == nil && w.state != nil {
+		w.spare, w.spareUsed = w.state.clone(), w.durable
+	}
+}
+
+// stepBack replaces the state by the spare after another server has overtaken a group, and
+// folds what that server has appended: several servers that write to one portfolio meet often,
+// and to fold it again from its checkpoint each time would take most of their time. It returns
+// false if there is no spare, or if it has learned of the group already.
+func (w *Writer) stepBack(g *group, err error) bool {
+	if !overtaken(err) {
+		return false
+	}
+	w.wantSpare = true
+	if w.spare == nil {
+		return false
+	}
+	if at, _ := w.spare.head(); at != w.durable {
+		return false
+	}
+	w.state, w.spare = w.spare, nil
+	for _, s := range g.steps {
+		if s.events != nil { // it was not recorded, or is found among what is folded now
+			delete(w.accepted.young, s.command)
+		}
+	}
+	return w.catchUp() == nil
 }
 
 // keepSpare updates the spare once a group is durable, or drops it if it was not needed

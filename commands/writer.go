@@ -383,6 +383,7 @@ func (w *Writer) decideGroup() *group {
 	now := w.options.elapsed()
 	w.queue.begin(now)
 	g := &group{steps: w.steps, proposed: make([]eventstore.Proposed, 0, w.recorded), again: len(w.carried) > 0, began: now}
+	w.armBefore()
 	place := w.place()
 	defer func() { place.Leave() }()
 	for s := w.take(g); s != nil; s = w.take(g) {
@@ -413,7 +414,9 @@ func (w *Writer) process(g *group) {
 	w.noteTime()
 	w.timed.Store(true)
 	if err != nil || g.spoiled {
-		w.discard()
+		if !w.stepBack(g, err) {
+			w.discard()
+		}
 	} else {
 		w.keepSpare(g)
 		w.forget()
