@@ -30,10 +30,10 @@ func (s *Store) ReadAll(ctx context.Context, after eventstore.Position) iter.Seq
 	}
 }
 
-// End returns the position after which the next record will come.
-func (s *Store) End() eventstore.Position {
+// End returns the position after which the next record will come. It has no error.
+func (s *Store) End(context.Context) (eventstore.Position, error) {
 	_, end := s.index.view()
-	return eventstore.Position{Commit: end}
+	return eventstore.Position{Commit: end}, nil
 }
 
 // SubscribeStream implements [eventstore.Store].

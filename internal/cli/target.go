@@ -286,7 +286,7 @@ func (a *App) Remote() (*Remote, error) {
 	case t.URL != "":
 		a.Found = &Remote{URL: t.URL, ca: a.trusted(t.URL)}
 		return a.Found, nil
-	case !open.HasStore(t.Dir):
+	case !a.HasStoreAt(t.Dir):
 		return nil, open.NoStore(t.Dir)
 	}
 	return a.holder(t.Dir)

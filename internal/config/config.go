@@ -30,7 +30,7 @@ import (
 // hold the name, the default, the meaning (doc) and the allowed values (rule). A
 // policy field has the name of its key in [domain.Policy], in upper case.
 type Config struct {
-	Store     string `env:"PETS_STORE" envDefault:"embedded:./pets-data" rule:"embedded:DIR, such as embedded:./pets-data" doc:"Where the events are kept: embedded:DIR is a folder on this machine."`
+	Store     string `env:"PETS_STORE" envDefault:"embedded:./pets-data" rule:"embedded:DIR, such as embedded:./pets-data, or esdb://…" doc:"Where the events are kept: embedded:DIR is a folder on this machine, and esdb://… an EventStoreDB, which several servers can share (docs/eventstoredb.md)."`
 	Dir       string `env:"PETS_DIR" envDefault:"" rule:"a folder" doc:"Where a server keeps what is no event: pending emergency stops, the stop socket, caches. Left empty: the folder of an embedded store, else ./pets-data."`
 	Witness   string `env:"PETS_WITNESS" envDefault:"" rule:"a folder outside of PETS_DIR and of the folder of the store" doc:"Where the server notes how far the history had come, so that a store that was put back to an older copy is noticed; better on another disk. Left empty: the path of PETS_DIR with -witness behind it."`
 	Portfolio string `env:"PETS_PORTFOLIO" envDefault:"main" rule:"1 to 64 letters, digits, dots, underscores and dashes" doc:"The portfolio a command means when it names none."`
@@ -454,17 +454,35 @@ func inEnvironmentTerms(err error) error {
 	return domain.Invalid(name, "%s", e.Message)
 }
 
-// StoreDir returns the folder of an embedded store. An error does not repeat the
-// value: the address of a server may hold a password.
+// Database returns the connection string of EventStoreDB if the events are kept there, else "". It
+// may hold a password, so it is shown nowhere.
+func (c Config) Database() string {
+	if scheme, _, _ := strings.Cut(c.Store, ":"); scheme == "esdb" || scheme == "esdb+discover" {
+		return c.Store
+	}
+	return ""
+}
+
+// StoreDir returns the folder of an embedded store. For EventStoreDB it is the folder of what a
+// server keeps beside it ([Config.ServerDir]), where its lock and its stop socket are found. An error
+// does not repeat the value, which may hold a password.
 func (c Config) StoreDir() (string, error) {
+	if c.Database() != "" {
+		return c.besideDatabase(), nil
+	}
 	scheme, dir, ok := strings.Cut(c.Store, ":")
 	switch {
-	case scheme == "esdb" || scheme == "esdb+discover":
-		return "", domain.Invalid("PETS_STORE", "names an EventStoreDB server, but this build opens embedded stores only; write embedded:DIR")
 	case !ok || scheme != "embedded":
-		return "", domain.Invalid("PETS_STORE", "must be embedded:DIR, such as embedded:./pets-data")
+		return "", domain.Invalid("PETS_STORE", "must be embedded:DIR, such as embedded:./pets-data, or esdb://… for EventStoreDB")
 	case strings.TrimSpace(dir) == "":
 		return "", domain.Invalid("PETS_STORE", "names no folder; write embedded:DIR, such as embedded:./pets-data")
 	}
 	return dir, nil
+}
+
+func (c Config) besideDatabase() string {
+	if c.Dir != "" {
+		return filepath.Clean(c.Dir)
+	}
+	return "pets-data"
 }

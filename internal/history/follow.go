@@ -173,7 +173,11 @@ func (f *follower) catchUp(ctx context.Context) error {
 	if err != nil {
 		return logError{err}
 	}
-	end, began := f.store.End().Commit, time.Now()
+	last, err := f.store.End(ctx)
+	if err != nil {
+		return logError{err}
+	}
+	end, began := last.Commit, time.Now()
 	told := began
 	f.begun.Store(f.after.Commit)
 	f.at.Store(f.after.Commit)

@@ -22,7 +22,7 @@ type Store interface {
 	eventstore.Store
 	// UUID identifies the store, and End is the position after which the next record comes.
 	UUID() uuid.UUID
-	End() eventstore.Position
+	End(ctx context.Context) (eventstore.Position, error)
 }
 
 // Options of a Keeper.

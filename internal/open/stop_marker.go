@@ -36,10 +36,7 @@ func (e *Unopened) MayMark() bool {
 // MarkStop runs direct and keeps its stops in the marker of PETS_DIR, and in the copy beside
 // the witness if that witness is of this store.
 func (a *Place) MarkStop(dir string, why *Unopened, acting func(marker string), direct func(*commands.Engine) error) error {
-	id, err := embedded.Identify(dir)
-	if err != nil {
-		id = uuid.Nil // the marker in PETS_DIR has to suffice
-	}
+	id := a.identify(dir) // without one, the marker in PETS_DIR has to suffice
 	lock, err := a.lockDir(dir, id, true)
 	if err != nil {
 		return errors.Join(err, why)
@@ -65,6 +62,14 @@ func (a *Place) MarkStop(dir string, why *Unopened, acting func(marker string), 
 	a.Caution("the store cannot be opened for writing: " + why.Error())
 	a.Caution("what is stopped is kept in " + LatchName + " in " + a.Config.ServerDir() + "; it holds from the next start on, and is recorded then. Take that file along when the folder is restored (docs/runbooks/store.md)")
 	return lock.Close()
+}
+
+func identityIn(dir string) uuid.UUID {
+	id, err := embedded.Identify(dir)
+	if err != nil {
+		return uuid.Nil
+	}
+	return id
 }
 
 // writable checks that the marker can be written before anyone is told that a stop holds. A

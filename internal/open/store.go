@@ -27,6 +27,7 @@ import (
 	"pets/domain"
 	"pets/eventstore"
 	"pets/eventstore/embedded"
+	"pets/eventstore/esdb"
 	"pets/internal/config"
 	"pets/internal/history"
 	"pets/internal/index"
@@ -112,6 +113,9 @@ func Salvage(ctx context.Context, dir, target string, progress func(done, total 
 
 // OpenReader opens the store's folder for reading, beside a running writer.
 func (a *Place) OpenReader() (Store, error) {
+	if a.Config.Database() != "" {
+		return a.connect(esdb.Options{})
+	}
 	dir, err := a.Config.StoreDir()
 	if err != nil {
 		return nil, err
@@ -160,6 +164,9 @@ type Opening struct {
 
 // OpenWriter opens the store for writing.
 func (a *Place) OpenWriter(o Opening) (*writing, error) {
+	if a.Config.Database() != "" {
+		return a.shareDatabase(o)
+	}
 	dir, err := a.Config.StoreDir()
 	if err != nil {
 		return nil, err

@@ -80,6 +80,9 @@ func (a *app) salvage(ctx context.Context, target string) error {
 	if target == "" {
 		return cli.Usage(errors.New("--salvage needs the folder of the new store"))
 	}
+	if a.Config.Database() != "" {
+		return cli.Usage(errors.New("--salvage reads the files of an embedded store: those of EventStoreDB are restored from its own backups"))
+	}
 	dir, err := a.Config.StoreDir()
 	if err != nil {
 		return err

@@ -30,7 +30,7 @@ func New(ctx context.Context, c *cli.App, now func() time.Time) (*Server, error)
 	if err := s.openFolder(ctx); err != nil {
 		return nil, err
 	}
-	for _, step := range []func() error{s.openWitness, s.listen, s.openEngine, s.openCustody, s.openAPI} {
+	for _, step := range []func() error{s.openWitness, s.listen, func() error { return s.openEngine(ctx) }, s.openCustody, s.openAPI} {
 		if err := step(); err != nil {
 			return nil, errors.Join(err, s.undo())
 		}
@@ -71,7 +71,11 @@ func (s *Server) listen() (err error) {
 }
 
 // openEngine makes what writes, and what follows the streams.
-func (s *Server) openEngine() error {
+func (s *Server) openEngine(ctx context.Context) error {
+	end, err := s.Store.End(ctx)
+	if err != nil {
+		return err
+	}
 	monotonic := func() time.Duration { return time.Since(s.started) }
 	ahead := s.ahead
 	if s.app.Wall != nil || s.app.MadeUp { // such a clock jumps as it likes, and nobody is to look at it
@@ -83,7 +87,7 @@ func (s *Server) openEngine() error {
 	s.keys = projections.NewKeyring(s.Store)
 	s.places = work.New(work.Cores())
 	s.past = s.app.OpenHistory(s.Store, s.Log, true)
-	s.live = live.New(s.Store, live.Options{Prefix: commands.Stream(""), Since: s.Store.End(), Log: s.Log, Checkpoints: s.witness, Views: s.witness.Views()})
+	s.live = live.New(s.Store, live.Options{Prefix: commands.Stream(""), Since: end, Log: s.Log, Checkpoints: s.witness, Views: s.witness.Views()})
 	s.Engine = s.app.Engine(s.Store, s.witness, commands.EngineOptions{
 		Options: commands.Options{Now: s.now, Monotonic: monotonic, History: s.past, Jumped: s.jumped, Folding: s.folding, Ahead: ahead, Scarce: s.scarce, Work: s.places}, LatchRoom: true,
 		Failed: func(what string, err error) {

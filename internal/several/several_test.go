@@ -1,0 +1,206 @@
+package several_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"pets/commands"
+	"pets/commands/client"
+	"pets/domain"
+	"pets/internal/cli"
+	"pets/internal/esdbtest"
+	"pets/internal/open"
+	"pets/internal/pets"
+	"pets/internal/pets/petstest"
+)
+
+const portfolio = "main"
+
+// servers are processes on one database.
+type servers struct {
+	t     *testing.T
+	store string
+	dirs  []string
+	all   []*petstest.Process
+}
+
+// serve starts so many servers on a database, each with a folder of its own.
+func serve(t *testing.T, n int) *servers {
+	t.Helper()
+	s := &servers{t: t, store: esdbtest.Start(t, esdbtest.Options{}).URL(), all: make([]*petstest.Process, n)}
+	dir := t.TempDir()
+	for i := range n {
+		s.dirs = append(s.dirs, filepath.Join(dir, fmt.Sprint("server", i)))
+		s.start(i)
+	}
+	return s
+}
+
+func (s *servers) start(i int) {
+	s.t.Helper()
+	s.all[i] = petstest.ServeFlagged(s.t, []string{"--store", s.store}, s.t.TempDir(), "127.0.0.1:0", "", "PETS_DIR="+s.dirs[i], "PETS_RATE_LIMIT=0")
+}
+
+func (s *servers) kill(i int) {
+	s.t.Helper()
+	require.NoError(s.t, s.all[i].Cmd.Process.Signal(syscall.SIGKILL))
+	_, _ = s.all[i].Cmd.Process.Wait()
+}
+
+func (s *servers) post(i int, path string, body, into any) {
+	s.t.Helper()
+	require.NoError(s.t, s.all[i].Client(petstest.AdminKey).Send(s.t.Context(), http.MethodPost, path, uuid.NewString(), body, into))
+}
+
+func (s *servers) here(i int, path string, body any) {
+	s.t.Helper()
+	s.post(i, "/v1/portfolios/"+portfolio+path, body, nil)
+}
+
+// state is the folded state as a server shows it.
+func (s *servers) state(i int) string {
+	s.t.Helper()
+	var raw json.RawMessage
+	require.NoError(s.t, s.all[i].Client(petstest.AdminKey).Get(s.t.Context(), "/v1/portfolios/"+portfolio+"/state", &raw))
+	return string(raw)
+}
+
+// opened opens a portfolio with a bot at one server, and returns the bot's key.
+func (s *servers) opened(capital string) (key string) {
+	s.t.Helper()
+	s.post(0, "/v1/portfolios", map[string]any{"id": portfolio, "mode": domain.ModePaper}, nil)
+	s.here(0, "/deposits", commands.RecordDeposit{Wallet: domain.WalletHot, Amount: domain.MustDecimal("100000")})
+	s.here(0, "/bots", commands.RegisterBot{ID: "a", Capital: domain.MustDecimal(capital)})
+	s.here(0, "/bots/a/start", struct{}{})
+	var made struct{ Secret string }
+	s.post(0, "/v1/api-keys", map[string]string{"user": "a", "role": "bot", "portfolio": portfolio, "bot": "a"}, &made)
+	return made.Secret
+}
+
+// ask asks a server for a permit of 50, until it answers.
+func (s *servers) ask(ctx context.Context, i int, key, name string) (allowed bool, err error) {
+	c, err := client.New(client.Options{URL: s.all[i].URL, Key: key})
+	if err != nil {
+		return false, err
+	}
+	var raw json.RawMessage
+	order := map[string]any{"market": "m", "outcome": "YES", "side": "buy", "quantity": "100", "limit_price": "0.5"}
+	if err := c.Send(ctx, http.MethodPost, "/v1/portfolios/"+portfolio+"/permits", name, order, &raw); err != nil {
+		return false, err
+	}
+	var v struct{ Allowed bool }
+	return v.Allowed, json.Unmarshal(raw, &v)
+}
+
+// Two servers can never both spend the last dollar: 60 permits of 50 are asked for at three
+// servers at once, and the bot's 1,000 pay for 20.
+func TestThreeServersKeepOneLimit(t *testing.T) {
+	s := serve(t, 3)
+	key := s.opened("1000")
+	allowed := make([]bool, 60)
+	errs := make([]error, len(allowed))
+	var group sync.WaitGroup
+	for n := range allowed {
+		group.Go(func() { allowed[n], errs[n] = s.ask(t.Context(), n%3, key, fmt.Sprint("ask", n)) })
+	}
+	group.Wait()
+	granted := 0
+	for n := range allowed {
+		require.NoError(t, errs[n], "%d", n)
+		if allowed[n] {
+			granted++
+		}
+	}
+	require.Equal(t, 20, granted)
+	for n := range allowed { // the same question elsewhere has the same answer
+		again, err := s.ask(t.Context(), (n+1)%3, key, fmt.Sprint("ask", n))
+		require.NoError(t, err)
+		require.Equal(t, allowed[n], again)
+	}
+	s.agree()
+}
+
+// agree waits until every server shows the same state, at the same revision.
+func (s *servers) agree() {
+	s.t.Helper()
+	require.Eventually(s.t, func() bool {
+		first := s.state(0)
+		for i := 1; i < len(s.all); i++ {
+			if s.state(i) != first {
+				return false
+			}
+		}
+		return true
+	}, 30*time.Second, 20*time.Millisecond)
+}
+
+// An emergency stop at one server holds at the others, for whom no command is decided on an
+// older state.
+func TestAStopHoldsAtEveryServer(t *testing.T) {
+	s := serve(t, 3)
+	key := s.opened("1000")
+	for i := range 3 {
+		allowed, err := s.ask(t.Context(), i, key, fmt.Sprint("before", i))
+		require.NoError(t, err)
+		require.True(t, allowed)
+	}
+	s.here(1, "/emergency-stop", map[string]string{"kind": "manual", "reason": "test"})
+	for i := range 3 {
+		allowed, err := s.ask(t.Context(), i, key, fmt.Sprint("after", i))
+		require.NoError(t, err)
+		require.False(t, allowed)
+	}
+	s.agree()
+}
+
+// A server that is killed and one whose folder is lost go on from the database: what was
+// acknowledged is there.
+func TestAServerComesBack(t *testing.T) {
+	s := serve(t, 2)
+	key := s.opened("1000")
+	allowed, err := s.ask(t.Context(), 0, key, "one")
+	require.NoError(t, err)
+	require.True(t, allowed)
+	s.kill(0)
+	allowed, err = s.ask(t.Context(), 1, key, "two")
+	require.NoError(t, err)
+	require.True(t, allowed)
+	s.start(0)
+	s.dirs[1] = filepath.Join(t.TempDir(), "new")
+	s.kill(1)
+	s.start(1)
+	for i := range 2 {
+		for _, name := range []string{"one", "two"} {
+			allowed, err := s.ask(t.Context(), i, key, name)
+			require.NoError(t, err)
+			require.True(t, allowed)
+		}
+	}
+	s.agree()
+}
+
+// PETS_DIR is of one server, and not the folder of an embedded store.
+func TestADatabaseNeedsAFolderOfItsOwn(t *testing.T) {
+	s := serve(t, 1)
+	embedded := filepath.Join(t.TempDir(), "embedded")
+	former := petstest.ServeFolder(t, embedded)
+	require.NoError(t, former.Cmd.Process.Signal(syscall.SIGTERM))
+	_, _ = former.Cmd.Process.Wait()
+	for dir, says := range map[string]string{s.dirs[0]: "locked by pid", embedded: "holds an embedded store"} {
+		var out, errs bytes.Buffer
+		a := &cli.App{Place: open.Place{Err: &errs}, Out: &out, Environ: []string{"PETS_STORE=" + s.store, "PETS_DIR=" + dir, "PETS_LISTEN=127.0.0.1:0", "PETS_METRICS_LISTEN=127.0.0.1:0"}, Dir: t.TempDir()}
+		require.NotZero(t, pets.Run(t.Context(), a, []string{"serve"}))
+		require.Contains(t, errs.String(), says)
+	}
+}
