@@ -14,19 +14,28 @@ import (
 	"pets/eventstore"
 )
 
-// An append is closed once it has fullBytes or fullRecords. One command may then add as
-// much as the store still accepts. Most commands have only a few records, but a void
-// corrects every trade that came after its fill, and cannot be split.
+// An append is closed once it has fullBytes or fullRecords, or half of what the store
+// accepts if that is less. One command may then add as much as the store still accepts. Most
+// commands have only a few records, but a void corrects every trade that came after its
+// fill, and cannot be split.
 const (
 	fullBytes   = 512 << 10
 	fullRecords = 5_000
-
-	maxCommandBytes   = eventstore.MaxAppendBytes - fullBytes
-	maxCommandRecords = eventstore.MaxAppendRecords - fullRecords
 	// maxLaterFills limits how many later fills a void may examine. That takes up to 0.2 s,
 	// during which all other callers wait.
 	maxLaterFills = 12_000
 )
+
+// fullAt returns what closes an append to a store with such limits.
+func fullAt(limits eventstore.Limits) eventstore.Limits {
+	return eventstore.Limits{Bytes: min(fullBytes, limits.Bytes/2), Records: min(fullRecords, limits.Records/2)}
+}
+
+// roomOf returns what one command may record in a store with such limits.
+func roomOf(limits eventstore.Limits) portfolio.Room {
+	full := fullAt(limits)
+	return portfolio.Room{Records: limits.Records - full.Records, Bytes: limits.Bytes - full.Bytes, Fills: maxLaterFills}
+}
 
 // step is one request on its way to its result.
 type step struct {
@@ -78,8 +87,8 @@ type group struct {
 	spoiled bool
 }
 
-func (g *group) full() bool {
-	return g.spoiled || g.heavy || g.bytes >= fullBytes || len(g.proposed) >= fullRecords
+func (g *group) full(at eventstore.Limits) bool {
+	return g.spoiled || g.heavy || g.bytes >= at.Bytes || len(g.proposed) >= at.Records
 }
 
 // refuses reports whether any refusal is based on the state.
@@ -371,7 +380,7 @@ func (w *Writer) fits(records []eventstore.Proposed, size int) error {
 	if size > w.options.most.Bytes || len(records) > w.options.most.Records {
 		return domain.Errorf(domain.CodeTooLarge, "the command would record %d events of %d bytes, and one command may record %d events of %d bytes in all; split it, or send less at once. Nothing was recorded", len(records), size, w.options.most.Records, w.options.most.Bytes)
 	}
-	if err := eventstore.Check(w.stream, eventstore.NoStream, records); err != nil {
+	if err := w.limits.Check(w.stream, eventstore.NoStream, records); err != nil {
 		var invalid *eventstore.Invalid
 		if errors.As(err, &invalid) {
 			return &domain.Error{Code: domain.CodeInvalid, Message: "the store cannot hold this", Cause: err}

@@ -88,6 +88,9 @@ func newFaulty(t testing.TB) *faulty {
 	return &faulty{Store: memory.New(), t: t, blocked: make(chan struct{}, 100)}
 }
 
+// Unwrap returns the store below, whose limits are those of this one.
+func (f *faulty) Unwrap() eventstore.Store { return f.Store }
+
 func (f *faulty) plan(faults ...fault) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

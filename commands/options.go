@@ -64,8 +64,8 @@ type Options struct {
 	poisoned func(err error)
 	unsound  func(reason string)
 
-	// most limits what one command may record: maxCommandRecords and
-	// maxCommandBytes.
+	// most limits what one command may record: what the store accepts in one append, less
+	// what the commands before it may have filled.
 	most portfolio.Room
 	// spareFor is how many events a spare is kept that is not needed; 0: 50,000.
 	spareFor uint64

@@ -54,13 +54,15 @@ type Writer struct {
 	stream  string
 	blank   func() stateFold
 	options Options
-	spaces  *knownSpaces
-	queue   *queue
-	ctx     context.Context //nolint:containedctx // ends with Close
-	stop    context.CancelFunc
-	done    chan struct{}
-	folded  atomic.Bool // the stream was folded, once
-	timed   atomic.Bool // a permit may be open that will end with time
+	// limits are those of the store, and full is what closes an append.
+	limits, full eventstore.Limits
+	spaces       *knownSpaces
+	queue        *queue
+	ctx          context.Context //nolint:containedctx // ends with Close
+	stop         context.CancelFunc
+	done         chan struct{}
+	folded       atomic.Bool // the stream was folded, once
+	timed        atomic.Bool // a permit may be open that will end with time
 	// reached is the last record's time on the wall clock, in nanoseconds since 1970.
 	reached atomic.Int64
 
@@ -163,8 +165,9 @@ func newWriter(store eventstore.Store, subject, stream string, o Options, blank 
 	if o.elapsed == nil {
 		o.elapsed = func() time.Duration { return 0 }
 	}
+	limits := eventstore.LimitsOf(store)
 	if o.most == (portfolio.Room{}) {
-		o.most = portfolio.Room{Records: maxCommandRecords, Bytes: maxCommandBytes, Fills: maxLaterFills}
+		o.most = roomOf(limits)
 	}
 	if o.Recent == 0 {
 		o.Recent = portfolio.RecentFacts
@@ -180,6 +183,7 @@ func newWriter(store eventstore.Store, subject, stream string, o Options, blank 
 	}
 	w := &Writer{
 		store: store, subject: subject, stream: stream, blank: blank, options: o,
+		limits: limits, full: fullAt(limits),
 		spaces: newKnownSpaces(), queue: newQueue(), done: make(chan struct{}),
 	}
 	w.jump.monotonic, w.still.monotonic = o.Monotonic, o.Monotonic
@@ -352,7 +356,7 @@ func (w *Writer) gather() (yields int) {
 // includes stops that arrive while the group is decided; the group then ends
 // soon, so that they are recorded.
 func (w *Writer) take(g *group) *step {
-	if g.full() {
+	if g.full(w.full) {
 		return nil
 	}
 	if s := w.queue.stop(); s != nil {
@@ -434,7 +438,7 @@ func (w *Writer) process(g *group) {
 	}
 	tell(g.steps)
 	clear(g.steps)
-	w.steps, w.recorded = g.steps[:0], min(len(g.proposed), fullRecords)
+	w.steps, w.recorded = g.steps[:0], min(len(g.proposed), w.full.Records)
 }
 
 // again lets the steps of a group that was overtaken be decided once more, except

@@ -3,7 +3,7 @@
 // in order, kept permanently.
 //
 // It owns [Record], [Store], the errors that a store may return and the limits
-// that every engine keeps. It handles bytes only and refuses to know any event,
+// of an append. It handles bytes only and refuses to know any event,
 // amount or portfolio. Engines are in the packages below it; all pass the suite
 // in eventstore/storetest.
 package eventstore
@@ -19,8 +19,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// Limits of one append. They are the same for every engine, so that all engines
-// accept the same appends.
+// Limits of one append. An engine with tighter limits for bytes and records says
+// so ([LimitsOf]); those of names are the same for every engine.
 const (
 	// MaxAppendBytes limits the total bytes of one append: types, metadata, data
 	// and 64 bytes of framing for each record.
@@ -235,40 +235,7 @@ func (e *Ambiguous) Unwrap() error { return e.Cause }
 // ErrClosed is the cause of the Unavailable of a closed store.
 var ErrClosed = errors.New("store is closed")
 
-// Check returns the error that every engine must give for an append before it
-// looks at the stream: Invalid or TooLarge, or nil.
-func Check(stream string, expected Expected, records []Proposed) error {
-	switch {
-	case stream == "" || len(stream) > MaxStreamName:
-		return &Invalid{fmt.Sprintf("stream name has %d bytes; it needs 1 to %d", len(stream), MaxStreamName)}
-	case expected < NoStream:
-		return &Invalid{"expected revision is below NoStream"}
-	case len(records) == 0:
-		return &Invalid{"an append needs at least one record"}
-	case len(records) > MaxAppendRecords:
-		return &TooLarge{"records", len(records), MaxAppendRecords}
-	}
-	size := 0
-	for i := range records {
-		r := &records[i]
-		if r.Type == "" || len(r.Type) > MaxTypeName {
-			return &Invalid{fmt.Sprintf("type of record %d has %d bytes; it needs 1 to %d", i, len(r.Type), MaxTypeName)}
-		}
-		if r.ID == uuid.Nil {
-			return &Invalid{fmt.Sprintf("record %d has no id", i)}
-		}
-		if !timeInRange(r.Time) {
-			return &Invalid{fmt.Sprintf("time of record %d is not between 1970 and 2262", i)}
-		}
-		size += r.Size()
-	}
-	if size > MaxAppendBytes {
-		return &TooLarge{"bytes", size, MaxAppendBytes}
-	}
-	return nil
-}
-
-// Size returns what a record counts toward [MaxAppendBytes].
+// Size returns what a record counts toward the limit of bytes ([Limits]).
 func (p *Proposed) Size() int { return 64 + len(p.Type) + len(p.Metadata) + len(p.Data) }
 
 func timeInRange(t time.Time) bool {

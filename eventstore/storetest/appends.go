@@ -228,23 +228,25 @@ var limits = map[string]func(*testing.T, eventstore.Store){
 	},
 
 	"records": func(t *testing.T, s eventstore.Store) {
-		many := make([]eventstore.Proposed, eventstore.MaxAppendRecords+1)
+		most := eventstore.LimitsOf(s).Records
+		many := make([]eventstore.Proposed, most+1)
 		for i := range many {
 			many[i] = eventstore.Proposed{ID: ID("m", i), Type: "t", Time: start}
 		}
-		Must(t, s, "s", eventstore.NoStream, many[:eventstore.MaxAppendRecords])
-		require.Len(t, All(t, s.ReadStream(t.Context(), "s", 0)), eventstore.MaxAppendRecords)
-		requireTooLarge(t, s, many, "records", eventstore.MaxAppendRecords+1, eventstore.MaxAppendRecords)
+		Must(t, s, "s", eventstore.NoStream, many[:most])
+		require.Len(t, All(t, s.ReadStream(t.Context(), "s", 0)), most)
+		requireTooLarge(t, s, many, "records", most+1, most)
 	},
 
 	"bytes": func(t *testing.T, s eventstore.Store) {
 		records := Propose("a", 0, 2)
-		rest := eventstore.MaxAppendBytes - records[0].Size() - records[1].Size()
+		most := eventstore.LimitsOf(s).Bytes
+		rest := most - records[0].Size() - records[1].Size()
 		records[1].Data = append(records[1].Data, make([]byte, rest)...)
 		Must(t, s, strings.Repeat("n", eventstore.MaxStreamName), eventstore.NoStream, records)
 		requireSame(t, strings.Repeat("n", eventstore.MaxStreamName), 0, records, All(t, s.ReadAll(t.Context(), eventstore.Position{})))
 		records[0].Metadata = append(records[0].Metadata, 'x')
-		requireTooLarge(t, s, records, "bytes", eventstore.MaxAppendBytes+1, eventstore.MaxAppendBytes)
+		requireTooLarge(t, s, records, "bytes", most+1, most)
 	},
 }
 

@@ -109,6 +109,8 @@ var table = []allowance{
 	{pkg: "internal/live", may: []string{"domain", "domain/...", "eventstore", "internal/views", "projections"}},
 	// Bytes only: what a piece is, the read model knows.
 	{pkg: "internal/views", may: []string{"internal/owner", "projections"}},
+	// Tests only: EventStoreDB as clients see it on the wire.
+	{pkg: "internal/esdbtest"},
 	{pkg: "internal/shareddata"},
 	{pkg: "internal/testenv"},
 	// Tests only: signs the approvals that they send.

@@ -25,6 +25,9 @@ type timedStore struct {
 	between []time.Duration
 }
 
+// Unwrap returns the store below, whose limits are those of this one.
+func (t *timedStore) Unwrap() eventstore.Store { return t.Store }
+
 // Append implements eventstore.Store.
 func (t *timedStore) Append(ctx context.Context, stream string, expected eventstore.Expected, records []eventstore.Proposed) (eventstore.Appended, error) {
 	if stream == t.stream {
