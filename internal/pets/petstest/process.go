@@ -79,17 +79,30 @@ func ServeFlagged(t *testing.T, flags []string, dir, address, folder string, env
 	p.Cmd.Stdout, p.Cmd.Stderr = p.Out, p.Errs
 	require.NoError(t, p.Cmd.Start())
 	t.Cleanup(func() { _ = p.Cmd.Process.Kill(); _, _ = p.Cmd.Process.Wait() })
-	require.Eventually(t, func() bool {
-		lines := bufio.NewScanner(strings.NewReader(p.Errs.String()))
+	p.awaitReady()
+	return p
+}
+
+// awaitReady waits until the server says that it is ready. One that folds a long history says
+// how far it is, so it fails only after a minute in which nothing is said.
+func (p *Process) awaitReady() {
+	p.T.Helper()
+	said, since := 0, time.Now()
+	for p.URL == "" {
+		time.Sleep(5 * time.Millisecond)
+		log := p.Errs.String()
+		if len(log) > said {
+			said, since = len(log), time.Now()
+		}
+		require.Less(p.T, time.Since(since), time.Minute, "%s", log)
+		lines := bufio.NewScanner(strings.NewReader(log))
 		for lines.Scan() {
 			var l struct{ Msg, Address string }
 			if json.Unmarshal(lines.Bytes(), &l) == nil && l.Msg == "ready" {
 				p.URL = l.Address
 			}
 		}
-		return p.URL != ""
-	}, time.Minute, 5*time.Millisecond, "%s", p.Errs)
-	return p
+	}
 }
 
 // ServeFolder starts a server and waits until it is ready.
