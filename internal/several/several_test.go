@@ -49,7 +49,7 @@ func serve(t *testing.T, n int) *servers {
 
 func (s *servers) start(i int) {
 	s.t.Helper()
-	s.all[i] = petstest.ServeFlagged(s.t, []string{"--store", s.store}, s.t.TempDir(), "127.0.0.1:0", "", "PETS_DIR="+s.dirs[i], "PETS_RATE_LIMIT=0")
+	s.all[i] = petstest.ServeAt(s.t, "127.0.0.1:0", s.store, "PETS_DIR="+s.dirs[i], "PETS_RATE_LIMIT=0")
 }
 
 func (s *servers) kill(i int) {
@@ -85,18 +85,24 @@ func (s *servers) opened(capital string) (key string) {
 	s.here(0, "/bots/a/start", struct{}{})
 	var made struct{ Secret string }
 	s.post(0, "/v1/api-keys", map[string]string{"user": "a", "role": "bot", "portfolio": portfolio, "bot": "a"}, &made)
+	for i := range s.all { // the others hear of it by their subscription
+		require.Eventually(s.t, func() bool {
+			var raw json.RawMessage
+			return s.all[i].Client(made.Secret).Get(s.t.Context(), "/v1/portfolios/"+portfolio+"/permits", &raw) == nil
+		}, 20*time.Second, 5*time.Millisecond)
+	}
 	return made.Secret
 }
 
-// ask asks a server for a permit of 50, until it answers.
+// ask asks a server for a permit of 50. The same name is the same question.
 func (s *servers) ask(ctx context.Context, i int, key, name string) (allowed bool, err error) {
-	c, err := client.New(client.Options{URL: s.all[i].URL, Key: key})
+	c, err := client.New(client.Options{URL: s.all[i].URL, Key: key, OwnKeys: true})
 	if err != nil {
 		return false, err
 	}
 	var raw json.RawMessage
-	order := map[string]any{"market": "m", "outcome": "YES", "side": "buy", "quantity": "100", "limit_price": "0.5"}
-	if err := c.Send(ctx, http.MethodPost, "/v1/portfolios/"+portfolio+"/permits", name, order, &raw); err != nil {
+	order := map[string]any{"bot": "a", "market": "m", "outcome": "YES", "side": "buy", "quantity": "100", "limit_price": "0.5"}
+	if err := c.Send(ctx, http.MethodPost, "/v1/portfolios/"+portfolio+"/permits", uuid.NewSHA1(uuid.NameSpaceOID, []byte(name)).String(), order, &raw); err != nil {
 		return false, err
 	}
 	var v struct{ Allowed bool }

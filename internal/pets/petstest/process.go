@@ -72,7 +72,11 @@ func ServeFlagged(t *testing.T, flags []string, dir, address, folder string, env
 	self, err := os.Executable()
 	require.NoError(t, err)
 	p := &Process{T: t, Out: &clitest.Buffer{}, Errs: &clitest.Buffer{}}
-	p.Cmd = exec.Command(self, append([]string{"serve", "--store", "embedded:" + folder, "--listen", address, "--metrics-listen", "127.0.0.1:0"}, flags...)...)
+	store := "embedded:" + folder
+	if strings.Contains(folder, "://") { // a database
+		store = folder
+	}
+	p.Cmd = exec.Command(self, append([]string{"serve", "--store", store, "--listen", address, "--metrics-listen", "127.0.0.1:0"}, flags...)...)
 	p.Cmd.Dir = dir
 	p.Cmd.Env = append(os.Environ(), AsCommand+"=1", EndsAtOnce, "PETS_ADMIN_KEY="+AdminKey)
 	p.Cmd.Env = append(p.Cmd.Env, env...)
