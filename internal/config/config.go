@@ -20,6 +20,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/caarlos0/env/v11"
 
@@ -467,7 +468,10 @@ func (c Config) Database() string {
 // server keeps beside it ([Config.ServerDir]), where its lock and its stop socket are found. An error
 // does not repeat the value, which may hold a password.
 func (c Config) StoreDir() (string, error) {
-	if c.Database() != "" {
+	if database := c.Database(); database != "" {
+		if _, rest, ok := strings.Cut(database, "://"); !ok || rest == "" || strings.ContainsFunc(rest, blank) {
+			return "", domain.Invalid("PETS_STORE", "must be a connection string without blanks, such as esdb://host:2113?tls=true; in a password write %%20 for a blank")
+		}
 		return c.besideDatabase(), nil
 	}
 	scheme, dir, ok := strings.Cut(c.Store, ":")
@@ -479,6 +483,8 @@ func (c Config) StoreDir() (string, error) {
 	}
 	return dir, nil
 }
+
+func blank(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }
 
 func (c Config) besideDatabase() string {
 	if c.Dir != "" {

@@ -210,7 +210,7 @@ func TestLimitsOfTheValues(t *testing.T) {
 		"BREAKER_STOPS=none", "DAILY_LOSS_TZ=Local", "DAILY_LOSS_TZ=Mars/Olympus", "LOSS_DUST=-1",
 		"ZONE_BOUNDS=0.1,0.2", "ZONE_BOUNDS=0.2,0.1,0.3,0.4,0.5,0.6", "ZONE_BOUNDS=none", "BLOCKED_ZONES=6", "BLOCKED_ZONES=4,",
 		"PERMIT_TTL=999ms", "PERMIT_TTL=1h1s", "MARK_MAX_AGE=-1s", "FEE_BPS=-1", "FEE_BPS=10000", "PAPER_SLIPPAGE_BPS=-1", "PAPER_SLIPPAGE_BPS=10000",
-		"PETS_PORTFOLIO=a/b", "PETS_STORE=./data", "PETS_STORE=embedded:", "PETS_STORE=esdb://h:2113",
+		"PETS_PORTFOLIO=a/b", "PETS_STORE=./data", "PETS_STORE=embedded:", "PETS_STORE=esdb:", "PETS_STORE=esdb://",
 	} {
 		_, err := load(t, "", bad)
 		name, _, _ := strings.Cut(bad, "=")
@@ -219,11 +219,25 @@ func TestLimitsOfTheValues(t *testing.T) {
 	}
 }
 
-func TestOtherStoresAreRefusedClearly(t *testing.T) {
-	_, err := Config{Store: "esdb://admin:changeit@h1:2113"}.StoreDir()
-	require.ErrorContains(t, err, "this build opens embedded stores only")
-	require.NotContains(t, err.Error(), "changeit")
-	dir, err := Config{Store: "embedded:C:/pets"}.StoreDir()
+// Beside a database a server keeps its files in PETS_DIR, and no folder is named by the connection
+// string.
+func TestDatabases(t *testing.T) {
+	c := Config{Store: "esdb://admin:changeit@h1:2113"}
+	require.Equal(t, c.Store, c.Database())
+	require.Equal(t, "pets-data", c.ServerDir())
+	c.Dir = "/var/lib/pets/"
+	dir, err := c.StoreDir()
+	require.NoError(t, err)
+	require.Equal(t, "/var/lib/pets", dir)
+	require.Equal(t, "/var/lib/pets", c.ServerDir())
+	require.Equal(t, "/var/lib/pets-witness", c.WitnessDir())
+
+	_, err = Config{Store: "esdb://admin:change it@h1:2113"}.StoreDir()
+	require.ErrorContains(t, err, "PETS_STORE must be a connection string without blanks")
+	require.NotContains(t, err.Error(), "change it")
+	folder := Config{Store: "embedded:C:/pets"}
+	require.Empty(t, folder.Database())
+	dir, err = folder.StoreDir()
 	require.NoError(t, err)
 	require.Equal(t, "C:/pets", dir)
 }
