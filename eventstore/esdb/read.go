@@ -240,6 +240,11 @@ type streamCursor struct {
 	gap    error // what was found instead of next, once
 }
 
+func (c *streamCursor) opener() opener {
+	here := *c
+	return here.open
+}
+
 func (c *streamCursor) open(ctx context.Context, client *esdb.Client) (source, error) {
 	wire := c.s.wire(c.stream)
 	if !c.follow {
