@@ -244,3 +244,6 @@ func (*allCursor) absent() error {
 func (c *allCursor) deleted() error {
 	return unavailable(&problem{class: gone, reason: "all events are gone"})
 }
+
+// damage finds nothing that take does not find.
+func (*allCursor) damage(context.Context) error { return nil }

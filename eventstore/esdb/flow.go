@@ -17,6 +17,9 @@ type cursor interface {
 	opener() opener
 	// take moves past an event. It reports whether that is a record to be yielded.
 	take(ctx context.Context, e *esdb.RecordedEvent) (eventstore.Record, bool, error)
+	// damage looks for what makes a subscription fail for ever: a subscription does
+	// not tell all of its errors. It returns a [Damaged], or nil.
+	damage(ctx context.Context) error
 	// absent and deleted are the errors if the database says so.
 	absent() error
 	deleted() error
@@ -67,6 +70,12 @@ func (s *Store) run(ctx context.Context, cur cursor, follow bool, yield func(eve
 		}
 		if follow {
 			p.until = time.Now().Add(time.Hour) // it waits for the database
+			if events == 0 {
+				if err := cur.damage(ctx); err != nil {
+					yield(eventstore.Record{}, err)
+					return
+				}
+			}
 		}
 		if !p.wait(s.stopping, ctx) {
 			if closed := s.usable(ctx); closed != nil {

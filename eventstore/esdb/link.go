@@ -2,12 +2,14 @@ package esdb
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"google.golang.org/grpc/grpclog"
 	"google.golang.org/grpc/metadata"
 )
 
@@ -16,6 +18,10 @@ const (
 	firstPause   = 20 * time.Millisecond
 	longestPause = time.Second
 )
+
+// gRPC writes its errors, with the names of hosts, to the standard error. Nothing
+// else of this program uses gRPC.
+func init() { grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard)) }
 
 // link is the connection to the database: one client of the library, and after
 // that has failed, another. It owns every call of the client.

@@ -336,3 +336,13 @@ func (c *streamCursor) absent() error {
 }
 
 func (c *streamCursor) deleted() error { return damaged(c.stream, reasonDeleted) }
+
+func (c *streamCursor) damage(ctx context.Context) error {
+	once := newPatience(0)
+	_, err := c.s.headOf(ctx, &once, c.stream)
+	var found *Damaged
+	if errors.As(err, &found) {
+		return err
+	}
+	return nil
+}
