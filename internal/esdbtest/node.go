@@ -187,6 +187,9 @@ func (n *node) leads(ctx context.Context) error {
 func (n *node) write(ctx context.Context, call Call, stream string, do func() verdict) (verdict, error) {
 	i, err := n.intercept(ctx, call, stream)
 	if err != nil {
+		if i.kind() == LateWrite {
+			go n.writeLate(i, do)
+		}
 		return verdict{}, err
 	}
 	if requiresLeader(ctx) {
@@ -197,9 +200,19 @@ func (n *node) write(ctx context.Context, call Call, stream string, do func() ve
 	if err := n.cluster.canCommit(ctx); err != nil {
 		return verdict{}, err
 	}
-	if i != nil && i.fault.Kind == Conflict {
+	if i.kind() == Conflict {
 		return verdict{decision: wrongVersion, current: n.cluster.db.head(stream)}, nil
 	}
 	v := do()
 	return v, n.after(ctx, i)
+}
+
+// writeLate does a write whose client has given up.
+func (n *node) writeLate(i *Injected, do func() verdict) {
+	select {
+	case <-i.released:
+		do()
+		close(i.done)
+	case <-n.cluster.closed:
+	}
 }
