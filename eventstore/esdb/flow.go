@@ -139,9 +139,9 @@ func (s *Store) flow(ctx context.Context, open opener) *flow {
 		defer close(f.events)
 		c, err := s.link.get(limited)
 		if err == nil {
-			if err = f.pump(limited, c, open); err != nil {
-				err = s.link.judge(limited, c, err)
-			}
+			defer c.leave()
+			defer context.AfterFunc(c.retired, cancel)()
+			err = s.link.judge(ctx, c, f.pump(limited, c, open))
 		}
 		f.failed <- err
 	}()
