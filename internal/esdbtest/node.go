@@ -41,14 +41,15 @@ type node struct {
 	up      atomic.Bool
 	held    atomic.Int64 // so many events of the log are replicated to it; -1 is all of them
 
-	mu     sync.Mutex
-	server *grpc.Server
-	served chan struct{} // closed when the server has ended
-	conns  map[string]*conn
-	faults []*Injected
-	calls  map[Call]int
-	subs   map[int]context.CancelCauseFunc
-	nextID int
+	mu      sync.Mutex
+	server  *grpc.Server
+	served  chan struct{} // closed when the server has ended
+	conns   map[string]*conn
+	faults  []*Injected
+	calls   map[Call]int
+	subs    map[int]context.CancelCauseFunc
+	nextID  int
+	batches atomic.Int64 // calls of BatchAppend
 }
 
 func newNode(c *Cluster, config *tls.Config) *node {
