@@ -28,6 +28,7 @@ func (n *node) BatchAppend(in streams.Streams_BatchAppendServer) error {
 	if err := n.authorize(in.Context()); err != nil {
 		return err
 	}
+	n.batches.Add(1)
 	pending := map[string]*batch{}
 	for {
 		m, err := in.Recv()

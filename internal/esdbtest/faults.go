@@ -40,8 +40,8 @@ const (
 	KillAfterEvents
 	// Hang does nothing and does not answer, until the client gives up or Injected.Release.
 	Hang
-	// LateWrite does not answer either, and writes when Injected.Release is called, even if the
-	// client has given up long before: a request that waited in a queue.
+	// LateWrite waits for Injected.Release and then writes, even if the client has given up long
+	// before: a request that waited in a queue.
 	LateWrite
 	// HangAfterWrite writes and does not answer.
 	HangAfterWrite
@@ -83,6 +83,7 @@ type Injected struct {
 	released chan struct{}
 	done     chan struct{}
 	once     sync.Once
+	finish   sync.Once
 }
 
 // kind is the kind of a fault, or 0 of none.
@@ -113,8 +114,7 @@ func (i *Injected) Remove() {
 // Release lets the calls that hang, or wait for a delay, go on.
 func (i *Injected) Release() { i.once.Do(func() { close(i.released) }) }
 
-// Done is closed when a LateWrite was written whose client had given up. Such a fault is for one
-// call: Times has to be 0 or 1.
+// Done is closed when the first write of a LateWrite has happened.
 func (i *Injected) Done() <-chan struct{} { return i.done }
 
 // matches counts a call, and says whether it is one that fails.
@@ -195,7 +195,7 @@ func (n *node) before(ctx context.Context, i *Injected) error {
 		return errNotReady(ctx)
 	case Kill:
 		return n.kill(ctx)
-	case Hang, LateWrite:
+	case Hang:
 		return i.wait(ctx, 0)
 	case Slow:
 		return i.wait(ctx, f.Delay)

@@ -1,13 +1,18 @@
 // Command esdbserver runs the server of internal/esdbtest on fixed addresses, for test suites of
-// other programs. It forgets everything when it ends, and is no database.
+// other programs and for trying things out. It forgets everything when it ends, and is no database:
 //
-// It owns the flags, and refuses addresses that are not of this machine.
+//	mkdir /tmp/ca
+//	go run ./internal/esdbtest/esdbserver -insecure localhost:2114 -tls localhost:2115 -dir /tmp/ca
+//
+// It owns the flags, and refuses addresses that other machines can reach.
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/signal"
@@ -18,24 +23,33 @@ import (
 )
 
 func main() {
-	if err := run(); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], os.Stdout)
+	stop()
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "esdbserver:", err)
 		os.Exit(1)
 	}
 }
 
-func run() error {
-	insecure := flag.String("insecure", "", "address of a server without TLS, such as localhost:2114")
-	secure := flag.String("tls", "", "addresses of the servers of one cluster with TLS, such as localhost:2115, with commas between them")
-	dir := flag.String("dir", "", "folder to write ca.crt to, the certificate authority; it has to exist")
-	user := flag.String("user", "admin", "user of the servers with TLS")
-	password := flag.String("password", "changeit", "the user's password")
-	flag.Parse()
-	if *insecure == "" && *secure == "" {
-		return errors.New("nothing to do: give -insecure, -tls, or both")
+// run starts the servers, says their connection strings, and stops them when ctx ends.
+func run(ctx context.Context, args []string, out io.Writer) error {
+	flags := flag.NewFlagSet("esdbserver", flag.ContinueOnError)
+	insecure := flags.String("insecure", "", "addresses of servers without TLS, such as localhost:2114; several, with commas between them, are one cluster")
+	secure := flags.String("tls", "", "addresses of servers with TLS, such as localhost:2115")
+	dir := flags.String("dir", "", "folder for ca.crt, the certificate authority of -tls; it has to exist")
+	user := flags.String("user", "admin", "user of the servers with TLS")
+	password := flags.String("password", "changeit", "the user's password")
+	if err := flags.Parse(args); err != nil {
+		return err
 	}
-	if *secure != "" && *dir == "" {
-		return errors.New("-tls needs -dir, for the certificate authority")
+	switch {
+	case flags.NArg() > 0:
+		return fmt.Errorf("unknown argument %q", flags.Arg(0))
+	case *insecure == "" && *secure == "":
+		return errors.New("nothing to run: give -insecure, -tls, or both")
+	case *secure != "" && *dir == "":
+		return errors.New("-tls needs -dir, the folder for the certificate authority")
 	}
 	for _, o := range []esdbtest.Options{
 		{Addresses: addresses(*insecure)},
@@ -52,11 +66,9 @@ func run() error {
 			return err
 		}
 		defer c.Close()
-		fmt.Println("listening on", strings.Join(o.Addresses, " "))
+		fmt.Fprintln(out, c.URL())
 	}
-	stop := make(chan os.Signal, 1)
-	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
-	<-stop
+	<-ctx.Done()
 	return nil
 }
 
@@ -75,7 +87,7 @@ func local(addresses []string) error {
 			return err
 		}
 		if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-			return fmt.Errorf("%s is not an address of this machine alone: use localhost", a)
+			return fmt.Errorf("other machines can reach %s: use localhost", a)
 		}
 	}
 	return nil
