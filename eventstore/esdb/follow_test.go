@@ -56,8 +56,9 @@ func TestSubscriptionsResume(t *testing.T) {
 // A subscription begins, and goes on, while the database is down.
 func TestASubscriptionWaitsForTheDatabase(t *testing.T) {
 	server := esdbtest.Start(t, esdbtest.Options{})
-	s := open(t, server.URL(), impatient())
+	s, writer := open(t, server.URL(), quick()), open(t, server.URL(), quick())
 	storetest.Must(t, s, "s", eventstore.NoStream, storetest.Propose("a", 0, 1))
+	hasten(s)
 	server.Stop()
 	got := make(chan []eventstore.Record, 2)
 	go func() { got <- storetest.Take(t, s.SubscribeStream(context.Background(), "s", 0), 2) }()
@@ -69,7 +70,7 @@ func TestASubscriptionWaitsForTheDatabase(t *testing.T) {
 	}
 	require.Empty(t, got)
 	require.NoError(t, server.Restart())
-	require.NoError(t, eventuallyAppend(t, s, "s", eventstore.At(0), storetest.Propose("a", 1, 1)))
+	storetest.Must(t, writer, "s", eventstore.At(0), storetest.Propose("a", 1, 1))
 	require.Len(t, <-got, 2)
 	require.Len(t, <-got, 2)
 }
@@ -91,8 +92,8 @@ func TestAReadThatBreaksOff(t *testing.T) {
 	require.Len(t, storetest.All(t, s.ReadAll(t.Context(), eventstore.Position{})), 50)
 	require.Equal(t, 3, cut.Hits())
 
-	o := impatient()
-	hasty := open(t, server.URL(), o)
+	hasty := open(t, server.URL(), Options{})
+	hasten(hasty)
 	server.Inject(esdbtest.Fault{Kind: esdbtest.Hang, Call: esdbtest.CallRead, Times: -1})
 	for _, seq := range []iter.Seq2[eventstore.Record, error]{
 		hasty.ReadStream(t.Context(), "s", 0), hasty.ReadAll(t.Context(), eventstore.Position{}),

@@ -17,6 +17,8 @@ import (
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"pets/eventstore"
 	"pets/eventstore/storetest"
@@ -32,9 +34,10 @@ func impatient() Options {
 // has another client by then.
 func TestADatabaseThatComesBack(t *testing.T) {
 	server := esdbtest.Start(t, esdbtest.Options{})
-	s := open(t, server.URL(), impatient())
+	s := open(t, server.URL(), quick())
 	storetest.Must(t, s, "s", eventstore.NoStream, storetest.Propose("a", 0, 1))
 	require.True(t, s.Health().Ready)
+	slowDown := hasten(s)
 	server.Stop()
 	// A client gives up after discoverAttempts, which takes half a second: more than one has to.
 	for range 5 {
@@ -47,7 +50,8 @@ func TestADatabaseThatComesBack(t *testing.T) {
 	require.False(t, h.Ready)
 	require.NotEmpty(t, h.Reason)
 	require.NoError(t, server.Restart())
-	require.NoError(t, eventuallyAppend(t, s, "s", eventstore.At(0), storetest.Propose("a", 1, 1)))
+	slowDown()
+	storetest.Must(t, s, "s", eventstore.At(0), storetest.Propose("a", 1, 1))
 	h = s.Health()
 	require.True(t, h.Ready)
 	require.Empty(t, h.Reason)
@@ -218,14 +222,12 @@ func TestAPanicOfTheClient(t *testing.T) {
 // Closing during an outage leaves nothing behind: the client's search for a node ends.
 func TestCloseDuringAnOutageEndsEverything(t *testing.T) {
 	server := esdbtest.Start(t, esdbtest.Options{})
-	a, err := Parse(server.URL())
-	require.NoError(t, err)
-	s, err := Open(t.Context(), a, impatient())
-	require.NoError(t, err)
+	s := open(t, server.URL(), quick())
+	hasten(s)
 	server.Stop()
 	var unavailable *eventstore.Unavailable
-	for range 8 {
-		_, err = s.Head(t.Context(), "s")
+	for range 3 {
+		_, err := s.Head(t.Context(), "s")
 		require.ErrorAs(t, err, &unavailable)
 	}
 	require.NoError(t, s.Close())
@@ -288,12 +290,11 @@ func TestNothingSecretIsShown(t *testing.T) {
 		return seen.Write(b)
 	})
 	// The client logs to the standard logger, if it is left to itself.
-	o := impatient()
-	o.Timeout = time.Second
+	o := Options{Timeout: 2 * time.Second, Patience: time.Second}
 	o.Log = slog.New(slog.NewTextHandler(locked, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	show := func(v any) { fmt.Fprintf(locked, "%v %+v %#v\n", v, v, v) }
 
-	s := open(t, server.URL(), o)
+	s := open(t, server.URL(), Options{Log: o.Log})
 	storetest.Must(t, s, "s", eventstore.NoStream, storetest.Propose("a", 0, 2))
 	requireOnce(t, s, "s", storetest.Propose("a", 0, 2))
 	for _, url := range []string{
@@ -313,7 +314,7 @@ func TestNothingSecretIsShown(t *testing.T) {
 			fmt.Fprint(locked, dumped(err))
 		}
 	}
-	server.CutConnections()
+	hasten(s)
 	server.Stop()
 	_, err = s.Append(t.Context(), "s", eventstore.At(1), storetest.Propose("a", 2, 1))
 	require.Error(t, err)
@@ -343,11 +344,22 @@ func TestReasons(t *testing.T) {
 		"dial tcp: lookup ledger.internal: no such host":                                   "unknown",
 		"dial tcp 10.0.0.1:2117: connect: connection refused":                              "connection refused",
 		"error reading server preface: EOF":                                                "may want TLS",
-		"something about olga":                                                             "no usable answer",
+		"rpc error: code = Unknown desc = something about olga":                            "no usable answer",
 	} {
 		p := problemOf(errors.New(text))
 		require.Contains(t, p.Error(), want)
 		require.NotEmpty(t, p.Trouble().Advice)
+		requireNoSecret(t, p.Error())
+	}
+	// As gRPC has them, where the client passes them on.
+	for code, want := range map[codes.Code]*problem{
+		codes.Unavailable:      {class: lost, broken: true},
+		codes.DeadlineExceeded: {class: late}, codes.Unauthenticated: {class: denied},
+		codes.PermissionDenied: {class: denied}, codes.Internal: {class: lost},
+	} {
+		p := problemOf(fmt.Errorf("failed: %w", status.Error(code, "olga at ledger.internal:2117")))
+		require.Equal(t, want.class, p.class, code)
+		require.Equal(t, want.broken, p.broken, code)
 		requireNoSecret(t, p.Error())
 	}
 	require.Equal(t, ended, problemOf(io.EOF).class)
