@@ -24,7 +24,7 @@ have_golangci = [[ -n "$(GOLANGCI)" && "v$$("$(GOLANGCI)" version --short)" == "
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # Static, and with a runtime that erases what secrets leave in registers, stack and heap
 # (docs/custody.md, "Memory"); calls into C do not survive that.
@@ -69,6 +69,12 @@ BENCH  ?=
 bench: ## Measure every goal beside the disk, pebble, SQLite and PostgreSQL, as ratios
 	@cd internal/bench/rivals && CGO_ENABLED=1 go build -ldflags "-X main.version=$(VERSION)" -o "$(CURDIR)/bin/pets-rivals" .
 	@bin/pets-rivals bench --rounds $(ROUNDS) $(BENCH)
+
+# internal/esdbtest stands in for EventStoreDB in tests. Here the test suite of another client is
+# its judge: it is fetched through the Go proxy, and wants the ports 2114 and 2115.
+.PHONY: esdb-conformance
+esdb-conformance: ## Run the test suite of the Kurrent client against the server of internal/esdbtest
+	go test ./internal/esdbtest -count=1 -v -run TestConformance -esdb.conformance
 
 # What reads bytes from outside, on bytes that nobody would send.
 FUZZTIME ?= 60s

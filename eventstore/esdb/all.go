@@ -20,7 +20,7 @@ type names struct {
 	mu      sync.Mutex
 	origins map[string]bool // of each stream whose first event was seen: it is ours
 
-	turn    sync.Mutex // one list at a time
+	turn    chan struct{} // holds one element while no list is made
 	scanned *allCursor
 	found   map[string]bool
 }
@@ -78,8 +78,14 @@ func (s *Store) Streams(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	n := &s.names
-	n.turn.Lock()
-	defer n.turn.Unlock()
+	select {
+	case <-n.turn:
+		defer func() { n.turn <- struct{}{} }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-s.stopping.Done():
+		return nil, closedError
+	}
 	if n.scanned == nil {
 		n.scanned, n.found = s.allAfter(eventstore.Position{}, false), map[string]bool{}
 	}
@@ -99,6 +105,11 @@ func (s *Store) Streams(ctx context.Context) ([]string, error) {
 		return nil, failed
 	}
 	return slices.Sorted(maps.Keys(n.found)), nil
+}
+
+func (c *allCursor) opener() opener {
+	here := *c
+	return here.open
 }
 
 func (c *allCursor) open(ctx context.Context, client *esdb.Client) (source, error) {
@@ -233,3 +244,6 @@ func (*allCursor) absent() error {
 func (c *allCursor) deleted() error {
 	return unavailable(&problem{class: gone, reason: "all events are gone"})
 }
+
+// damage finds nothing that take does not find.
+func (*allCursor) damage(context.Context) error { return nil }

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"pets/eventstore"
 )
@@ -80,7 +82,7 @@ func problemOf(err error) *problem {
 	if errors.Is(err, io.EOF) {
 		return &problem{class: ended, reason: "the read came to its end"}
 	}
-	reason := "no usable answer"
+	reason := noReason
 	for _, p := range phrases {
 		if strings.Contains(err.Error(), p.part) {
 			reason = p.reason
@@ -91,10 +93,7 @@ func problemOf(err error) *problem {
 	// error.
 	var e *esdb.Error
 	if !errors.As(err, &e) {
-		if errors.Is(err, context.DeadlineExceeded) {
-			return &problem{class: late, reason: "no answer in time"}
-		}
-		return &problem{class: lost, reason: reason}
+		return plainProblem(err, reason)
 	}
 	switch e.Code() {
 	case esdb.ErrorCodeWrongExpectedVersion:
@@ -114,13 +113,39 @@ func problemOf(err error) *problem {
 	case esdb.ErrorCodeConnectionClosed:
 		return &problem{class: lost, reason: "the connection is closed", broken: true}
 	case esdb.ErrorUnavailable:
-		if reason == "no usable answer" {
-			reason = "the server cannot be reached or is not ready"
-		}
-		return &problem{class: lost, reason: reason, broken: true}
+		return unreachable(reason)
 	default:
 		return &problem{class: lost, reason: reason}
 	}
+}
+
+const noReason = "no usable answer"
+
+func unreachable(reason string) *problem {
+	if reason == noReason {
+		reason = "the server cannot be reached or is not ready"
+	}
+	return &problem{class: lost, reason: reason, broken: true}
+}
+
+// plainProblem is for errors that the client passes on as gRPC has them: those of
+// subscriptions, and of reads that cannot begin. It does not connect again for
+// these by itself.
+func plainProblem(err error, reason string) *problem {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return &problem{class: late, reason: "no answer in time"}
+	}
+	switch status.Code(err) { //nolint:exhaustive // the others say nothing more
+	case codes.Unavailable:
+		return unreachable(reason)
+	case codes.DeadlineExceeded:
+		return &problem{class: late, reason: "no answer in time"}
+	case codes.Unauthenticated:
+		return &problem{class: denied, reason: "the credentials were refused"}
+	case codes.PermissionDenied:
+		return &problem{class: denied, reason: "access was denied"}
+	}
+	return &problem{class: lost, reason: reason}
 }
 
 // panicked is the problem of a call in which the client panicked: "send on closed

@@ -108,7 +108,8 @@ func Open(ctx context.Context, a Address, o Options) (*Store, error) {
 	}
 	s := &Store{options: o, health: newHealth(), streams: map[string]*stream{}}
 	s.stopping, s.stop = context.WithCancel(context.Background())
-	s.names.origins = map[string]bool{}
+	s.names.origins, s.names.turn = map[string]bool{}, make(chan struct{}, 1)
+	s.names.turn <- struct{}{}
 	s.link = newLink(a, o, s.health)
 	id, err := s.identity(ctx)
 	if err != nil {

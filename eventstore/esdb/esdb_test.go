@@ -27,3 +27,8 @@ func TestStore(t *testing.T) {
 		return open(t, esdbtest.Start(t, esdbtest.Options{}).URL(), Options{})
 	})
 }
+
+func startOne(t testing.TB) *esdbtest.Server {
+	t.Helper()
+	return esdbtest.Start(t, esdbtest.Options{})
+}

@@ -12,14 +12,21 @@ import (
 
 // cursor is a place in a stream, or in all of them, from which events are read.
 type cursor interface {
-	// open begins a read or a subscription there.
-	open(ctx context.Context, c *esdb.Client) (source, error)
+	// opener returns what begins a read or a subscription there. It is called in
+	// another goroutine, while the cursor may move on.
+	opener() opener
 	// take moves past an event. It reports whether that is a record to be yielded.
 	take(ctx context.Context, e *esdb.RecordedEvent) (eventstore.Record, bool, error)
+	// damage looks for what makes a subscription fail for ever: a subscription does
+	// not tell all of its errors. It returns a [Damaged], or nil.
+	damage(ctx context.Context) error
 	// absent and deleted are the errors if the database says so.
 	absent() error
 	deleted() error
 }
+
+// opener begins a read or a subscription.
+type opener func(ctx context.Context, c *esdb.Client) (source, error)
 
 // errEnough ends a sequence of which its reader has enough.
 var errEnough = errors.New("esdb: enough")
@@ -63,6 +70,12 @@ func (s *Store) run(ctx context.Context, cur cursor, follow bool, yield func(eve
 		}
 		if follow {
 			p.until = time.Now().Add(time.Hour) // it waits for the database
+			if events == 0 {
+				if err := cur.damage(ctx); err != nil {
+					yield(eventstore.Record{}, err)
+					return
+				}
+			}
 		}
 		if !p.wait(s.stopping, ctx) {
 			if closed := s.usable(ctx); closed != nil {
@@ -79,7 +92,7 @@ func (s *Store) run(ctx context.Context, cur cursor, follow bool, yield func(eve
 // drain opens a cursor and yields what comes from it. It returns how many events
 // came and the error with which that ended.
 func (s *Store) drain(ctx context.Context, cur cursor, follow bool, yield func(eventstore.Record, error) bool) (events int, err error) {
-	f := s.flow(ctx, cur.open)
+	f := s.flow(ctx, cur.opener())
 	defer f.cancel()
 	for {
 		e, err := f.next(ctx, s.options.Timeout, follow)
@@ -117,7 +130,7 @@ type flow struct {
 // ahead is how many events are received before the reader has taken them.
 const ahead = 64
 
-func (s *Store) flow(ctx context.Context, open func(context.Context, *esdb.Client) (source, error)) *flow {
+func (s *Store) flow(ctx context.Context, open opener) *flow {
 	limited, cancel := context.WithCancel(ctx)
 	f := &flow{
 		s: s, events: make(chan *esdb.RecordedEvent, ahead), opened: make(chan struct{}), failed: make(chan error, 1), cancel: cancel,
@@ -126,9 +139,9 @@ func (s *Store) flow(ctx context.Context, open func(context.Context, *esdb.Clien
 		defer close(f.events)
 		c, err := s.link.get(limited)
 		if err == nil {
-			if err = f.pump(limited, c, open); err != nil {
-				err = s.link.judge(limited, c, err)
-			}
+			defer c.leave()
+			defer context.AfterFunc(c.retired, cancel)()
+			err = s.link.judge(ctx, c, f.pump(limited, c, open))
 		}
 		f.failed <- err
 	}()
@@ -136,7 +149,7 @@ func (s *Store) flow(ctx context.Context, open func(context.Context, *esdb.Clien
 }
 
 // pump receives events until an error.
-func (f *flow) pump(ctx context.Context, c *client, open func(context.Context, *esdb.Client) (source, error)) (err error) {
+func (f *flow) pump(ctx context.Context, c *client, open opener) (err error) {
 	defer recoverTo(&err)
 	src, err := open(leader(ctx), c.use())
 	if err != nil {

@@ -2,12 +2,14 @@ package esdb
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"google.golang.org/grpc/grpclog"
 	"google.golang.org/grpc/metadata"
 )
 
@@ -17,14 +19,17 @@ const (
 	longestPause = time.Second
 )
 
+// gRPC writes its errors, with the names of hosts, to the standard error. Nothing
+// else of this program uses gRPC.
+func init() { grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard)) }
+
 // link is the connection to the database: one client of the library, and after
 // that has failed, another. It owns every call of the client.
 //
 // The client stops for good when it does not find a node, ignores contexts while
 // it looks for one, and panics when it is closed while a call reports an error. So
-// each call has a goroutine of its own, which nobody has to wait for, and a client
-// that lost its connection is closed and replaced. Closing it also releases the
-// calls that hang in it.
+// each call has a goroutine of its own, whose end no caller has to wait for, and a
+// client that lost its connection is replaced, and closed when its calls have ended.
 type link struct {
 	address Address
 	timeout time.Duration
@@ -45,7 +50,63 @@ type client struct {
 	up       chan struct{} // closed when it is connected
 	use      func() *esdb.Client
 	refusals atomic.Int32 // by nodes that are not the leader
+
+	retired context.Context // ends when it has failed
+	retire  context.CancelFunc
+	mu      sync.Mutex
+	calls   int
+	idle    chan struct{} // closed when it is retired and has no calls
 }
+
+func newClient() *client {
+	c := &client{up: make(chan struct{}), idle: make(chan struct{})}
+	c.retired, c.retire = context.WithCancel(context.Background())
+	return c
+}
+
+// take begins a call. It reports false if the client is retired.
+func (c *client) take() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.retired.Err() != nil {
+		return false
+	}
+	c.calls++
+	return true
+}
+
+// leave ends a call.
+func (c *client) leave() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.calls--; c.calls == 0 && c.retired.Err() != nil {
+		close(c.idle)
+	}
+}
+
+// closeIdle retires the client: it cancels its calls, and closes it once they have
+// ended. A call that reports an error to a client that is closed panics ("send on
+// closed channel"). Calls that hang in the client are left by that in the end.
+func (c *client) closeIdle() {
+	c.mu.Lock()
+	c.retire()
+	if c.calls == 0 {
+		close(c.idle)
+	}
+	c.mu.Unlock()
+	go func() {
+		timer := time.NewTimer(longestHang)
+		defer timer.Stop()
+		select {
+		case <-c.idle:
+		case <-timer.C:
+		}
+		_ = c.use().Close() // it returns nil
+	}()
+}
+
+// longestHang is how long calls may hang in a client that was given up.
+const longestHang = 10 * time.Minute
 
 // refusalsAllowed is how often a client may follow a node's word about which is the
 // leader, before the cluster is asked again.
@@ -54,7 +115,7 @@ const refusalsAllowed = 5
 func newLink(a Address, o Options, h *health) *link {
 	l := &link{address: a, timeout: o.Timeout, log: o.Log, health: h}
 	l.closing, l.close = context.WithCancel(context.Background())
-	l.current = &client{up: make(chan struct{})}
+	l.current = newClient()
 	go l.dial(l.current)
 	return l
 }
@@ -119,31 +180,31 @@ func (l *link) lost(c *client, p *problem) {
 	l.log.Warn("the connection to EventStoreDB was lost", "reason", p.reason)
 	l.cause = p
 	l.health.lost()
-	l.current = &client{up: make(chan struct{})}
-	go func() {
-		defer func() { _ = recover() }() // closing is what makes others panic
-		_ = c.use().Close()
-	}()
+	l.current = newClient()
+	c.closeIdle()
 	go l.dial(l.current)
 }
 
-// get returns a connected client.
+// get returns a connected client for one call, after which the caller has to leave
+// it.
 func (l *link) get(ctx context.Context) (*client, error) {
-	l.mu.Lock()
-	c := l.current
-	l.mu.Unlock()
-	select {
-	case <-c.up:
-		return c, nil
-	default:
-	}
-	select {
-	case <-c.up:
-		return c, nil
-	case <-l.closing.Done():
-		return nil, closedError
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	for {
+		l.mu.Lock()
+		c := l.current
+		l.mu.Unlock()
+		select {
+		case <-c.up:
+		case <-l.closing.Done():
+			return nil, closedError
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		if c.take() {
+			return c, nil
+		}
+		if l.closing.Err() != nil {
+			return nil, closedError
+		}
 	}
 }
 
@@ -161,11 +222,7 @@ func (l *link) shut() {
 	defer l.mu.Unlock()
 	select {
 	case <-l.current.up:
-		c := l.current
-		go func() {
-			defer func() { _ = recover() }()
-			_ = c.use().Close()
-		}()
+		l.current.closeIdle()
 	default: // dial closes it
 	}
 }
@@ -194,8 +251,10 @@ func call[T any](ctx context.Context, l *link, f func(context.Context, *esdb.Cli
 		result T
 		err    error
 	}
+	defer context.AfterFunc(c.retired, cancel)()
 	done := make(chan outcome, 1)
 	go func() {
+		defer c.leave()
 		var o outcome
 		defer func() { done <- o }()
 		defer recoverTo(&o.err)

@@ -240,6 +240,11 @@ type streamCursor struct {
 	gap    error // what was found instead of next, once
 }
 
+func (c *streamCursor) opener() opener {
+	here := *c
+	return here.open
+}
+
 func (c *streamCursor) open(ctx context.Context, client *esdb.Client) (source, error) {
 	wire := c.s.wire(c.stream)
 	if !c.follow {
@@ -331,3 +336,13 @@ func (c *streamCursor) absent() error {
 }
 
 func (c *streamCursor) deleted() error { return damaged(c.stream, reasonDeleted) }
+
+func (c *streamCursor) damage(ctx context.Context) error {
+	once := newPatience(0)
+	_, err := c.s.headOf(ctx, &once, c.stream)
+	var found *Damaged
+	if errors.As(err, &found) {
+		return err
+	}
+	return nil
+}

@@ -111,6 +111,7 @@ var table = []allowance{
 	{pkg: "internal/views", may: []string{"internal/owner", "projections"}},
 	// Tests only: EventStoreDB as clients see it on the wire.
 	{pkg: "internal/esdbtest"},
+	{pkg: "internal/esdbtest/esdbserver", may: []string{"internal/esdbtest"}},
 	{pkg: "internal/shareddata"},
 	{pkg: "internal/testenv"},
 	// Tests only: signs the approvals that they send.

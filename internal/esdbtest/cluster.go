@@ -15,8 +15,8 @@ import (
 
 // Options say what server a test wants. The zero value is one without TLS and credentials.
 type Options struct {
-	// Address to listen on, 127.0.0.1 and a free port if empty. Only for a single server.
-	Address string
+	// Addresses to listen on, one for each server: 127.0.0.1 and a free port if empty.
+	Addresses []string
 	// TLS makes a certificate authority and a certificate for localhost and 127.0.0.1.
 	TLS bool
 	// User and Password are demanded of every call to a stream, if User is not empty. They need
@@ -44,6 +44,8 @@ type Cluster struct {
 	db      *database
 	caFile  string
 	nodes   []*node
+	closed  chan struct{}
+	once    sync.Once
 
 	mu     sync.Mutex
 	leader int // -1 during an election
@@ -77,8 +79,10 @@ func New(dir string, servers int, o Options) (*Cluster, error) {
 	switch {
 	case o.User != "" && !o.TLS:
 		return nil, fmt.Errorf("credentials need TLS: without it the server does not look at them")
-	case o.Address != "" && servers != 1:
-		return nil, fmt.Errorf("an address is for a single server, not for %d", servers)
+	case servers < 1:
+		return nil, fmt.Errorf("a cluster of %d servers", servers)
+	case len(o.Addresses) > 0 && len(o.Addresses) != servers:
+		return nil, fmt.Errorf("%d addresses for %d servers", len(o.Addresses), servers)
 	}
 	if o.MaxAppendSize == 0 {
 		o.MaxAppendSize = DefaultMaxAppendSize
@@ -86,7 +90,7 @@ func New(dir string, servers int, o Options) (*Cluster, error) {
 	if o.Version == "" {
 		o.Version = DefaultVersion
 	}
-	c := &Cluster{options: o, db: newDatabase()}
+	c := &Cluster{options: o, db: newDatabase(), closed: make(chan struct{})}
 	if !o.NoSystemEvents {
 		c.db.addSystemEvents()
 	}
@@ -100,10 +104,10 @@ func New(dir string, servers int, o Options) (*Cluster, error) {
 			return nil, err
 		}
 	}
-	for range servers {
+	for i := range servers {
 		n := newNode(c, config)
-		if o.Address != "" {
-			n.address = o.Address
+		if len(o.Addresses) > 0 {
+			n.address = o.Addresses[i]
 		}
 		if err := n.listen(); err != nil {
 			c.Close()
@@ -116,6 +120,7 @@ func New(dir string, servers int, o Options) (*Cluster, error) {
 
 // Close stops every server.
 func (c *Cluster) Close() {
+	c.once.Do(func() { close(c.closed) })
 	for _, n := range c.nodes {
 		n.stop()
 	}

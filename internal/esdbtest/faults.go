@@ -40,6 +40,9 @@ const (
 	KillAfterEvents
 	// Hang does nothing and does not answer, until the client gives up or Injected.Release.
 	Hang
+	// LateWrite waits for Injected.Release and then writes, even if the client has given up long
+	// before: a request that waited in a queue.
+	LateWrite
 	// HangAfterWrite writes and does not answer.
 	HangAfterWrite
 	// Slow waits for Fault.Delay, and then does what it was asked for.
@@ -78,7 +81,17 @@ type Injected struct {
 	removed  bool
 	hit      chan struct{} // gets one message for each hit that a test waits for
 	released chan struct{}
+	done     chan struct{}
 	once     sync.Once
+	finish   sync.Once
+}
+
+// kind is the kind of a fault, or 0 of none.
+func (i *Injected) kind() Kind {
+	if i == nil {
+		return 0
+	}
+	return i.fault.Kind
 }
 
 // Hits returns how often the fault happened.
@@ -100,6 +113,9 @@ func (i *Injected) Remove() {
 
 // Release lets the calls that hang, or wait for a delay, go on.
 func (i *Injected) Release() { i.once.Do(func() { close(i.released) }) }
+
+// Done is closed when the first write of a LateWrite has happened.
+func (i *Injected) Done() <-chan struct{} { return i.done }
 
 // matches counts a call, and says whether it is one that fails.
 func (i *Injected) matches(call Call, stream string) bool {
@@ -146,7 +162,7 @@ func (s *Server) Inject(f Fault) *Injected {
 	if f.Times == 0 {
 		f.Times = 1
 	}
-	i := &Injected{fault: f, hit: make(chan struct{}, 1024), released: make(chan struct{})}
+	i := &Injected{fault: f, hit: make(chan struct{}, 1024), released: make(chan struct{}), done: make(chan struct{})}
 	s.node.mu.Lock()
 	defer s.node.mu.Unlock()
 	s.node.faults = append(s.node.faults, i)
@@ -217,5 +233,5 @@ func (n *node) kill(ctx context.Context) error {
 
 // cutAfter says whether a reader that was sent so many events is cut off now.
 func (i *Injected) cutAfter(sent int) bool {
-	return i != nil && i.fault.Kind == KillAfterEvents && sent >= i.fault.Events
+	return i.kind() == KillAfterEvents && sent >= i.fault.Events
 }

@@ -62,5 +62,8 @@ func (f features) GetSupportedMethods(ctx context.Context, _ *shared.Empty) (*se
 		{MethodName: "read", ServiceName: "event_store.client.gossip.gossip"},
 		{MethodName: "getsupportedmethods", ServiceName: "event_store.client.server_features.serverfeatures"},
 	}
+	if !f.node.cluster.options.NoBatchAppend {
+		methods = append(methods, &serverfeatures.SupportedMethod{MethodName: "batchappend", ServiceName: of, Features: []string{"deadline_duration"}})
+	}
 	return &serverfeatures.SupportedMethods{EventStoreServerVersion: f.node.cluster.options.Version, Methods: methods}, nil
 }

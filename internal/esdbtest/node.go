@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/gossip"
@@ -17,7 +18,9 @@ import (
 	"github.com/google/uuid"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 )
 
 // maxMessage is the size of the largest message that the server takes.
@@ -38,14 +41,15 @@ type node struct {
 	up      atomic.Bool
 	held    atomic.Int64 // so many events of the log are replicated to it; -1 is all of them
 
-	mu     sync.Mutex
-	server *grpc.Server
-	served chan struct{} // closed when the server has ended
-	conns  map[string]*conn
-	faults []*Injected
-	calls  map[Call]int
-	subs   map[int]context.CancelCauseFunc
-	nextID int
+	mu      sync.Mutex
+	server  *grpc.Server
+	served  chan struct{} // closed when the server has ended
+	conns   map[string]*conn
+	faults  []*Injected
+	calls   map[Call]int
+	subs    map[int]context.CancelCauseFunc
+	nextID  int
+	batches atomic.Int64 // calls of BatchAppend
 }
 
 func newNode(c *Cluster, config *tls.Config) *node {
@@ -63,7 +67,7 @@ func (n *node) listen() error {
 	var err error
 	// The port may be busy for a moment with what is left of the last run.
 	for range 100 {
-		if l, err = net.Listen("tcp", n.address); err == nil {
+		if l, err = net.Listen("tcp", n.address); err == nil || !errors.Is(err, syscall.EADDRINUSE) {
 			break
 		}
 		time.Sleep(50 * time.Millisecond)
@@ -71,7 +75,11 @@ func (n *node) listen() error {
 	if err != nil {
 		return fmt.Errorf("the test server cannot listen: %w", err)
 	}
-	options := []grpc.ServerOption{grpc.MaxRecvMsgSize(maxMessage), grpc.WaitForHandlers(true)}
+	options := []grpc.ServerOption{
+		grpc.MaxRecvMsgSize(maxMessage), grpc.WaitForHandlers(true),
+		// The server does not mind how often a client asks whether it is there.
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Millisecond, PermitWithoutStream: true}),
+	}
 	if n.tls != nil {
 		options = append(options, grpc.Creds(credentials.NewTLS(n.tls)))
 	}
@@ -189,6 +197,9 @@ func (n *node) write(ctx context.Context, call Call, stream string, do func() ve
 	if err != nil {
 		return verdict{}, err
 	}
+	if i.kind() == LateWrite {
+		return n.writeLate(ctx, i, do)
+	}
 	if requiresLeader(ctx) {
 		if err := n.leads(ctx); err != nil {
 			return verdict{}, err
@@ -197,9 +208,28 @@ func (n *node) write(ctx context.Context, call Call, stream string, do func() ve
 	if err := n.cluster.canCommit(ctx); err != nil {
 		return verdict{}, err
 	}
-	if i != nil && i.fault.Kind == Conflict {
+	if i.kind() == Conflict {
 		return verdict{decision: wrongVersion, current: n.cluster.db.head(stream)}, nil
 	}
 	v := do()
 	return v, n.after(ctx, i)
+}
+
+// writeLate writes when the fault is released, whether the client still waits or not.
+func (n *node) writeLate(ctx context.Context, i *Injected, do func() verdict) (verdict, error) {
+	written := make(chan verdict, 1)
+	go func() {
+		select {
+		case <-i.released:
+			written <- do()
+			i.finish.Do(func() { close(i.done) })
+		case <-n.cluster.closed:
+		}
+	}()
+	select {
+	case v := <-written:
+		return v, nil
+	case <-ctx.Done():
+		return verdict{}, status.FromContextError(ctx.Err()).Err()
+	}
 }
