@@ -19,6 +19,9 @@ type Health struct {
 	Poisoned error
 	// Damaged reports that something in the store is not what was written.
 	Damaged error
+	// Unreachable says why the database of the store cannot be asked, "" if it can. It names no
+	// host. Nothing is decided meanwhile.
+	Unreachable string
 	// NoHistory says why what is already recorded cannot be looked up, so that nothing is
 	// decided: the index of the history is made from the log, or cannot be. It names no file.
 	NoHistory string
@@ -92,6 +95,7 @@ func (a *API) notReady(h Health) []string {
 		first = "Keep the server running until no stop is in memory only. Then: "
 	}
 	why(h.Poisoned != nil, "the store takes no more events: %s. %s%s", trouble.What, first, trouble.Advice)
+	why(h.Unreachable != "", "the database cannot be reached: %s. It is tried again; look at the database and the network between. A stop is kept on this machine meanwhile", h.Unreachable)
 	why(h.Damaged != nil, "the store is damaged; see the server's log, and docs/runbooks/store.md")
 	taken := "stops and facts"
 	if h.Free < commands.ClassFact.Keeps(h.Reserve) {

@@ -23,8 +23,9 @@ func TestReadyMeansThatCommandsWork(t *testing.T) {
 	r.api.config.Health = func() Health { return h }
 	inside := errors.New("write /var/lib/pets/00000000000000000000.seg: input/output error")
 	for want, is := range map[string]Health{
-		"not ready: the store takes no more events: a write or a flush failed. Check the disk, then start the server again\n": {Poisoned: inside},
-		"not ready: the store is damaged; see the server's log, and docs/runbooks/store.md\n":                                 {Damaged: inside},
+		"not ready: the store takes no more events: a write or a flush failed. Check the disk, then start the server again\n":                                                {Poisoned: inside},
+		"not ready: the store is damaged; see the server's log, and docs/runbooks/store.md\n":                                                                                {Damaged: inside},
+		"not ready: the database cannot be reached: it is down. It is tried again; look at the database and the network between. A stop is kept on this machine meanwhile\n": {Unreachable: "it is down"},
 		"not ready: the index is being made\n": {NoHistory: "the index is being made"},
 		"not ready: the disk has 9 bytes left, less than the 10 kept free; only stops and facts are accepted\n": {Free: 9, Reserve: 10},
 		// "Below a quarter of the reserve facts wait, too, and only what stops something is taken."

@@ -75,6 +75,9 @@ func scrape(t *testing.T) string {
 		return Health{Damaged: true, DiskFree: 1 << 30, DiskReserve: 1 << 26, StopsPending: 2, StopsUnkept: 1, IndexReady: true, IndexUnwritten: 7, ClockBehind: 90 * time.Second}
 	})
 	m.WatchWitness(func() Witness { return Witness{Written: time.UnixMilli(1_500), Failures: 2, Streams: 3, OK: true} })
+	m.WatchDatabase(func() Database {
+		return Database{Connected: true, Reconnects: 3, Unanswered: map[string]uint64{"found": 1, "unknown": 0}, Appends: 4, AppendSeconds: 0.5, AppendBuckets: map[float64]uint64{0.1: 3}}
+	})
 	m.AuditMismatch()
 	m.WatchKeys(func() (map[string]time.Time, int) {
 		return map[string]time.Time{"admin": time.Unix(1_800_000_000, 0)}, 2
@@ -94,6 +97,12 @@ func TestMetrics(t *testing.T) {
 		`pets_api_key_expiry_timestamp_seconds{role="admin"} 1.8e+09`,
 		`pets_api_keys_expiring 2`,
 		`pets_witness_ok 1`,
+		`pets_database_connected 1`,
+		`pets_database_reconnects_total 3`,
+		`pets_database_unanswered_appends_total{outcome="found"} 1`,
+		`pets_database_unanswered_appends_total{outcome="unknown"} 0`,
+		`pets_database_append_seconds_bucket{le="0.1"} 3`,
+		`pets_database_append_seconds_count 4`,
 		`pets_witness_written_timestamp_seconds 1.5`,
 		`pets_witness_failures_total 2`,
 		`pets_witness_streams 3`,

@@ -15,11 +15,27 @@ import (
 // A store in EventStoreDB is shared: any number of servers and commands have it open, each with
 // a PETS_DIR of its own. Only that folder is locked.
 
-// stopPatience is how long a stop waits for the database before it is kept in the marker.
-const stopPatience = 4 * time.Second
+// How long is waited for the database. A leader that moves is back within these.
+const (
+	askPatience    = 2 * time.Second // for one answer of it
+	serverPatience = 6 * time.Second // for a command, a read or a start
+	stopPatience   = 4 * time.Second // for a stop of the command line, which then is kept in the marker
+)
 
 // errOtherDisk is why the free space of a database is not known.
 var errOtherDisk = errors.New("the disk of the database is not known")
+
+// Connection is the state of the connection to a database.
+type Connection = esdb.Health
+
+// ConnectionOf returns how a store's connection to its database is, or false for one in a folder.
+func ConnectionOf(s Store) (c Connection, is bool) {
+	d, is := s.(interface{ Connection() Connection })
+	if !is {
+		return c, false
+	}
+	return d.Connection(), true
+}
 
 // database is a store in EventStoreDB.
 type database struct{ *esdb.Store }
@@ -27,6 +43,9 @@ type database struct{ *esdb.Store }
 // Health implements Store. What is wrong with the connection is no damage: appends and reads
 // say it themselves.
 func (database) Health() eventstore.Health { return eventstore.Health{Checked: true} }
+
+// Connection says how the connection to the database is.
+func (d database) Connection() Connection { return d.Store.Health() }
 
 // Free implements Store.
 func (database) Free() (uint64, error) { return 0, errOtherDisk }
@@ -83,7 +102,7 @@ func (a *Place) shareDatabase(o Opening) (*writing, error) {
 	if HasStore(dir) {
 		return nil, domain.Invalid("PETS_DIR", "(%s) holds an embedded store, and PETS_STORE names an EventStoreDB: set PETS_DIR to a folder of its own, where a server keeps its lock, its witness and its caches", dir)
 	}
-	options := esdb.Options{}
+	options := esdb.Options{Timeout: askPatience, Patience: serverPatience}
 	if o.Stopping {
 		options.Patience = stopPatience
 	}

@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -30,6 +33,7 @@ const portfolio = "main"
 // servers are processes on one database.
 type servers struct {
 	t     *testing.T
+	wire  *esdbtest.Server
 	store string
 	dirs  []string
 	all   []*petstest.Process
@@ -38,7 +42,8 @@ type servers struct {
 // serve starts so many servers on a database, each with a folder of its own.
 func serve(t *testing.T, n int) *servers {
 	t.Helper()
-	s := &servers{t: t, store: esdbtest.Start(t, esdbtest.Options{}).URL(), all: make([]*petstest.Process, n)}
+	s := &servers{t: t, wire: esdbtest.Start(t, esdbtest.Options{}), all: make([]*petstest.Process, n)}
+	s.store = s.wire.URL()
 	dir := t.TempDir()
 	for i := range n {
 		s.dirs = append(s.dirs, filepath.Join(dir, fmt.Sprint("server", i)))
@@ -194,6 +199,47 @@ func TestAServerComesBack(t *testing.T) {
 		}
 	}
 	s.agree()
+}
+
+// While the database is away no permit is granted, every server says so, and a stop holds where it
+// was given. When the database is back, the stop is recorded and holds everywhere.
+func TestADatabaseThatIsAway(t *testing.T) {
+	s := serve(t, 2)
+	key := s.opened("1000")
+	s.wire.Stop()
+	for i := range s.all {
+		s.says(i, "/readyz", "not ready: the database cannot be reached")
+	}
+	_, err := s.ask(t.Context(), 0, key, "away")
+	require.Error(t, err)
+	began := time.Now()
+	err = s.all[0].Client(petstest.AdminKey).Send(t.Context(), http.MethodPost, "/v1/portfolios/"+portfolio+"/emergency-stop", uuid.NewString(), map[string]string{"kind": "manual", "reason": "test"}, nil)
+	t.Logf("the stop: %v after %s", err, time.Since(began))
+	s.says(0, "/readyz", "emergency stops that hold and are not recorded yet: 1")
+	require.NoError(t, s.wire.Restart())
+	for i := range s.all {
+		s.says(i, "/readyz", "ready\n")
+		require.Eventually(t, func() bool {
+			allowed, err := s.ask(t.Context(), i, key, "back")
+			return err == nil && !allowed
+		}, 30*time.Second, 20*time.Millisecond)
+	}
+	s.agree()
+}
+
+// says waits until a server says something.
+func (s *servers) says(i int, path, words string) {
+	s.t.Helper()
+	said := ""
+	require.Eventually(s.t, func() bool {
+		answer, err := http.Get(s.all[i].URL + path)
+		if err != nil {
+			return false
+		}
+		body, err := io.ReadAll(answer.Body)
+		said = string(body)
+		return errors.Join(err, answer.Body.Close()) == nil && strings.Contains(said, words)
+	}, time.Minute, 20*time.Millisecond, "%q in %s", words, &said)
 }
 
 // PETS_DIR is of one server, and not the folder of an embedded store.

@@ -9,11 +9,16 @@ import (
 	"pets/internal/history"
 	"pets/internal/httpapi"
 	"pets/internal/metrics"
+	"pets/internal/open"
 	"pets/internal/witness"
 )
 
 // healthEvery is the interval between two checks of the server's health.
 const healthEvery = time.Second
+
+// unreachableFor is how long a database may be away before the server is not ready: a new leader,
+// or a connection that is made again, takes less.
+const unreachableFor = 2 * time.Second
 
 // health collects the health of everything behind the API.
 func (s *Server) health() httpapi.Health {
@@ -27,6 +32,9 @@ func (s *Server) health() httpapi.Health {
 	}
 	if free, err := s.Store.Free(); err == nil {
 		h.Free, h.Reserve = int64(free), s.app.Config.DiskReserve //nolint:gosec // sizes of disks
+	}
+	if c, is := open.ConnectionOf(s.Store); is && !c.Ready && time.Since(c.Since) >= unreachableFor {
+		h.Unreachable = c.Reason
 	}
 	h.NoHistory = s.past.Reason()
 	if err := s.past.Unwritten(); err != nil && h.NoHistory == "" { // otherwise that says it
@@ -46,6 +54,16 @@ func (s *Server) healthForMetrics() metrics.Health {
 		Poisoned: h.Poisoned != nil, Damaged: h.Damaged != nil,
 		DiskFree: h.Free, DiskReserve: h.Reserve, StopsPending: h.PendingStops, StopsUnkept: h.UnkeptStops, ClockBehind: h.ClockBehind,
 		IndexReady: h.NoHistory == "", IndexUnwritten: s.past.InMemory(),
+	}
+}
+
+// database is how the connection to the database is, for the metrics.
+func (s *Server) database() metrics.Database {
+	c, _ := open.ConnectionOf(s.Store)
+	return metrics.Database{
+		Connected: c.Ready, Reconnects: c.Reconnects,
+		Unanswered: map[string]uint64{"found": c.Ambiguous.Found, "retried": c.Ambiguous.Retried, "overtaken": c.Ambiguous.Overtaken, "unknown": c.Ambiguous.GivenUp},
+		Appends:    c.Appends.Count, AppendSeconds: c.Appends.Seconds, AppendBuckets: c.Appends.Buckets,
 	}
 }
 

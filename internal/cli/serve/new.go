@@ -113,6 +113,9 @@ func (s *Server) openAPI() error {
 	})
 	s.meter.Watch(s.live, s.api.IsReady, s.healthForMetrics)
 	s.meter.WatchKeys(s.keyEnds)
+	if _, is := open.ConnectionOf(s.Store); is {
+		s.meter.WatchDatabase(s.database)
+	}
 	return nil
 }
 
