@@ -195,6 +195,9 @@ func TestPause(t *testing.T) {
 		t.Fatalf("a paused server answered: %v", err)
 	case <-time.After(50 * time.Millisecond):
 	}
+	if n := len(s.Cluster().Events("t")); n != 0 {
+		t.Fatalf("a paused server wrote %d events", n)
+	}
 	s.Resume()
 	if err := <-answered; err != nil {
 		t.Fatal(err)
