@@ -110,7 +110,7 @@ func credentials(c *esdb.Configuration, s string) error {
 	c.Password, err2 = url.PathUnescape(password)
 	switch {
 	case err != nil || err2 != nil:
-		return errors.New("the credentials are not percent-encoded: write %25 for %, %40 for @, %3A for :")
+		return errors.New("the credentials are not percent-encoded: write %40 for @, %3A for : and %25 for %")
 	case !ok || c.Username == "" || c.Password == "":
 		return errors.New("credentials need a user and a password: esdb://user:password@host")
 	}
@@ -246,6 +246,6 @@ func milliseconds(to *time.Duration, name, value string) error {
 	if err != nil || n == 0 {
 		return fmt.Errorf("%s is a number of milliseconds above 0", name)
 	}
-	*to = time.Duration(n) * time.Millisecond //nolint:gosec // 31 bits
+	*to = time.Duration(n) * time.Millisecond
 	return nil
 }

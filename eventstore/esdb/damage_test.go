@@ -91,33 +91,38 @@ func TestADamagedStreamIsRefused(t *testing.T) {
 			require.NoError(t, c.spoil(server, raw(t, server)))
 			requireDamaged(t, <-live, "s", c.reason)
 
-			fresh := open(t, server.URL(), Options{})
-			for which, seq := range map[string]iter.Seq2[eventstore.Record, error]{
-				"ReadStream": fresh.ReadStream(t.Context(), "s", 0), "from 3": fresh.ReadStream(t.Context(), "s", 3),
-				"SubscribeStream": fresh.SubscribeStream(t.Context(), "s", 0), "ReadAll": fresh.ReadAll(t.Context(), eventstore.Position{}),
-			} {
-				var err error
-				for _, err = range seq {
-					if err != nil {
-						break
-					}
-				}
-				require.Error(t, err, which)
-				requireDamaged(t, err, "s", c.reason)
-			}
-			_, err := fresh.Streams(t.Context())
-			requireDamaged(t, err, "s", c.reason)
-			head, err := fresh.Head(t.Context(), "s")
-			if c.headFine {
-				require.NoError(t, err)
-				require.Equal(t, uint64(4), head)
-				return
-			}
-			requireDamaged(t, err, "s", c.reason)
-			_, err = fresh.Append(t.Context(), "s", eventstore.NoStream, storetest.Propose("b", 0, 1))
-			requireDamaged(t, err, "s", c.reason)
+			requireRefused(t, open(t, server.URL(), Options{}), c.reason, c.headFine)
 		})
 	}
+}
+
+// requireRefused fails unless the stream s is refused in every way by which it can be read.
+func requireRefused(t *testing.T, fresh *Store, reason string, headFine bool) {
+	t.Helper()
+	for which, seq := range map[string]iter.Seq2[eventstore.Record, error]{
+		"ReadStream": fresh.ReadStream(t.Context(), "s", 0), "from 3": fresh.ReadStream(t.Context(), "s", 3),
+		"SubscribeStream": fresh.SubscribeStream(t.Context(), "s", 0), "ReadAll": fresh.ReadAll(t.Context(), eventstore.Position{}),
+	} {
+		var err error
+		for _, err = range seq {
+			if err != nil {
+				break
+			}
+		}
+		require.Error(t, err, which)
+		requireDamaged(t, err, "s", reason)
+	}
+	_, err := fresh.Streams(t.Context())
+	requireDamaged(t, err, "s", reason)
+	head, err := fresh.Head(t.Context(), "s")
+	if headFine {
+		require.NoError(t, err)
+		require.Equal(t, uint64(4), head)
+		return
+	}
+	requireDamaged(t, err, "s", reason)
+	_, err = fresh.Append(t.Context(), "s", eventstore.NoStream, storetest.Propose("b", 0, 1))
+	requireDamaged(t, err, "s", reason)
 }
 
 // A mistake in the metadata that was corrected before anything was lost is none any more.

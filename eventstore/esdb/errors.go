@@ -69,7 +69,7 @@ var phrases = []struct{ part, reason string }{
 	{"connection refused", "connection refused"},
 	{"no such host", "the host name is unknown"},
 	{"error reading server preface", "the server closed the connection; it may want TLS"},
-	{"no nodes are eligable", "no node of the cluster is ready"},
+	{"no nodes are elig", "no node of the cluster is ready"},
 	{"EOF", "the connection was closed before the answer came"},
 }
 

@@ -46,7 +46,7 @@ var table = []allowance{
 	// one rule for all who make files.
 	{pkg: "eventstore"},
 	{pkg: "eventstore/embedded", may: []string{"eventstore", "internal/owner"}},
-	{pkg: "eventstore/esdb", may: []string{"eventstore"}},
+	{pkg: "eventstore/esdb", may: []string{"eventstore"}, tests: []string{"internal/esdbtest"}},
 	{pkg: "eventstore/memory", may: []string{"eventstore"}},
 	{pkg: "eventstore/storetest", may: []string{"eventstore"}},
 
