@@ -48,6 +48,9 @@ func (a *App) settleTarget(c *config.Config, command *cobra.Command) error {
 		c.Server = a.server
 	case a.StoreFlag != "":
 		c.Store, c.Server = a.StoreFlag, ""
+		if strings.Contains(c.Database(), "@") && !is(command, noteStops) {
+			return Usage(domain.Invalid("--store", "holds credentials, and every user of this machine can read a command line: put the connection string into PETS_STORE, in the environment"))
+		}
 		if _, err := c.StoreDir(); err != nil {
 			return Usage(err)
 		}

@@ -76,6 +76,22 @@ func TestAStopFailsOnlyForTwoTargets(t *testing.T) {
 	require.Len(t, s.EventsOf("emergency_stop.engaged"), 1)
 }
 
+// Credentials of a database do not stand on a command line, and no message repeats them. A stop
+// goes on with them.
+func TestNoCredentialsOnACommandLine(t *testing.T) {
+	const store = "esdb://adm:hunter2@127.0.0.1:1?tls=true"
+	s := petstest.New(t)
+	for words, says := range map[string][]string{
+		"--store holds credentials": {"state", "--store", store},
+		"is given twice":            {"state", "--store", store, "--store", "embedded:x"},
+		"HOLDS":                     {"stop", "--emergency", "--reason", "x", "--store", store},
+	} {
+		r := s.Run(says...)
+		require.Contains(t, r.Out+r.Err, words)
+		require.NotContains(t, r.Out+r.Err, "hunter2")
+	}
+}
+
 // What is printed to be typed can be typed, also an empty word.
 func TestAnEmptyWordIsQuoted(t *testing.T) {
 	require.Equal(t, "''", cli.Quoted(""))

@@ -102,12 +102,14 @@ func Lines(err error) []string {
 var (
 	key        = regexp.MustCompile(`pets_[A-Za-z0-9_-]{32,}`)
 	encryption = regexp.MustCompile(`(^|[^A-Za-z0-9_+/-])[A-Za-z0-9_-]{43}=($|[^A-Za-z0-9_=-])`)
+	database   = regexp.MustCompile(`(esdb(?:\+discover)?://)\S*@`) // who connects to EventStoreDB
 	private    = regexp.MustCompile(`^(?:0x|0X)?[0-9A-Fa-f]{64}$`)
 )
 
-// WithoutKeys is a message in which no API key and no encryption key is repeated: one that was
-// typed in the wrong place would go on to a log.
+// WithoutKeys is a message in which no API key, no encryption key and no credentials of a database
+// are repeated: one that was typed in the wrong place would go on to a log.
 func WithoutKeys(text string) string {
+	text = database.ReplaceAllString(text, "${1}…@")
 	return encryption.ReplaceAllString(key.ReplaceAllString(text, "pets_…"), "${1}…${2}")
 }
 

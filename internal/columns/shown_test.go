@@ -61,6 +61,8 @@ func TestNoMessageRepeatsAKey(t *testing.T) {
 	require.Equal(t, "…", columns.WithoutKeys(fernet))
 	require.Equal(t, "KEY=…, again", columns.WithoutKeys("KEY="+fernet+", again"))
 	require.Equal(t, "pets_…", columns.WithoutKeys("pets_"+fernet[:43]))
+	require.Equal(t, "with 'esdb://…@db:2113?tls=true' and esdb+discover://…@db", columns.WithoutKeys("with 'esdb://adm:p@ss@db:2113?tls=true' and esdb+discover://adm:pass@db"))
+	require.Equal(t, "esdb://db:2113 of ops@example.org", columns.WithoutKeys("esdb://db:2113 of ops@example.org"))
 	require.Equal(t, token+"=1", columns.WithoutKeys(token+"=1"))
 	require.Equal(t, "transaction 0x"+private, columns.WithoutKeys("transaction 0x"+private))
 	for _, typed := range []string{private, "0x" + private, "--amount=0x" + private} {

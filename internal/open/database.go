@@ -89,6 +89,10 @@ func (a *Place) connect(o esdb.Options) (Store, error) {
 	if err != nil {
 		return nil, domain.Invalid("PETS_STORE", "%v", err)
 	}
+	waits := time.AfterFunc(time.Second, func() {
+		a.Tell("waiting up to %s for the EventStoreDB of PETS_STORE", o.Patience)
+	})
+	defer waits.Stop()
 	store, err := esdb.Open(context.Background(), address, o)
 	if err != nil {
 		return nil, err

@@ -114,7 +114,7 @@ func Salvage(ctx context.Context, dir, target string, progress func(done, total 
 // OpenReader opens the store's folder for reading, beside a running writer.
 func (a *Place) OpenReader() (Store, error) {
 	if a.Config.Database() != "" {
-		return a.connect(esdb.Options{})
+		return a.connect(esdb.Options{Timeout: askPatience, Patience: serverPatience})
 	}
 	dir, err := a.Config.StoreDir()
 	if err != nil {
