@@ -116,6 +116,8 @@ var table = []allowance{
 	// Measures the store; the module of its rivals is beside it.
 	{pkg: "internal/bench", may: []string{"eventstore", "eventstore/embedded"}},
 	{pkg: "internal/bench/rivals", may: []string{"internal/bench", "internal/pets"}},
+	// Arithmetic and a simulation: it is handed what was measured.
+	{pkg: "internal/scale"},
 	// Tests only: a store as it is, in processes that are treated badly.
 	{pkg: "internal/torture"},
 	// Tests only: the whole product, over a long history.
@@ -149,7 +151,7 @@ var table = []allowance{
 	), tests: wholeLine},
 	// These two start a server.
 	{pkg: "internal/cli/demo", may: room("internal/cli/chart", "internal/cli/serve", "internal/cli/show", "internal/config", "internal/httpapi", "projections", "replay"), tests: append([]string{"replay/historytest"}, wholeLine...)},
-	{pkg: "internal/cli/bench", may: room("eventstore", "internal/bench", "internal/cli/serve", "internal/config", "internal/httpapi", "internal/witness")},
+	{pkg: "internal/cli/bench", may: room("eventstore", "eventstore/memory", "internal/bench", "internal/cli/serve", "internal/config", "internal/httpapi", "internal/scale", "internal/witness")},
 	{pkg: "internal/cli/clitest"},
 	// All rooms, and their tests as a whole.
 	{pkg: "internal/pets", may: []string{"internal/bench", "internal/cli", "internal/cli/...", "internal/open"}, tests: wholeLine},

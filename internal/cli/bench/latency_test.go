@@ -56,10 +56,10 @@ func requireXML(t *testing.T, text string, words ...string) {
 func TestCurvesAreDrawnByTheirLogarithms(t *testing.T) {
 	t.Parallel()
 	c := curves{title: "a < b", curves: []curve{{"one", []point{{1, 0.01}, {10, 0.1}, {100, 1}}}, {"none", nil}}}
-	text, err := c.draw()
+	text, err := stacked(&c)
 	require.NoError(t, err)
 	requireXML(t, text, "a &lt; b", `d="M84.0 360.0L432.0 203.0L780.0 46.0"`, ">0.01<", ">0.1<", ">100<")
 	require.Equal(t, []string{"0.001", "1", "1,000", "1,000,000"}, []string{powerOfTen(-3), powerOfTen(0), powerOfTen(3), powerOfTen(6)})
-	_, err = (&curves{}).draw()
+	_, err = stacked(&curves{})
 	require.Error(t, err)
 }
