@@ -27,6 +27,7 @@ import (
 	"pets/domain"
 	"pets/eventstore"
 	"pets/eventstore/embedded"
+	"pets/eventstore/memory"
 	"pets/internal/config"
 	"pets/internal/history"
 	"pets/internal/index"
@@ -79,6 +80,13 @@ type (
 // ReadFolder opens the store in a folder for reading, beside a running writer.
 func ReadFolder(dir string) (*Store, error) {
 	return embedded.OpenReadOnly(dir, embedded.Options{})
+}
+
+// MemoryEngine returns an engine on a store in memory, by the caller's clock, to measure what commands
+// record. The caller closes the engine.
+func MemoryEngine(now func() time.Time) (eventstore.Store, *commands.Engine) {
+	store := memory.New()
+	return store, commands.NewEngine(store, commands.EngineOptions{Options: commands.Options{Now: now}})
 }
 
 // FreshEngine returns an engine on a store for a measurement, without locks or witness. The

@@ -1,6 +1,6 @@
 package scale
 
-import "container/heap"
+import "slices"
 
 // How a node that takes a portfolio over gets at its state.
 const (
@@ -39,7 +39,7 @@ const never = -1
 func catchUp(taken []*portfolio, live float64, way int, o *Options) []float64 {
 	rate := o.Rates.Fold - live/float64(o.Rates.Cores)
 	ready := make([]float64, len(taken))
-	cores := make(times, o.Rates.Cores)
+	cores := make([]float64, o.Rates.Cores) // when each is free
 	for i, p := range taken {
 		// Meanwhile the stream goes on to grow, so it is caught up with, not read to a fixed end.
 		speed := rate - p.events
@@ -47,27 +47,9 @@ func catchUp(taken []*portfolio, live float64, way int, o *Options) []float64 {
 			ready[i] = never
 			continue
 		}
-		began := cores[0]
-		cores[0] = began + o.Rates.Open + (p.behind(way, o.Days)+p.events*(began+o.Rates.Open))/speed
-		ready[i] = cores[0]
-		heap.Fix(&cores, 0)
+		began := slices.Min(cores)
+		ready[i] = began + o.Rates.Open + (p.behind(way, o.Days)+p.events*(began+o.Rates.Open))/speed
+		cores[slices.Index(cores, began)] = ready[i]
 	}
 	return ready
-}
-
-// times is a heap of moments.
-type times []float64
-
-func (t times) Len() int           { return len(t) }
-func (t times) Less(i, j int) bool { return t[i] < t[j] }
-func (t times) Swap(i, j int)      { t[i], t[j] = t[j], t[i] }
-
-// Push implements heap.Interface. The number of cores does not change.
-func (t *times) Push(x any) { *t = append(*t, x.(float64)) } //nolint:forcetypeassert // only heap calls it
-
-// Pop implements heap.Interface.
-func (t *times) Pop() any {
-	last := (*t)[len(*t)-1]
-	*t = (*t)[:len(*t)-1]
-	return last
 }

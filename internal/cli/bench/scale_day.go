@@ -16,7 +16,7 @@ import (
 	"pets/domain"
 	"pets/domain/portfolio"
 	"pets/eventstore"
-	"pets/eventstore/memory"
+	"pets/internal/open"
 	"pets/internal/scale"
 )
 
@@ -32,7 +32,7 @@ const (
 // a clock of its own: the same commands, events and encoding as in a server, and the same bytes
 // each time.
 type day struct {
-	store  *memory.Store
+	store  eventstore.Store
 	engine *commands.Engine
 	now    time.Time
 	sent   int
@@ -80,8 +80,8 @@ func measureDay(ctx context.Context) (*measuredDay, error) {
 }
 
 func playDay(ctx context.Context) (*day, error) {
-	d := &day{store: memory.New(), now: time.Date(2026, 1, 5, 0, 0, 0, 123456789, time.UTC), rows: map[dayKey]*dayRow{}}
-	d.engine = commands.NewEngine(d.store, commands.EngineOptions{Options: commands.Options{Now: func() time.Time { return d.now }}})
+	d := &day{now: time.Date(2026, 1, 5, 0, 0, 0, 123456789, time.UTC), rows: map[dayKey]*dayRow{}}
+	d.store, d.engine = open.MemoryEngine(func() time.Time { return d.now })
 	defer d.engine.Close()
 	if err := d.engine.Load(ctx, nil); err != nil {
 		return nil, err
@@ -100,9 +100,9 @@ func playDay(ctx context.Context) (*day, error) {
 
 // begin opens the portfolio the day before.
 func (d *day) begin(ctx context.Context) error {
-	open := commands.OpenPortfolio{ID: dayID, Mode: domain.ModePaper, BaseAsset: "USDC", BaseDecimals: 6, Policy: domain.NewPolicy(domain.ModePaper, domain.ClockWall, "USDC")}
+	opened := commands.OpenPortfolio{ID: dayID, Mode: domain.ModePaper, BaseAsset: "USDC", BaseDecimals: 6, Policy: domain.NewPolicy(domain.ModePaper, domain.ClockWall, "USDC")}
 	requests := []commands.Request{
-		d.request(domain.RoleAdmin, open),
+		d.request(domain.RoleAdmin, opened),
 		d.request(domain.RoleAdmin, commands.RecordDeposit{Wallet: domain.WalletHot, Amount: domain.MustDecimal("100000")}),
 		d.request(domain.RoleAdmin, commands.RegisterBot{ID: dayBot, Capital: domain.MustDecimal("50000"), Start: true}),
 	}
@@ -163,7 +163,7 @@ func (d *day) open(n int) int {
 func (d *day) settle(ctx context.Context) error {
 	d.ends = true
 	for n := range dayEnds {
-		payouts := map[string]domain.Decimal{"YES": domain.One, "NO": domain.Decimal{}}
+		payouts := map[string]domain.Decimal{"YES": domain.One, "NO": {}}
 		settled := commands.SettleMarket{Instrument: domain.Instrument{Market: dayMarket(n)}, Payouts: payouts}
 		for _, c := range []commands.Command{settled, register(dayMarkets + n)} {
 			if _, err := d.send(ctx, domain.RoleOperator, c); err != nil {
