@@ -1,11 +1,13 @@
 package bench
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"html"
 	"math"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -87,8 +89,9 @@ func (c *curves) draw(b *strings.Builder) error {
 	f.grid(b)
 	fmt.Fprintf(b, `<text x="%d" y="%d" text-anchor="end" fill="#666">%s</text>`+"\n", curvesWidth-curvesRight, curvesHeight-14, html.EscapeString(c.xTitle))
 	fmt.Fprintf(b, `<text x="%d" y="%d" fill="#666">%s</text>`+"\n", 8, curvesTop-8, html.EscapeString(c.yTitle))
+	labels := f.labels(c.curves)
 	for i, one := range c.curves {
-		f.line(b, one, curveColours[i%len(curveColours)])
+		f.line(b, one, curveColours[i%len(curveColours)], labels[i])
 	}
 	return nil
 }
@@ -126,8 +129,27 @@ func powerOfTen(n float64) string {
 	return digits
 }
 
+// labelHeight keeps the names of two curves apart, in pixels.
+const labelHeight = 14
+
+// labels returns the heights of the curves' names: at their ends, unless two are too close.
+func (f *frame) labels(all []curve) []float64 {
+	heights, order := make([]float64, len(all)), []int{}
+	for i, c := range all {
+		if len(c.points) > 0 {
+			heights[i] = f.y(c.points[len(c.points)-1].y) + 4
+			order = append(order, i)
+		}
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(heights[a], heights[b]) })
+	for n := 1; n < len(order); n++ {
+		heights[order[n]] = max(heights[order[n]], heights[order[n-1]]+labelHeight)
+	}
+	return heights
+}
+
 // line draws a curve, with its name at its end.
-func (f *frame) line(b *strings.Builder, c curve, colour string) {
+func (f *frame) line(b *strings.Builder, c curve, colour string, label float64) {
 	if len(c.points) == 0 {
 		return
 	}
@@ -137,5 +159,5 @@ func (f *frame) line(b *strings.Builder, c curve, colour string) {
 	}
 	b.WriteString(`"/>` + "\n")
 	last := c.points[len(c.points)-1]
-	fmt.Fprintf(b, `<text x="%.1f" y="%.1f" fill="%s">%s</text>`+"\n", f.x(last.x)+6, f.y(last.y)+4, colour, html.EscapeString(c.name))
+	fmt.Fprintf(b, `<text x="%.1f" y="%.1f" fill="%s">%s</text>`+"\n", f.x(last.x)+6, label, colour, html.EscapeString(c.name))
 }
