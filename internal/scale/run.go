@@ -2,6 +2,7 @@ package scale
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -43,7 +44,7 @@ type CatchUp struct {
 
 // Simulate places a crowd of portfolios on nodes, and takes away each node in turn.
 func Simulate(o Options) (*Run, error) {
-	if err := o.Check(); err != nil {
+	if err := errors.Join(o.Check(), o.Day.check()); err != nil {
 		return nil, err
 	}
 	all := crowd(o.Portfolios, o.Seed, o.Day)

@@ -60,7 +60,7 @@ func (d Day) Of(bots float64) Volume {
 // Times returns a multiple of a volume.
 func (v Volume) Times(n float64) Volume { return Volume{Events: v.Events * n, Bytes: v.Bytes * n} }
 
-// Check says what is wrong with the options, and what to do.
+// Check says what is wrong with the options, but for the day, and what to do.
 func (o *Options) Check() error {
 	if o.Portfolios < 1 || o.Portfolios > MostPortfolios {
 		return fmt.Errorf("there must be 1 to %d portfolios, not %d", MostPortfolios, o.Portfolios)
@@ -82,7 +82,11 @@ func (o *Options) Check() error {
 	if !positive(o.Rates.Fold) || o.Rates.Open < 0 || math.IsNaN(o.Rates.Open) || math.IsInf(o.Rates.Open, 0) {
 		return fmt.Errorf("a core must fold more than 0 events a second (not %g), and open a stream in 0 s or more (not %g)", o.Rates.Fold, o.Rates.Open)
 	}
-	for _, v := range []Volume{o.Day.Portfolio, o.Day.Bot} {
+	return nil
+}
+
+func (d Day) check() error {
+	for _, v := range []Volume{d.Portfolio, d.Bot} {
 		if !positive(v.Events) || !positive(v.Bytes) {
 			return fmt.Errorf("a day must have events and bytes of the portfolio and of a bot, not %g events in %g bytes", v.Events, v.Bytes)
 		}

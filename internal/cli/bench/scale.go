@@ -59,6 +59,9 @@ type scaled struct {
 }
 
 func (a *app) benchScale(ctx context.Context, o scaleOptions) error {
+	if err := o.Check(); err != nil {
+		return cli.Usage(err)
+	}
 	day, err := measureDay(ctx)
 	if err != nil {
 		return err
@@ -66,7 +69,7 @@ func (a *app) benchScale(ctx context.Context, o scaleOptions) error {
 	s := &scaled{Day: day, Streams: scale.Streams(day.Total, o.Rates)}
 	o.Day = day.Total
 	if s.Run, err = scale.Simulate(o.Options); err != nil {
-		return cli.Usage(err)
+		return err
 	}
 	for _, n := range forecastPortfolios {
 		s.Forecasts = append(s.Forecasts, scale.Foresee(n, day.Total, o.Rates))
