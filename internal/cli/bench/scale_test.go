@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -233,4 +234,32 @@ func BenchmarkStartOfDays(b *testing.B) {
 	}
 	b.ReportMetric(float64(portfolios*len(all)*b.N)/(bench.Worked()-began).Seconds(), "events/cpu-s")
 	b.ReportMetric(float64(portfolios*len(all)*b.N)/b.Elapsed().Seconds(), "events/s")
+}
+
+// BenchmarkStopEverything measures one stop for all portfolios in the engine alone, without the server and what follows
+// its streams: go test ./internal/cli/bench -run '^$' -bench StopEverything -benchtime 1x.
+func BenchmarkStopEverything(b *testing.B) {
+	for _, n := range []int{1000, 10_000, 100_000} {
+		if testing.Short() && n > 1000 {
+			continue
+		}
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			var worked, took time.Duration
+			for b.Loop() {
+				require.NoError(b, seed(b.Context(), b.TempDir(), func(s *seeder) error {
+					if err := each(b.Context(), n, 64, func(i int) error { return s.open(b.Context(), fmt.Sprintf("p-%05d", i), "bot") }); err != nil {
+						return err
+					}
+					processor, began := bench.Worked(), time.Now()
+					stopped, err := s.engine.StopAll(b.Context(), s.request(commands.EngageStop{Kind: domain.StopManual, Reason: "measured"}))
+					worked, took = worked+bench.Worked()-processor, took+time.Since(began)
+					require.Len(b, stopped, n)
+					require.False(b, slices.ContainsFunc(stopped, func(p commands.Stopped) bool { return !p.Recorded }))
+					return err
+				}))
+			}
+			b.ReportMetric(worked.Seconds()/float64(b.N), "cpu-s/stop")
+			b.ReportMetric(took.Seconds()/float64(b.N), "s/stop")
+		})
+	}
 }
