@@ -27,7 +27,7 @@ func (p *portfolio) behind(way, days int) float64 {
 	if p.events*idleFor < 1 { // its checkpoints are those of quiet moments
 		most = checkpointIdle
 	}
-	return min(length, most*p.draw)
+	return min(length, most*p.past)
 }
 
 // never is the time of what does not end.

@@ -25,7 +25,8 @@ type portfolio struct {
 	name   string
 	bots   int
 	events float64 // a second, on average over a day
-	draw   float64 // 0 to 1: how far its stream is past its last checkpoint, and when it is asked for
+	past   float64 // 0 to 1: how far its stream is past its last checkpoint
+	turn   float64 // those of a lost node are asked for in this order
 }
 
 // crowd draws portfolios. Each is as busy as its class, give or take a half.
@@ -41,8 +42,8 @@ func crowd(n int, seed uint64, day Day) []portfolio {
 		}
 		busy := 0.5 + random.Float64()
 		all[i] = portfolio{
-			name: fmt.Sprintf("portfolio-%06d", i), bots: bots, draw: random.Float64(),
-			events: busy * day.Of(float64(bots)).Events / secondsADay,
+			name: fmt.Sprintf("portfolio-%06d", i), bots: bots, events: busy * day.Of(float64(bots)).Events / secondsADay,
+			past: random.Float64(), turn: random.Float64(),
 		}
 	}
 	return all

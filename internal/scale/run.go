@@ -85,7 +85,7 @@ func place(all []portfolio, n int) *placed {
 		p.total += one.events
 	}
 	for _, had := range p.had { // in the order in which their clients come back
-		slices.SortFunc(had, func(a, b *portfolio) int { return cmp.Or(cmp.Compare(a.draw, b.draw), cmp.Compare(a.name, b.name)) })
+		slices.SortFunc(had, func(a, b *portfolio) int { return cmp.Or(cmp.Compare(a.turn, b.turn), cmp.Compare(a.name, b.name)) })
 	}
 	return p
 }
