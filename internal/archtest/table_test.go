@@ -119,6 +119,8 @@ var table = []allowance{
 	// Measures the store; the module of its rivals is beside it.
 	{pkg: "internal/bench", may: []string{"eventstore", "eventstore/embedded"}},
 	{pkg: "internal/bench/rivals", may: []string{"internal/bench", "internal/pets"}},
+	// Arithmetic and a simulation: it is handed what was measured.
+	{pkg: "internal/scale"},
 	// Tests only: a store as it is, in processes that are treated badly.
 	{pkg: "internal/torture"},
 	// Tests only: the whole product, over a long history.
@@ -129,7 +131,7 @@ var table = []allowance{
 	// The one package that opens stores, engines and keystores; internal/bench opens stores to
 	// measure them.
 	{pkg: "internal/open", may: []string{
-		"domain", "commands", "eventstore", "eventstore/embedded", "eventstore/esdb", "internal/chain", "internal/config", "internal/columns", "internal/evm",
+		"domain", "commands", "eventstore", "eventstore/embedded", "eventstore/esdb", "eventstore/memory", "internal/chain", "internal/config", "internal/columns", "internal/evm",
 		"internal/history", "internal/index", "internal/owner", "internal/proof", "internal/snapshot", "internal/typeddata", "internal/vault", "internal/views", "internal/witness",
 	}, tests: []string{"domain/portfolio", "internal/live", "projections"}},
 	// The kernel of the command line. Its rooms know it and not each other; what two of
@@ -153,7 +155,7 @@ var table = []allowance{
 	), tests: wholeLine},
 	// These two start a server.
 	{pkg: "internal/cli/demo", may: room("internal/cli/chart", "internal/cli/serve", "internal/cli/show", "internal/config", "internal/httpapi", "projections", "replay"), tests: append([]string{"replay/historytest"}, wholeLine...)},
-	{pkg: "internal/cli/bench", may: room("eventstore", "internal/bench", "internal/cli/serve", "internal/config", "internal/httpapi", "internal/witness")},
+	{pkg: "internal/cli/bench", may: room("eventstore", "internal/bench", "internal/cli/serve", "internal/config", "internal/httpapi", "internal/scale", "internal/witness")},
 	{pkg: "internal/cli/clitest"},
 	// All rooms, and their tests as a whole.
 	{pkg: "internal/pets", may: []string{"internal/bench", "internal/cli", "internal/cli/...", "internal/open"}, tests: wholeLine},

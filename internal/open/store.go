@@ -28,6 +28,7 @@ import (
 	"pets/eventstore"
 	"pets/eventstore/embedded"
 	"pets/eventstore/esdb"
+	"pets/eventstore/memory"
 	"pets/internal/config"
 	"pets/internal/history"
 	"pets/internal/index"
@@ -94,6 +95,13 @@ func ReadFolder(dir string) (Store, error) {
 		return nil, err // not a nil store in an interface
 	}
 	return store, nil
+}
+
+// MemoryEngine returns an engine on a store in memory, by the caller's clock, to measure what commands
+// record. The caller closes the engine.
+func MemoryEngine(now func() time.Time) (eventstore.Store, *commands.Engine) {
+	store := memory.New()
+	return store, commands.NewEngine(store, commands.EngineOptions{Options: commands.Options{Now: now}})
 }
 
 // FreshEngine returns an engine on a store for a measurement, without locks or witness. The

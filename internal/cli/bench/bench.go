@@ -50,7 +50,7 @@ func (a *app) benchCommand() *cobra.Command {
 			return a.bench(c.Context(), o)
 		},
 	}
-	c.AddCommand(a.benchStopsCommand(), a.benchPortfoliosCommand(), a.benchHashesCommand(), a.benchLatencyCommand(), a.benchCurvesCommand(), a.loadCommand())
+	c.AddCommand(a.benchStopsCommand(), a.benchPortfoliosCommand(), a.benchHashesCommand(), a.benchLatencyCommand(), a.benchScaleCommand(), a.benchCurvesCommand(), a.loadCommand())
 	f := c.Flags()
 	f.StringVar(&o.dir, "dir", "", "a `folder` on the disk to be measured (the one for temporary files by default)")
 	f.IntVar(&o.rounds, "rounds", 15, "how many turns each contender gets")

@@ -1,11 +1,13 @@
 package bench
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"html"
 	"math"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -36,18 +38,40 @@ const (
 var curveColours = []string{"#1a6fb5", "#d98200", "#7a3d9a", "#2a9d4a", "#b5261a"}
 
 // save draws the picture into a file.
-func (c *curves) save(file string) error {
-	text, err := c.draw()
+func (c *curves) save(file string) error { return saveStacked(file, c) }
+
+// saveStacked draws pictures into one file, one below the other.
+func saveStacked(file string, all ...*curves) error {
+	text, err := stacked(all...)
 	if err != nil {
 		return err
 	}
 	return os.WriteFile(file, []byte(text), 0o644) //nolint:gosec // a picture for everybody
 }
 
+// stacked draws pictures one below the other.
+func stacked(all ...*curves) (string, error) {
+	var b strings.Builder
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="system-ui,sans-serif" font-size="12">`+"\n", curvesWidth, curvesHeight*len(all))
+	for i, c := range all {
+		if i > 0 {
+			fmt.Fprintf(&b, `<g transform="translate(0 %d)">`+"\n", i*curvesHeight)
+		}
+		if err := c.draw(&b); err != nil {
+			return "", err
+		}
+		if i > 0 {
+			b.WriteString("</g>\n")
+		}
+	}
+	b.WriteString("</svg>\n")
+	return b.String(), nil
+}
+
 // frame maps values to pixels.
 type frame struct{ left, right, low, high float64 } // logarithms
 
-func (c *curves) draw() (string, error) {
+func (c *curves) draw(b *strings.Builder) error {
 	f := frame{math.Inf(1), math.Inf(-1), math.Inf(1), math.Inf(-1)}
 	for _, one := range c.curves {
 		for _, p := range one.points {
@@ -56,22 +80,20 @@ func (c *curves) draw() (string, error) {
 		}
 	}
 	if f.left > f.right {
-		return "", errors.New("there is nothing to draw")
+		return errors.New("there is nothing to draw")
 	}
 	f.left, f.low = math.Floor(f.left), math.Floor(f.low)
 	f.right, f.high = max(f.left+1, math.Ceil(f.right-1e-9)), max(f.low+1, math.Ceil(f.high-1e-9))
-	var b strings.Builder
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="system-ui,sans-serif" font-size="12">`+"\n", curvesWidth, curvesHeight)
-	fmt.Fprintf(&b, `<rect width="%d" height="%d" fill="#fff"/>`+"\n", curvesWidth, curvesHeight)
-	fmt.Fprintf(&b, `<text x="%d" y="24" font-size="15" fill="#222">%s</text>`+"\n", curvesLeft, html.EscapeString(c.title))
-	f.grid(&b)
-	fmt.Fprintf(&b, `<text x="%d" y="%d" text-anchor="end" fill="#666">%s</text>`+"\n", curvesWidth-curvesRight, curvesHeight-14, html.EscapeString(c.xTitle))
-	fmt.Fprintf(&b, `<text x="%d" y="%d" fill="#666">%s</text>`+"\n", 8, curvesTop-8, html.EscapeString(c.yTitle))
+	fmt.Fprintf(b, `<rect width="%d" height="%d" fill="#fff"/>`+"\n", curvesWidth, curvesHeight)
+	fmt.Fprintf(b, `<text x="%d" y="24" font-size="15" fill="#222">%s</text>`+"\n", curvesLeft, html.EscapeString(c.title))
+	f.grid(b)
+	fmt.Fprintf(b, `<text x="%d" y="%d" text-anchor="end" fill="#666">%s</text>`+"\n", curvesWidth-curvesRight, curvesHeight-14, html.EscapeString(c.xTitle))
+	fmt.Fprintf(b, `<text x="%d" y="%d" fill="#666">%s</text>`+"\n", 8, curvesTop-8, html.EscapeString(c.yTitle))
+	labels := f.labels(c.curves)
 	for i, one := range c.curves {
-		f.line(&b, one, curveColours[i%len(curveColours)])
+		f.line(b, one, curveColours[i%len(curveColours)], labels[i])
 	}
-	b.WriteString("</svg>\n")
-	return b.String(), nil
+	return nil
 }
 
 func (f *frame) x(v float64) float64 {
@@ -107,8 +129,27 @@ func powerOfTen(n float64) string {
 	return digits
 }
 
+// labelHeight keeps the names of two curves apart, in pixels.
+const labelHeight = 14
+
+// labels returns the heights of the curves' names: at their ends, unless two are too close.
+func (f *frame) labels(all []curve) []float64 {
+	heights, order := make([]float64, len(all)), []int{}
+	for i, c := range all {
+		if len(c.points) > 0 {
+			heights[i] = f.y(c.points[len(c.points)-1].y) + 4
+			order = append(order, i)
+		}
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(heights[a], heights[b]) })
+	for n := 1; n < len(order); n++ {
+		heights[order[n]] = max(heights[order[n]], heights[order[n-1]]+labelHeight)
+	}
+	return heights
+}
+
 // line draws a curve, with its name at its end.
-func (f *frame) line(b *strings.Builder, c curve, colour string) {
+func (f *frame) line(b *strings.Builder, c curve, colour string, label float64) {
 	if len(c.points) == 0 {
 		return
 	}
@@ -118,5 +159,5 @@ func (f *frame) line(b *strings.Builder, c curve, colour string) {
 	}
 	b.WriteString(`"/>` + "\n")
 	last := c.points[len(c.points)-1]
-	fmt.Fprintf(b, `<text x="%.1f" y="%.1f" fill="%s">%s</text>`+"\n", f.x(last.x)+6, f.y(last.y)+4, colour, html.EscapeString(c.name))
+	fmt.Fprintf(b, `<text x="%.1f" y="%.1f" fill="%s">%s</text>`+"\n", f.x(last.x)+6, label, colour, html.EscapeString(c.name))
 }
