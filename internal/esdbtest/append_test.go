@@ -3,6 +3,7 @@ package esdbtest
 import (
 	"bytes"
 	"context"
+	"math"
 	"strings"
 	"testing"
 
@@ -59,6 +60,17 @@ func TestExpectedRevisions(t *testing.T) {
 				t.Fatalf("%d events after a conflict", n)
 			}
 		})
+	}
+}
+
+// A revision that no stream can have is refused, and not taken for a word such as "no stream".
+func TestRevisionOutOfRange(t *testing.T) {
+	s := Start(t, Options{})
+	if _, err := appendTo(connect(t, s.URL()), "s", esdb.Revision(math.MaxUint64), proposal(1)...); err == nil {
+		t.Fatal("written")
+	}
+	if n := len(s.Cluster().Events("s")); n != 0 {
+		t.Fatalf("%d events", n)
 	}
 }
 

@@ -43,8 +43,8 @@ func eventOf(ctx context.Context, p proposed) (Event, int, error) {
 func uuidOf(id *shared.UUID) (uuid.UUID, error) {
 	if s := id.GetStructured(); s != nil {
 		var u uuid.UUID
-		binary.BigEndian.PutUint64(u[:8], uint64(s.GetMostSignificantBits()))
-		binary.BigEndian.PutUint64(u[8:], uint64(s.GetLeastSignificantBits()))
+		binary.BigEndian.PutUint64(u[:8], unsigned(s.GetMostSignificantBits()))
+		binary.BigEndian.PutUint64(u[8:], unsigned(s.GetLeastSignificantBits()))
 		return u, nil
 	}
 	u, err := uuid.Parse(id.GetString_())
@@ -57,7 +57,7 @@ func uuidOf(id *shared.UUID) (uuid.UUID, error) {
 func revisionOf(o *streams.AppendReq_Options) (expected, error) {
 	switch r := o.GetExpectedStreamRevision().(type) {
 	case *streams.AppendReq_Options_Revision:
-		return expected(r.Revision), nil
+		return revision(r.Revision)
 	case *streams.AppendReq_Options_NoStream:
 		return expectNoStream, nil
 	case *streams.AppendReq_Options_Any:

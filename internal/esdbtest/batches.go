@@ -79,7 +79,7 @@ func (n *node) piece(in streams.Streams_BatchAppendServer, pending map[string]*b
 	}
 	if limit := n.cluster.options.MaxAppendSize; b.size > limit {
 		delete(pending, id.String())
-		return b.failed(code.Code_INVALID_ARGUMENT, "MaximumAppendSizeExceeded", &shared.MaximumAppendSizeExceeded{MaxAppendSize: uint32(limit)})
+		return b.failed(code.Code_INVALID_ARGUMENT, "MaximumAppendSizeExceeded", &shared.MaximumAppendSizeExceeded{MaxAppendSize: small(limit)})
 	}
 	if !m.GetIsFinal() {
 		return nil, nil
@@ -95,7 +95,7 @@ func (n *node) piece(in streams.Streams_BatchAppendServer, pending map[string]*b
 func batchRevision(o *streams.BatchAppendReq_Options) (expected, error) {
 	switch r := o.GetExpectedStreamPosition().(type) {
 	case *streams.BatchAppendReq_Options_StreamPosition:
-		return expected(r.StreamPosition), nil
+		return revision(r.StreamPosition)
 	case *streams.BatchAppendReq_Options_NoStream:
 		return expectNoStream, nil
 	case *streams.BatchAppendReq_Options_Any:
@@ -118,7 +118,7 @@ func (b *batch) answer(v verdict) (*streams.BatchAppendResp, error) {
 	if v.current == noStream {
 		s.CurrentRevisionOption = &streams.BatchAppendResp_Success_NoStream{NoStream: &emptypb.Empty{}}
 	} else {
-		s.CurrentRevisionOption = &streams.BatchAppendResp_Success_CurrentRevision{CurrentRevision: uint64(v.current)}
+		s.CurrentRevisionOption = &streams.BatchAppendResp_Success_CurrentRevision{CurrentRevision: unsigned(v.current)}
 	}
 	if v.last == nil {
 		s.PositionOption = &streams.BatchAppendResp_Success_NoPosition{NoPosition: &emptypb.Empty{}}
@@ -146,12 +146,12 @@ func (b *batch) wrongVersion(current int64) *shared.WrongExpectedVersion {
 	case expectNoStream:
 		w.ExpectedStreamPositionOption = &shared.WrongExpectedVersion_ExpectedNoStream{ExpectedNoStream: &emptypb.Empty{}}
 	default:
-		w.ExpectedStreamPositionOption = &shared.WrongExpectedVersion_ExpectedStreamPosition{ExpectedStreamPosition: uint64(b.want)}
+		w.ExpectedStreamPositionOption = &shared.WrongExpectedVersion_ExpectedStreamPosition{ExpectedStreamPosition: unsigned(int64(b.want))}
 	}
 	if current == noStream {
 		w.CurrentStreamRevisionOption = &shared.WrongExpectedVersion_CurrentNoStream{CurrentNoStream: &emptypb.Empty{}}
 	} else {
-		w.CurrentStreamRevisionOption = &shared.WrongExpectedVersion_CurrentStreamRevision{CurrentStreamRevision: uint64(current)}
+		w.CurrentStreamRevisionOption = &shared.WrongExpectedVersion_CurrentStreamRevision{CurrentStreamRevision: unsigned(current)}
 	}
 	return w
 }

@@ -10,9 +10,10 @@ import (
 func (n *node) Delete(ctx context.Context, in *streams.DeleteReq) (*streams.DeleteResp, error) {
 	o := in.GetOptions()
 	var want expected
+	var err error
 	switch r := o.GetExpectedStreamRevision().(type) {
 	case *streams.DeleteReq_Options_Revision:
-		want = expected(r.Revision)
+		want, err = revision(r.Revision)
 	case *streams.DeleteReq_Options_NoStream:
 		want = expectNoStream
 	case *streams.DeleteReq_Options_Any:
@@ -20,7 +21,10 @@ func (n *node) Delete(ctx context.Context, in *streams.DeleteReq) (*streams.Dele
 	case *streams.DeleteReq_Options_StreamExists:
 		want = expectStreamExists
 	default:
-		return nil, errBadRequest("a delete without an expected revision")
+		err = errBadRequest("a delete without an expected revision")
+	}
+	if err != nil {
+		return nil, err
 	}
 	stream := string(o.GetStreamIdentifier().GetStreamName())
 	at, err := n.end(ctx, stream, want, n.cluster.db.delete)
@@ -36,9 +40,10 @@ func (n *node) Delete(ctx context.Context, in *streams.DeleteReq) (*streams.Dele
 func (n *node) Tombstone(ctx context.Context, in *streams.TombstoneReq) (*streams.TombstoneResp, error) {
 	o := in.GetOptions()
 	var want expected
+	var err error
 	switch r := o.GetExpectedStreamRevision().(type) {
 	case *streams.TombstoneReq_Options_Revision:
-		want = expected(r.Revision)
+		want, err = revision(r.Revision)
 	case *streams.TombstoneReq_Options_NoStream:
 		want = expectNoStream
 	case *streams.TombstoneReq_Options_Any:
@@ -46,7 +51,10 @@ func (n *node) Tombstone(ctx context.Context, in *streams.TombstoneReq) (*stream
 	case *streams.TombstoneReq_Options_StreamExists:
 		want = expectStreamExists
 	default:
-		return nil, errBadRequest("a tombstone without an expected revision")
+		err = errBadRequest("a tombstone without an expected revision")
+	}
+	if err != nil {
+		return nil, err
 	}
 	stream := string(o.GetStreamIdentifier().GetStreamName())
 	at, err := n.end(ctx, stream, want, n.cluster.db.tombstone)

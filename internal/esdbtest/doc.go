@@ -28,7 +28,8 @@
 //   - A follower passes writes on to the leader, and may lag behind when it is read. Only to a
 //     client that requires a leader it answers that it is none, and where the leader is. Without a
 //     leader the answer is UNAVAILABLE; without a majority, ABORTED.
-//   - Wrong credentials are UNAUTHENTICATED, and none are PERMISSION_DENIED.
+//   - Wrong credentials are UNAUTHENTICATED, and none are PERMISSION_DENIED. An append is refused
+//     so before it has ended, too.
 //
 // # What it is not
 //

@@ -203,6 +203,7 @@ func (n *node) before(ctx context.Context, i *Injected) error {
 		return errTimeout(ctx)
 	case Hook:
 		f.Do()
+	default: // of what happens later
 	}
 	return nil
 }
@@ -221,6 +222,7 @@ func (n *node) after(ctx context.Context, i *Injected) error {
 		return i.wait(ctx, f.Delay)
 	case TimeoutAfterWrite:
 		return errTimeout(ctx)
+	default: // of what has happened
 	}
 	return nil
 }

@@ -2,13 +2,15 @@ package esdbtest
 
 import (
 	"context"
-	"errors"
-	"strings"
+	"runtime"
 	"testing"
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 )
+
+// cancelled is what the client makes of a call that its caller gave up.
+const cancelled = esdb.ErrorCodeUnknown
 
 // Each fault of a write, as the client sees it, and whether the write is in the log. The next
 // append goes through: the client has found its way back.
@@ -25,9 +27,9 @@ func TestFaultsOfWrites(t *testing.T) {
 		"conflict":             {Fault{Kind: Conflict}, esdb.ErrorCodeWrongExpectedVersion, 0},
 		"timeout before":       {Fault{Kind: TimeoutBeforeWrite}, esdb.ErrorAborted, 0},
 		"timeout after":        {Fault{Kind: TimeoutAfterWrite}, esdb.ErrorAborted, 1},
-		"hangs":                {Fault{Kind: Hang}, esdb.ErrorCodeDeadlineExceeded, 0},
-		"hangs, written":       {Fault{Kind: HangAfterWrite}, esdb.ErrorCodeDeadlineExceeded, 1},
-		"hangs, written later": {Fault{Kind: LateWrite}, esdb.ErrorCodeDeadlineExceeded, 0},
+		"hangs":                {Fault{Kind: Hang}, cancelled, 0},
+		"hangs, written":       {Fault{Kind: HangAfterWrite}, cancelled, 1},
+		"hangs, written later": {Fault{Kind: LateWrite}, cancelled, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := Start(t, Options{})
@@ -35,14 +37,19 @@ func TestFaultsOfWrites(t *testing.T) {
 			mustAppend(t, client, "before", esdb.NoStream{}, proposal(1)...)
 			c.fault.Stream = "s"
 			injected := s.Inject(c.fault)
-			var deadline *time.Duration
-			if c.code == esdb.ErrorCodeDeadlineExceeded {
-				d := 200 * time.Millisecond
-				deadline = &d
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			if c.code == cancelled {
+				go func() {
+					<-injected.Hit()
+					for len(s.Cluster().Events("s")) < c.written {
+						runtime.Gosched()
+					}
+					cancel()
+				}()
 			}
-			events := proposal(1)
-			_, err := client.AppendToStream(context.Background(), "s",
-				esdb.AppendToStreamOptions{ExpectedRevision: esdb.NoStream{}, Deadline: deadline}, events...)
+			events, hour := proposal(1), time.Hour
+			_, err := client.AppendToStream(ctx, "s", esdb.AppendToStreamOptions{ExpectedRevision: esdb.NoStream{}, Deadline: &hour}, events...)
 			if err == nil || codeOf(t, err) != c.code {
 				t.Fatal(err)
 			}
@@ -55,7 +62,6 @@ func TestFaultsOfWrites(t *testing.T) {
 			if c.fault.Kind == LateWrite {
 				injected.Release()
 				<-injected.Done()
-				c.written = 1
 			}
 			mustAppend(t, client, "s", esdb.NoStream{}, events...)
 			if n := len(s.Cluster().Events("s")); n != 1 {
@@ -168,8 +174,7 @@ func TestDownAndUp(t *testing.T) {
 	mustAppend(t, client, "s", esdb.Revision(0), proposal(1)...)
 }
 
-// A paused server does nothing and loses nothing: what was sent to it is done when it goes on,
-// also for a client that has given up.
+// A paused server does nothing and loses nothing: what was sent to it is done when it goes on.
 func TestPause(t *testing.T) {
 	s := Start(t, Options{})
 	client := connect(t, s.URL())
@@ -190,6 +195,9 @@ func TestPause(t *testing.T) {
 		t.Fatalf("a paused server answered: %v", err)
 	case <-time.After(50 * time.Millisecond):
 	}
+	if n := len(s.Cluster().Events("t")); n != 0 {
+		t.Fatalf("a paused server wrote %d events", n)
+	}
 	s.Resume()
 	if err := <-answered; err != nil {
 		t.Fatal(err)
@@ -208,16 +216,58 @@ func TestFaultsOfConnecting(t *testing.T) {
 	}
 }
 
-// A paused server that stops answers nobody any more.
+// A paused server can stop, and what waited for it fails.
 func TestStopWhilePaused(t *testing.T) {
 	s := Start(t, Options{})
 	client := connect(t, s.URL())
 	mustAppend(t, client, "s", esdb.NoStream{}, proposal(1)...)
 	s.Pause()
 	s.Stop()
-	_, err := appendTo(client, "s", esdb.Revision(0), proposal(1)...)
-	var e *esdb.Error
-	if !errors.As(err, &e) || strings.Contains(err.Error(), "WrongExpectedVersion") {
+	if _, err := appendTo(client, "s", esdb.Revision(0), proposal(1)...); err == nil || codeOf(t, err) != esdb.ErrorUnavailable {
 		t.Fatal(err)
+	}
+}
+
+// Other calls fail as they are told, too.
+func TestFaultsOfOtherCalls(t *testing.T) {
+	s := Start(t, Options{})
+	client, ctx := connect(t, s.URL()), context.Background()
+	mustAppend(t, client, "s", esdb.NoStream{}, proposal(1)...)
+	read := func() error {
+		return readError(client.ReadStream(ctx, "s", esdb.ReadStreamOptions{From: esdb.Start{}}, 1))
+	}
+	subscribe := func() error {
+		sub, err := client.SubscribeToAll(ctx, esdb.SubscribeToAllOptions{From: esdb.End{}})
+		if err == nil {
+			_ = sub.Close()
+		}
+		return err
+	}
+	remove := func() error {
+		_, err := client.DeleteStream(ctx, "s", esdb.DeleteStreamOptions{ExpectedRevision: esdb.Revision(0)})
+		return err
+	}
+	for _, c := range []struct {
+		fault Fault
+		do    func() error
+		code  esdb.ErrorCode
+	}{
+		{Fault{Kind: NotReady, Call: CallRead}, read, esdb.ErrorUnavailable},
+		{Fault{Kind: Kill, Call: CallRead}, read, esdb.ErrorUnavailable},
+		{Fault{Kind: NotLeader, Call: CallRead}, read, esdb.ErrorCodeNotLeader},
+		{Fault{Kind: Kill, Call: CallSubscribe}, subscribe, esdb.ErrorUnavailable},
+		{Fault{Kind: NotReady, Call: CallSubscribe}, subscribe, esdb.ErrorUnavailable},
+		{Fault{Kind: TimeoutBeforeWrite, Call: CallDelete}, remove, esdb.ErrorAborted},
+		{Fault{Kind: NotLeader, Call: CallDelete}, remove, esdb.ErrorCodeNotLeader},
+	} {
+		i := s.Inject(c.fault)
+		if err := c.do(); err == nil || codeOf(t, err) != c.code || i.Hits() != 1 {
+			t.Fatalf("%+v: %v", c.fault, err)
+		}
+	}
+	for _, do := range []func() error{read, subscribe, remove} {
+		if err := do(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

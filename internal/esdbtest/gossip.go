@@ -37,7 +37,7 @@ func (c *Cluster) members() (members []*gossip.MemberInfo) {
 		host, port := n.endpoint()
 		members = append(members, &gossip.MemberInfo{
 			InstanceId: wireID(n.id, false), TimeStamp: time.Now().UnixNano() / 100, State: state, IsAlive: n.up.Load(),
-			HttpEndPoint: &gossip.EndPoint{Address: host, Port: uint32(port)},
+			HttpEndPoint: &gossip.EndPoint{Address: host, Port: small(port)},
 		})
 	}
 	return members

@@ -30,7 +30,7 @@ func (d *database) read(p page, seen int) ([]*Recorded, state) {
 		return p.of(d.log[:seen], func(r *Recorded) uint64 { return r.Position }, false), exists
 	}
 	events, s := d.visible(p.stream, seen)
-	return p.of(events, func(r *Recorded) uint64 { return uint64(r.Revision) }, true), s
+	return p.of(events, func(r *Recorded) uint64 { return unsigned(r.Revision) }, true), s
 }
 
 // of cuts the page out of events that are in order of a key.
@@ -90,7 +90,7 @@ func (d *database) after(stream string, at uint64, seen int) int {
 		return sort.Search(seen, func(i int) bool { return d.log[i].Position > at })
 	}
 	events := d.streams[stream]
-	if i := sort.Search(len(events), func(i int) bool { return uint64(events[i].Revision) > at }); i < len(events) {
+	if i := sort.Search(len(events), func(i int) bool { return unsigned(events[i].Revision) > at }); i < len(events) {
 		return events[i].index
 	}
 	// Beyond the end: what comes before that revision is skipped, too.

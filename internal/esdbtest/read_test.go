@@ -141,6 +141,10 @@ func TestDeleteAndTombstone(t *testing.T) {
 	if err := readError(read()); codeOf(t, err) != esdb.ErrorCodeStreamDeleted {
 		t.Fatal(err)
 	}
+	_, err = client.GetStreamMetadata(ctx, "s", esdb.ReadStreamOptions{From: esdb.Start{}})
+	if err == nil || codeOf(t, err) != esdb.ErrorCodeStreamDeleted {
+		t.Fatal("its metadata:", err)
+	}
 	for _, want := range []esdb.ExpectedRevision{esdb.NoStream{}, esdb.Any{}, esdb.Revision(4)} {
 		if _, err := appendTo(client, "s", want, proposal(1)...); codeOf(t, err) != esdb.ErrorCodeStreamDeleted {
 			t.Fatal(want, err)

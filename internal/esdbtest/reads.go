@@ -27,7 +27,7 @@ func (n *node) Read(in *streams.ReadReq, out streams.Streams_ReadServer) error {
 			return errBadRequest(err.Error())
 		}
 	}
-	fromStart := true
+	var fromStart bool
 	switch {
 	case o.GetStream() != nil:
 		if stream == "" {
@@ -131,7 +131,7 @@ func wire(r *Recorded, asText bool) *streams.ReadResp_ReadEvent_RecordedEvent {
 	return &streams.ReadResp_ReadEvent_RecordedEvent{
 		Id:               wireID(r.ID, asText),
 		StreamIdentifier: &shared.StreamIdentifier{StreamName: []byte(r.Stream)},
-		StreamRevision:   uint64(r.Revision),
+		StreamRevision:   unsigned(r.Revision),
 		PreparePosition:  r.Position,
 		CommitPosition:   r.Position,
 		Metadata: map[string]string{
@@ -148,8 +148,8 @@ func wireID(id uuid.UUID, asText bool) *shared.UUID {
 		return &shared.UUID{Value: &shared.UUID_String_{String_: id.String()}}
 	}
 	return &shared.UUID{Value: &shared.UUID_Structured_{Structured: &shared.UUID_Structured{
-		MostSignificantBits:  int64(binary.BigEndian.Uint64(id[:8])),
-		LeastSignificantBits: int64(binary.BigEndian.Uint64(id[8:])),
+		MostSignificantBits:  signed(binary.BigEndian.Uint64(id[:8])),
+		LeastSignificantBits: signed(binary.BigEndian.Uint64(id[8:])),
 	}}}
 }
 

@@ -2,6 +2,7 @@ package esdbtest
 
 import (
 	"context"
+	"errors"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"github.com/google/uuid"
@@ -59,7 +60,7 @@ func (n *node) subscribe(p page, fromStart bool, out *reader) error {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			if context.Cause(ctx) == errDropped {
+			if errors.Is(context.Cause(ctx), errDropped) {
 				return status.Error(codes.Aborted, "the subscription was dropped")
 			}
 			return status.FromContextError(ctx.Err()).Err()
@@ -70,7 +71,7 @@ func (n *node) subscribe(p page, fromStart bool, out *reader) error {
 // push looks at one event.
 func (s *subscription) push(r *Recorded) error {
 	s.next = r.index + 1
-	key := uint64(r.Revision)
+	key := unsigned(r.Revision)
 	if s.stream == "" {
 		key = r.Position
 	}
