@@ -238,10 +238,15 @@ func leader(ctx context.Context) context.Context {
 // anything may have been sent. An error is that of the context, that of a closed
 // store, or a problem.
 func call[T any](ctx context.Context, l *link, f func(context.Context, *esdb.Client) (T, error)) (result T, sent bool, err error) {
+	return callFor(ctx, l, l.timeout, f)
+}
+
+// callFor is call with another timeout.
+func callFor[T any](ctx context.Context, l *link, timeout time.Duration, f func(context.Context, *esdb.Client) (T, error)) (result T, sent bool, err error) {
 	if err := ctx.Err(); err != nil {
 		return result, false, err
 	}
-	limited, cancel := context.WithTimeout(ctx, l.timeout)
+	limited, cancel := context.WithTimeout(ctx, timeout)
 	c, err := l.get(limited)
 	if err != nil {
 		cancel()
