@@ -132,7 +132,7 @@ func (a *appending) run(ctx context.Context) (eventstore.Appended, error) {
 		if a.s.stopping.Err() != nil {
 			return eventstore.Appended{}, a.failed(closedError)
 		}
-		result, sent, err := call(ctx, a.s.link, a.send)
+		result, sent, err := callFor(ctx, a.s.link, a.timeout(), a.send)
 		if err == nil {
 			return a.acknowledged(ctx, result)
 		}
@@ -148,12 +148,31 @@ func (a *appending) run(ctx context.Context) (eventstore.Appended, error) {
 // send is the call of the client. THE commit point is in the database: once it
 // answers, every record survives.
 func (a *appending) send(ctx context.Context, c *esdb.Client) (*esdb.WriteResult, error) {
-	timeout := a.s.options.Timeout
-	o := esdb.AppendToStreamOptions{ExpectedRevision: esdb.NoStream{}, RequiresLeader: true, Deadline: &timeout}
+	var expected esdb.ExpectedRevision = esdb.NoStream{}
 	if a.expected != eventstore.NoStream {
-		o.ExpectedRevision = esdb.Revision(a.expected.Next() - 1)
+		expected = esdb.Revision(a.expected.Next() - 1)
 	}
-	return c.AppendToStream(ctx, a.s.wire(a.name), o, a.events...)
+	return appendTo(ctx, c, a.s.wire(a.name), expected, a.events, a.timeout())
+}
+
+// timeout is how long one attempt may take: each record is a message of its own.
+func (a *appending) timeout() time.Duration {
+	return a.s.options.Timeout + time.Duration(len(a.records))*time.Millisecond
+}
+
+// sendingGrace is how long an append goes on after its caller has given it up.
+const sendingGrace = 10 * time.Second
+
+// appendTo appends. It is not canceled with its context, for which its caller does
+// not wait: if that happens while events are sent, the client reads what gRPC
+// writes at that moment.
+func appendTo(ctx context.Context, c *esdb.Client, wire string, expected esdb.ExpectedRevision, events []esdb.EventData, timeout time.Duration) (*esdb.WriteResult, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	deadline := timeout + sendingGrace
+	o := esdb.AppendToStreamOptions{ExpectedRevision: expected, RequiresLeader: true, Deadline: &deadline}
+	return c.AppendToStream(context.WithoutCancel(ctx), wire, o, events...)
 }
 
 // failure takes note of an attempt that failed. It returns the error of the append

@@ -3,6 +3,7 @@ package esdb
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -22,9 +23,12 @@ func open(t testing.TB, url string, o Options) *Store {
 	return s
 }
 
+// patient are options of a machine that is busy with other things.
+func patient() Options { return Options{Timeout: time.Minute, Patience: 5 * time.Minute} }
+
 func TestStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) eventstore.Store {
-		return open(t, esdbtest.Start(t, esdbtest.Options{}).URL(), Options{})
+		return open(t, startOne(t).URL(), patient())
 	})
 }
 

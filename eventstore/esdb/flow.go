@@ -140,7 +140,6 @@ func (s *Store) flow(ctx context.Context, open opener) *flow {
 		c, err := s.link.get(limited)
 		if err == nil {
 			defer c.leave()
-			defer context.AfterFunc(c.retired, cancel)()
 			err = s.link.judge(ctx, c, f.pump(limited, c, open))
 		}
 		f.failed <- err
@@ -156,6 +155,8 @@ func (f *flow) pump(ctx context.Context, c *client, open opener) (err error) {
 		return err
 	}
 	defer src.close()
+	// A subscription may be silent, and would not notice.
+	defer context.AfterFunc(c.retired, f.cancel)()
 	close(f.opened)
 	for {
 		e, err := src.receive()

@@ -63,11 +63,8 @@ func (s *Store) writeIdentity(ctx context.Context, p *patience) error {
 	events, _ := eventsOf([]eventstore.Proposed{{
 		ID: id, Type: identityType, Time: time.Now(), Data: []byte(`{"uuid":"` + id.String() + `"}`),
 	}})
-	timeout := s.options.Timeout
 	_, err := retry(ctx, s, p, func(ctx context.Context, c *esdb.Client) (*esdb.WriteResult, error) {
-		return c.AppendToStream(ctx, s.wire(identityStream), esdb.AppendToStreamOptions{
-			ExpectedRevision: esdb.NoStream{}, RequiresLeader: true, Deadline: &timeout,
-		}, events...)
+		return appendTo(ctx, c, s.wire(identityStream), esdb.NoStream{}, events, s.options.Timeout)
 	})
 	return err
 }

@@ -84,9 +84,9 @@ func (c *client) leave() {
 	}
 }
 
-// closeIdle retires the client: it cancels its calls, and closes it once they have
-// ended. A call that reports an error to a client that is closed panics ("send on
-// closed channel"). Calls that hang in the client are left by that in the end.
+// closeIdle retires the client, and closes it once its calls have ended: one that
+// reports an error to a closed client panics ("send on closed channel"). In the end
+// it is closed all the same, which ends calls that hang in it.
 func (c *client) closeIdle() {
 	c.mu.Lock()
 	c.retire()
@@ -238,23 +238,28 @@ func leader(ctx context.Context) context.Context {
 // anything may have been sent. An error is that of the context, that of a closed
 // store, or a problem.
 func call[T any](ctx context.Context, l *link, f func(context.Context, *esdb.Client) (T, error)) (result T, sent bool, err error) {
+	return callFor(ctx, l, l.timeout, f)
+}
+
+// callFor is call with another timeout.
+func callFor[T any](ctx context.Context, l *link, timeout time.Duration, f func(context.Context, *esdb.Client) (T, error)) (result T, sent bool, err error) {
 	if err := ctx.Err(); err != nil {
 		return result, false, err
 	}
-	limited, cancel := context.WithTimeout(ctx, l.timeout)
-	defer cancel()
+	limited, cancel := context.WithTimeout(ctx, timeout)
 	c, err := l.get(limited)
 	if err != nil {
+		cancel()
 		return result, false, l.ended(ctx, err)
 	}
 	type outcome struct {
 		result T
 		err    error
 	}
-	defer context.AfterFunc(c.retired, cancel)()
 	done := make(chan outcome, 1)
 	go func() {
 		defer c.leave()
+		defer cancel()
 		var o outcome
 		defer func() { done <- o }()
 		defer recoverTo(&o.err)
@@ -267,6 +272,9 @@ func call[T any](ctx context.Context, l *link, f func(context.Context, *esdb.Cli
 		}
 		return result, true, l.judge(ctx, c, o.err)
 	case <-limited.Done():
+	case <-c.retired.Done():
+		// Its connection is broken, so this call ends too. It is not canceled: the
+		// client would read what gRPC writes then.
 	}
 	select {
 	case o := <-done: // the answer came together with the end
@@ -275,10 +283,10 @@ func call[T any](ctx context.Context, l *link, f func(context.Context, *esdb.Cli
 		}
 	default:
 	}
-	return result, true, l.ended(ctx, limited.Err())
+	return result, true, l.unanswered(ctx)
 }
 
-// ended is the error of a call that was given up.
+// ended is the error of a call for which there was no connection.
 func (l *link) ended(ctx context.Context, err error) error {
 	switch {
 	case l.closing.Err() != nil:
@@ -289,8 +297,17 @@ func (l *link) ended(ctx context.Context, err error) error {
 	if why := l.why(); why != nil {
 		return why
 	}
-	if own := problemOf(err); own.class != late {
-		return own
+	return problemOf(err)
+}
+
+// unanswered is the error of a call that was sent and is given up. Whatever the
+// reason, it may still be executed.
+func (l *link) unanswered(ctx context.Context) error {
+	switch {
+	case l.closing.Err() != nil:
+		return closedError
+	case ctx.Err() != nil:
+		return ctx.Err()
 	}
 	return &problem{class: late, reason: "no answer in time"}
 }

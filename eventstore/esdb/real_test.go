@@ -30,7 +30,9 @@ func TestRealDatabase(t *testing.T) {
 
 // shared opens a store that sees only streams under a prefix of its own.
 func shared(t *testing.T, url string) *Store {
-	return open(t, url, Options{prefix: "pets-test-" + uuid.NewString() + "-"})
+	o := patient()
+	o.prefix = "pets-test-" + uuid.NewString() + "-"
+	return open(t, url, o)
 }
 
 // Under a prefix, a store sees nothing of the others in the same database, which is what
