@@ -114,11 +114,11 @@ func (p *pair) check() {
 	t := p.t
 	bot := rapid.SampledFrom([]string{"", "a", "b", "nobody"}).Draw(t, "whose")
 	after, limit := rapid.IntRange(0, 12).Draw(t, "after"), rapid.IntRange(1, 5).Draw(t, "limit")
-	page, more, err := p.stats.Trades().Page(bot, after, limit)
+	page, err := p.stats.Trades().Page(bot, after, limit)
 	if p.answered(p.ofStats, p.stats, err) {
 		want, wantMore := p.oracle.trades.Page(bot, after, limit)
-		require.Equal(t, want, page)
-		require.Equal(t, wantMore, more)
+		require.Equal(t, want, page.Trades)
+		require.Equal(t, wantMore, page.More)
 	}
 	all, err := p.stats.Trades().List(bot)
 	if p.answered(p.ofStats, p.stats, err) {
@@ -251,9 +251,9 @@ func TestAReadingThatFailsForTheMoment(t *testing.T) {
 	for n := range 5000 {
 		q.add(EquityPoint{Revision: uint64(n), Equity: domain.FromInt(int64(n % 7))})
 	}
-	answers := func() (page []Trade, points []EquityPoint, stats Stats, err error) {
+	answers := func() (page TradePage, points []EquityPoint, stats Stats, err error) {
 		var err1, err2, err3 error
-		page, _, err1 = f.Trades().Page("", 3, 10)
+		page, err1 = f.Trades().Page("", 3, 10)
 		points, err2 = q.Points(time.Time{}, time.Time{}, 0)
 		stats, err3 = f.View(s, nil)
 		return page, points, stats, errors.Join(err1, err2, err3)
@@ -277,9 +277,9 @@ func TestAReadingThatFailsForTheMoment(t *testing.T) {
 	require.Equal(t, points, points2)
 	require.Equal(t, stats, stats2)
 	pieces.busy = true
-	f.Apply(eventstore.Record{Revision: 9000}, &domain.TradeRevised{Trade: page[0].Trade, Bot: page[0].Bot}, s)
+	f.Apply(eventstore.Record{Revision: 9000}, &domain.TradeRevised{Trade: page.Trades[0].Trade, Bot: page.Trades[0].Bot}, s)
 	pieces.busy = false
 	require.ErrorIs(t, f.Err(), errBusy)
-	_, _, err = f.Trades().Page("", 3, 10)
+	_, err = f.Trades().Page("", 3, 10)
 	require.ErrorIs(t, err, errBusy)
 }

@@ -174,21 +174,22 @@ func (f *StatsFold) View(s *portfolio.State, limits tradestats.Limits) (Stats, e
 	if err != nil {
 		return Stats{}, err
 	}
-	stats := walks[""].Stats()
-	if len(limits) > 0 {
-		maps.Copy(merged, limits)
+	maps.Copy(merged, limits)
+	stats, known := walks[""].By(merged)
+	if !known { // limits that the policy does not have
 		if stats, err = f.judged(s, merged, zone); err != nil {
 			return Stats{}, err
 		}
 	}
 	v := Stats{Portfolio: scopeOf(stats, s.Refs.Max, merged), Bots: make([]BotStats, 0, len(s.Bots))}
 	for _, id := range s.BotIDs() {
-		v.Bots = append(v.Bots, BotStats{Bot: id, ScopeStats: scopeOf(walks[id].Stats(), s.Bots[id].Refs.Max, own)})
+		stats, _ := walks[id].By(own)
+		v.Bots = append(v.Bots, BotStats{Bot: id, ScopeStats: scopeOf(stats, s.Bots[id].Refs.Max, own)})
 	}
 	return v, nil
 }
 
-// judged computes the figures of the portfolio by other limits than its own.
+// judged computes the figures of the portfolio by limits that the kept walks do not tell them by.
 func (f *StatsFold) judged(s *portfolio.State, limits tradestats.Limits, zone *time.Location) (tradestats.Stats, error) {
 	w := tradestats.Begin(limits, zone)
 	q := newSeries(s, func(e *entry) {

@@ -13,8 +13,8 @@ import (
 )
 
 // BenchmarkStats: the statistics of a million trades of 100 bots, asked for again after each
-// further trade; after the void of one that is 5,000 trades old; and for the first time, as after
-// a change of limits.
+// further trade; after the void of one that is 5,000 trades old; after a change of limits; and
+// for the first time.
 func BenchmarkStats(b *testing.B) {
 	const bots, trades = 100, 1_000_000
 	s, f := portfolio.New(), NewStats(nil)
@@ -60,6 +60,12 @@ func BenchmarkStats(b *testing.B) {
 			trade()
 			n := next - 5000
 			apply(&domain.TradeRevised{Trade: fmt.Sprint("t", n), Bot: fmt.Sprint("b", n%bots), Number: int(n / bots), After: &domain.TradeFigures{Result: domain.Win}})
+		}
+	})
+	b.Run("after a change of limits", func(b *testing.B) {
+		for n := 0; b.Loop(); n++ {
+			s.Policy.MaxConsecutiveLosses = 3 + n%5
+			view(b)
 		}
 	})
 	b.Run("first", func(b *testing.B) {

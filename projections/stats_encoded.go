@@ -9,7 +9,7 @@ import (
 )
 
 // statsVersion changes with the bytes of Keep, and of pieces.
-const statsVersion = 1
+const statsVersion = 2
 
 // Keep implements [Kept]: the summaries of the pieces, the young rows, and two of the walks.
 func (f *StatsFold) Keep() ([]byte, error) {
@@ -48,7 +48,8 @@ func (f *StatsFold) Restore(data []byte) error {
 // and the one over the most. From the last one statistics go on, and from the first one if one of
 // the rows between them changes.
 type walksKept struct {
-	Zone   string            `json:"zone"`
+	Zone string `json:"zone"`
+	// Merged and Own are the limits that the walks began with.
 	Merged tradestats.Limits `json:"merged"`
 	Own    tradestats.Limits `json:"own"`
 	Walks  []walkKept        `json:"walks"`

@@ -17,11 +17,11 @@ const keptApart = 7
 
 // keptWalks are walks over the older rows, so that statistics of a long history cost as much
 // as those of its latest rows. One is dropped when a row that it has changes, and all with the
-// limits or the zone.
+// zone, or with limits that they do not tell figures by.
 type keptWalks struct {
 	mu sync.Mutex // readers of the same state share it
 	at []keptWalk // by rising rows
-	// What they were walked with.
+	// What they began with. The limits in force now may be others.
 	merged, own tradestats.Limits
 	zone        string
 }
@@ -103,7 +103,7 @@ func (k *keptWalks) keep(w keptWalk) {
 
 // begin returns how many rows the walks have that were kept, and a copy to go on with.
 func (k *keptWalks) begin(s *portfolio.State, merged, own tradestats.Limits, zone *time.Location) keptWalk {
-	if k.zone != zone.String() || !maps.Equal(k.merged, merged) || !maps.Equal(k.own, own) {
+	if len(k.at) == 0 || k.zone != zone.String() {
 		k.at, k.zone, k.merged, k.own = nil, zone.String(), maps.Clone(merged), maps.Clone(own)
 	}
 	w := keptWalk{walks: walks{map[string]*tradestats.Walk{"": tradestats.Begin(k.merged, zone)}, map[string]bool{}}}
@@ -124,12 +124,38 @@ func (k *keptWalks) next(n int, rows *rowLog) int {
 	return n + max(rows.per, (rows.written()-n)*keptApart/(keptApart+1))
 }
 
-// walked returns walks over all rows, of the portfolio ("") and of each bot. It keeps walks
-// over rows that are in pieces.
+// walked returns walks over all rows, of the portfolio ("") and of each bot, that tell figures by
+// the limits. If those that were kept do not, all rows are walked again, with these limits.
 func (f *StatsFold) walked(s *portfolio.State, merged, own tradestats.Limits, zone *time.Location) (map[string]*tradestats.Walk, error) {
-	k, rows := &f.kept, &f.trades.rows
+	k := &f.kept
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	all, err := f.walk(s, merged, own, zone)
+	if err != nil || tell(all, merged, own) {
+		return all, err
+	}
+	k.at = nil
+	return f.walk(s, merged, own, zone)
+}
+
+// tell reports whether walks tell figures by limits.
+func tell(all map[string]*tradestats.Walk, merged, own tradestats.Limits) bool {
+	for scope, w := range all {
+		limits := own
+		if scope == "" {
+			limits = merged
+		}
+		if _, known := w.By(limits); !known {
+			return false
+		}
+	}
+	return true
+}
+
+// walk goes on from the walks that were kept, over all further rows. It keeps walks over rows
+// that are in pieces.
+func (f *StatsFold) walk(s *portfolio.State, merged, own tradestats.Limits, zone *time.Location) (map[string]*tradestats.Walk, error) {
+	k, rows := &f.kept, &f.trades.rows
 	w := k.begin(s, merged, own, zone)
 	q := newSeries(s, w.walks.feed)
 	next := k.next(w.rows, rows)

@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"encoding/json"
 	"fmt"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 
 	"pets/domain"
 	"pets/domain/portfolio"
+	"pets/domain/tradestats"
 )
 
 // results appends random commands that close trades which count as one result, wait for
@@ -68,7 +70,11 @@ func results(t *rapid.T, h *history) {
 				}
 				return d.Deposit(&domain.DepositRecorded{Wallet: domain.WalletHot, Amount: domain.FromInt(5)})
 			case "limits":
-				return d.ChangeLimits([]byte(fmt.Sprintf(`{"max_consecutive_losses":%d,"daily_loss_tz":%q}`, rapid.IntRange(900, 901).Draw(t, "limit"), rapid.SampledFrom([]string{"UTC", "Asia/Tokyo"}).Draw(t, "zone"))), "test")
+				return d.ChangeLimits([]byte(rapid.SampledFrom([]string{
+					`{"max_consecutive_losses":900,"daily_loss_tz":"Asia/Tokyo"}`, `{"max_consecutive_losses":1,"daily_loss_tz":"UTC"}`, `{"max_consecutive_losses":2}`,
+					`{"max_bot_drawdown_pct":"0.001"}`, `{"max_bot_drawdown_pct":"0.00123"}`, `{"max_bot_daily_loss_pct":"0.0003"}`, `{"max_daily_loss_pct":"0.002"}`,
+					`{"max_rolling_loss_pct":"0.001"}`, `{"max_rolling_loss_pct":"0"}`,
+				}).Draw(t, "limits")), "test")
 			default:
 				return d.Deposit(&domain.DepositRecorded{Wallet: domain.WalletHot, Amount: domain.FromInt(5)})
 			}
@@ -119,4 +125,61 @@ func TestKeptStatisticsAreThoseOfTheWholeSeries(t *testing.T) {
 	})
 	require.NotZero(t, kept, "nothing was ever kept")
 	require.NotZero(t, forgotten, "nothing that was kept was ever revised")
+}
+
+// Statistics after a change of limits read no more of the history than without one. The count
+// is of the pieces that are read; the zone, which every day depends on, costs them all.
+func TestStatisticsAfterAChangeOfLimitsReadNothingAgain(t *testing.T) {
+	t.Parallel()
+	s, pieces := portfolio.New(), &torn{}
+	s.Policy = domain.DefaultPolicy(domain.ModePaper)
+	s.Portfolio, s.Policy.Rules = "main", domain.SecondRules
+	f := NewStats(pieces)
+	f.trades.rows.add(row{flow: true, amount: dec("200000")})
+	for n := range 20 {
+		bot := fmt.Sprint("bot-", n)
+		s.Bots[bot] = &portfolio.Bot{}
+		f.trades.rows.add(row{Trade: Trade{Bot: bot, Revision: 1}, flow: true, amount: dec("10000")})
+	}
+	closedTrades(f.Trades(), 20_000)
+	all := len(f.trades.rows.sums)
+	require.Greater(t, all, 30)
+	read := func(limits tradestats.Limits) (Stats, int) {
+		before := pieces.uses
+		got, err := f.View(s, limits)
+		require.NoError(t, err)
+		return got, pieces.uses - before
+	}
+	_, first := read(nil)
+	require.GreaterOrEqual(t, first, all)
+	_, again := read(nil)
+	require.LessOrEqual(t, again, 1)
+	for _, limits := range []string{
+		`{"max_consecutive_losses":2}`, `{"max_bot_drawdown_pct":"0.1"}`, `{"max_daily_loss_pct":"0.025","max_bot_drawdown_pct":"0.004"}`, `{"max_bot_daily_loss_pct":"0.01"}`, `{"max_consecutive_losses":7}`,
+	} {
+		require.NoError(t, json.Unmarshal([]byte(limits), &s.Policy))
+		got, n := read(nil)
+		require.LessOrEqual(t, n, again, limits)
+		fresh := NewStats(pieces)
+		kept, err := f.Keep()
+		require.NoError(t, err)
+		require.NoError(t, fresh.Restore(kept))
+		f.kept.forget(0) // so that all of it is walked by these limits
+		want, n := read(nil)
+		require.GreaterOrEqual(t, n, all)
+		require.Equal(t, want, got, limits)
+		require.GreaterOrEqual(t, len(got.Portfolio.ClosedBreakers), 2, limits)
+		f = fresh // a later start, which never walked by them
+	}
+	_, other := read(tradestats.Limits{domain.BotDrawdown: dec("0.2"), domain.ConsecutiveLosses: dec("4")})
+	require.LessOrEqual(t, other, again, "limits that were asked for")
+	s.Policy.DailyLossTZ = "Asia/Tokyo"
+	_, zone := read(nil)
+	require.GreaterOrEqual(t, zone, all)
+	s.Policy.MaxRollingLossPct = dec("0.1")
+	_, rolling := read(nil)
+	require.GreaterOrEqual(t, rolling, all, "its hours were not followed")
+	s.Policy.MaxRollingLossPct = dec("0.2")
+	_, rolling = read(nil)
+	require.LessOrEqual(t, rolling, again)
 }

@@ -167,38 +167,33 @@ func (t *Trades) List(bot string) ([]Trade, error) {
 	return out, err
 }
 
-// Page returns at most limit of the current trades, of one bot or ("") of all,
-// with numbers above after. more reports whether there are further ones. It
-// reads only what has the trades that it returns, however long the history is.
-func (t *Trades) Page(bot string, after, limit int) (page []Trade, more bool, err error) {
-	page = []Trade{}
-	err = t.Each(bot, after, func(one *Trade) bool {
-		if more = len(page) == limit; !more {
-			page = append(page, *one)
-		}
-		return !more
-	})
-	return page, more, err
-}
-
 // Each shows the current trades of one bot or ("") of all with numbers above after, until look
 // returns false.
 func (t *Trades) Each(bot string, after int, look func(*Trade) bool) error {
+	return t.each(bot, start{number: after, row: -1}, func(_ int, one *Trade) bool { return look(one) })
+}
+
+// start is where a reading of trades starts: behind a number and behind a row.
+type start struct{ number, row int }
+
+// each shows the current trades of one bot or ("") of all, and the rows that they are, until look
+// returns false.
+func (t *Trades) each(bot string, behind start, look func(row int, one *Trade) bool) error {
 	l, n := &t.rows, 0
 	if err := l.Err(); err != nil {
 		return err
 	}
-	through := func(rows []row) bool {
+	through := func(first int, rows []row) bool {
 		for i := range rows {
 			r := &rows[i]
 			if r.flow || r.gone {
 				continue
 			}
-			if n++; n <= after || bot != "" && bot != r.Bot {
+			if n++; n <= behind.number || first+i <= behind.row || bot != "" && bot != r.Bot {
 				continue
 			}
 			one := r.Trade // other readers share the young rows
-			if one.Number = n; !look(&one) {
+			if one.Number = n; !look(first+i, &one) {
 				return false
 			}
 		}
@@ -207,7 +202,7 @@ func (t *Trades) Each(bot string, after int, look func(*Trade) bool) error {
 	var into []row
 	for i := range l.sums {
 		s := &l.sums[i]
-		if n+s.standing <= after || bot != "" && !s.bots.mayHave(bot) {
+		if n+s.standing <= behind.number || (i+1)*l.per <= behind.row+1 || bot != "" && !s.bots.mayHave(bot) {
 			n += s.standing
 			continue
 		}
@@ -215,10 +210,10 @@ func (t *Trades) Each(bot string, after int, look func(*Trade) bool) error {
 		if err != nil {
 			return err
 		}
-		if into = rows; !through(rows) {
+		if into = rows; !through(i*l.per, rows) {
 			return nil
 		}
 	}
-	through(l.young)
+	through(l.written(), l.young)
 	return nil
 }

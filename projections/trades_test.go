@@ -40,10 +40,10 @@ func TestPagesAreThoseOfTheList(t *testing.T) {
 				want = append(want, one)
 			}
 		}
-		page, more, err := trades.Page(bot, after, limit)
+		page, err := trades.Page(bot, after, limit)
 		require.NoError(t, err)
-		require.Equal(t, len(want) > limit, more)
-		require.Equal(t, want[:min(limit, len(want))], page)
+		require.Equal(t, len(want) > limit, page.More)
+		require.Equal(t, want[:min(limit, len(want))], page.Trades)
 	})
 }
 
@@ -55,9 +55,9 @@ func BenchmarkPage(b *testing.B) {
 			trades := NewTrades(pieces)
 			closedTrades(trades, n)
 			for b.Loop() {
-				page, _, err := trades.Page("bot-1", n/2, 10)
+				page, err := trades.Page("bot-1", n/2, 10)
 				require.NoError(b, err)
-				require.Len(b, page, 10)
+				require.Len(b, page.Trades, 10)
 			}
 			b.ReportMetric(float64(len(pieces.bytes))/float64(n), "B-on-disk/trade")
 		})

@@ -36,7 +36,7 @@ func TestAResumedWalkGoesOn(t *testing.T) {
 		}
 		require.Equal(t, Compute(steps, limits, zone), resumed.Stats())
 	})
-	for _, other := range []string{"", "{", `{"stats":{"ClosedBreakers":[{"breaker":"none"}]}}`, `{"stats":{},"more":1}`} {
+	for _, other := range []string{"", "{", `{"stats":{},"rises":{}}`, `{"stats":{},"more":1}`} {
 		_, err := Resume([]byte(other), limits, zone)
 		require.Error(t, err, other)
 	}

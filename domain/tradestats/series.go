@@ -7,6 +7,7 @@
 package tradestats
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -102,12 +103,12 @@ type Stats struct {
 	Fees                   domain.Decimal
 	LongestLossStreak      int
 	StreakEnd              Extreme        // the last loss of the first of the longest streaks
-	StreaksAtLimit         int            // streaks that reached the limit of losses in a row
+	StreaksAtLimit         int            `json:"-"` // streaks that reached the limit of losses in a row
 	Best, Worst            *Day           // nil without trades
 	Capital, Equity        domain.Decimal // before the first close, after the last
 	MaxDrawdown            MaxDrawdown
-	DeepestDrawdown        MaxDrawdown // that of the largest amount
-	ClosedBreakers         []ClosedBreaker
+	DeepestDrawdown        MaxDrawdown     // that of the largest amount
+	ClosedBreakers         []ClosedBreaker `json:"-"`
 }
 
 // WinRate is wins ÷ results, nil without results.
@@ -141,9 +142,13 @@ func Compute(steps []Step, limits Limits, zone *time.Location) Stats {
 // counted in zone. The series starts at the net flows before the first close. Later flows
 // scale its references as [risk.References.Flow] does. A day opens at the equity after the
 // last close before it.
+//
+// Of what depends on limits it holds enough to tell it for other limits, too: see By.
 type Walk struct {
 	limits Limits
 	zone   *time.Location
+	rises  []rises     // of each breaker that it follows
+	ended  map[int]int // how many streaks of losses ended at each length
 	stats  Stats
 	refs   risk.References
 	equity domain.Decimal
@@ -155,7 +160,7 @@ type Walk struct {
 
 // Begin returns a walk before the first step.
 func Begin(limits Limits, zone *time.Location) *Walk {
-	w := &Walk{limits: limits, zone: zone}
+	w := &Walk{limits: limits, zone: zone, rises: following(limits), ended: map[int]int{}}
 	w.each(time.Time{}, func(r *risk.Rule) func(risk.Subject) { return r.On })
 	return w
 }
@@ -173,19 +178,37 @@ func (w *Walk) Step(s Step) {
 func (w *Walk) Clone() *Walk {
 	c := *w
 	c.refs = w.refs.Clone()
-	c.stats.ClosedBreakers = slices.Clip(c.stats.ClosedBreakers)
+	c.ended = maps.Clone(w.ended)
+	c.rises = slices.Clone(w.rises)
+	for i := range c.rises {
+		c.rises[i].list = slices.Clip(c.rises[i].list)
+	}
 	return &c
 }
 
-// Stats returns the figures of the steps so far, as if the series ended here.
+// Stats returns the figures of the steps so far, as if the series ended here, by the limits that
+// the walk began with.
 func (w *Walk) Stats() Stats {
+	s, _ := w.By(w.limits)
+	return s
+}
+
+// By returns the figures by other limits than those that the walk began with, or false if the walk
+// does not tell them: another one has to begin with these limits. It does tell them if each limit
+// is a multiple of a thousandth, unless the breaker is one that the walk does not follow.
+func (w *Walk) By(limits Limits) (s Stats, known bool) {
 	c := *w // the last day ends in the copy
 	c.endDay()
-	c.stats.Equity = c.equity
-	if c.stats.Trades == 0 {
-		c.stats.Capital = c.equity
+	s = c.stats
+	s.Equity = c.equity
+	if s.Trades == 0 {
+		s.Capital = c.equity
 	}
-	return c.stats
+	if limit, on := limits[domain.ConsecutiveLosses]; on {
+		s.StreaksAtLimit = w.streaksOf(limit)
+	}
+	s.ClosedBreakers, known = w.closedBreakers(limits)
+	return s, known
 }
 
 func (w *Walk) flow(amount domain.Decimal) {
@@ -235,9 +258,9 @@ func (w *Walk) subject(at time.Time) risk.Subject {
 
 // each runs one hook of every breaker that has it.
 func (w *Walk) each(at time.Time, what func(*risk.Rule) func(risk.Subject)) {
-	for r := range risk.Rules() {
-		if _, on := w.limits[r.Name]; on && what(r) != nil {
-			what(r)(w.subject(at))
+	for i := range w.rises {
+		if hook := what(w.rises[i].rule); hook != nil {
+			hook(w.subject(at))
 		}
 	}
 }
@@ -264,16 +287,17 @@ func (w *Walk) count(t *Trade) {
 	case domain.Neutral:
 		s.Neutral++
 	}
+	before := w.streak.Losses
 	w.streak.Close(t.Result)
 	w.streak.Results = nil // no trade is revised here
+	if w.streak.Losses < before {
+		w.ended[before]++
+	}
 	if t.Result != domain.Loss {
 		return
 	}
 	if s.LongestLossStreak < w.streak.Losses {
 		s.LongestLossStreak, s.StreakEnd = w.streak.Losses, Extreme{Trade: s.Trades, Time: t.Time}
-	}
-	if limit, on := w.limits[domain.ConsecutiveLosses]; on && domain.FromInt(int64(w.streak.Losses)) == limit {
-		s.StreaksAtLimit++
 	}
 }
 
@@ -294,24 +318,10 @@ func (w *Walk) measure(t *Trade) {
 	}
 }
 
-// judge notes the first trade at which each breaker would have tripped.
+// judge notes at which trade each breaker would have tripped.
 func (w *Walk) judge(t *Trade) {
-	for r := range risk.Rules() {
-		if limit, on := w.limits[r.Name]; on {
-			w.first(r, limit, t)
-		}
+	for i := range w.rises {
+		r := &w.rises[i]
+		r.note(r.rule.Value(w.subject(t.Time)), w.limits, w.stats.Trades, t.Time)
 	}
-}
-
-func (w *Walk) first(r *risk.Rule, limit domain.Decimal, t *Trade) {
-	value := r.Value(w.subject(t.Time))
-	if value.Less(limit) {
-		return
-	}
-	for _, b := range w.stats.ClosedBreakers {
-		if b.Rule == r {
-			return
-		}
-	}
-	w.stats.ClosedBreakers = append(w.stats.ClosedBreakers, ClosedBreaker{r, w.stats.Trades, t.Time, value, limit})
 }

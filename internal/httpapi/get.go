@@ -267,45 +267,6 @@ func positionsView(l *looker) (*positionsAnswer, error) {
 	return v, v.page(l.values, positionList(&v.Positions), marketList(&v.Markets))
 }
 
-type tradesAnswer struct {
-	Head
-	Trades []projections.Trade `json:"trades"`
-	// Next is the number to ask after for more, null at the end.
-	Next *int `json:"next"`
-}
-
-// count and keep implement paged.
-func (v *tradesAnswer) count() int { return len(v.Trades) }
-
-func (v *tradesAnswer) keep(n int) {
-	v.Trades = v.Trades[:n]
-	v.Next = &v.Trades[n-1].Number
-}
-
-func tradesView(l *looker) (*tradesAnswer, error) {
-	v := &tradesAnswer{Head: l.head()}
-	after, err := number(l.values, "after", 0, 0, 1<<31-1)
-	if err != nil {
-		return v, err
-	}
-	limit, err := number(l.values, "limit", 100, 1, 1000)
-	if err != nil {
-		return v, err
-	}
-	more := false
-	fold, err := l.with.stats()
-	if err != nil {
-		return v, err
-	}
-	if v.Trades, more, err = fold.Trades().Page(l.bot, after, limit); err != nil {
-		return v, unreadable("the list of trades", err)
-	}
-	if more {
-		v.keep(limit)
-	}
-	return v, nil
-}
-
 type permitsAnswer struct {
 	Head
 	Permits []projections.Permit `json:"permits"`

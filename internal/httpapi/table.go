@@ -194,7 +194,7 @@ func readRoutes() []route {
 		answering[statsAnswer, ownStats](past(get("/stats", "stats", "Statistics of closed trades, and where each breaker would first have tripped", statsView, paging...))),
 		get("/balances", "balances", "The double-entry books; each asset sums to zero", balancesView, paging...),
 		get("/positions", "positions", "What is held", positionsView, with(bot)...),
-		past(get("/trades", "trades", "What was closed, newest last", tradesView, bot, revisionParam("after", "only trades with a number above this"), countParam("limit", "at most this many", 1, 1000, 100))),
+		past(get("/trades", "trades", "What was closed, newest last", tradesView, bot, textParam("after", "what next of the page before said: go on behind that trade; or a number: only trades with a number above it"), countParam("limit", "at most this many", 1, 1000, 100))),
 		get("/permits", "permits", "Permits that are live: granted, or working at a venue", permitsView, with(bot)...),
 		get("/breakers", "breakers", "Every breaker: status, value, limit", breakersView, paging...),
 		// The money of the whole portfolio is hidden from a bot; its own is in

@@ -4771,11 +4771,8 @@ export interface components {
             trade_id: string;
         };
         TradesAnswer: {
-            /**
-             * Format: int64
-             * @description What to ask after for the next page
-             */
-            next: number | null;
+            /** @description What to ask after for the next page */
+            next: string | null;
             /** @description The portfolio's id */
             portfolio: string;
             /**
@@ -7716,8 +7713,8 @@ export interface operations {
                 min_revision?: number;
                 /** @description only this bot */
                 bot?: string;
-                /** @description only trades with a number above this */
-                after?: number;
+                /** @description what next of the page before said: go on behind that trade; or a number: only trades with a number above it */
+                after?: string;
                 /** @description at most this many */
                 limit?: number;
             };
