@@ -19,7 +19,7 @@ func TestSpansHaveAllRecordsOfTheTypes(t *testing.T) {
 	left := 0
 	rapid.Check(t, func(t *rapid.T) {
 		all := rapid.SampledFrom([]int{3, 20, 300}).Draw(t, "types")
-		per := uint64(rapid.IntRange(1, 8).Draw(t, "records of a stretch"))
+		per := uint64(rapid.IntRange(1, 8).Draw(t, "records of a stretch")) //nolint:gosec // small
 		types := NewTypes()
 		types.per = per
 		var log []string

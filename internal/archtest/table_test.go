@@ -135,10 +135,10 @@ var table = []allowance{
 		"internal/history", "internal/index", "internal/owner", "internal/proof", "internal/snapshot", "internal/typeddata", "internal/vault", "internal/views", "internal/witness",
 	}, tests: []string{"domain/portfolio", "internal/live", "projections"}},
 	// The kernel of the command line. Its rooms know it and not each other; what two of
-	// them show, a third package has. Of internal/live it reads what a checkpoint in a folder has.
+	// them show, a third package has.
 	{pkg: "internal/cli", may: []string{
 		"domain", "domain/...", "commands", "commands/client", "eventstore", "eventstore/memory", "internal/approverkey", "internal/columns", "internal/config", "internal/evm",
-		"internal/httpapi", "internal/live", "internal/loopback", "internal/open", "internal/vault", "projections", "replay",
+		"internal/httpapi", "internal/loopback", "internal/open", "internal/vault", "projections", "replay",
 	}, tests: wholeLine},
 	{pkg: "internal/cli/chart", may: room("eventstore", "projections"), tests: []string{"internal/cli/clitest"}},
 	{pkg: "internal/cli/show", may: room("internal/notice", "projections"), tests: []string{"internal/cli/clitest"}},
