@@ -91,8 +91,7 @@ func listEvents(q *request) error {
 	if err := page.open(q.portfolio()); err != nil {
 		return err
 	}
-	f := q.filter(values.Get("types"))
-	if err := page.fillAll(q.r.Context(), f, m.at, q.spans(f, uint64(after+1))); err != nil { //nolint:gosec // ≥ -1
+	if err := page.fill(q.r.Context(), q.filter(values.Get("types")), m.at, uint64(after+1)); err != nil { //nolint:gosec // ≥ -1
 		return err
 	}
 	b, err := page.close()
@@ -150,39 +149,27 @@ func (p *eventPage) open(portfolio string) error {
 	return nil
 }
 
-// fillAll reads spans until the page is full, or the history ends.
-func (p *eventPage) fillAll(ctx context.Context, f *filter, at projections.Point, spans []projections.Span) error {
-	for _, s := range spans {
-		if ended, err := p.fill(ctx, f, at, s); err != nil || ended {
-			return err
-		}
-	}
-	return nil
-}
-
-// fill reads a span until the page or the history ends, or the span does.
-func (p *eventPage) fill(ctx context.Context, f *filter, at projections.Point, of projections.Span) (ended bool, err error) {
+// fill reads until the page is full, or the history ends.
+func (p *eventPage) fill(ctx context.Context, f *filter, at projections.Point, from uint64) error {
 	place := f.work.Take(work.Past)
 	defer func() { place.Leave() }()
-	for rec, err := range f.store.ReadStream(ctx, f.stream, of.From) {
+	for rec, err := range f.store.ReadStream(ctx, f.stream, from) {
 		place = place.Share()
 		switch {
 		case err != nil:
-			return true, unavailable(err)
+			return unavailable(err)
 		case !at.Includes(rec):
-			return true, nil
+			return nil
 		case p.full() || !p.goesOn():
 			p.endBefore(rec.Revision)
-			return true, nil
-		case rec.Revision >= of.To:
-			return false, nil
+			return nil
 		}
 		p.scanned++
 		p.scannedBytes += len(rec.Data) + len(rec.Metadata)
 		shown := p.shown
 		fitted, err := p.add(ctx, f, rec)
 		if err != nil {
-			return true, err
+			return err
 		}
 		if fitted && p.shown == shown {
 			p.passed++
@@ -195,10 +182,10 @@ func (p *eventPage) fill(ctx context.Context, f *filter, at projections.Point, o
 		}
 		if !fitted {
 			p.endBefore(rec.Revision)
-			return true, nil
+			return nil
 		}
 	}
-	return true, nil
+	return nil
 }
 
 func (p *eventPage) full() bool {
@@ -321,10 +308,11 @@ func (f *filter) wants(eventType string) bool {
 // reader gets the current version of an event, whichever is stored, and events that
 // share a record one by one.
 func (f *filter) show(ctx context.Context, rec eventstore.Record) ([]*eventAnswer, error) {
-	if !f.wantsStored(rec.Type) {
+	current := domain.CurrentType(rec.Type)
+	single := domain.RowType(current)
+	if single == "" && !f.wants(current) || single != "" && !f.wants(current) && !f.wants(single) {
 		return nil, nil
 	}
-	single := domain.RowType(domain.CurrentType(rec.Type))
 	shown, err := f.whole(ctx, rec)
 	if err != nil || shown == nil {
 		return nil, err

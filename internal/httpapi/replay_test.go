@@ -15,8 +15,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pets/domain"
-	"pets/internal/live"
-	"pets/projections"
 )
 
 // longRig is a portfolio of a few thousand records, none of which a type of z matches.
@@ -35,10 +33,6 @@ func longRig(t *testing.T, o rigged) (r *rig, head uint64, bytes int64) {
 	r.folded()
 	return r, all[len(all)-1].Revision, bytes
 }
-
-// readsAll makes pages of events read everything that their filter passes over, as where nothing
-// says which types there are.
-func (r *rig) readsAll() { r.api.riders.types = &live.Attachment[*projections.Types]{} }
 
 // until reads a stream up to a line, and says which lines came.
 func until(t *testing.T, resp *http.Response, line string) (came []string) {
@@ -106,7 +100,6 @@ func TestAReplayIsALookAtThePast(t *testing.T) {
 func TestWhatIsPassedOverIsPaidFor(t *testing.T) {
 	clock := newHands() // nothing is refilled
 	r, head, bytes := longRig(t, rigged{perDay: 1 << 30, now: clock.now})
-	r.readsAll()
 	id := r.api.keyID(t, r.keys["auditor"])
 	left := func() int64 {
 		r.api.budgets.mu.Lock()
@@ -137,7 +130,6 @@ func TestWhatIsPassedOverIsPaidFor(t *testing.T) {
 // ends early, and its next goes on.
 func TestAPageThatFiltersIsALookAtThePast(t *testing.T) {
 	r, head, _ := longRig(t, rigged{})
-	r.readsAll()
 	id := r.api.keyID(t, r.keys["auditor"])
 	leave, err := r.api.pasts.take(t.Context(), key{id: id})
 	require.NoError(t, err)

@@ -25,17 +25,15 @@ type riders struct {
 type attached struct {
 	stats  *live.Attachment[*projections.StatsFold]
 	equity *live.Attachment[*projections.Equity]
-	types  *live.Attachment[*projections.Types]
 }
 
 // One rider that a start cannot go on from would make every start fold the whole history.
-var _ = []projections.Kept{(*projections.StatsFold)(nil), (*projections.Equity)(nil), (*projections.Types)(nil)}
+var _ = []projections.Kept{(*projections.StatsFold)(nil), (*projections.Equity)(nil)}
 
 func attach(f *live.Followers) attached {
 	return attached{
 		stats:  live.Attach(f, "the trade statistics", func(_ string, p projections.Pieces) *projections.StatsFold { return projections.NewStats(p) }),
 		equity: live.Attach(f, "the equity curve", func(_ string, p projections.Pieces) *projections.Equity { return projections.NewEquity(p) }),
-		types:  live.Attach(f, live.TypesReader, func(string, projections.Pieces) *projections.Types { return projections.NewTypes() }),
 	}
 }
 

@@ -96,7 +96,6 @@ type years struct {
 	journals map[string]*live.Attachment[*journal]
 	restores func(portfolio, reader string) error
 	every    uint64
-	types    bool // this build has the reader of types, too
 }
 
 func newYears(t *testing.T, ids ...string) *years {
@@ -121,9 +120,6 @@ func (y *years) start() {
 			}
 			return j
 		})
-	}
-	if y.types {
-		live.Attach(y.live, live.TypesReader, func(string, projections.Pieces) *projections.Types { return projections.NewTypes() })
 	}
 	require.NoError(y.t, y.live.Reached(y.t.Context()))
 }

@@ -85,15 +85,10 @@ type stopStory struct {
 	stops show.BotStops
 }
 
-func (s *stopStory) take(rec eventstore.Record) error {
-	e, err := domain.Decode(rec.Type, rec.Data)
-	if err != nil {
-		return err
-	}
+func (s *stopStory) Apply(rec eventstore.Record, e domain.Event, _ *portfolio.State) {
 	m, _ := domain.DecodeMetadata(rec.Metadata) // what cannot be read names nobody
 	s.Follow(e, rec.Time, m.Actor)
 	s.stops.Follow(e, rec.Time, m.Actor)
-	return nil
 }
 
 // storyOf is the story of a folder's portfolio. It is read only where there is a stop; where
@@ -103,7 +98,7 @@ func (a *app) storyOf(ctx context.Context, moment string, s *portfolio.State, bo
 	if !s.Stop.Engaged && !show.AnyStopped(bots) {
 		return story
 	}
-	if err := a.EachRecord(ctx, moment, append([]string{show.OfEmergencyStop}, show.OfBotStops()...), story.take); err != nil {
+	if err := a.Look(ctx, moment, []projections.Projection{&story}, func(*portfolio.State) error { return nil }); err != nil {
 		story = stopStory{}
 	}
 	story.Clear = show.ClearOf(s)

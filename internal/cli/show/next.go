@@ -44,12 +44,6 @@ type StopStory struct {
 	Reason string
 }
 
-// OfEmergencyStop is what the types begin with that a [StopStory] follows.
-const OfEmergencyStop = "emergency_stop."
-
-// OfBotStops are those that [BotStops] follow.
-func OfBotStops() []string { return []string{"bot.started", "bot.stopped"} }
-
 // Follow is told of each record.
 func (s *StopStory) Follow(e domain.Event, at time.Time, user string) {
 	switch e := e.(type) {
@@ -101,7 +95,7 @@ func AskStops(ctx context.Context, a *cli.App, moment string, bots []projections
 	if !AnyStopped(bots) {
 		return stops
 	}
-	_ = a.EachEvent(ctx, cli.EventQuery{At: moment, After: -1, Types: OfBotStops()}, func(line cli.EventLine) error {
+	_ = a.EachEvent(ctx, cli.EventQuery{At: moment, After: -1, Types: []string{"bot.started", "bot.stopped"}}, func(line cli.EventLine) error {
 		e, err := domain.Decode(line.Type, line.Data)
 		if err == nil {
 			stops.Follow(e, line.Time, line.User)
@@ -132,7 +126,7 @@ func AskStory(ctx context.Context, a *cli.App, moment string, stop projections.E
 	if !stop.Engaged {
 		return story, nil
 	}
-	err := a.EachEvent(ctx, cli.EventQuery{At: moment, After: -1, Types: []string{OfEmergencyStop}}, func(line cli.EventLine) error {
+	err := a.EachEvent(ctx, cli.EventQuery{At: moment, After: -1, Types: []string{"emergency_stop."}}, func(line cli.EventLine) error {
 		e, err := domain.Decode(line.Type, line.Data)
 		if err != nil {
 			return err
