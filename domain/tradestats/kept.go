@@ -86,16 +86,22 @@ func (r *rises) decode(b []byte) error {
 		trade, at = trade+int(d.varint()), at+d.varint()
 		nanos := d.uvarint()
 		x := rise{Trade: trade, Value: d.decimal(), Below: d.decimal()}
-		if nanos >= uint64(time.Second) || len(r.list) > 0 && x.Below.Less(r.list[len(r.list)-1].Value) || !x.Below.Less(x.Value) && len(r.list) > 0 || r.top.Less(x.Value) {
+		if nanos >= uint64(time.Second) || !r.goesOn(x) {
 			return errRises
 		}
-		x.Time = time.Unix(at, int64(nanos)).UTC() //nolint:gosec // below 10^9
+		x.Time = time.Unix(at, int64(nanos)).UTC()
 		r.list = append(r.list, x)
 	}
 	if d.bad {
 		return errRises
 	}
 	return nil
+}
+
+// goesOn reports whether a rise can be the next one.
+func (r *rises) goesOn(x rise) bool {
+	n := len(r.list)
+	return x.Value.Cmp(r.top) <= 0 && (n == 0 || r.list[n-1].Value.Cmp(x.Below) <= 0 && x.Below.Less(x.Value))
 }
 
 // compact reads numbers. After something else it reads zeros, and bad is set.
