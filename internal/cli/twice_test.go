@@ -81,6 +81,7 @@ func TestAStopFailsOnlyForTwoTargets(t *testing.T) {
 func TestNoCredentialsOnACommandLine(t *testing.T) {
 	const store = "esdb://adm:hunter2@127.0.0.1:1?tls=true"
 	s := petstest.New(t)
+	s.Env = append(s.Env, "PETS_DIR="+t.TempDir())
 	for words, says := range map[string][]string{
 		"--store holds credentials": {"state", "--store", store},
 		"is given twice":            {"state", "--store", store, "--store", "embedded:x"},
