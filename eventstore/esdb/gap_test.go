@@ -12,7 +12,7 @@ import (
 
 // eventAt is an event of the stream s as the client returns it.
 func eventAt(revision uint64) *esdb.RecordedEvent {
-	p := storetest.Propose("a", int(revision), 1)[0] //nolint:gosec // a few
+	p := storetest.Propose("a", int(revision), 1)[0]
 	return &esdb.RecordedEvent{
 		EventID: p.ID, EventType: p.Type, StreamID: "s", EventNumber: revision, Data: p.Data, UserMetadata: seal(&p),
 		Position: esdb.Position{Commit: 1000 + revision, Prepare: 1000 + revision},

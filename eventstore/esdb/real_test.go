@@ -9,6 +9,7 @@ import (
 
 	"pets/eventstore"
 	"pets/eventstore/storetest"
+	"pets/internal/testenv"
 )
 
 // realDatabase names the variable with the connection string of a running EventStoreDB.
@@ -56,6 +57,9 @@ func TestPrefixesAreSeparate(t *testing.T) {
 
 // The whole suite on one database that all tests share, as it would be with a real one.
 func TestStoreOnASharedDatabase(t *testing.T) {
+	if testenv.Race {
+		t.Skip("TestStore is the same with a database for each test; here each test reads what all have written")
+	}
 	server := startOne(t)
 	storetest.Run(t, func(t *testing.T) eventstore.Store { return shared(t, server.URL()) })
 }
