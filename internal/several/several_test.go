@@ -54,6 +54,11 @@ func serve(t *testing.T, n int) *servers {
 
 func (s *servers) start(i int) {
 	s.t.Helper()
+	s.t.Cleanup(func() {
+		if s.t.Failed() {
+			s.t.Logf("server %d: %s", i, s.all[i].Errs)
+		}
+	})
 	s.all[i] = petstest.ServeAt(s.t, "127.0.0.1:0", s.store, "PETS_DIR="+s.dirs[i], "PETS_RATE_LIMIT=0")
 }
 
@@ -210,7 +215,9 @@ func TestADatabaseThatIsAway(t *testing.T) {
 	for i := range s.all {
 		s.says(i, "/readyz", "not ready: the database cannot be reached")
 	}
-	_, err := s.ask(t.Context(), 0, key, "away")
+	soon, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	_, err := s.ask(soon, 0, key, "away")
 	require.Error(t, err)
 	began := time.Now()
 	err = s.all[0].Client(petstest.AdminKey).Send(t.Context(), http.MethodPost, "/v1/portfolios/"+portfolio+"/emergency-stop", uuid.NewString(), map[string]string{"kind": "manual", "reason": "test"}, nil)
