@@ -1,8 +1,11 @@
 package commands
 
 import (
+	"context"
 	"fmt"
+	"iter"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -254,4 +257,76 @@ func TestServersThatMeetOftenFoldOnlyWhatIsNew(t *testing.T) {
 	require.Equal(t, "10104", fold(t, r.store).NetDeposits().String())
 	require.Equal(t, hashOf(t, fold(t, r.store)), hashOf(t, stateOf(r.w)))
 	r.check()
+}
+
+// A look folds what another server has appended, too. What is kept to step back to must not be
+// left behind by that.
+func TestALookBetweenMeetings(t *testing.T) {
+	r := newRig(t).opened()
+	other := r.writer()
+	n := 0
+	append1 := func() {
+		n++
+		_, err := other.Do(r.ctx(), Request{Caller: olga, Key: fmt.Sprint("other", n), Command: deposit("1")})
+		require.NoError(t, err)
+	}
+	for range 5 {
+		r.store.plan(fault{before: append1})
+		r.must(olga, deposit("1")) // overtaken: from now on there is a spare
+		append1()
+		require.NoError(t, r.w.look(r.ctx(), func(*portfolio.State) error { return nil }))
+		r.must(olga, deposit("1"))
+	}
+	require.Equal(t, "10020", fold(t, r.store).NetDeposits().String())
+	require.Equal(t, hashOf(t, fold(t, r.store)), hashOf(t, stateOf(r.w)))
+	r.check()
+}
+
+// A server catches up although another one appends something whenever the read would end, and
+// decides then.
+func TestCatchingUpEndsWhileTheStreamGrows(t *testing.T) {
+	r := newRig(t).opened()
+	other := r.writer()
+	grown := 0
+	grow := func() {
+		grown++
+		_, err := other.Do(r.ctx(), Request{Caller: olga, Key: fmt.Sprint("grown", grown), Command: deposit("1")})
+		require.NoError(t, err)
+	}
+	slow := &growing{Store: r.store, most: 1_000, grow: grow}
+	w := NewWriter(slow, "main", Options{Now: r.clock.Now})
+	grow()
+	_, err := w.Do(r.ctx(), Request{Caller: olga, Key: "slow", Command: deposit("1")})
+	require.NoError(t, err)
+	slow.on.Store(true)
+	grow()
+	require.NoError(t, w.look(r.ctx(), func(*portfolio.State) error { return nil }))
+	require.Less(t, grown, 100, "it ran after the other server")
+	w.Close()
+	w = NewWriter(slow, "main", Options{Now: r.clock.Now})
+	require.NoError(t, w.Load(r.ctx()))
+	require.Less(t, grown, 200, "it ran after the other server while it was started")
+	w.Close()
+}
+
+// growing is a store whose stream grows by one record before each record that a reader gets.
+type growing struct {
+	eventstore.Store
+	on   atomic.Bool
+	most int
+	grow func()
+}
+
+func (g *growing) ReadStream(ctx context.Context, stream string, from uint64) iter.Seq2[eventstore.Record, error] {
+	return func(yield func(eventstore.Record, error) bool) {
+		for rec, err := range g.Store.ReadStream(ctx, stream, from) {
+			if g.on.Load() && g.most > 0 {
+				g.most--
+				g.grow()
+			}
+			if !yield(rec, err) {
+				return
+			}
+		}
+	}
 }

@@ -499,9 +499,29 @@ func (w *Writer) atHead() error {
 		return err
 	}
 	if next != w.durable {
-		return errOvertaken
+		return &overtakenAt{next}
 	}
 	return nil
+}
+
+// overtakenAt is errOvertaken by what another server has appended before a revision.
+type overtakenAt struct{ next uint64 }
+
+func (*overtakenAt) Error() string        { return errOvertaken.Error() }
+func (*overtakenAt) Is(target error) bool { return target == errOvertaken }
+
+// nextAfter returns the revision after the last record that is there, if an error by which a
+// group was overtaken tells; otherwise 0.
+func nextAfter(err error) uint64 {
+	var conflict *eventstore.Conflict
+	var at *overtakenAt
+	switch {
+	case errors.As(err, &at):
+		return at.next
+	case errors.As(err, &conflict) && conflict.Actual >= 0:
+		return conflict.Actual.Next()
+	}
+	return 0
 }
 
 var errOvertaken = errors.New("the stream holds more than was decided on")
