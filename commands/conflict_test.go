@@ -330,3 +330,35 @@ func (g *growing) ReadStream(ctx context.Context, stream string, from uint64) it
 		}
 	}
 }
+
+// The permits that another server has granted come with what is folded, and are not read again
+// one by one.
+func TestPermitsOfAnotherServerAreReadOnce(t *testing.T) {
+	r := newRig(t).opened("a")
+	other := r.writer()
+	counted := &countingReads{Store: r.store}
+	r.w.Close()
+	r.w = NewWriter(counted, "main", Options{Now: r.clock.Now})
+	t.Cleanup(r.w.Close)
+	require.NoError(t, r.w.Load(r.ctx()))
+	for n := range 15 {
+		_, err := other.Do(r.ctx(), Request{Caller: botCaller("a"), Key: fmt.Sprint("ask", n), Command: permit("a", "100")})
+		require.NoError(t, err)
+	}
+	before, live := counted.reads.Load(), 0
+	require.NoError(t, r.w.look(r.ctx(), func(s *portfolio.State) error { live = len(s.Permits); return nil }))
+	require.Equal(t, 15, live)
+	require.Equal(t, before+1, counted.reads.Load())
+	r.check()
+}
+
+// countingReads counts the reads of a store's streams.
+type countingReads struct {
+	eventstore.Store
+	reads atomic.Int64
+}
+
+func (c *countingReads) ReadStream(ctx context.Context, stream string, from uint64) iter.Seq2[eventstore.Record, error] {
+	c.reads.Add(1)
+	return c.Store.ReadStream(ctx, stream, from)
+}

@@ -54,7 +54,7 @@ func (w *Writer) load() error {
 	known := w.durable
 	w.state, w.accepted, w.durable, w.origin = state, commands, next, began
 	if !w.options.StopsOnly { // it reads how permits were granted, which a stop revokes
-		if err := w.takeOver(known); err != nil {
+		if err := w.takeOver(known, w.one); err != nil {
 			return err
 		}
 	}

@@ -78,8 +78,12 @@ func (w *Writer) catchUp(until uint64) error {
 	}
 	w.spare = nil // it would lack what is folded now
 	var decoder domain.Decoder
+	granted := map[uint64]eventstore.Record{}
 	err := eventstore.Walk(w.ctx, w.store, w.stream, next, func(rec eventstore.Record) error {
 		next = rec.Revision + 1
+		if rec.Type == domain.PermitGrantedType {
+			granted[rec.Revision] = rec
+		}
 		if err := foldRecord(&decoder, w.state, w.accepted, rec); err != nil || next != until {
 			return err
 		}
@@ -91,7 +95,13 @@ func (w *Writer) catchUp(until uint64) error {
 	}
 	known := w.durable
 	w.durable = next
-	if err := w.takeOver(known); err != nil {
+	err = w.takeOver(known, func(revision uint64) (eventstore.Record, error) {
+		if rec, read := granted[revision]; read { // one by one, they would take longer than to be granted
+			return rec, nil
+		}
+		return w.one(revision)
+	})
+	if err != nil {
 		return err
 	}
 	w.checkBooks()

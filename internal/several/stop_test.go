@@ -2,11 +2,8 @@ package several_test
 
 import (
 	"context"
-	"fmt"
 	"net/http"
-	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -131,24 +128,8 @@ func TestAStopHoldsAtServersThatSleepOrAreCutOff(t *testing.T) {
 	require.True(t, allowed)
 	a := s.startAskers(key)
 	defer a.end()
-	defer func() {
-		n := map[string]int{}
-		if t.Failed() {
-			s.all[0].Cmd.Process.Signal(syscall.SIGQUIT)
-			time.Sleep(500 * time.Millisecond)
-			for _, g := range strings.Split(s.all[0].Errs.String(), "\n\n") {
-				if strings.Contains(g, "commands.(*Writer)") || strings.Contains(g, "esdb.(*Store)") {
-					t.Log(g)
-				}
-			}
-		}
-		for _, q := range a.asked {
-			n[fmt.Sprint(q.server, q.allowed, q.err)]++
-		}
-		t.Log(n)
-	}()
 	for i := range s.all {
-		require.Eventually(t, func() bool { return a.granted(i) > 3 }, 5*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return a.granted(i) > 3 }, time.Minute, time.Millisecond)
 	}
 
 	s.all[sleeps].Freeze()
@@ -210,9 +191,7 @@ func TestAStopAtAServerThatIsCutOff(t *testing.T) {
 		Recorded bool
 		Kept     *bool
 	}
-	t0 := time.Now()
 	s.post(1, "/v1/portfolios/"+portfolio+"/emergency-stop", map[string]string{"kind": "manual", "reason": "test"}, &answer)
-	t.Log("POST", time.Since(t0))
 	require.False(t, answer.Recorded)
 	require.NotNil(t, answer.Kept)
 	require.True(t, *answer.Kept)
@@ -228,7 +207,7 @@ func TestAStopAtAServerThatIsCutOff(t *testing.T) {
 		t.Logf("server %d showed it %s after it could be recorded", i, time.Since(reached).Round(time.Millisecond))
 	}
 	for i := range s.all {
-		allowed, err := s.small(t.Context(), i, key, fmt.Sprint(uuid.NewString()), time.Minute)
+		allowed, err := s.small(t.Context(), i, key, uuid.NewString(), time.Minute)
 		require.NoError(t, err)
 		require.False(t, allowed)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -119,12 +118,10 @@ func (b *stormBot) run(ctx context.Context, atLeast int) {
 func (b *stormBot) do(ctx context.Context, op operation) {
 	s := b.storm
 	op.bot, op.key, op.called = b.n, uuid.NewString(), time.Since(s.began)
-	for within := time.Second; ; within = min(2*within, 30*time.Second) {
+	for within := 500 * time.Millisecond; ; within = min(3*within/2, 30*time.Second) {
 		op.attempts++
 		op.answer = answer{}
-		u := s.url(b.rng.IntN(len(s.urls)))
-		err := b.send(ctx, u, within, &op)
-		_ = u
+		err := b.send(ctx, s.url(b.rng.IntN(len(s.urls))), within, &op)
 		if err == nil {
 			break
 		}
@@ -165,7 +162,7 @@ func (b *stormBot) send(ctx context.Context, url string, within time.Duration, o
 func (s *storm) progress(n int64) {
 	s.t.Helper()
 	want := s.answered.Load() + n
-	require.Eventually(s.t, func() bool { return s.answered.Load() >= want || s.t.Failed() }, 20*time.Second, 5*time.Millisecond, "nothing is answered")
+	require.Eventually(s.t, func() bool { return s.answered.Load() >= want || s.t.Failed() }, 2*time.Minute, 5*time.Millisecond, "nothing is answered")
 }
 
 // strike lets one thing after the other go wrong, each at another server.
@@ -178,15 +175,14 @@ func (s *storm) strike(first int, pause time.Duration) {
 
 	s.all[paused].Freeze()
 	time.Sleep(pause)
-	s.progress(stormBots / 2)
+	s.progress(stormBots / 4)
 	s.wake(paused) // with what it was asked, and had decided, before
 	s.progress(stormBots)
 
 	for _, way := range []way{wayCut, wayHang, waySlow} {
 		s.proxies[far].set(way)
-		s.t.Log("way", way)
 		time.Sleep(pause / 3)
-		s.progress(stormBots / 2)
+		s.progress(stormBots / 4)
 		s.proxies[far].set(wayOpen)
 	}
 	s.progress(stormBots)
@@ -214,15 +210,6 @@ func TestAStormOnThreeServers(t *testing.T) {
 	}
 	defer group.Wait()
 	defer cancel() // before the wait, if the test has failed
-	defer func() {
-		for _, p := range s.all {
-			l := p.Errs.String()
-			if i := strings.Index(l, "goroutine "); i >= 0 {
-				t.Log("DIED", l[max(0, i-1500):min(len(l), i+3000)])
-			}
-			t.Log(l[max(0, len(l)-1500):])
-		}
-	}()
 	for round := range testenv.Rounds(1, 1, 6) {
 		s.strike(round, time.Duration(testenv.Rounds(1, 1, 10))*time.Second)
 	}
