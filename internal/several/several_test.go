@@ -140,6 +140,7 @@ func (s *servers) ask(ctx context.Context, i int, key, name string) (allowed boo
 // Two servers can never both spend the last dollar: 60 permits of 50 are asked for at three
 // servers at once, and the bot's 1,000 pay for 20.
 func TestThreeServersKeepOneLimit(t *testing.T) {
+	t.Parallel()
 	s := serve(t, 3)
 	key := s.opened("1000")
 	allowed := make([]bool, 60)
@@ -182,6 +183,7 @@ func (s *servers) agree() {
 // An emergency stop at one server holds at the others, for whom no command is decided on an
 // older state.
 func TestAStopHoldsAtEveryServer(t *testing.T) {
+	t.Parallel()
 	s := serve(t, 3)
 	key := s.opened("1000")
 	for i := range 3 {
@@ -206,6 +208,7 @@ func TestAStopHoldsAtEveryServer(t *testing.T) {
 // A server that is killed and one whose folder is lost go on from the database: what was
 // acknowledged is there.
 func TestAServerComesBack(t *testing.T) {
+	t.Parallel()
 	s := serve(t, 2)
 	key := s.opened("1000")
 	allowed, err := s.ask(t.Context(), 0, key, "one")
@@ -231,6 +234,7 @@ func TestAServerComesBack(t *testing.T) {
 
 // PETS_DIR is of one server, and not the folder of an embedded store.
 func TestADatabaseNeedsAFolderOfItsOwn(t *testing.T) {
+	t.Parallel()
 	s := serve(t, 1)
 	embedded := filepath.Join(t.TempDir(), "embedded")
 	former := petstest.ServeFolder(t, embedded)

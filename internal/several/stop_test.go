@@ -13,6 +13,7 @@ import (
 	"pets/commands/client"
 	"pets/domain"
 	"pets/internal/pets/petstest"
+	"pets/internal/testenv"
 )
 
 // shown is what a server shows of the stop.
@@ -119,6 +120,7 @@ func (s *servers) small(ctx context.Context, i int, key, reference string, withi
 // one when it wakes up with what it had decided, and not by the one that cannot know, which does
 // not repeat what it granted before either.
 func TestAStopHoldsAtServersThatSleepOrAreCutOff(t *testing.T) {
+	t.Parallel()
 	s := serve(t, 3)
 	key := s.opened("1000")
 	const sleeps, far = 1, 2
@@ -184,6 +186,8 @@ func (s *servers) nothingGrantedAfterTheStop() {
 // A stop posted at the server that is cut off holds there at once, and everywhere once it
 // reaches the database.
 func TestAStopAtAServerThatIsCutOff(t *testing.T) {
+	t.Parallel()
+	testenv.OnlyLong(t, "it waits until the server gives up to record the stop")
 	s := serve(t, 2)
 	key := s.opened("1000")
 	s.proxies[1].set(wayCut)

@@ -110,7 +110,7 @@ func (b *stormBot) run(ctx context.Context, atLeast int) {
 				"bot": b.id(), "market": "m", "outcome": "YES", "side": "buy", "quantity": "100", "limit_price": "0.5",
 			}})
 		}
-		time.Sleep(time.Duration(b.rng.IntN(40)) * time.Millisecond)
+		time.Sleep(time.Duration(b.rng.IntN(30)) * time.Millisecond)
 	}
 }
 
@@ -118,7 +118,7 @@ func (b *stormBot) run(ctx context.Context, atLeast int) {
 func (b *stormBot) do(ctx context.Context, op operation) {
 	s := b.storm
 	op.bot, op.key, op.called = b.n, uuid.NewString(), time.Since(s.began)
-	for within := 500 * time.Millisecond; ; within = min(3*within/2, 30*time.Second) {
+	for within := 300 * time.Millisecond; ; within = min(3*within/2, 30*time.Second) {
 		op.attempts++
 		op.answer = answer{}
 		err := b.send(ctx, s.url(b.rng.IntN(len(s.urls))), within, &op)
@@ -170,22 +170,22 @@ func (s *storm) strike(first int, pause time.Duration) {
 	s.t.Helper()
 	killed, paused, far := first%3, (first+1)%3, (first+2)%3
 	s.kill(killed)
-	s.progress(stormBots)
+	s.progress(stormBots / 2)
 	s.start(killed)
 
 	s.all[paused].Freeze()
 	time.Sleep(pause)
 	s.progress(stormBots / 4)
 	s.wake(paused) // with what it was asked, and had decided, before
-	s.progress(stormBots)
+	s.progress(stormBots / 2)
 
 	for _, way := range []way{wayCut, wayHang, waySlow} {
 		s.proxies[far].set(way)
-		time.Sleep(pause / 3)
+		time.Sleep(pause / 5)
 		s.progress(stormBots / 4)
 		s.proxies[far].set(wayOpen)
 	}
-	s.progress(stormBots)
+	s.progress(stormBots / 2)
 
 	s.proxies[far].set(wayHang) // two at once
 	s.all[paused].Freeze()
@@ -200,6 +200,7 @@ func (s *storm) strike(first int, pause time.Duration) {
 // killed, paused and cut off from the database. Whatever an answer says is in the stream, once;
 // the limit is kept at every revision; and the answers are those of one server that never fails.
 func TestAStormOnThreeServers(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	s := &storm{servers: serve(t, 3), began: time.Now(), stopping: make(chan struct{})}

@@ -21,6 +21,7 @@ var olga = domain.Caller{User: "olga", Role: domain.RoleOperator}
 // Sixteen servers write to one stream as fast as they can: none of them fails a command because
 // the others are always quicker.
 func TestSixteenServersOnOneStream(t *testing.T) {
+	t.Parallel()
 	const writers = 16
 	commandsEach := testenv.Rounds(3, 8, 100)
 	database := esdbtest.Start(t, esdbtest.Options{})
