@@ -1,6 +1,11 @@
 package commands
 
-import "time"
+import (
+	"errors"
+	"time"
+
+	"pets/eventstore"
+)
 
 // Limits of giving way.
 const (
@@ -68,4 +73,32 @@ func (g *group) attempts() (most int) {
 		most = max(most, s.attempts)
 	}
 	return most
+}
+
+// overtakenAt is errOvertaken by what another server has appended before a revision.
+type overtakenAt struct{ next uint64 }
+
+func (*overtakenAt) Error() string        { return errOvertaken.Error() }
+func (*overtakenAt) Is(target error) bool { return target == errOvertaken }
+
+// nextAfter returns the revision after the last record that is there, if an error by which a
+// group was overtaken tells; otherwise 0.
+func nextAfter(err error) uint64 {
+	var conflict *eventstore.Conflict
+	var at *overtakenAt
+	switch {
+	case errors.As(err, &at):
+		return at.next
+	case errors.As(err, &conflict) && conflict.Actual >= 0:
+		return conflict.Actual.Next()
+	}
+	return 0
+}
+
+// overtaken: a conflict wrote nothing; an ambiguous append may have, and reading
+// the stream again finds our command ids if it did.
+func overtaken(err error) bool {
+	var conflict *eventstore.Conflict
+	var ambiguous *eventstore.Ambiguous
+	return errors.Is(err, errOvertaken) || errors.As(err, &conflict) || errors.As(err, &ambiguous)
 }

@@ -124,14 +124,13 @@ func (p *proxy) hold() {
 		p.mu.Lock()
 		way, changed := p.way, p.changed
 		p.mu.Unlock()
-		switch way {
-		case wayHang:
-			<-changed
-			continue
-		case waySlow:
+		if way == waySlow {
 			time.Sleep(slowBy)
 		}
-		return
+		if way != wayHang {
+			return
+		}
+		<-changed
 	}
 }
 

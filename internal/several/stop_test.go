@@ -191,11 +191,13 @@ func TestAStopAtAServerThatIsCutOff(t *testing.T) {
 	s := serve(t, 2)
 	key := s.opened("1000")
 	s.proxies[1].set(wayCut)
+	began := time.Now()
 	var answer struct {
 		Recorded bool
 		Kept     *bool
 	}
 	s.post(1, "/v1/portfolios/"+portfolio+"/emergency-stop", map[string]string{"kind": "manual", "reason": "test"}, &answer)
+	t.Logf("it was acknowledged after %s", time.Since(began).Round(time.Millisecond))
 	require.False(t, answer.Recorded)
 	require.NotNil(t, answer.Kept)
 	require.True(t, *answer.Kept)
