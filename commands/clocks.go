@@ -171,15 +171,15 @@ func (k *standstill) settled(durable bool) {
 // clock. For one granted during a standstill the wall clock does not tell. If the stream
 // is folded for the first time (known is 0), it is unknown how long the permit was held,
 // and it ends with the next command; otherwise another server has just granted it, and its
-// time begins now.
-func (w *Writer) takeOver(known uint64) error {
+// time begins now. read returns the record of a revision, from known on.
+func (w *Writer) takeOver(known uint64, read func(revision uint64) (eventstore.Record, error)) error {
 	wall := w.options.Now()
 	for _, id := range w.state.unplaced() {
 		at, ok := domain.PermitRevision(id)
 		if _, ours := w.still.ends[id]; ours || !ok || at < known {
 			continue
 		}
-		held, left, err := w.grantedStanding(at, wall)
+		held, left, err := w.grantedStanding(at, wall, read)
 		if err != nil {
 			w.discard()
 			w.durable = known // to be asked again
@@ -197,11 +197,16 @@ func (w *Writer) takeOver(known uint64) error {
 	return nil
 }
 
+// one reads one record.
+func (w *Writer) one(revision uint64) (eventstore.Record, error) {
+	return eventstore.One(w.ctx, w.store, w.stream, revision)
+}
+
 // grantedStanding returns the duration of the permit that a record granted, if it was
 // granted during a standstill, otherwise 0. left is what is left of its time when the wall
 // clock shows wall. As with a jump, a few seconds make no difference to a permit.
-func (w *Writer) grantedStanding(revision uint64, wall time.Time) (held, left time.Duration, err error) {
-	rec, err := eventstore.One(w.ctx, w.store, w.stream, revision)
+func (w *Writer) grantedStanding(revision uint64, wall time.Time, read func(uint64) (eventstore.Record, error)) (held, left time.Duration, err error) {
+	rec, err := read(revision)
 	if err != nil {
 		return 0, 0, err
 	}

@@ -1,8 +1,11 @@
 package commands
 
 import (
+	"context"
 	"fmt"
+	"iter"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -254,4 +257,108 @@ func TestServersThatMeetOftenFoldOnlyWhatIsNew(t *testing.T) {
 	require.Equal(t, "10104", fold(t, r.store).NetDeposits().String())
 	require.Equal(t, hashOf(t, fold(t, r.store)), hashOf(t, stateOf(r.w)))
 	r.check()
+}
+
+// A look folds what another server has appended, too. What is kept to step back to must not be
+// left behind by that.
+func TestALookBetweenMeetings(t *testing.T) {
+	r := newRig(t).opened()
+	other := r.writer()
+	n := 0
+	append1 := func() {
+		n++
+		_, err := other.Do(r.ctx(), Request{Caller: olga, Key: fmt.Sprint("other", n), Command: deposit("1")})
+		require.NoError(t, err)
+	}
+	for range 5 {
+		r.store.plan(fault{before: append1})
+		r.must(olga, deposit("1")) // overtaken: from now on there is a spare
+		append1()
+		require.NoError(t, r.w.look(r.ctx(), func(*portfolio.State) error { return nil }))
+		r.must(olga, deposit("1"))
+	}
+	require.Equal(t, "10020", fold(t, r.store).NetDeposits().String())
+	require.Equal(t, hashOf(t, fold(t, r.store)), hashOf(t, stateOf(r.w)))
+	r.check()
+}
+
+// A server catches up although another one appends something whenever the read would end, and
+// decides then.
+func TestCatchingUpEndsWhileTheStreamGrows(t *testing.T) {
+	r := newRig(t).opened()
+	other := r.writer()
+	grown := 0
+	grow := func() {
+		grown++
+		_, err := other.Do(r.ctx(), Request{Caller: olga, Key: fmt.Sprint("grown", grown), Command: deposit("1")})
+		require.NoError(t, err)
+	}
+	slow := &growing{Store: r.store, most: 1_000, grow: grow}
+	w := NewWriter(slow, "main", Options{Now: r.clock.Now})
+	grow()
+	_, err := w.Do(r.ctx(), Request{Caller: olga, Key: "slow", Command: deposit("1")})
+	require.NoError(t, err)
+	slow.on.Store(true)
+	grow()
+	require.NoError(t, w.look(r.ctx(), func(*portfolio.State) error { return nil }))
+	require.Less(t, grown, 100, "it ran after the other server")
+	w.Close()
+	w = NewWriter(slow, "main", Options{Now: r.clock.Now})
+	require.NoError(t, w.Load(r.ctx()))
+	require.Less(t, grown, 200, "it ran after the other server while it was started")
+	w.Close()
+}
+
+// growing is a store whose stream grows by one record before each record that a reader gets.
+type growing struct {
+	eventstore.Store
+	on   atomic.Bool
+	most int
+	grow func()
+}
+
+func (g *growing) ReadStream(ctx context.Context, stream string, from uint64) iter.Seq2[eventstore.Record, error] {
+	return func(yield func(eventstore.Record, error) bool) {
+		for rec, err := range g.Store.ReadStream(ctx, stream, from) {
+			if g.on.Load() && g.most > 0 {
+				g.most--
+				g.grow()
+			}
+			if !yield(rec, err) {
+				return
+			}
+		}
+	}
+}
+
+// The permits that another server has granted come with what is folded, and are not read again
+// one by one.
+func TestPermitsOfAnotherServerAreReadOnce(t *testing.T) {
+	r := newRig(t).opened("a")
+	other := r.writer()
+	counted := &countingReads{Store: r.store}
+	r.w.Close()
+	r.w = NewWriter(counted, "main", Options{Now: r.clock.Now})
+	t.Cleanup(r.w.Close)
+	require.NoError(t, r.w.Load(r.ctx()))
+	for n := range 15 {
+		_, err := other.Do(r.ctx(), Request{Caller: botCaller("a"), Key: fmt.Sprint("ask", n), Command: permit("a", "100")})
+		require.NoError(t, err)
+	}
+	before, live := counted.reads.Load(), 0
+	require.NoError(t, r.w.look(r.ctx(), func(s *portfolio.State) error { live = len(s.Permits); return nil }))
+	require.Equal(t, 15, live)
+	require.Equal(t, before+1, counted.reads.Load())
+	r.check()
+}
+
+// countingReads counts the reads of a store's streams.
+type countingReads struct {
+	eventstore.Store
+	reads atomic.Int64
+}
+
+func (c *countingReads) ReadStream(ctx context.Context, stream string, from uint64) iter.Seq2[eventstore.Record, error] {
+	c.reads.Add(1)
+	return c.Store.ReadStream(ctx, stream, from)
 }

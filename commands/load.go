@@ -2,6 +2,7 @@ package commands
 
 import (
 	"crypto/sha256"
+	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -22,7 +23,7 @@ func (w *Writer) load() error {
 	if err != nil {
 		return err
 	}
-	next, told := from, time.Now()
+	next, told, until := from, time.Now(), w.bound()
 	var decoder domain.Decoder // of the goroutine that reads
 	decode := func(rec *eventstore.Record) (decoded, error) { return decodeRecord(&decoder, rec) }
 	err = eventstore.WalkAhead(w.ctx, w.store, w.stream, from, decode, func(rec decoded) error {
@@ -42,15 +43,18 @@ func (w *Writer) load() error {
 			commands = newAccepted(nil, next)
 			commands.before = rec.cause.command
 		}
+		if err == nil && next == until {
+			return errReached
+		}
 		return err
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, errReached) {
 		return unreadable(err)
 	}
 	known := w.durable
 	w.state, w.accepted, w.durable, w.origin = state, commands, next, began
 	if !w.options.StopsOnly { // it reads how permits were granted, which a stop revokes
-		if err := w.takeOver(known); err != nil {
+		if err := w.takeOver(known, w.one); err != nil {
 			return err
 		}
 	}
@@ -60,6 +64,20 @@ func (w *Writer) load() error {
 	w.noteTime()
 	w.timed.Store(true)
 	return nil
+}
+
+// errReached ends a read that has come as far as it has to.
+var errReached = errors.New("the read has come as far as it has to")
+
+// bound returns where a read may end: the revision after the last record that is there now, or
+// 0 if that is unknown, and the read ends where it finds no more. Where other servers append
+// faster than one answer of the store takes, the latter never comes.
+func (w *Writer) bound() uint64 {
+	head, err := w.store.Head(w.ctx, w.stream)
+	if err != nil {
+		return 0 // the read says what is wrong
+	}
+	return head + 1
 }
 
 // A fold that takes longer than foldingEvery reports its progress, at most once per
@@ -215,6 +233,8 @@ func (w *Writer) undo(g *group) {
 	}
 }
 
+var errBehind = errors.New("the spare lacks records from before the group")
+
 // learn applies the records that the current group will append to the spare. It decodes
 // them as a restart would.
 func (w *Writer) learn(g *group) error {
@@ -222,6 +242,10 @@ func (w *Writer) learn(g *group) error {
 		return nil
 	}
 	at, _ := w.spare.head()
+	if at < g.first {
+		w.spare = nil
+		return errBehind
+	}
 	for ; at < g.first+uint64(len(g.proposed)); at++ {
 		p := &g.proposed[at-g.first]
 		e, err := domain.Decode(p.Type, p.Data)
@@ -262,7 +286,7 @@ func (w *Writer) stepBack(g *group, err error) bool {
 			delete(w.accepted.young, s.command)
 		}
 	}
-	return w.catchUp() == nil
+	return w.catchUp(nextAfter(err)) == nil
 }
 
 // keepSpare updates the spare once a group is durable, or drops it if it was not needed

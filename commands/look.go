@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"runtime/debug"
 	"sync"
 
@@ -53,38 +54,54 @@ func (w *Writer) show(f func(stateFold) error) (err error) {
 	if err := w.load(); err != nil {
 		return err
 	}
-	for range maxAttempts {
-		err := w.atHead()
-		if err == nil {
-			return f(w.state)
-		}
+	if err := w.atHead(); err != nil {
 		if !overtaken(err) {
 			return asUnavailable(err)
 		}
-		if err := w.catchUp(); err != nil {
+		// What is folded now was the whole stream when it was asked for.
+		if err := w.catchUp(nextAfter(err)); err != nil {
 			return err
 		}
 	}
-	return domain.Errorf(domain.CodeUnavailable, "the stream grows faster than it can be read")
+	return f(w.state)
 }
 
 // catchUp folds what other servers have appended. No group is being decided, so the state
 // is that of the durable records and can be extended. Folding the whole stream again would
-// be too slow: two servers may look many times a minute, and a history may be long.
-func (w *Writer) catchUp() error {
+// be too slow: two servers may look many times a minute, and a history may be long. It reads
+// until the revision after the last record that is known to be there, or where that is 0, up to
+// the last that is there now: it does not run after what is appended meanwhile.
+func (w *Writer) catchUp(until uint64) error {
 	next := w.durable
+	if until == 0 {
+		until = w.bound()
+	}
+	w.spare = nil // it would lack what is folded now
 	var decoder domain.Decoder
+	granted := map[uint64]eventstore.Record{}
 	err := eventstore.Walk(w.ctx, w.store, w.stream, next, func(rec eventstore.Record) error {
 		next = rec.Revision + 1
-		return foldRecord(&decoder, w.state, w.accepted, rec)
+		if rec.Type == domain.PermitGrantedType {
+			granted[rec.Revision] = rec
+		}
+		if err := foldRecord(&decoder, w.state, w.accepted, rec); err != nil || next != until {
+			return err
+		}
+		return errReached
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, errReached) {
 		w.discard() // some of the records may have been applied
 		return &domain.Error{Code: domain.CodeUnavailable, Message: "the history cannot be read; nothing is decided", Cause: err}
 	}
 	known := w.durable
 	w.durable = next
-	if err := w.takeOver(known); err != nil {
+	err = w.takeOver(known, func(revision uint64) (eventstore.Record, error) {
+		if rec, read := granted[revision]; read { // one by one, they would take longer than to be granted
+			return rec, nil
+		}
+		return w.one(revision)
+	})
+	if err != nil {
 		return err
 	}
 	w.checkBooks()

@@ -23,7 +23,7 @@ const (
 	MaxRequests = 4096
 
 	maxLooks    = 16     // calls that only read the state, served between two groups
-	maxAttempts = 20     // appends tried for one group before it fails
+	maxAttempts = 64     // appends tried for one group before it fails
 	several     = 16     // commands of one call, which are worth a place of their own (internal/work)
 	maxYields   = 8      // times the writer yields before it decides
 	spareFor    = 50_000 // events after which a spare that was not needed is dropped
@@ -85,6 +85,7 @@ type Writer struct {
 	wantSpare bool
 	jump      jump
 	still     standstill
+	way       way
 	asked     bool // the check for a clock that is ahead was made
 }
 
@@ -312,6 +313,7 @@ func (w *Writer) run() {
 			continue
 		}
 		w.serveLooks()
+		w.giveWay()
 		w.gather()
 		w.process(w.decideGroup())
 	}
@@ -427,11 +429,15 @@ func (w *Writer) process(g *group) {
 	}
 	switch {
 	case err == nil:
+		if len(g.proposed) > 0 {
+			w.way.succeeded(time.Now(), g.attempts())
+		}
 		w.answer(g)
 		for _, s := range w.carried { // there was progress: each append has its own attempts
 			s.attempts = 0
 		}
 	case overtaken(err):
+		w.way.overtaken(time.Now())
 		w.again(g, err)
 	default:
 		w.fail(g.steps, err)
@@ -499,20 +505,12 @@ func (w *Writer) atHead() error {
 		return err
 	}
 	if next != w.durable {
-		return errOvertaken
+		return &overtakenAt{next}
 	}
 	return nil
 }
 
 var errOvertaken = errors.New("the stream holds more than was decided on")
-
-// overtaken: a conflict wrote nothing; an ambiguous append may have, and reading
-// the stream again finds our command ids if it did.
-func overtaken(err error) bool {
-	var conflict *eventstore.Conflict
-	var ambiguous *eventstore.Ambiguous
-	return errors.Is(err, errOvertaken) || errors.As(err, &conflict) || errors.As(err, &ambiguous)
-}
 
 // notSound stops the portfolio: its books are inconsistent, so no decision can be
 // based on them.

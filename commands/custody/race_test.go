@@ -18,7 +18,9 @@ import (
 	"pets/domain/risk"
 	"pets/domain/treasury"
 	"pets/eventstore"
+	"pets/eventstore/esdb"
 	"pets/eventstore/memory"
+	"pets/internal/esdbtest"
 	"pets/internal/testenv/signing"
 )
 
@@ -48,15 +50,42 @@ var trips = map[string]func(other *server){
 	"an emergency stop": (*server).stop,
 }
 
+// tripOn is a trip on a kind of store.
+type tripOn struct {
+	open func(t *testing.T) eventstore.Store
+	trip func(other *server)
+}
+
+// onEachStore returns each trip in memory, and on a database to which both servers are connected.
+func onEachStore() map[string]tripOn {
+	all := map[string]tripOn{}
+	for name, trip := range trips {
+		all[name] = tripOn{func(*testing.T) eventstore.Store { return memory.New() }, trip}
+		all[name+", EventStoreDB"] = tripOn{inDatabase, trip}
+	}
+	return all
+}
+
+// inDatabase returns a store in an EventStoreDB.
+func inDatabase(t *testing.T) eventstore.Store {
+	t.Helper()
+	address, err := esdb.Parse(esdbtest.Start(t, esdbtest.Options{}).URL())
+	require.NoError(t, err)
+	store, err := esdb.Open(t.Context(), address, esdb.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, store.Close()) })
+	return store
+}
+
 // "Released only after signature.made is appended there; a trip between the two must
 // win": another server appends the trip at the moment at which this one appends
 // signature.made. No signature is released, and the refusal is recorded.
 func TestATripBetweenSigningAndAppendingWins(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	for name, trip := range trips {
+	for name, trip := range onEachStore() {
 		t.Run(name, func(t *testing.T) {
-			store := memory.New()
+			store, trip := trip.open(t), trip.trip
 			setup := w.opened(store)
 			permit := setup.permit(domain.Buy, "10")
 			other := w.serve(store)
@@ -83,9 +112,9 @@ func TestATripBetweenSigningAndAppendingWins(t *testing.T) {
 func TestATripAfterAppendingHoldsForRetries(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	for name, trip := range trips {
+	for name, trip := range onEachStore() {
 		t.Run(name, func(t *testing.T) {
-			store := memory.New()
+			store, trip := trip.open(t), trip.trip
 			s, other := w.opened(store), w.serve(store)
 			permit, key := s.permit(domain.Buy, "10"), someKey()
 			s.signs(key, permit, tenShares)
@@ -157,8 +186,17 @@ func TestBytesLeaveAfterBroadcastIsRecorded(t *testing.T) {
 // at any other.
 func TestAStormOfSignaturesAndTrips(t *testing.T) {
 	t.Parallel()
+	stormOfSignatures(t, memory.New())
+}
+
+func TestAStormOfSignaturesAndTripsInADatabase(t *testing.T) {
+	t.Parallel()
+	stormOfSignatures(t, inDatabase(t))
+}
+
+func stormOfSignatures(t *testing.T, store eventstore.Store) {
+	t.Helper()
 	w := newWorld(t)
-	store := memory.New()
 	one := w.serve(store)
 	one.open(`{"max_consecutive_losses": 1}`)
 	two := w.serve(store)

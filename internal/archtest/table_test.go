@@ -54,7 +54,7 @@ var table = []allowance{
 	{pkg: "commands", may: []string{"domain", "domain/...", "eventstore", "internal/index", "internal/owner", "internal/work"}},
 	// Custody acts outside the store. Keys and chain are behind its interfaces; its tests
 	// put a real keystore and a real chain there.
-	{pkg: "commands/custody", may: []string{"domain", "domain/...", "commands", "internal/notice"}, tests: []string{"internal/evm", "internal/vault", "internal/chain", "internal/chain/chaintest", "internal/typeddata"}},
+	{pkg: "commands/custody", may: []string{"domain", "domain/...", "commands", "internal/notice"}, tests: []string{"internal/evm", "internal/vault", "internal/chain", "internal/chain/chaintest", "internal/esdbtest", "internal/typeddata"}},
 	// The client has the commands' own types as its bodies and answers.
 	{pkg: "commands/client", may: []string{"domain", "commands", "internal/loopback", "internal/proof"}, tests: []string{"internal/httpapi", "internal/live", "projections"}},
 	{pkg: "projections", may: []string{"domain", "domain/...", "eventstore"}},
@@ -126,6 +126,8 @@ var table = []allowance{
 	// Tests only: the whole product, over a long history.
 	{pkg: "internal/several", tests: []string{"domain", "commands", "commands/client", "internal/cli", "internal/esdbtest", "internal/open", "internal/pets", "internal/pets/petstest"}},
 	{pkg: "internal/soak", tests: []string{"domain", "commands", "commands/client", "internal/pets/petstest"}},
+	// Tests only: several servers on one database.
+	{pkg: "internal/several", tests: []string{"domain", "commands", "commands/client", "eventstore", "eventstore/esdb", "internal/cli", "internal/esdbtest", "internal/open", "internal/pets", "internal/pets/petstest"}},
 
 	{pkg: "internal/columns"},
 	// The one package that opens stores, engines and keystores; internal/bench opens stores to

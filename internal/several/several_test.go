@@ -30,23 +30,28 @@ import (
 
 const portfolio = "main"
 
-// servers are processes on one database.
+// servers are processes on one database, each behind a proxy of its own.
 type servers struct {
-	t     *testing.T
-	wire  *esdbtest.Server
-	store string
-	dirs  []string
-	all   []*petstest.Process
+	t       *testing.T
+	wire    *esdbtest.Server
+	store   string // the database itself
+	proxies []*proxy
+	dirs    []string
+	all     []*petstest.Process
+
+	mu   sync.Mutex
+	urls []string // of all, for those who ask while servers are started again
 }
 
 // serve starts so many servers on a database, each with a folder of its own.
 func serve(t *testing.T, n int) *servers {
 	t.Helper()
-	s := &servers{t: t, wire: esdbtest.Start(t, esdbtest.Options{}), all: make([]*petstest.Process, n)}
-	s.store = s.wire.URL()
+	database := esdbtest.Start(t, esdbtest.Options{})
+	s := &servers{t: t, wire: database, store: database.URL(), all: make([]*petstest.Process, n), urls: make([]string, n)}
 	dir := t.TempDir()
 	for i := range n {
 		s.dirs = append(s.dirs, filepath.Join(dir, fmt.Sprint("server", i)))
+		s.proxies = append(s.proxies, startProxy(t, database.Addr()))
 		s.start(i)
 	}
 	return s
@@ -54,12 +59,28 @@ func serve(t *testing.T, n int) *servers {
 
 func (s *servers) start(i int) {
 	s.t.Helper()
+	store := "esdb://" + s.proxies[i].addr() + "?tls=false"
 	s.t.Cleanup(func() {
 		if s.t.Failed() {
 			s.t.Logf("server %d: %s", i, s.all[i].Errs)
 		}
 	})
-	s.all[i] = petstest.ServeAt(s.t, "127.0.0.1:0", s.store, "PETS_DIR="+s.dirs[i], "PETS_RATE_LIMIT=0")
+	s.all[i] = petstest.ServeAt(s.t, "127.0.0.1:0", store, "PETS_DIR="+s.dirs[i], "PETS_RATE_LIMIT=0")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.urls[i] = s.all[i].URL
+}
+
+// url is the address of a server, or the one that it had before it was killed.
+func (s *servers) url(i int) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.urls[i]
+}
+
+func (s *servers) wake(i int) {
+	s.t.Helper()
+	require.NoError(s.t, s.all[i].Cmd.Process.Signal(syscall.SIGCONT))
 }
 
 func (s *servers) kill(i int) {
@@ -95,13 +116,19 @@ func (s *servers) opened(capital string) (key string) {
 	s.here(0, "/bots/a/start", struct{}{})
 	var made struct{ Secret string }
 	s.post(0, "/v1/api-keys", map[string]string{"user": "a", "role": "bot", "portfolio": portfolio, "bot": "a"}, &made)
-	for i := range s.all { // the others hear of it by their subscription
-		require.Eventually(s.t, func() bool {
-			var raw json.RawMessage
-			return s.all[i].Client(made.Secret).Get(s.t.Context(), "/v1/portfolios/"+portfolio+"/permits", &raw) == nil
-		}, 20*time.Second, 5*time.Millisecond)
+	for i := range s.all {
+		s.knows(i, made.Secret)
 	}
 	return made.Secret
+}
+
+// knows waits until a server has heard of a key by its subscription.
+func (s *servers) knows(i int, key string) {
+	s.t.Helper()
+	require.Eventually(s.t, func() bool {
+		var raw json.RawMessage
+		return s.all[i].Client(key).Get(s.t.Context(), "/v1/portfolios/"+portfolio+"/permits", &raw) == nil
+	}, 20*time.Second, 5*time.Millisecond)
 }
 
 // ask asks a server for a permit of 50. The same name is the same question.
@@ -122,6 +149,7 @@ func (s *servers) ask(ctx context.Context, i int, key, name string) (allowed boo
 // Two servers can never both spend the last dollar: 60 permits of 50 are asked for at three
 // servers at once, and the bot's 1,000 pay for 20.
 func TestThreeServersKeepOneLimit(t *testing.T) {
+	t.Parallel()
 	s := serve(t, 3)
 	key := s.opened("1000")
 	allowed := make([]bool, 60)
@@ -164,6 +192,7 @@ func (s *servers) agree() {
 // An emergency stop at one server holds at the others, for whom no command is decided on an
 // older state.
 func TestAStopHoldsAtEveryServer(t *testing.T) {
+	t.Parallel()
 	s := serve(t, 3)
 	key := s.opened("1000")
 	for i := range 3 {
@@ -172,6 +201,11 @@ func TestAStopHoldsAtEveryServer(t *testing.T) {
 		require.True(t, allowed)
 	}
 	s.here(1, "/emergency-stop", map[string]string{"kind": "manual", "reason": "test"})
+	acknowledged := time.Now()
+	for _, i := range []int{0, 2} {
+		s.showsStop(i)
+		t.Logf("server %d showed the stop %s after it was acknowledged", i, time.Since(acknowledged).Round(100*time.Microsecond))
+	}
 	for i := range 3 {
 		allowed, err := s.ask(t.Context(), i, key, fmt.Sprint("after", i))
 		require.NoError(t, err)
@@ -183,6 +217,7 @@ func TestAStopHoldsAtEveryServer(t *testing.T) {
 // A server that is killed and one whose folder is lost go on from the database: what was
 // acknowledged is there.
 func TestAServerComesBack(t *testing.T) {
+	t.Parallel()
 	s := serve(t, 2)
 	key := s.opened("1000")
 	allowed, err := s.ask(t.Context(), 0, key, "one")
@@ -209,6 +244,7 @@ func TestAServerComesBack(t *testing.T) {
 // While the database is away no permit is granted, every server says so, and a stop holds where it
 // was given. When the database is back, the stop is recorded and holds everywhere.
 func TestADatabaseThatIsAway(t *testing.T) {
+	t.Parallel()
 	s := serve(t, 2)
 	key := s.opened("1000")
 	s.wire.Stop()
@@ -251,6 +287,7 @@ func (s *servers) says(i int, path, words string) {
 
 // PETS_DIR is of one server, and not the folder of an embedded store.
 func TestADatabaseNeedsAFolderOfItsOwn(t *testing.T) {
+	t.Parallel()
 	s := serve(t, 1)
 	embedded := filepath.Join(t.TempDir(), "embedded")
 	former := petstest.ServeFolder(t, embedded)
