@@ -112,3 +112,23 @@ func (n Named) Writer() (pid int, writes bool) {
 	}
 	return WriterOf(n.Dir)
 }
+
+// Unrecorded counts the stops that were answered and wait in the marker of a store: no stream has
+// them. The marker of a database is known if the settings name that database.
+func (a *Place) Unrecorded(n Named) (int, error) {
+	b := Place{Config: a.Config}
+	store, err := a.Config.StoreDir()
+	switch {
+	case n.Dir == "" && a.Config.Database() != n.connection:
+		return 0, nil
+	case n.Dir != "" && (err != nil || a.Config.Database() != "" || !SameFolder(store, n.Dir)):
+		b.Config.Store, b.Config.Dir, b.Config.Witness = n.String(), "", ""
+	}
+	l := b.Latch(nil)
+	l.CopyTo(b.latchCopy())
+	all, err := l.Read()
+	if err != nil {
+		return len(all), fmt.Errorf("the marker of stops beside %s cannot be read: %w", n, err)
+	}
+	return len(all), nil
+}

@@ -100,6 +100,8 @@ type migrateAnswer struct {
 	// Behind counts what the source has got since. Written says that something writes to it.
 	Behind  uint64 `json:"behind"`
 	Written bool   `json:"written"`
+	// UnrecordedStops counts stops that hold by the marker beside the source, and are in no stream.
+	UnrecordedStops int `json:"unrecorded_stops"`
 }
 
 type migratedStream struct {
@@ -155,7 +157,30 @@ func (m *migration) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return m.print()
+	unknown := error(nil)
+	m.answer.UnrecordedStops, unknown = m.Unrecorded(m.from)
+	return errors.Join(m.print(), m.unrecorded(unknown))
+}
+
+// unrecorded is the error of a source that has stops which are in no stream, once no server is
+// left to record them: they must not be lost by the move.
+func (m *migration) unrecorded(unknown error) error {
+	switch n := m.answer.UnrecordedStops; {
+	case m.answer.Written:
+		return nil // the run that comes after it tells
+	case unknown != nil:
+		return fmt.Errorf("%w. Stops in it are not in the target: look at it before a server starts there", unknown)
+	case n > 0:
+		return domain.Errorf(domain.CodeConflict, "%s held by %s beside the source, and in no stream, so not in the target: start the server of the source once more, which records them, end it, and run the same command again. Or copy that file into the PETS_DIR of the new server before its first start", wereHeld(n), open.LatchName)
+	}
+	return nil
+}
+
+func wereHeld(n int) string {
+	if n == 1 {
+		return "1 stop is"
+	}
+	return fmt.Sprintf("%d stops are", n)
 }
 
 // steps copies and verifies.
