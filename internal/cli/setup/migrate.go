@@ -325,6 +325,12 @@ const lookEvery = 50 * time.Millisecond
 // before it is proved already.
 func (m *migration) rest(ctx context.Context) error {
 	if pid, writes := m.from.Writer(); writes {
+		if err := m.copy(ctx); err != nil { // what came while the rest was proved
+			return err
+		}
+		if err := m.prove(ctx); err != nil {
+			return err
+		}
 		m.Tell("all of it until now is copied and proved equal. Stop the server of the source now (%s): what is left is copied then", process(pid))
 	}
 	for {
