@@ -132,7 +132,7 @@ func (m *Move) append(ctx context.Context, r *run) error {
 		if err != nil {
 			return refused(r.stream, first, err)
 		}
-		first, rest = first+uint64(n), rest[n:]
+		first, rest = first+uint64(n), rest[n:] //nolint:gosec // a count
 	}
 	return nil
 }

@@ -24,7 +24,7 @@ func TestMove(t *testing.T) {
 				grow(t, first, 0, 12)
 				heads, copied := move(t, first, second, 16)
 				requireCopy(t, first, second, heads)
-				require.Len(t, order(t, first), int(copied)) //nolint:gosec // a count
+				require.Len(t, order(t, first), int(copied))
 				again, copied := move(t, first, second, 16)
 				require.Zero(t, copied)
 				require.Equal(t, heads, again)
@@ -180,7 +180,7 @@ func TestGrowingSource(t *testing.T) {
 			require.GreaterOrEqual(t, second, behind) // reading may let it grow, too
 			heads, err := m.Verify(t.Context())
 			require.NoError(t, err)
-			require.Len(t, order(t, target), int(first+second)) //nolint:gosec // a count
+			require.Len(t, order(t, target), int(first+second))
 			rest, copied := move(t, store, target, 5)
 			if copied == 0 {
 				require.Equal(t, heads, rest)
@@ -256,7 +256,7 @@ func TestLimitsOfTheTarget(t *testing.T) {
 	storetest.Must(t, source, "portfolio-a", eventstore.NoStream, records)
 	target := engines["wire"](t)
 	heads, copied := move(t, source, target, windowRecords)
-	require.Len(t, records, int(copied)) //nolint:gosec // a count
+	require.Len(t, records, int(copied))
 	requireCopy(t, source, target, heads)
 
 	storetest.Must(t, source, "portfolio-b", eventstore.NoStream, storetest.Propose("b", 0, 2))
