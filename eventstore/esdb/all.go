@@ -124,7 +124,9 @@ func (c *allCursor) open(ctx context.Context, client *esdb.Client) (source, erro
 		}
 		return subscriptionOf(sub), nil
 	}
-	// The event at the position comes first, and is left out.
+	// The event at the position comes first, and is left out. The cursor itself moves on
+	// while this source is read ahead of it.
+	after := c.after
 	r, err := client.ReadAll(ctx, esdb.ReadAllOptions{From: from, RequiresLeader: true}, math.MaxInt64)
 	if err != nil {
 		return source{}, err
@@ -133,7 +135,7 @@ func (c *allCursor) open(ctx context.Context, client *esdb.Client) (source, erro
 	return source{func() (*esdb.RecordedEvent, error) {
 		for {
 			e, err := all.receive()
-			if err != nil || positionOf(e).Compare(c.after) > 0 {
+			if err != nil || positionOf(e).Compare(after) > 0 {
 				return e, err
 			}
 		}

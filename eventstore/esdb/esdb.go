@@ -47,6 +47,9 @@ type Options struct {
 	// if its context does not end it before; 0: 20 s. Subscriptions go on until
 	// their context ends.
 	Patience time.Duration
+	// Existing makes it an error ([ErrNoStore]) if the database has no identity yet:
+	// nothing is written to it.
+	Existing bool
 	// Log gets what happens to the connection; nil discards it.
 	Log *slog.Logger
 
@@ -66,6 +69,9 @@ const (
 	maxRecords = 10_000
 	maxWire    = 1 << 20
 )
+
+// ErrNoStore is the error of a database that never was a store of pets.
+var ErrNoStore = errors.New("esdb: the database has no store of pets")
 
 // identityStream holds the identity of the store.
 const identityStream = "pets-store"

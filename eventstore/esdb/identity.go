@@ -23,6 +23,9 @@ func (s *Store) identity(ctx context.Context) (uuid.UUID, error) {
 		if err != nil || id != uuid.Nil {
 			return id, err
 		}
+		if s.options.Existing {
+			return uuid.Nil, ErrNoStore
+		}
 		if err := s.writeIdentity(ctx, &p); err != nil && !is(err, conflicting) {
 			return uuid.Nil, err
 		}

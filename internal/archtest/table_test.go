@@ -99,6 +99,8 @@ var table = []allowance{
 	{pkg: "internal/index", may: []string{"eventstore", "internal/owner"}},
 	{pkg: "internal/tradefile", may: []string{"domain"}},
 	{pkg: "internal/importer", may: []string{"domain", "domain/...", "commands", "internal/tradefile"}},
+	// Bytes only: one store's records into another, both handed in.
+	{pkg: "internal/migrate", may: []string{"eventstore"}, tests: []string{"internal/esdbtest"}},
 	{pkg: "internal/owner"},
 	// How many goroutines compute at a time: for those who decide, and those who answer.
 	{pkg: "internal/work"},
@@ -149,8 +151,8 @@ var table = []allowance{
 	{pkg: "internal/cli/money", may: room("commands/custody", "internal/chain", "internal/cli/show", "internal/evm", "internal/notice", "internal/vault", "projections"), tests: append([]string{"internal/chain/chaintest", "internal/live"}, wholeLine...)},
 	{pkg: "internal/cli/keys", may: room("commands/custody", "internal/approverkey", "internal/httpapi", "internal/vault"), tests: append([]string{"internal/evm", "projections"}, wholeLine...)},
 	{pkg: "internal/cli/setup", may: room(
-		"eventstore", "eventstore/memory", "internal/config", "internal/httpapi", "internal/importer", "internal/owner", "internal/tradefile", "projections",
-	), tests: wholeLine},
+		"eventstore", "eventstore/memory", "internal/config", "internal/httpapi", "internal/importer", "internal/migrate", "internal/owner", "internal/tradefile", "projections",
+	), tests: append([]string{"internal/esdbtest", "replay"}, wholeLine...)},
 	{pkg: "internal/cli/serve", may: room(
 		"commands/custody", "eventstore", "internal/config", "internal/evm", "internal/httpapi", "internal/history", "internal/index", "internal/legs", "internal/live", "internal/metrics",
 		"internal/notice", "internal/owner", "internal/witness", "internal/work", "projections", "replay",

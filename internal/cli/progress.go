@@ -29,6 +29,9 @@ func (a *App) Progress(what string, total int64) *Bar {
 	)}
 }
 
+// Shown reports whether there is a terminal that shows the bar.
+func (b *Bar) Shown() bool { return b.p != nil }
+
 // To moves the bar.
 func (b *Bar) To(done, total int64) {
 	if b.p == nil {

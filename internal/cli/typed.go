@@ -18,7 +18,7 @@ var targetFlags = []string{"portfolio", "server", "store", "key"}
 
 // unaimed lists the commands that no portfolio is named to: they are of a machine or of a whole
 // server, or have the portfolio as an argument. Every other one names it.
-var unaimed = []string{"apikey", "approver", "bench", "cold sign", "init", "keys", "portfolio", "serve", "status", "verify", "version"}
+var unaimed = []string{"apikey", "approver", "bench", "cold sign", "init", "keys", "migrate", "portfolio", "serve", "status", "verify", "version"}
 
 // Advice is a command line to be copied. Only the functions below make one, so that there is
 // none that leaves open which portfolio it is for.

@@ -102,21 +102,26 @@ func Lines(err error) []string {
 var (
 	key        = regexp.MustCompile(`pets_[A-Za-z0-9_-]{32,}`)
 	encryption = regexp.MustCompile(`(^|[^A-Za-z0-9_+/-])[A-Za-z0-9_-]{43}=($|[^A-Za-z0-9_=-])`)
-	database   = regexp.MustCompile(`(esdb(?:\+discover)?://)\S*@`) // who connects to EventStoreDB
+	connects   = regexp.MustCompile(`(esdb(?:\+discover)?://)\S*@`) // who connects to EventStoreDB
+	database   = regexp.MustCompile(`(?i)\besdb(\+discover)?:/*[^/]`)
 	private    = regexp.MustCompile(`^(?:0x|0X)?[0-9A-Fa-f]{64}$`)
 )
 
 // WithoutKeys is a message in which no API key, no encryption key and no credentials of a database
 // are repeated: one that was typed in the wrong place would go on to a log.
 func WithoutKeys(text string) string {
-	text = database.ReplaceAllString(text, "${1}…@")
+	text = connects.ReplaceAllString(text, "${1}…@")
 	return encryption.ReplaceAllString(key.ReplaceAllString(text, "pets_…"), "${1}…${2}")
 }
 
 // WithoutTyped is [WithoutKeys] for a message about a command line, which repeats no private
-// key that was typed there either. Elsewhere what looks like one is a hash.
+// key that was typed there either. Elsewhere what looks like one is a hash. Nor does it repeat
+// the address of a database, which may hold a password.
 func WithoutTyped(text string, args []string) string {
 	for _, arg := range args {
+		if at := database.FindStringIndex(arg); at != nil {
+			text = strings.ReplaceAll(text, arg[at[0]:], "esdb://…")
+		}
 		_, value, assigned := strings.Cut(arg, "=")
 		if !assigned || !private.MatchString(value) {
 			value = arg

@@ -68,4 +68,11 @@ func TestNoMessageRepeatsAKey(t *testing.T) {
 	for _, typed := range []string{private, "0x" + private, "--amount=0x" + private} {
 		require.NotContains(t, columns.WithoutTyped("what is "+typed+"?", []string{"state", typed}), private)
 	}
+	const address = "esdb://admin:s3cret@host:2113?tls=true"
+	for _, typed := range []string{address, "--to=" + address, "ESDB+discover" + address[4:]} {
+		told := columns.WithoutTyped("what is "+typed+"?", []string{"migrate", typed})
+		require.NotContains(t, told, "s3cret")
+		require.Contains(t, told, "esdb://…")
+	}
+	require.Equal(t, "write esdb://host", columns.WithoutTyped("write esdb://host", []string{"esdb://"}))
 }

@@ -85,15 +85,20 @@ func (d database) Verify(ctx context.Context, progress func(done, total int64)) 
 
 // connect opens the database of PETS_STORE.
 func (a *Place) connect(o esdb.Options) (Store, error) {
-	address, err := esdb.Parse(a.Config.Database())
-	if err != nil {
-		return nil, domain.Invalid("PETS_STORE", "%v", err)
-	}
 	waits := time.AfterFunc(time.Second, func() {
-		a.Tell("waiting up to %s for the EventStoreDB of PETS_STORE", o.Patience)
+		a.Tell("waiting for the EventStoreDB of PETS_STORE")
 	})
 	defer waits.Stop()
-	store, err := esdb.Open(context.Background(), address, o)
+	return connectTo(context.Background(), "PETS_STORE", a.Config.Database(), o)
+}
+
+// connectTo opens a database, which a setting or a flag names.
+func connectTo(ctx context.Context, by, connection string, o esdb.Options) (Store, error) {
+	address, err := esdb.Parse(connection)
+	if err != nil {
+		return nil, domain.Invalid(by, "%v", err)
+	}
+	store, err := esdb.Open(ctx, address, o)
 	if err != nil {
 		return nil, err
 	}

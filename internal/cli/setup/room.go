@@ -1,8 +1,9 @@
 // Package setup has the commands for the first steps: write a first .env, import trade files,
-// print the version.
+// move a store to another place, print the version.
 //
-// It owns the questions of pets init, and the flags and the report of an import. It refuses to
-// overwrite a .env, and to repair rows: they are booked, set aside, or end the import.
+// It owns the questions of pets init, the flags and the report of an import, and those of a move.
+// It refuses to overwrite a .env, and to repair rows: they are booked, set aside, or end the
+// import.
 package setup
 
 import (
@@ -17,5 +18,5 @@ type app struct{ *cli.App }
 // Commands returns the commands of this package.
 func Commands(c *cli.App) []*cobra.Command {
 	a := &app{c}
-	return cli.Under(cli.SetUp, cli.Local(a.initCommand()), a.importCommand(), cli.Local(a.versionCommand()))
+	return cli.Under(cli.SetUp, cli.Local(a.initCommand()), a.importCommand(), cli.Local(a.migrateCommand()), cli.Local(a.versionCommand()))
 }

@@ -72,6 +72,7 @@ var Reached = []struct {
 	{"verify", AtHome, ""},
 	{"version", AtHome, ""},
 	{"init", AtHome, "--yes"},
+	{"migrate", AtHome, "--from embedded:nowhere/from --to embedded:nowhere/to"},
 
 	{"state", reads, ""},
 	{"stats", reads, ""},
