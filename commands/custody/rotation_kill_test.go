@@ -68,7 +68,7 @@ func TestARotationKilledAtEveryStep(t *testing.T) {
 			require.Equal(t, []string{
 				"after a blob was replaced", "after reencrypted.v1", "after rotation_completed.v1", "after rotation_started.v1",
 				"before a blob is replaced", "before reencrypted.v1", "before rotation_completed.v1", "before rotation_started.v1",
-				"list", "read",
+				"head", "list", "read",
 			}, slices.Sorted(maps.Keys(names)))
 		})
 	}

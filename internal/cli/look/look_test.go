@@ -60,7 +60,7 @@ func TestUsageErrors(t *testing.T) {
 		{"import --bot-capital ten fills.csv", []string{"--bot-capital"}},
 		{"state --portfolio ../x", []string{"--portfolio may hold only letters, digits"}},
 		{"state --store sqlite:x", []string{"must be embedded:DIR"}},
-		{"state --store esdb://admin:secret@host:2113", []string{"this build opens embedded stores only"}},
+		{"state --store esdb://admin:secret@host:2113", []string{"--store holds credentials"}},
 		{"version now", []string{"pets version --help"}},
 	} {
 		s.Fails(2, c.words, strings.Fields(c.args)...)
@@ -137,10 +137,10 @@ func TestEnvironment(t *testing.T) {
 	require.Equal(t, "flagged", v.Portfolio)
 	s.Fails(1, []string{"there is no store"}, "state", "--store", "embedded:"+filepath.Join(s.Dir, "none"))
 
-	s.Env = []string{"PETS_STORE=esdb://admin:secret@host:2113"}
+	s.Env = []string{"PETS_STORE=esdb://admin:secret@127.0.0.1:1?tls=false"}
 	r := s.Run("state")
 	require.Equal(t, 1, r.Code)
-	require.Contains(t, r.Err, "PETS_STORE names an EventStoreDB server")
+	require.Contains(t, r.Err, "PETS_STORE credentials need TLS")
 	require.NotContains(t, r.Err, "secret")
 	s.Env = []string{"MAX_DAILY_LOSS_PCT=5"}
 	s.Fails(1, []string{"MAX_DAILY_LOSS_PCT", "did you mean 0.05?"}, "state")
