@@ -124,6 +124,9 @@ func TestPagesStayInPlaceWhenTradesAreRevised(t *testing.T) {
 			}
 		}
 	})
+	if testing.Short() {
+		return // too few cases to meet each
+	}
 	require.NotZero(t, voided, "nothing was ever voided between two pages")
 	require.NotZero(t, skipped, "numbers never moved, so this shows nothing")
 }
