@@ -74,7 +74,9 @@ type faulty struct {
 	headErr error
 	// streamsErr is the answer to a request for the list of streams.
 	streamsErr error
-	readErr    error
+	// mute: such a request is not answered before its context ends.
+	mute    bool
+	readErr error
 	// reads counts how often a stream was read from its beginning, as a fold does, and begun how
 	// often it was read at all.
 	reads    int
@@ -177,8 +179,12 @@ func (f *faulty) Head(ctx context.Context, stream string) (uint64, error) {
 
 func (f *faulty) Streams(ctx context.Context) ([]string, error) {
 	f.mu.Lock()
-	err := f.streamsErr
+	err, mute := f.streamsErr, f.mute
 	f.mu.Unlock()
+	if mute {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
 	if err != nil {
 		return nil, err
 	}

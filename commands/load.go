@@ -43,7 +43,7 @@ func (w *Writer) load() error {
 			commands = newAccepted(nil, next)
 			commands.before = rec.cause.command
 		}
-		if err == nil && next == until {
+		if err == nil && until > 0 && next >= until {
 			return errReached
 		}
 		return err

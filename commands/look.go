@@ -84,7 +84,7 @@ func (w *Writer) catchUp(until uint64) error {
 		if rec.Type == domain.PermitGrantedType {
 			granted[rec.Revision] = rec
 		}
-		if err := foldRecord(&decoder, w.state, w.accepted, rec); err != nil || next != until {
+		if err := foldRecord(&decoder, w.state, w.accepted, rec); err != nil || until == 0 || next < until {
 			return err
 		}
 		return errReached

@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 	"strings"
+	"time"
 	"unicode"
 
 	"pets/domain"
@@ -59,7 +60,9 @@ func (e *Engine) StopAll(ctx context.Context, r Request) ([]Stopped, error) {
 	if err != nil {
 		return nil, err
 	}
-	ids, err := e.Portfolios(ctx)
+	soon, cancel := context.WithTimeout(ctx, nameWithin)
+	ids, err := e.Portfolios(soon)
+	cancel()
 	if err != nil { // the portfolios are unknown, so it covers whatever there is
 		ids = []string{everywhere}
 	}
@@ -91,9 +94,16 @@ func (e *Engine) StopAll(ctx context.Context, r Request) ([]Stopped, error) {
 	return out, nil
 }
 
+// nameWithin is how long a stop waits for the store to say what there is to stop. It is in force
+// without that answer.
+const nameWithin = 200 * time.Millisecond
+
 // engage puts a stop in force, and records it if that is possible now.
 func (e *Engine) engage(ctx context.Context, p PendingStop) (answer Answer, recorded bool, err error) {
-	if err := e.exists(ctx, p.Portfolio); err != nil && !waits(err) {
+	soon, cancel := context.WithTimeout(ctx, nameWithin)
+	err = e.exists(soon, p.Portfolio)
+	cancel()
+	if err != nil && !waits(err) {
 		return Answer{}, false, err
 	}
 	l, _, err := e.stops.pending.add(p, e.phase.Load() != phaseLoaded)

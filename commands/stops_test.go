@@ -152,6 +152,29 @@ func TestStopWhereTheStoreDoesNotAnswer(t *testing.T) {
 	}
 }
 
+// A store that does not say what there is to stop delays no stop: it is in force before the caller
+// gives up, and holds everywhere.
+func TestAStopDoesNotWaitToHearWhatThereIs(t *testing.T) {
+	t.Parallel()
+	e := newEngined(t).opened("main", "other")
+	e.store.mu.Lock()
+	e.store.mute, e.store.headErr = true, errDown
+	e.store.mu.Unlock()
+	ended := make(chan []Stopped)
+	go func() {
+		all, _ := e.engine.StopAll(t.Context(), Request{Caller: olga, Key: uuid.NewString(), Command: manual()})
+		ended <- all
+	}()
+	kept := true
+	require.Equal(t, []Stopped{{Portfolio: everywhere, Kept: &kept}}, <-ended) // the context of the call never ends
+	require.ErrorContains(t, e.engine.stops.pending.hold("other", "a"), "manual")
+	e.store.mu.Lock()
+	e.store.mute, e.store.headErr = false, nil
+	e.store.mu.Unlock()
+	e.unlatched()
+	require.Contains(t, e.engaged("other"), domain.StopManual)
+}
+
 // "Recorded as soon as it can", also for one bot: no other bot is held.
 func TestABotsStopHoldsBeforeItIsRecorded(t *testing.T) {
 	t.Parallel()

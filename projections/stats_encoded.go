@@ -80,7 +80,11 @@ func (k *keptWalks) marshalled() ([]byte, error) {
 			if err != nil {
 				return nil, err
 			}
-			if _, err := tradestats.Resume(data, nil, time.UTC); err != nil {
+			limits := k.own
+			if scope == "" {
+				limits = k.merged
+			}
+			if _, err := tradestats.Resume(data, limits, time.UTC); err != nil {
 				return nil, nil //nolint:nilerr // they are walked again
 			}
 			w.Scopes[scope] = data

@@ -185,4 +185,10 @@ func TestStatisticsAfterAChangeOfLimitsReadNothingAgain(t *testing.T) {
 	s.Policy.MaxRollingLossPct = dec("0.2")
 	_, rolling = read(nil)
 	require.LessOrEqual(t, rolling, again)
+	kept, err := f.Keep()
+	require.NoError(t, err)
+	f = NewStats(pieces)
+	require.NoError(t, f.Restore(kept))
+	_, started := read(nil)
+	require.LessOrEqual(t, started, again, "a later start walks everything while losses roll")
 }

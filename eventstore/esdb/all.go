@@ -2,6 +2,7 @@ package esdb
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"maps"
 	"math"
@@ -101,7 +102,9 @@ func (s *Store) Streams(ctx context.Context) ([]string, error) {
 		failed = s.usable(ctx)
 	}
 	if failed != nil {
-		n.scanned = nil // what failed on a stream fails again
+		if damage := (*Damaged)(nil); errors.As(failed, &damage) {
+			n.scanned = nil // what is damaged is looked at again; what broke off goes on
+		}
 		return nil, failed
 	}
 	return slices.Sorted(maps.Keys(n.found)), nil

@@ -78,7 +78,7 @@ func (a *App) Way(ctx context.Context, changes scope, stopping bool, direct func
 		return err
 	}
 	if changes != Nothing {
-		a.Acting("the folder "+t.Dir+", which no server holds", changes == APortfolio)
+		a.Acting(a.Unheld(t.Dir), changes == APortfolio)
 	}
 	return a.Work(ctx, store, stopping, direct)
 }

@@ -128,12 +128,19 @@ func (k *Keeper) open(again bool) (*index.Index, error) {
 	return index.Open(k.options.Dir, k.store.UUID(), root)
 }
 
-// after returns the place in the log after which an index continues.
+// after returns the place in the log after which an index continues: that of its last record. An
+// engine that has a second number in its positions has the same one twice.
 func after(p index.Position) eventstore.Position {
 	if p == 0 {
 		return eventstore.Position{}
 	}
-	return eventstore.Position{Commit: uint64(p) - 1}
+	return eventstore.Position{Commit: uint64(p) - 1, Prepare: uint64(p) - 1}
+}
+
+// recordAt is a store that reads one record by its position. In another one it is read from the
+// position before, which need not be one of a record.
+type recordAt interface {
+	At(ctx context.Context, p eventstore.Position) (eventstore.Record, error)
 }
 
 // RootOf returns what identifies the history of a store before a position, as an index asks for
@@ -143,6 +150,16 @@ func RootOf(store eventstore.Store) index.RootFunc {
 	return func(p index.Position) (eventstore.Hash, error) {
 		if p < 2 { // no record is at position 0
 			return eventstore.Hash{}, index.ErrUnknownRoot
+		}
+		if at, is := store.(recordAt); is {
+			rec, err := at.At(context.Background(), after(p))
+			if missing := (*eventstore.NotFound)(nil); errors.As(err, &missing) {
+				return eventstore.Hash{}, index.ErrUnknownRoot
+			}
+			if err != nil {
+				return eventstore.Hash{}, err
+			}
+			return eventstore.LeafHash(&rec), nil
 		}
 		for rec, err := range store.ReadAll(context.Background(), after(p-1)) {
 			if err != nil {

@@ -111,15 +111,25 @@ func (a *Place) shareDatabase(o Opening) (*writing, error) {
 	if HasStore(dir) {
 		return nil, domain.Invalid("PETS_DIR", "(%s) holds an embedded store, and PETS_STORE names an EventStoreDB: set PETS_DIR to a folder of its own, where a server keeps its lock, its witness and its caches", dir)
 	}
-	options := esdb.Options{Timeout: askPatience, Patience: serverPatience}
+	options := esdb.Options{Timeout: askPatience, Patience: serverPatience, Existing: !o.Making}
 	if o.Stopping {
 		options.Patience = stopPatience
 	}
 	store, err := a.connect(options)
-	if err != nil {
+	switch {
+	case errors.Is(err, esdb.ErrNoStore):
+		return nil, Nowhere(domain.Errorf(domain.CodeNotFound, "there is no store of pets in the EventStoreDB of PETS_STORE, and nothing was written to it; the first pets serve or pets import makes one"))
+	case domain.CodeOf(err) == domain.CodeInvalid: // nothing says which database was meant
+		return nil, err
+	case err != nil:
 		return nil, &Unopened{err}
 	}
 	lock, err := a.takeDir(dir, dir, store.UUID())
+	if other := (*otherDatabaseError)(nil); errors.As(err, &other) && o.Stopping {
+		a.Caution(err.Error() + ". The stop goes on")
+		a.unlatched = true // the marker there belongs to the other store
+		return &writing{store, nil}, nil
+	}
 	if held := (*dirLockedError)(nil); errors.As(err, &held) {
 		return nil, errors.Join(&LockedError{Dir: dir, PID: held.by.PID}, store.Close())
 	}
@@ -127,10 +137,21 @@ func (a *Place) shareDatabase(o Opening) (*writing, error) {
 		a.Caution(err.Error() + ". The stop goes on")
 		a.unlatched, lock, err = true, nil, nil
 	}
+	if err == nil && lock != nil {
+		lock.By.Database = true
+		err = lock.write()
+	}
 	if err != nil {
-		return nil, errors.Join(err, store.Close())
+		return nil, errors.Join(err, closed(lock), store.Close())
 	}
 	return &writing{store, lock}, nil
+}
+
+func closed(l *Lock) error {
+	if l == nil {
+		return nil
+	}
+	return l.Close()
 }
 
 // identify returns the identity of the store in a folder, or uuid.Nil if it is not known: that of a
@@ -140,6 +161,14 @@ func (a *Place) identify(dir string) uuid.UUID {
 		return uuid.Nil
 	}
 	return identityIn(dir)
+}
+
+// Unheld names the store of this run where no server of this machine holds it.
+func (a *Place) Unheld(dir string) string {
+	if a.Config.Database() != "" {
+		return "the EventStoreDB of PETS_STORE, which other servers may share"
+	}
+	return "the folder " + dir + ", which no server holds"
 }
 
 // HasStoreAt reports whether there is a store for this run: in a folder, or in a database, which a

@@ -30,6 +30,8 @@ type Holder struct {
 	// Store is the folder of its store, ID the store's identity.
 	Store string    `json:"store"`
 	ID    uuid.UUID `json:"id,omitzero"`
+	// Database is set where the store is in a database, and Store is PETS_DIR.
+	Database bool `json:"database,omitempty"`
 	// Proof is the secret by which a server found here proves its identity.
 	Proof string `json:"proof,omitempty"`
 	// Dir is its PETS_DIR, set in the lock file of a store's folder that is not PETS_DIR.
@@ -53,6 +55,13 @@ type dirLockedError struct {
 
 func (e *dirLockedError) Error() string {
 	return fmt.Sprintf("%s (PETS_DIR): locked by pid %d, for the store at %s", e.dir, e.by.PID, e.by.Store)
+}
+
+// otherDatabaseError means that PETS_DIR was used for another database.
+type otherDatabaseError struct{ dir string }
+
+func (e *otherDatabaseError) Error() string {
+	return fmt.Sprintf("%s (PETS_DIR) was used for the store of another database: stops that wait there are of that one. Set PETS_DIR to a folder of its own", e.dir)
 }
 
 // Lock holds PETS_DIR for one process.
@@ -106,7 +115,7 @@ func LockDir(dir, store string, id uuid.UUID) (*Lock, error) {
 	if err != nil {
 		return nil, errors.Join(unusable("lock", dir, err), f.Close())
 	}
-	l := &Lock{dir: dir, folder: folder, f: f, By: Holder{PID: os.Getpid(), Store: absolute, ID: id, Proof: proof.New()}}
+	l := &Lock{dir: dir, folder: folder, f: f, By: Holder{PID: os.Getpid(), Store: absolute, ID: id, Database: last.Database && last.ID == id, Proof: proof.New()}}
 	if err := errors.Join(l.write(), owner.Keep(f)); err != nil { // first remove what the former holder wrote, then give the file its owner
 		return nil, errors.Join(unusable("lock", dir, err), l.Close())
 	}
@@ -137,6 +146,9 @@ func unusable(what, dir string, err error) error {
 // the store's own folder came with the store, even if the store is a copy, and a copy counts
 // as the same store.
 func belongs(dir string, last Holder, store string, id uuid.UUID) error {
+	if last.Database && last.ID != id && id != uuid.Nil {
+		return &otherDatabaseError{dir}
+	}
 	if last.Store == "" || last.Of(store) || last.ID == id && id != uuid.Nil || SameFolder(dir, store) || !HasStore(last.Store) {
 		return nil
 	}

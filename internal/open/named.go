@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 
 	"pets/domain"
 	"pets/eventstore/embedded"
@@ -113,6 +114,17 @@ func (n Named) Writer() (pid int, writes bool) {
 	return WriterOf(n.Dir)
 }
 
+// lastDirOf returns the PETS_DIR of the last server that held the store in a folder, if that was
+// another one; its lock there says so.
+func lastDirOf(store string) string {
+	f, err := openPlain(store, LockName, os.O_RDONLY)
+	if err != nil {
+		return ""
+	}
+	defer f.Close() //nolint:errcheck // nothing was written
+	return readHolder(f).Dir
+}
+
 // Unrecorded counts the stops that were answered and wait in the marker of a store: no stream has
 // them. The marker of a database is known if the settings name that database.
 func (a *Place) Unrecorded(n Named) (int, error) {
@@ -122,7 +134,7 @@ func (a *Place) Unrecorded(n Named) (int, error) {
 	case n.Dir == "" && a.Config.Database() != n.connection:
 		return 0, nil
 	case n.Dir != "" && (err != nil || a.Config.Database() != "" || !SameFolder(store, n.Dir)):
-		b.Config.Store, b.Config.Dir, b.Config.Witness = n.String(), "", ""
+		b.Config.Store, b.Config.Dir, b.Config.Witness = n.String(), lastDirOf(n.Dir), ""
 	}
 	l := b.Latch(nil)
 	l.CopyTo(b.latchCopy())

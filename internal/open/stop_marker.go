@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"pets/commands"
+	"pets/domain"
 	"pets/eventstore"
 	"pets/eventstore/embedded"
 	"pets/internal/witness"
@@ -60,6 +61,9 @@ func (a *Place) MarkStop(dir string, why *Unopened, acting func(marker string), 
 		return errors.Join(err, why, lock.Close())
 	}
 	a.Caution("the store cannot be opened for writing: " + why.Error())
+	if a.Config.Database() != "" {
+		a.Lost = domain.Errorf(domain.CodeUnavailable, "the stop holds only for servers and commands with the PETS_DIR %s until it is recorded in the database: the other servers of the database do NOT know of it. Stop at each of them that answers, too", a.Config.ServerDir())
+	}
 	a.Caution("what is stopped is kept in " + LatchName + " in " + a.Config.ServerDir() + "; it holds from the next start on, and is recorded then. Take that file along when the folder is restored (docs/runbooks/store.md)")
 	return lock.Close()
 }

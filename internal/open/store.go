@@ -122,7 +122,11 @@ func Salvage(ctx context.Context, dir, target string, progress func(done, total 
 // OpenReader opens the store's folder for reading, beside a running writer.
 func (a *Place) OpenReader() (Store, error) {
 	if a.Config.Database() != "" {
-		return a.connect(esdb.Options{Timeout: askPatience, Patience: serverPatience})
+		store, err := a.connect(esdb.Options{Timeout: askPatience, Patience: serverPatience, Existing: true})
+		if errors.Is(err, esdb.ErrNoStore) {
+			return nil, Nowhere(domain.Errorf(domain.CodeNotFound, "there is no store of pets in the EventStoreDB of PETS_STORE; the first pets serve or pets import makes one"))
+		}
+		return store, err
 	}
 	dir, err := a.Config.StoreDir()
 	if err != nil {
@@ -153,6 +157,9 @@ type writing struct {
 	Store
 	Lock *Lock // nil if a stop runs without it
 }
+
+// Unwrap returns the store, whose limits are asked for.
+func (w *writing) Unwrap() eventstore.Store { return w.Store }
 
 // Close closes the store and releases PETS_DIR.
 func (w *writing) Close() error {

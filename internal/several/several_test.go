@@ -300,3 +300,76 @@ func TestADatabaseNeedsAFolderOfItsOwn(t *testing.T) {
 		require.Contains(t, errs.String(), says)
 	}
 }
+
+// pets runs a command against the database, with a PETS_DIR.
+func (s *servers) pets(dir string, words ...string) (code int, said string) {
+	var out bytes.Buffer
+	a := &cli.App{Place: open.Place{Err: &out}, Out: &out, Environ: []string{"PETS_STORE=" + s.store, "PETS_DIR=" + dir}, Dir: s.t.TempDir()}
+	code = pets.Run(s.t.Context(), a, words)
+	return code, strings.Join(strings.Fields(out.String()), " ")
+}
+
+// A server that has written the index of its history goes on from it.
+func TestAServerGoesOnFromItsIndex(t *testing.T) {
+	t.Parallel()
+	s := serve(t, 1)
+	key := s.opened("1000")
+	commands := make([]map[string]any, 0, 300)
+	for range 2 {
+		commands = commands[:0]
+		for n := range 300 {
+			commands = append(commands, map[string]any{"idempotency_key": uuid.NewString(), "command": "mark_prices", "body": map[string]any{"marks": []map[string]string{{"market": "m", "outcome": "YES", "price": fmt.Sprintf("0.%d", 100+n)}}}})
+		}
+		s.here(0, "/batch", map[string]any{"commands": commands})
+	}
+	for range 2 {
+		require.NoError(t, s.all[0].Cmd.Process.Signal(syscall.SIGTERM))
+		_, err := s.all[0].Cmd.Process.Wait()
+		require.NoError(t, err)
+		s.start(0)
+		s.says(0, "/readyz", "ready\n")
+		allowed, err := s.ask(t.Context(), 0, key, "one")
+		require.NoError(t, err)
+		require.True(t, allowed)
+	}
+	require.NotContains(t, s.all[0].Errs.String(), "cannot be used")
+}
+
+// A stop that the database does not learn of says that it holds here only. One in the PETS_DIR of
+// another database is left to that one.
+func TestAStopThatOthersDoNotHearOf(t *testing.T) {
+	t.Parallel()
+	s := serve(t, 1)
+	s.opened("1000")
+	dir := filepath.Join(t.TempDir(), "desk")
+	s.wire.Stop()
+	code, said := s.pets(dir, "stop", "--emergency", "--reason", "x", "-p", portfolio)
+	require.NotZero(t, code)
+	require.Contains(t, said, "the other servers of the database do NOT know of it")
+	require.NoError(t, s.wire.Restart())
+	code, said = s.pets(dir, "start", "a", "-p", portfolio)
+	require.NotZero(t, code, said)
+	require.Contains(t, said, "emergency stop")
+
+	other := serve(t, 1)
+	other.opened("1000")
+	other.kill(0)
+	code, said = other.pets(dir, "start", "a", "-p", portfolio)
+	require.NotZero(t, code)
+	require.Contains(t, said, "(PETS_DIR) was used for the store of another database")
+	code, said = other.pets(dir, "stop", "--emergency", "--reason", "y", "-p", portfolio)
+	require.Zero(t, code, said)
+	require.Contains(t, said, "The stop goes on")
+}
+
+// Commands that read or stop make no store in a database without one.
+func TestAnEmptyDatabaseStaysEmpty(t *testing.T) {
+	t.Parallel()
+	server := esdbtest.Start(t, esdbtest.Options{})
+	s := &servers{t: t, store: server.URL()}
+	for _, words := range [][]string{{"state"}, {"status"}, {"stop", "--emergency", "--reason", "x"}, {"verify"}} {
+		code, said := s.pets(filepath.Join(t.TempDir(), "desk"), words...)
+		require.NotZero(t, code, said)
+	}
+	require.Empty(t, server.Cluster().Events("pets-store"))
+}

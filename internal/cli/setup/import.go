@@ -152,7 +152,7 @@ func (a *app) bookPlan(ctx context.Context, plan *tradefile.Plan, o importer.Opt
 	if err != nil {
 		return err
 	}
-	a.Acting("the folder "+t.Dir+", which no server holds", true)
+	a.Acting(a.Unheld(t.Dir), true)
 	watch, err := a.WatchFor(ctx, store.Store, false)
 	if err != nil {
 		return errors.Join(err, store.Close())

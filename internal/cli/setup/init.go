@@ -42,7 +42,7 @@ func (a *app) initCommand() *cobra.Command {
 		Example: "  pets init\n  pets init --yes\n  pets init --yes --store embedded:/var/lib/pets --portfolio paper --listen 127.0.0.1:7500",
 		RunE: func(c *cobra.Command, _ []string) error {
 			questions := []question{
-				{"PETS_STORE", "--store", "Which folder are the events kept in?", a.Config.Store, a.StoreFlag != ""},
+				{"PETS_STORE", "--store", "Which folder are the events kept in?", a.folderOrDefault(), a.StoreFlag != ""},
 				{"PETS_PORTFOLIO", "--portfolio", "What is the portfolio called?", a.Config.Portfolio, a.PortfolioFlag != ""},
 				{"PETS_LISTEN", "--listen", "Where is the server to answer?", listen, c.Flags().Changed("listen")},
 				{"MAX_DAILY_LOSS_PCT", "--max-daily-loss", "At which loss of a day is everything stopped? 0.05 is 5 %.", loss, c.Flags().Changed("max-daily-loss")},
@@ -176,6 +176,15 @@ func (a *app) fromEnvironment(name string) (string, bool) {
 		}
 	}
 	return "", false
+}
+
+// folderOrDefault is the store of the settings if that is a folder. A connection string may hold a
+// password, and is not shown.
+func (a *app) folderOrDefault() string {
+	if a.Config.Database() != "" {
+		return config.DefaultStore()
+	}
+	return a.Config.Store
 }
 
 // hasKeys reports whether the store that is named has API keys: then no first start takes or

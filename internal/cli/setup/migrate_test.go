@@ -201,6 +201,23 @@ func TestMigrateTellsOfUnrecordedStops(t *testing.T) {
 	}
 }
 
+// So does the marker in the PETS_DIR of the server that held the folder last, which is not that of
+// these settings.
+func TestMigrateLooksWhereTheServerKeptItsStops(t *testing.T) {
+	s := petstest.Small(t)
+	dir := filepath.Join(s.Dir, "run")
+	p := petstest.ServeFolder(t, s.Store(), "PETS_DIR="+dir)
+	require.NoError(t, p.Cmd.Process.Signal(syscall.SIGTERM))
+	_, err := p.Cmd.Process.Wait()
+	require.NoError(t, err)
+	marker := commands.NewLatchFile(filepath.Join(dir, open.LatchName))
+	require.NoError(t, marker.Write([]commands.PendingStop{{Key: uuid.NewString(), Portfolio: "main", Kind: "manual", Caller: domain.Caller{User: "olga", Role: domain.RoleOperator}, Reason: "test", At: time.Now()}}))
+	s.SetEnv("PETS_STORE", "embedded:"+filepath.Join(s.Dir, "elsewhere"))
+	ran := s.Run("migrate", "--from", "embedded:"+s.Store(), "--to", "embedded:"+filepath.Join(s.Dir, "target"))
+	require.Equal(t, 1, ran.Code)
+	require.Contains(t, strings.Join(strings.Fields(ran.Err), " "), "1 stop is held by emergency-stop.json beside the source")
+}
+
 // A process that is killed while it waits for the answer of an append, written or not, leaves
 // what the next one goes on with.
 func TestMigrateKilled(t *testing.T) {
