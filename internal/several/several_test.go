@@ -322,10 +322,12 @@ func TestAServerGoesOnFromItsIndex(t *testing.T) {
 		}
 		s.here(0, "/batch", map[string]any{"commands": commands})
 	}
+	require.Greater(t, len(s.wire.Cluster().Events("portfolio-main")), 600)
 	for range 2 {
 		require.NoError(t, s.all[0].Cmd.Process.Signal(syscall.SIGTERM))
 		_, err := s.all[0].Cmd.Process.Wait()
 		require.NoError(t, err)
+		require.DirExists(t, filepath.Join(s.dirs[0], "index"))
 		s.start(0)
 		s.says(0, "/readyz", "ready\n")
 		allowed, err := s.ask(t.Context(), 0, key, "one")
