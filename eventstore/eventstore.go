@@ -194,7 +194,16 @@ type Unavailable struct {
 	// Poisoned is set after a failed write or flush: what is on disk is unknown
 	// until the store is opened again. Reads of what was durable before continue.
 	Poisoned bool
-	Cause    error
+	// Away is set where the store is a database that does not answer: what is asked again later
+	// may be answered, and nothing is wrong with what was asked for.
+	Away  bool
+	Cause error
+}
+
+// IsAway reports an error that is over once a database answers again.
+func IsAway(err error) bool {
+	var u *Unavailable
+	return errors.As(err, &u) && u.Away
 }
 
 func (e *Unavailable) Error() string {

@@ -183,6 +183,6 @@ func damaged(stream, reason string) error {
 	return &eventstore.Unavailable{Cause: &Damaged{Stream: stream, Reason: reason}}
 }
 
-func unavailable(cause error) error { return &eventstore.Unavailable{Cause: cause} }
+func unavailable(cause error) error { return &eventstore.Unavailable{Away: true, Cause: cause} }
 
 var closedError = &eventstore.Unavailable{Cause: eventstore.ErrClosed} //nolint:errname // not a sentinel: callers look for ErrClosed

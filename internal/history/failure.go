@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"syscall"
 	"time"
+
+	"pets/eventstore"
 )
 
 // logError is a record of the log that cannot be read. No index helps then.
@@ -15,6 +17,14 @@ func (e logError) Unwrap() error { return e.error }
 
 // Lasting says that somebody has to mend it.
 func (e logError) Lasting() bool { return true }
+
+// unread is the error of a read of the log that failed.
+func unread(err error) error {
+	if eventstore.IsAway(err) {
+		return err // it is read again
+	}
+	return logError{err}
+}
 
 // crowdedError means that more entries wait to be written than may be in memory.
 type crowdedError struct {
@@ -71,6 +81,8 @@ func Reason(err error) string {
 		return ""
 	case errors.Is(err, errCatchingUp):
 		return "the index of the history is being made from the log; commands are answered when that is done"
+	case eventstore.IsAway(err):
+		return "the database of the events does not answer, so what is already recorded cannot be looked up; it is asked again, and commands are answered when it answers"
 	case errors.As(err, &crowded):
 		what, remedy := Cause(err)
 		return "the index of the history cannot be written, because " + what + ", and it is too large to be kept in memory; " + remedy + ", and commands are answered soon after"

@@ -122,7 +122,9 @@ func TestReasons(t *testing.T) {
 		{&crowdedError{5_000_000, &fs.PathError{Op: "mkdir", Path: "/secret/place", Err: syscall.EACCES}}, "this user may not write"},
 		{&crowdedError{5_000_000, syscall.EMFILE}, "too many files are open"},
 		{&crowdedError{5_000_000, syscall.EROFS}, "read-only"},
-		{logError{path}, "a record of the log cannot be read"},
+		{unread(path), "a record of the log cannot be read"},
+		{unread(&eventstore.Unavailable{Cause: path}), "a record of the log cannot be read"},
+		{unread(&eventstore.Unavailable{Away: true, Cause: path}), "does not answer"},
 		{index.ErrRebuild, "made from the log again"},
 	} {
 		require.Contains(t, Reason(c.err), c.says)

@@ -188,11 +188,11 @@ type follower struct {
 func (f *follower) catchUp(ctx context.Context) error {
 	heads, err := f.heads(ctx)
 	if err != nil {
-		return logError{err}
+		return unread(err)
 	}
 	last, err := f.store.End(ctx)
 	if err != nil {
-		return logError{err}
+		return unread(err)
 	}
 	end, began := last.Commit, time.Now()
 	told := began
@@ -201,7 +201,7 @@ func (f *follower) catchUp(ctx context.Context) error {
 	f.end.Store(end)
 	for rec, err := range f.store.ReadAll(ctx, f.after) {
 		if err != nil {
-			return logError{err}
+			return unread(err)
 		}
 		if err := f.add(ctx, &rec); err != nil {
 			return err
@@ -299,7 +299,7 @@ func (f *follower) heads(ctx context.Context) (map[string]uint64, error) {
 func (f *follower) live(ctx context.Context) error {
 	for rec, err := range f.store.SubscribeAll(ctx, f.after) {
 		if err != nil {
-			return logError{err}
+			return unread(err)
 		}
 		if err := f.add(ctx, &rec); err != nil {
 			return err
@@ -312,7 +312,7 @@ func (f *follower) live(ctx context.Context) error {
 func (f *follower) add(ctx context.Context, rec *eventstore.Record) error {
 	entries, err := additionOf(ctx, f.ids, rec, f.entries[:0])
 	if err != nil {
-		return logError{err}
+		return unread(err)
 	}
 	f.entries = entries
 	if err := f.x.Add(index.Position(rec.Position.Commit), entries...); err != nil {

@@ -43,6 +43,8 @@ type Options struct {
 	// Look is how often the keeper checks that its folder and file are still
 	// there. A second if 0.
 	Look time.Duration
+	// Again is how long a keeper waits before it asks a database again that did not answer; 0: 1 s.
+	Again time.Duration
 }
 
 func (o Options) withDefaults() Options {
@@ -66,6 +68,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Look == 0 {
 		o.Look = time.Second
+	}
+	if o.Again == 0 {
+		o.Again = time.Second
 	}
 	return o
 }
@@ -285,6 +290,21 @@ func (k *Keeper) Status() Status {
 // follow reads what was added since the witness was written, with pauses, because
 // it may be much and others are working; then it reads new records.
 func (k *Keeper) follow() {
+	err := k.followed()
+	for eventstore.IsAway(err) && k.ctx.Err() == nil { // it goes on where it was
+		select {
+		case <-k.ctx.Done():
+		case <-time.After(k.o.Again):
+			err = k.followed()
+		}
+	}
+	if err != nil && k.ctx.Err() == nil {
+		k.stop(err)
+	}
+}
+
+// followed hashes what is in the store and what comes, until something fails.
+func (k *Keeper) followed() error {
 	err := k.read(k.ctx, catchUpShare)
 	if err == nil {
 		k.hurry() // a whole file: it shows at once whether one can be written
@@ -300,9 +320,7 @@ func (k *Keeper) follow() {
 			}
 		}
 	}
-	if err != nil && k.ctx.Err() == nil {
-		k.stop(err)
-	}
+	return err
 }
 
 const (
