@@ -114,11 +114,12 @@ lint: have-tools
 	"$(GOLANGCI)" run ./...
 
 # The race detector makes everything some ten times slower: rounds are few, and fewest in
-# what starts no goroutine.
+# what starts no goroutine. The demo and the example bots (internal/cli/demo), which ask a server
+# from processes of their own, run without it only.
 .PHONY: race
 race:
 	CGO_ENABLED=1 go test -race -short -timeout 30m ./domain/... ./replay/...
-	CGO_ENABLED=1 go test -race -timeout 30m $$(go list ./... | grep -v -e /domain -e /replay)
+	CGO_ENABLED=1 go test -race -timeout 30m $$(go list ./... | grep -v -e /domain -e /replay -e /cli/demo)
 
 # The static build is what is deployed; the one with cgo is what the race
 # detector runs. Neither may break unnoticed.
