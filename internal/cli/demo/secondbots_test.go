@@ -123,7 +123,10 @@ func TestExampleBotsCancelWhatOpens(t *testing.T) {
 		r.resting(b, 8)
 		require.Equal(r.t, "buy", r.venue()[7].Side)
 		r.post("/bots/alpha/stop", struct{}{})
-		r.eventually("it holds nothing", b, func() bool { return r.held() == "0" && len(r.livePermits()) == 0 })
+		// It also holds nothing before it has reported the one share that was filled.
+		r.eventually("it has sold what was filled, and holds nothing", b, func() bool {
+			return len(r.venue()) == 9 && r.held() == "0" && len(r.livePermits()) == 0
+		})
 		require.Contains(r.t, b.out.String(), "told: cancel_orders - stopped by an operator")
 		require.NotContains(r.t, b.out.String(), "told: close_positions")
 		r.terminate(b)

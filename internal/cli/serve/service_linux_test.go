@@ -174,8 +174,11 @@ func TestAStrangersFolderUnderARunningServer(t *testing.T) {
 			require.Empty(t, files, what)
 
 			require.NoError(t, os.RemoveAll(witness))
-			require.Eventually(t, func() bool { return !warned() }, 10*time.Second, 20*time.Millisecond, what)
-			require.FileExists(t, filepath.Join(witness, "witness"), what)
+			written := func() bool {
+				_, err := os.Stat(filepath.Join(witness, "witness"))
+				return err == nil && !warned()
+			}
+			require.Eventually(t, written, 10*time.Second, 20*time.Millisecond, what)
 			s.end(server)
 			require.NoError(t, os.RemoveAll(store))
 			require.NoError(t, os.RemoveAll(witness))
