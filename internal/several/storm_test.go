@@ -211,7 +211,7 @@ func TestAStormOnThreeServers(t *testing.T) {
 	}
 	defer group.Wait()
 	defer cancel() // before the wait, if the test has failed
-	for round := range testenv.Rounds(1, 1, 6) {
+	for round := range testenv.Rounds(1, 1, 2) {
 		s.strike(round, time.Duration(testenv.Rounds(1, 1, 10))*time.Second)
 	}
 	close(s.stopping)
