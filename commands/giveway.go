@@ -19,7 +19,7 @@ const (
 // appended; a writer that has just appended need not, and would be quicker again and again. So a
 // writer that succeeds after it was overtaken pauses before its next group, for as long as the
 // others need to try: the longer, the more often it was overtaken itself. What is sent to it
-// meanwhile becomes one group. A stop ends the pause. Where nobody else appends there is none.
+// meanwhile becomes one group. A stop ends the pause. Without other servers there is none.
 type way struct {
 	crowd int           // how many others there seem to be
 	retry time.Duration // how long one attempt takes after another was overtaken

@@ -82,7 +82,7 @@ func TestGivingWayIsBounded(t *testing.T) {
 	now := time.Now()
 	var y way
 	y.succeeded(now, 0)
-	require.False(t, y.until.After(now), "nobody else is there")
+	require.False(t, y.until.After(now), "no other server appends")
 	for range 100 {
 		y.overtaken(now)
 		now = now.Add(time.Second)

@@ -14,7 +14,7 @@ import (
 // stream is what is known of a stream, to append to it. Appends to one stream take
 // turns.
 type stream struct {
-	turn chan struct{} // holds one element while nobody appends
+	turn chan struct{} // holds one element while no append runs
 
 	known bool
 	head  eventstore.Expected // its last revision, if known

@@ -167,7 +167,7 @@ func TestStreamsOfAnotherProgram(t *testing.T) {
 	require.Len(t, server.Cluster().Events("theirs"), 3)
 }
 
-// All stores on a database have one identity, whoever is first, and it is no record.
+// All stores on a database have one identity, in whatever order they open, and it is no record.
 func TestIdentity(t *testing.T) {
 	server := esdbtest.Start(t, esdbtest.Options{})
 	server.Inject(esdbtest.Fault{Kind: esdbtest.KillAfterWrite})

@@ -95,7 +95,7 @@ func TestCallsEndWithTheirContextDuringAnOutage(t *testing.T) {
 
 // A node that never answers, not even while it is looked for.
 func TestOpenEndsWithItsContext(t *testing.T) {
-	mute, err := net.Listen("tcp", "127.0.0.1:0") // nobody accepts
+	mute, err := net.Listen("tcp", "127.0.0.1:0") // no connection is accepted
 	require.NoError(t, err)
 	defer mute.Close()
 	a, err := Parse("esdb://" + mute.Addr().String() + "?tls=false")

@@ -113,7 +113,7 @@ func (s *Store) sound(ctx context.Context, p *patience, stream string) error {
 func limits(metadata []byte) bool {
 	var m map[string]json.RawMessage
 	if json.Unmarshal(metadata, &m) != nil {
-		return true // nobody knows
+		return true // it cannot be told
 	}
 	for _, key := range []string{"$maxAge", "$maxCount", "$tb"} {
 		if v, ok := m[key]; ok && string(v) != "null" {

@@ -35,7 +35,7 @@
 //
 // There are no persistent subscriptions, no projections ($ce-, $by-category and the like), no
 // users, no access lists, no scavenging, no transactions and no appends to several streams. A
-// leader's death elects nobody: the test says who leads, with MoveLeader. A write is in the log of
+// leader's death elects no other: the test says who leads, with MoveLeader. A write is in the log of
 // all servers or of none: nothing that was written is lost by a change of leaders. Ids are
 // remembered for ever, where the server forgets old ones under the revision Any. Filters and
 // checkpoints of $all are counted by event, and the time between the messages means nothing.

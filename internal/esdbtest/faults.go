@@ -134,7 +134,7 @@ func (i *Injected) matches(call Call, stream string) bool {
 	}
 	select {
 	case i.hit <- struct{}{}:
-	default: // nobody waits for so many
+	default: // no test waits for so many
 	}
 	return true
 }
