@@ -364,6 +364,17 @@ func TestAStopThatOthersDoNotHearOf(t *testing.T) {
 	require.Contains(t, said, "The stop goes on")
 }
 
+// A verification claims no checksums of files that it does not see.
+func TestVerifyOfADatabase(t *testing.T) {
+	t.Parallel()
+	s := serve(t, 1)
+	s.opened("1000")
+	code, said := s.pets(filepath.Join(t.TempDir(), "desk"), "verify")
+	require.Zero(t, code, said)
+	require.Regexp(t, `database \d+ records of 2 streams, \d+ bytes: no stream has a gap`, said)
+	require.NotContains(t, said, "checksum")
+}
+
 // Commands that read or stop make no store in a database without one.
 func TestAnEmptyDatabaseStaysEmpty(t *testing.T) {
 	t.Parallel()

@@ -201,7 +201,11 @@ func (a *app) printVerified(v verifyAnswer) error {
 		return a.PrintJSON(v)
 	}
 	p := a.Printer()
-	p.Line("log        %d records in %d frames, %d segments, %d bytes: every checksum fits", v.Store.Records, v.Store.Frames, v.Store.Segments, v.Store.Bytes)
+	if v.Store.Segments == 0 { // a database, which checks its own files
+		p.Line("database   %d records of %d streams, %d bytes: no stream has a gap", v.Store.Records, v.Store.Streams, v.Store.Bytes)
+	} else {
+		p.Line("log        %d records in %d frames, %d segments, %d bytes: every checksum fits", v.Store.Records, v.Store.Frames, v.Store.Segments, v.Store.Bytes)
+	}
 	if v.Store.TornBytes > 0 {
 		p.Line("           %d bytes of an append that was never acknowledged stand at its end", v.Store.TornBytes)
 	}
